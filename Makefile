@@ -1,0 +1,79 @@
+# Short names for calflow's commands. README.md gives the same commands without make.
+
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= 2
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The jwst package, for comparison only, lives in an environment of its own (it needs an older drizzle).
+JWST_VENV ?= .venv-jwst
+ifndef CALFLOW_JWST_PYTHON
+export CALFLOW_JWST_PYTHON := $(abspath $(JWST_VENV))/bin/python
+JWST_INSTALLED := $(JWST_VENV)/.installed
+endif
+
+# Parallel work comes from processes; BLAS threads on top of them only get in each other's way.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help environment demo test parity benchmark lint clean lock
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make environment  the Python environment, in $(VENV)"
+	@echo "make demo         simulate a small MIRI data set and calibrate it, in demo/"
+	@echo "make test         all tests but the comparison with jwst"
+	@echo "make lint         format, style, types, Snakemake's own linter"
+	@echo "make parity       compare with the jwst package (installs it, 1.1 GB)"
+	@echo "make benchmark    time against the jwst package (installs it, 1.1 GB)"
+	@echo "make clean        remove demo/, results/, Snakemake's records and caches"
+	@echo "make lock         resolve the versions in pyproject.toml again"
+
+environment: $(INSTALLED)
+
+# The stamp makes a second call instant; a new lock file makes a new environment.
+$(INSTALLED): envs/lock.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "calflow needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt
+	$(BIN)/python -m pip --disable-pip-version-check check
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) demo_data
+	$(BIN)/snakemake --cores $(CORES) --configfile rules/demo.yaml -- demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+$(JWST_VENV)/.installed: benchmarks/jwst-requirements.txt
+	$(PYTHON) -m venv --clear $(JWST_VENV)
+	$(JWST_VENV)/bin/python $(PIP_INSTALL) --requirement $<
+	@touch $@
+
+parity: $(INSTALLED) $(JWST_INSTALLED)
+	$(BIN)/python -m pytest -m parity tests/parity
+
+benchmark: $(INSTALLED) $(JWST_INSTALLED)
+	$(BIN)/python benchmarks/run.py --cores $(CORES)
+
+clean:
+	rm -rf demo results benchmarks/data tests/parity/data .snakemake build *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find Snakefile rules scripts tests benchmarks envs -name __pycache__ -prune -exec rm -rf {} +
+
+lock: $(INSTALLED)
+	$(BIN)/python envs/lock.py > envs/lock.txt.new
+	mv envs/lock.txt.new envs/lock.txt

@@ -1,0 +1,58 @@
+# calflow: JWST imaging, from count rates to calibrated exposures.
+# The configuration is in config.yaml; what a run will do is decided in scripts/planning.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from planning.code_hash import code_hash
+from planning.plan import make_plan
+from planning.problems import InputError
+from settings import read_settings
+
+try:
+    settings = read_settings(config, workflow.configfiles)
+    plan = make_plan(settings, cache=Path(".snakemake/calflow/headers"))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+for notice in plan.notices:
+    logger.warning(notice)
+
+OUTPUT = settings.output.rstrip("/")
+
+
+wildcard_constraints:
+    exposure=r"[^/]+",
+    background=r"[0-9a-f]+",
+    cal="cal|calints",
+    bsub="bsub|bsubints",
+
+
+rule all:
+    input:
+        plan.stage2_products(OUTPUT),
+    default_target: True
+    message:
+        "everything is made"
+
+
+rule stage2:
+    input:
+        plan.stage2_products(OUTPUT),
+    message:
+        "stage 2 is made"
+
+
+include: "rules/stage2.smk"
+include: "rules/demo.smk"

@@ -1,0 +1,155 @@
+# Stage 2: _rate[ints] -> _bsub[ints] -> _cal[ints] -> _i2d, one exposure at a time.
+# Memory: what was measured, as a multiple of the input, over what the interpreter and its imports take.
+
+BSUB = f"{OUTPUT}/stage2/{{exposure}}_{{bsub}}.fits"
+
+
+rule combine_background:
+    input:
+        members=lambda wildcards: plan.background_members(wildcards.background),
+    output:
+        # Not temporary: made anew for one exposure, it would drag all others along.
+        background=f"{OUTPUT}/stage2/backgrounds/{{background}}.fits",
+    params:
+        settings=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
+        window=lambda wildcards: plan.background_window(wildcards.background),
+        depth=lambda wildcards: plan.background_depth(wildcards.background),
+        code=code_hash(SCRIPTS / "combine_background.py"),
+    log:
+        f"{OUTPUT}/logs/combine_background/{{background}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/combine_background/{{background}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "average of {input.members}"
+    script:
+        "../scripts/combine_background.py"
+
+
+rule save_combined_background:
+    input:
+        background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
+    output:
+        background=f"{OUTPUT}/stage2/{{exposure}}_combinedbackground.fits",
+    params:
+        code=code_hash(SCRIPTS / "save_combined_background.py"),
+    log:
+        f"{OUTPUT}/logs/save_combined_background/{{exposure}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/save_combined_background/{{exposure}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "{output.background}"
+    script:
+        "../scripts/save_combined_background.py"
+
+
+rule subtract_background:
+    input:
+        exposure=lambda wildcards: plan.science(wildcards.exposure, wildcards.bsub),
+        background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
+    output:
+        bsub=BSUB if settings.stage2.save_bsub else temp(BSUB),
+    params:
+        origin=lambda wildcards: plan.association_record(wildcards.exposure),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "subtract_background.py"),
+    log:
+        f"{OUTPUT}/logs/subtract_background/{{exposure}}_{{bsub}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/subtract_background/{{exposure}}_{{bsub}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 300 + int(4 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "{wildcards.exposure}: subtract the background"
+    script:
+        "../scripts/subtract_background.py"
+
+
+rule calibrate:
+    input:
+        unpack(lambda wildcards: plan.calibration_input(OUTPUT, wildcards.exposure, wildcards.cal)),
+    output:
+        cal=f"{OUTPUT}/stage2/{{exposure}}_{{cal}}.fits",
+    params:
+        settings=settings.stage2.model_dump(include={"assign_wcs", "flat_field", "photom"}),
+        exposure=lambda wildcards: plan.calibration_facts(wildcards.exposure),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "calibrate.py"),
+    log:
+        f"{OUTPUT}/logs/calibrate/{{exposure}}_{{cal}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "{wildcards.exposure}: world coordinates, flat field, photometry"
+    script:
+        "../scripts/calibrate.py"
+
+
+rule save_flat:
+    input:
+        unpack(lambda wildcards: plan.flat_input(wildcards.exposure)),
+    output:
+        flat=f"{OUTPUT}/stage2/{{exposure}}_interpolatedflat.fits",
+    params:
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "save_flat.py"),
+    log:
+        f"{OUTPUT}/logs/save_flat/{{exposure}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/save_flat/{{exposure}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
+        runtime=5,
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "{wildcards.exposure}: the flat as applied"
+    script:
+        "../scripts/save_flat.py"
+
+
+rule resample_exposure:
+    input:
+        unpack(lambda wildcards: plan.quick_look_input(OUTPUT, wildcards.exposure)),
+    output:
+        i2d=f"{OUTPUT}/stage2/{{exposure}}_i2d.fits",
+    params:
+        settings=settings.stage2.resample.model_dump(),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "resample_exposure.py"),
+    log:
+        f"{OUTPUT}/logs/resample_exposure/{{exposure}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/resample_exposure/{{exposure}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+    conda:
+        "../envs/calflow.yaml"
+    message:
+        "{wildcards.exposure}: quick look"
+    script:
+        "../scripts/resample_exposure.py"

@@ -1,0 +1,139 @@
+"""What an instrument family is: the facts in which one telescope's exposures differ from another's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Use(Enum):
+    """What becomes of a step in a variant of the pipeline."""
+
+    RUN = "run"
+    SKIP = "skip"  # left out on purpose: recorded as SKIPPED
+    ABSENT = "absent"  # no part of this variant: nothing is recorded
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant of stage 2: the exposures it is for and what it does with them.
+
+    Attributes
+    ----------
+    name : str
+    exp_types : frozenset of str
+        Values of EXP_TYPE; empty: any.
+    keyword, contains : str
+        If given, the exposure's keyword must contain this text (compared as text, T and F for logicals).
+    background, resample : Use
+        Whether the background is subtracted (from exposures that have background members), and
+        whether 2-D exposures get a quick look.
+    """
+
+    name: str
+    exp_types: frozenset[str] = frozenset()
+    keyword: str = ""
+    contains: str = ""
+    background: Use = Use.RUN
+    resample: Use = Use.ABSENT
+
+    def applies(self, header: Mapping[str, Any]) -> bool:
+        """Tell whether an exposure with these keywords is of this variant."""
+        value = header.get(self.keyword)
+        text = ("T" if value else "F") if isinstance(value, bool) else str(value or "")
+        return (not self.exp_types or header.get("EXP_TYPE") in self.exp_types) and self.contains in text
+
+
+@dataclass(frozen=True)
+class RowMatch:
+    """How a row of a reference table is chosen: an ordered list of alternatives.
+
+    Attributes
+    ----------
+    alternatives : sequence of mappings of column to keyword or literal
+        Tried in order. A value in quotes (``'GENERIC'``) is literal, otherwise it names a keyword.
+    optional : frozenset of str
+        Columns that some files do not have; then they do not select.
+    """
+
+    alternatives: Sequence[Mapping[str, str]]
+    optional: frozenset[str] = frozenset()
+
+    def wanted(self, header: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return the alternatives with the exposure's values in place of the keywords."""
+        return [
+            {
+                column: source[1:-1]
+                if source.startswith("'")
+                else str(header.get(source, "")).strip().upper()
+                for column, source in alternative.items()
+            }
+            for alternative in self.alternatives
+        ]
+
+
+@dataclass(frozen=True)
+class ReferenceType:
+    """A type of reference file.
+
+    Attributes
+    ----------
+    keyword : str
+        Header keyword that records the file used, such as R_FLAT.
+    step : str
+        The step that needs it.
+    selectors : mapping of instrument to keywords
+        Keywords by which a file is chosen, besides the date.
+    required : frozenset of instruments
+        Instruments that cannot do without it.
+    """
+
+    keyword: str
+    step: str
+    selectors: Mapping[str, tuple[str, ...]]
+    required: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Family:
+    """One instrument family.
+
+    Attributes
+    ----------
+    telescope : str
+        Value of TELESCOP that names it.
+    observatory : str
+        Its name in CRDS.
+    instruments : mapping of INSTRUME to the full detector's (ny, nx)
+    variants : sequence of Variant
+        The first that applies counts.
+    references : mapping of type to ReferenceType
+    unused_references : mapping of keyword to value
+        Keywords of types that are recorded though imaging never uses them.
+    crds_names : mapping of keyword to the name that CRDS selects on
+    required_keywords : tuple of str
+        What an exposure cannot be calibrated without.
+    photom_rows, filter_offsets : mapping of instrument to RowMatch
+        How the row of the photom table and of the filter offsets is chosen; None: there is nothing to choose by.
+    planes : tuple of str
+        Extensions every exposure has, besides SCI.
+    no_photom_cubes : frozenset of instruments
+        Instruments whose 3-D exposures photom leaves in DN/s.
+    """
+
+    telescope: str
+    observatory: str
+    instruments: Mapping[str, tuple[int, int]]
+    variants: Sequence[Variant]
+    references: Mapping[str, ReferenceType]
+    unused_references: tuple[str, ...]
+    crds_names: Mapping[str, str]
+    required_keywords: tuple[str, ...]
+    photom_rows: Mapping[str, RowMatch]
+    filter_offsets: Mapping[str, RowMatch]
+    planes: tuple[str, ...]
+    no_photom_cubes: frozenset[str] = frozenset()
+
+    def variant(self, header: Mapping[str, Any]) -> Variant | None:
+        """Return the variant of an exposure, or None if its type is not imaging."""
+        return next((variant for variant in self.variants if variant.applies(header)), None)

@@ -1,0 +1,138 @@
+"""JWST: NIRCam, NIRISS, MIRI and FGS imaging."""
+
+from instruments.family import Family, ReferenceType, RowMatch, Use, Variant
+
+_NIR = (2048, 2048)
+_CORONAGRAPHIC = frozenset({"MIR_4QPM", "MIR_LYOT", "MIR_CORONCAL", "NRC_CORON"})
+_AMI = frozenset({"NIS_AMI"})
+_IMAGING = frozenset({"MIR_IMAGE", "NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE"})
+_SUPPORT = frozenset(
+    {"MIR_TACQ", "MIR_TACONFIRM", "NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS"}
+    | {"NIS_TACQ", "NIS_TACONFIRM", "NIS_FOCUS", "FGS_FOCUS"}
+)
+_ALL = _IMAGING | _CORONAGRAPHIC | _AMI | _SUPPORT | {"NRC_TSIMAGE"}
+
+# The first row that applies counts.
+VARIANTS = (
+    Variant("TSO", frozenset({"NRC_TSIMAGE"}), background=Use.SKIP),
+    Variant("TSO", _ALL, "TSOVISIT", "T", background=Use.SKIP),
+    Variant("WFS&C", _IMAGING, "VISITYPE", "WFSC", resample=Use.SKIP),
+    Variant("coronagraphic", _CORONAGRAPHIC),
+    Variant("AMI", _AMI),
+    Variant("imaging", _IMAGING, resample=Use.RUN),
+    Variant("acquisition and focus", _SUPPORT),
+)
+
+REFERENCES = {
+    "distortion": ReferenceType(
+        "R_DISTOR",
+        "assign_wcs",
+        {
+            "NIRCAM": ("DETECTOR", "EXP_TYPE", "CHANNEL", "FILTER", "PUPIL"),
+            "MIRI": ("DETECTOR", "EXP_TYPE", "CHANNEL", "BAND"),
+            "NIRISS": ("EXP_TYPE", "PUPIL"),
+            "FGS": ("DETECTOR", "EXP_TYPE"),
+        },
+        required=frozenset({"NIRCAM", "MIRI", "NIRISS", "FGS"}),
+    ),
+    "filteroffset": ReferenceType(
+        "R_FILOFF",
+        "assign_wcs",
+        {
+            "NIRCAM": ("CHANNEL", "MODULE"),
+            "MIRI": ("DETECTOR", "EXP_TYPE"),
+            "NIRISS": ("EXP_TYPE",),
+            "FGS": (),
+        },
+        required=frozenset({"MIRI"}),
+    ),
+    "flat": ReferenceType(
+        "R_FLAT",
+        "flat_field",
+        {
+            "NIRCAM": ("DETECTOR", "FILTER", "PUPIL"),
+            "MIRI": ("DETECTOR", "FILTER", "BAND", "READPATT", "SUBARRAY"),
+            "NIRISS": ("DETECTOR", "FILTER", "PUPIL"),
+            "FGS": ("DETECTOR", "EXP_TYPE"),
+        },
+    ),
+    "photom": ReferenceType(
+        "R_PHOTOM",
+        "photom",
+        {
+            "NIRCAM": ("DETECTOR",),
+            "MIRI": ("DETECTOR", "BAND"),
+            "NIRISS": ("DETECTOR",),
+            "FGS": ("DETECTOR",),
+        },
+    ),
+    "area": ReferenceType(
+        "R_AREA",
+        "photom",
+        {
+            "NIRCAM": ("DETECTOR", "FILTER", "PUPIL", "EXP_TYPE"),
+            "MIRI": ("DETECTOR", "FILTER", "EXP_TYPE"),
+            "NIRISS": ("DETECTOR", "FILTER", "PUPIL", "EXP_TYPE"),
+            "FGS": ("DETECTOR",),
+        },
+    ),
+}
+
+FAMILY = Family(
+    telescope="JWST",
+    observatory="jwst",
+    instruments={"NIRCAM": _NIR, "NIRISS": _NIR, "FGS": _NIR, "MIRI": (1024, 1032)},
+    variants=VARIANTS,
+    references=REFERENCES,
+    # Spectroscopic types that the archive's imaging products record as N/A.
+    unused_references=(
+        "R_CAMERA R_CHRCOR R_COLLIM R_DISPER R_DFLAT R_FFLAT R_SFLAT R_FORE R_FPA R_IFUFOR R_IFUPOS R_IFUSLI "
+        "R_MSA R_OTE R_REGION R_SPCWCS R_WAVRAN"
+    ).split(),
+    crds_names={
+        "TELESCOP": "META.TELESCOPE",
+        "INSTRUME": "META.INSTRUMENT.NAME",
+        "DETECTOR": "META.INSTRUMENT.DETECTOR",
+        "CHANNEL": "META.INSTRUMENT.CHANNEL",
+        "MODULE": "META.INSTRUMENT.MODULE",
+        "BAND": "META.INSTRUMENT.BAND",
+        "FILTER": "META.INSTRUMENT.FILTER",
+        "PUPIL": "META.INSTRUMENT.PUPIL",
+        "GRATING": "META.INSTRUMENT.GRATING",
+        "CORONMSK": "META.INSTRUMENT.CORONAGRAPH",
+        "FOCUSPOS": "META.INSTRUMENT.FOCUS_POSITION",
+        "EXP_TYPE": "META.EXPOSURE.TYPE",
+        "READPATT": "META.EXPOSURE.READPATT",
+        "NOUTPUTS": "META.EXPOSURE.NOUTPUTS",
+        "SUBARRAY": "META.SUBARRAY.NAME",
+        "SUBSTRT1": "META.SUBARRAY.XSTART",
+        "SUBSTRT2": "META.SUBARRAY.YSTART",
+        "SUBSIZE1": "META.SUBARRAY.XSIZE",
+        "SUBSIZE2": "META.SUBARRAY.YSIZE",
+        "TSOVISIT": "META.VISIT.TSOVISIT",
+        "VISITYPE": "META.VISIT.TYPE",
+        "DATE-OBS": "META.OBSERVATION.DATE",
+        "TIME-OBS": "META.OBSERVATION.TIME",
+    },
+    required_keywords=(
+        "INSTRUME DETECTOR EXP_TYPE DATE-OBS TIME-OBS EXPMID "
+        "V2_REF V3_REF RA_REF DEC_REF ROLL_REF VPARITY V3I_YANG"
+    ).split(),
+    photom_rows={
+        "NIRCAM": RowMatch(
+            [{"filter": "FILTER", "pupil": "PUPIL", "subarray": "SUBARRAY"}], optional=frozenset({"subarray"})
+        ),
+        "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "MIRI": RowMatch(
+            [{"filter": "FILTER", "subarray": "SUBARRAY"}, {"filter": "FILTER", "subarray": "'GENERIC'"}]
+        ),
+        "FGS": RowMatch([{}]),
+    },
+    filter_offsets={
+        "NIRCAM": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "MIRI": RowMatch([{"filter": "FILTER"}]),
+    },
+    planes=("ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"),
+    no_photom_cubes=frozenset({"NIRISS"}),
+)

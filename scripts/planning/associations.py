@@ -1,0 +1,544 @@
+"""Association (ASN) files: which exposures belong together and what the result is called."""
+
+import json
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from planning.problems import Problem, nearest
+from products.names import check_product_name, exposure_suffix, product_root
+
+SINGLETON = "singleton"  # ASNPOOL and ASNTABLE of an exposure that comes without an association
+
+EXPTYPES = frozenset(
+    "science background imprint psf sourcecat segmap direct_image target_acquisition autoflat autowave "
+    "dark flat engineering".split()
+)
+_USED_EXPTYPES = {2: ("science", "background"), 3: ("science",)}
+
+_LEVEL_OF_TYPE = {
+    "image2": 2,
+    "tso-image2": 2,
+    "wfs-image2": 2,
+    "image3": 3,
+    "tso3": 3,
+    "coron3": 3,
+    "ami3": 3,
+    "wfs-image3": 3,
+}
+_SPECTROSCOPIC = re.compile(r"spec|wfss|soss|ifu|mrs|lrs|nrs.*lamp|grism", re.IGNORECASE)
+_LEVEL_IN_RULE = re.compile(r"(?:lv|level)_?([23])", re.IGNORECASE)
+_CALIBRATED = ("cal", "calints", "crf", "crfints")
+_RIGHT_SUFFIXES = {2: ("rate", "rateints"), 3: _CALIBRATED}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One exposure of a product.
+
+    Attributes
+    ----------
+    expname : str
+        As the association has it.
+    exptype : str
+        Lower case.
+    path : Path
+        Where the file is; beside the association if it is nowhere (level 3: it may still be made).
+    key : str
+        Its place in the association, such as ``products[0].members[2]``.
+    group_id : str or None
+        Group given by the association in place of the one from the header (level 3).
+    tweakreg_catalog : Path or None
+        Custom source catalogue (level 3).
+    """
+
+    expname: str
+    exptype: str
+    path: Path
+    key: str = ""
+    group_id: str | None = None
+    tweakreg_catalog: Path | None = None
+
+    @property
+    def suffix(self) -> str | None:
+        """Return the suffix of the exposure, such as ``rate``."""
+        return exposure_suffix(self.expname)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One result of an association and the exposures it is made of.
+
+    Attributes
+    ----------
+    name : str
+        As the association has it.
+    root : str
+        The beginning of the names of all its files.
+    members : tuple of Member
+        The used members in the order of the association.
+    ignored : tuple of Member
+        Members of types that this level has no use for (``psf``, ``imprint``...).
+    key : str
+        Its place in the association, such as ``products[0]``.
+    """
+
+    name: str
+    root: str
+    members: tuple[Member, ...]
+    ignored: tuple[Member, ...] = ()
+    key: str = "products[0]"
+
+    @property
+    def sciences(self) -> tuple[Member, ...]:
+        """Return the science members."""
+        return tuple(member for member in self.members if member.exptype == "science")
+
+    @property
+    def science(self) -> Member:
+        """Return the science member; level 2 has exactly one."""
+        return self.sciences[0]
+
+    @property
+    def backgrounds(self) -> tuple[Member, ...]:
+        """Return the background members."""
+        return tuple(member for member in self.members if member.exptype == "background")
+
+
+@dataclass(frozen=True)
+class Association:
+    """One association file, or a single exposure in its place.
+
+    Attributes
+    ----------
+    path : Path
+        The file, as the user named it.
+    level : int
+        2: from count rates to calibrated exposures; 3: from those to combined products.
+    pool, table : str
+        Values of ASNPOOL and ASNTABLE.
+    asn_id : str or None
+        Candidate id, such as ``o001``; part of the names of ``_crf`` files.
+    asn_type : str
+        Lower case; empty if the file has none.
+    products : tuple of Product
+    """
+
+    path: Path
+    level: int
+    pool: str
+    table: str
+    asn_id: str | None
+    asn_type: str
+    products: tuple[Product, ...]
+
+    @property
+    def ignored(self) -> tuple[Member, ...]:
+        """Return the members that are not used, for a notice."""
+        return tuple(member for product in self.products for member in product.ignored)
+
+
+def read_association(path: Path, input_directory: Path | None, problems: list[Problem]) -> Association | None:
+    """Read and check one association file.
+
+    Parameters
+    ----------
+    path : Path
+        The association, strict JSON.
+    input_directory : Path or None
+        Where members are looked for that are not beside the association.
+    problems : list of Problem
+        Everything that is wrong with the file is added here; nothing is raised.
+
+    Returns
+    -------
+    Association or None
+        With the products that nothing is wrong with, so that their exposures can be checked further
+        whatever was found in others; None if not even the level can be told.
+
+    Notes
+    -----
+    Level 2 members have to exist. Level 3 members may be products of this very run, so their existence is
+    left to the caller.
+    """
+    path = Path(path)
+    tree = _load_json(path, problems)
+    return _Reader(path, input_directory, problems).association(tree) if tree is not None else None
+
+
+def single_exposure(path: Path, problems: list[Problem]) -> Association | None:
+    """Make the association of one exposure that is processed without an association file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``_rate`` or ``_rateints`` file; the product is named after it.
+    problems : list of Problem
+        What is wrong with the name is added here.
+    """
+    path = Path(path)
+    wrong = _wrong_suffix(path.name, 2) or check_product_name(path.name)
+    if wrong:
+        problems.append(_as_problem(path, "", wrong))
+        return None
+    member = Member(path.name, "science", path)
+    product = Product(path.name, product_root(path.name), (member,))
+    return Association(path, 2, SINGLETON, SINGLETON, None, "image2", (product,))
+
+
+def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "config") -> list[Path]:
+    """Return the files that a list of paths and globs of the configuration stands for.
+
+    Parameters
+    ----------
+    patterns : list of str
+        Paths or globs (``*``, ``?``, ``[]``, ``**``); ``~`` is expanded. A file whose own name looks like
+        a glob is taken as it is.
+    key : str
+        The configuration key, for the problems.
+    problems : list of Problem
+        Entries that stand for no file are added here.
+    file : str
+        The configuration file, for the problems.
+
+    Returns
+    -------
+    list of Path
+        In the order of the entries, those of one glob sorted; each file once.
+    """
+    files: dict[Path, None] = {}
+    for index, pattern in enumerate(patterns):
+        here = f"{key}[{index}]"
+        if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
+            problems.append(Problem(file, here, f"{pattern!r} is not a path", "give a file name or a glob"))
+            continue
+        expanded = os.path.expanduser(pattern)
+        matches = [expanded]
+        if has_magic(expanded) and not os.path.lexists(expanded):
+            matches = sorted(match for match in glob(expanded, recursive=True) if not os.path.isdir(match))
+            if not matches:
+                problems.append(Problem(file, here, f"no file matches {pattern!r}", _seen_from()))
+        for match in matches:
+            if os.path.isdir(match):
+                right = f"give its files, such as {os.path.join(pattern, '*')!r}"
+                problems.append(Problem(file, here, f"{pattern!r} is a folder", right))
+            elif not os.path.exists(match):
+                problems.append(Problem(file, here, f"no such file {pattern!r}", _seen_from()))
+            else:
+                files[Path(match)] = None
+    return list(files)
+
+
+def _seen_from() -> str:
+    return f"relative paths are taken from {os.path.abspath('.')!r}"
+
+
+def _as_problem(path: Path, key: str, text: str) -> Problem:
+    """Make a problem of a text ``what is wrong; what would be right``."""
+    wrong, _, right = text.rpartition("; ")
+    return Problem(str(path), key, wrong, right)
+
+
+# Strict JSON ----------------------------------------------------------------------------------------
+
+
+def _load_json(path: Path, problems: list[Problem]) -> dict | None:
+    """Return the parsed file, or None and a problem."""
+
+    def refuse(wrong: str, right: str = "write a JSON object with a key 'products'"):
+        problems.append(Problem(str(path), "", wrong, right))
+
+    try:
+        if not path.is_file():
+            return refuse("no such file" if not path.exists() else "not a file", "give an association file")
+        # utf-8-sig: some editors put a byte order mark in front, which json refuses
+        tree = json.loads(
+            path.read_text("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
+        )
+    except OSError as error:
+        return refuse(f"cannot be read ({error.strerror})", "make it readable")
+    except UnicodeDecodeError as error:
+        return refuse(f"not UTF-8 text (byte {error.start})", "an association is a JSON text file")
+    except json.JSONDecodeError as error:
+        return refuse(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+    except RecursionError:
+        return refuse("not an association: nested too deeply")
+    except ValueError as error:  # from the two hooks and from absurdly long numbers
+        return refuse(f"not JSON: {error}")
+    if not isinstance(tree, dict):
+        return refuse(f"not an association: the file holds {_kind(tree)}, not an object")
+    return tree
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return tree
+
+
+def _refuse_constant(text: str):
+    raise ValueError(f"{text} is not a JSON value")
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a string", dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+# From the JSON tree to an association ----------------------------------------------------------------
+
+
+class _Reader:
+    """Checks the tree of one association file and keeps what is used of it."""
+
+    def __init__(self, path: Path, input_directory: Path | None, problems: list[Problem]):
+        self.path = path
+        self.input_directory = input_directory
+        self.problems = problems
+
+    def refuse(self, key: str, wrong: str, right: str = "") -> None:
+        self.problems.append(Problem(str(self.path), key, wrong, right))
+
+    def text(self, tree: dict, key: str, place: str = "", required: bool = False) -> str | None:
+        """Return a string value, or None with a problem if it is something else."""
+        value = tree.get(key)
+        if isinstance(value, str):
+            return value
+        if required and value is None:
+            missing = f"{place}.{key}" if place else key
+            self.refuse(missing, "missing", "give a string")
+        elif value is not None:
+            self.refuse(f"{place}.{key}" if place else key, f"is {_kind(value)}", "give a string")
+        return None
+
+    def objects(self, tree: dict, key: str, place: str = "") -> list[tuple[str, dict]]:
+        """Return the places and the objects of a required list of objects."""
+        where = f"{place}.{key}" if place else key
+        value = tree.get(key)
+        if not isinstance(value, list):
+            self.refuse(where, "missing" if value is None else f"is {_kind(value)}", "give a list of objects")
+            return []
+        if not value:
+            self.refuse(where, "empty", "give at least one")
+        objects = []
+        for index, item in enumerate(value):
+            if isinstance(item, dict):
+                objects.append((f"{where}[{index}]", item))
+            else:
+                self.refuse(f"{where}[{index}]", f"is {_kind(item)}", "give an object")
+        return objects
+
+    def association(self, tree: dict) -> Association | None:
+        """Return the association, complete if no problem was added."""
+        asn_type = (self.text(tree, "asn_type") or "").strip().lower()
+        rule = self.text(tree, "asn_rule") or ""
+        asn_id = self.text(tree, "asn_id")
+        pool = self.text(tree, "asn_pool") or "none"
+        self.check_id(asn_id)
+        trees = self.objects(tree, "products")
+        level = self.level(asn_type, rule, trees)
+        if level is None:
+            return None
+        products = self.products(trees, level)
+        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products)
+
+    def check_id(self, asn_id: str | None) -> None:
+        """Refuse an id that cannot be part of a file name."""
+        wrong = check_product_name(asn_id) if asn_id is not None else None
+        if wrong:
+            self.problems.append(_as_problem(self.path, "asn_id", wrong.replace("the name", "the id", 1)))
+
+    def level(self, asn_type: str, rule: str, trees: list[tuple[str, dict]]) -> int | None:
+        """Return 2 or 3: from the type, else from the rule, else from the members' suffixes."""
+        if asn_type in _LEVEL_OF_TYPE:
+            return _LEVEL_OF_TYPE[asn_type]
+        for key, value in (("asn_type", asn_type), ("asn_rule", rule)):
+            if _SPECTROSCOPIC.search(value):
+                imaging = "imaging types are " + ", ".join(_LEVEL_OF_TYPE)
+                self.refuse(key, f"{value!r} is spectroscopic, which calflow does not do", imaging)
+                return None
+        in_rule = _LEVEL_IN_RULE.search(rule)
+        if in_rule:
+            return int(in_rule[1])
+        suffixes = {exposure_suffix(name) for name in _science_names(trees)}
+        levels = {level for level, right in _RIGHT_SUFFIXES.items() if suffixes.intersection(right)}
+        if len(levels) == 1:
+            return levels.pop()
+        if trees:
+            why = "members of both levels" if levels else "no member that tells by its suffix"
+            self.refuse(
+                "asn_type",
+                f"{asn_type!r} does not tell the level, and there are {why}",
+                "give 'image2' for _rate members, 'image3' for _cal members",
+            )
+        return None
+
+    def products(self, trees: list[tuple[str, dict]], level: int) -> tuple[Product, ...]:
+        """Return the products that nothing is wrong with."""
+        sound = []
+        names: dict[str, tuple[str, str]] = {}
+        for place, tree in trees:
+            before = len(self.problems)
+            name = self.product_name(place, tree, level)
+            self.check_unique_name(place, name, names)
+            members = self.members(place, tree, level)
+            if len(self.problems) == before and name is not None:
+                used = tuple(member for member in members if member.exptype in _USED_EXPTYPES[level])
+                ignored = tuple(member for member in members if member not in used)
+                sound.append(Product(name, product_root(name), used, ignored, place))
+        return tuple(sound)
+
+    def members(self, place: str, tree: dict, level: int) -> list[Member]:
+        """Return the members of a product that can be used, checked against each other."""
+        members = []
+        for member_place, member_tree in self.objects(tree, "members", place):
+            member = self.member(member_place, member_tree, level)
+            if member:
+                members.append(member)
+        self.check_sciences(place, tree, level)
+        self.check_unique_members([member for member in members if member.exptype in _USED_EXPTYPES[level]])
+        return members
+
+    def product_name(self, place: str, tree: dict, level: int) -> str | None:
+        # Level 3 without a name takes that of the association file, as jwst does.
+        name = self.text(tree, "name", place, required=level == 2)
+        if name is None and level == 3 and "name" not in tree:
+            name = self.path.stem
+        if name is None:
+            return None
+        wrong = check_product_name(name) or check_product_name(product_root(name))
+        if wrong:
+            self.problems.append(_as_problem(self.path, f"{place}.name", wrong))
+            return None
+        return name
+
+    def member(self, place: str, tree: dict, level: int) -> Member | None:
+        """Return one member; None with problems if it cannot be used."""
+        expname = self.text(tree, "expname", place, required=True)
+        given = self.text(tree, "exptype", place, required=True)
+        catalog = self.text(tree, "tweakreg_catalog", place)
+        exptype = _exptype(tree)
+        if exptype is not None and exptype not in EXPTYPES:
+            hint = nearest(exptype, EXPTYPES)
+            self.refuse(f"{place}.exptype", f"{given!r} is no type of exposure", hint)
+        if expname is None or exptype not in EXPTYPES:
+            return None
+        used = exptype in _USED_EXPTYPES[level]
+        wrong = _wrong_file_name(expname) or (_wrong_suffix(expname, level) if used else None)
+        if wrong:
+            self.problems.append(_as_problem(self.path, f"{place}.expname", wrong))
+            return None
+        path = self.find(expname, f"{place}.expname", required=used and level == 2)
+        group_id = tree.get("group_id")
+        return Member(
+            expname,
+            exptype,
+            path,
+            place,
+            str(group_id) if isinstance(group_id, (str, int)) else None,
+            _plain(self.path.parent / catalog) if catalog else None,
+        )
+
+    def find(self, expname: str, key: str, required: bool) -> Path:
+        """Return where the member is: as given if absolute, else beside the association, else in `input`."""
+        beside = _plain(self.path.parent / expname)
+        places = [beside]
+        if self.input_directory is not None and not Path(expname).is_absolute():
+            places.append(_plain(Path(self.input_directory) / expname))
+        for place in places:
+            if os.path.isfile(place):
+                return place
+        if required:
+            looked = " or ".join(repr(str(place)) for place in dict.fromkeys(places))
+            right = "put it beside the association or into the folder 'input'"
+            self.refuse(
+                key,
+                f"no such file, neither as {looked}" if len(places) > 1 else f"no such file {looked}",
+                right,
+            )
+        return beside
+
+    def check_sciences(self, place: str, tree: dict, level: int) -> None:
+        """Level 2 has one science member, level 3 at least one."""
+        listed = tree.get("members")
+        if not isinstance(listed, list) or not listed:
+            return  # told already
+        types = [_exptype(member) for member in listed]
+        count = types.count("science")
+        if count == 0 and EXPTYPES.issuperset(types):  # else the missing one may be among the misspelt
+            self.refuse(f"{place}.members", "no science member", "give one the exptype 'science'")
+        elif count > 1 and level == 2:
+            names = ", ".join(repr(name) for name in _science_names([("", tree)]))
+            right = "a level 2 product has one; make a product of each"
+            self.refuse(f"{place}.members", f"{count} science members ({names})", right)
+
+    def check_unique_members(self, members: list[Member]) -> None:
+        """Refuse a file that is listed twice, under whatever spelling: it would count double."""
+        seen: dict[Path, Member] = {}
+        for member in members:
+            first = seen.setdefault(member.path, member)
+            if first is not member:
+                wrong = f"{member.expname!r} is already {first.key}.expname"
+                self.refuse(f"{member.key}.expname", wrong, "list every exposure once")
+
+    def check_unique_name(self, place: str, name: str | None, names: dict[str, tuple[str, str]]) -> None:
+        """Refuse a product that would write the files of an earlier one."""
+        if name is None:
+            return
+        first_place, first_name = names.setdefault(product_root(name), (place, name))
+        if first_place != place:
+            same = "" if first_name == name else f" ({first_name!r}, both make {product_root(name)!r})"
+            wrong = f"{name!r} is already the name of {first_place}{same}"
+            self.refuse(f"{place}.name", wrong, "give every product a name of its own")
+
+
+def _exptype(member: object) -> str | None:
+    value = member.get("exptype") if isinstance(member, dict) else None
+    return value.strip().lower() if isinstance(value, str) else None
+
+
+def _science_names(trees: list[tuple[str, dict]]) -> list[str]:
+    """Return the names of the science members, as far as they are given."""
+    lists = [tree.get("members") for _, tree in trees]
+    members = [member for members in lists if isinstance(members, list) for member in members]
+    names = [member.get("expname") for member in members if _exptype(member) == "science"]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _wrong_file_name(expname: str) -> str | None:
+    """Return what is wrong with a member's file name, ``wrong; right``."""
+    if not expname.strip():
+        return "the file name is empty; give the name of an exposure"
+    bad = [character for character in expname if unicodedata.category(character) in ("Cc", "Cs")]
+    if bad:
+        return f"{expname!r} holds the control character U+{ord(bad[0]):04X}; give a plain file name"
+    return None
+
+
+def _wrong_suffix(name: str, level: int) -> str | None:
+    """Return what is wrong with an exposure's suffix at a level, ``wrong; right``. No suffix is all right."""
+    suffix = exposure_suffix(name)
+    if suffix is None or suffix in _RIGHT_SUFFIXES[level]:
+        return None
+    if level == 2:
+        state = "already calibrated" if suffix in _CALIBRATED else "not a count-rate exposure"
+        return f"{name!r} is {state} (_{suffix}); stage 2 takes _rate or _rateints"
+    how = ", which stage 2 makes of it" if suffix in _RIGHT_SUFFIXES[2] else ""
+    return f"{name!r} is not a calibrated exposure (_{suffix}); stage 3 takes _cal{how}"
+
+
+def _plain(path: Path) -> Path:
+    """Return the path without ``..``, so that one file has one spelling, unless a link forbids it."""
+    if ".." not in path.parts:
+        return path
+    plain = Path(os.path.normpath(path))
+    try:
+        return plain if os.path.samefile(plain, path) else path
+    except (OSError, ValueError):
+        return plain

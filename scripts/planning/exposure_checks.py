@@ -1,0 +1,143 @@
+"""Checks of one exposure's header: can stage 2 process it, and does a background belong to it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from instruments import FAMILIES
+from instruments.family import Family, Variant
+from planning.headers import ExposureHeader
+from planning.problems import Problem, nearest
+from steps.windows import Window
+
+# An exposure with one of these COMPLETE has been through stage 2.
+CALIBRATED = ("S_FLAT", "S_PHOTOM")
+COUNT_RATE_UNITS = ("DN/S",)
+NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
+# A background exposure must have the same light path as the science exposure.
+SAME_LIGHT_PATH = ("TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "PUPIL")
+
+
+def check_science(
+    path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]
+) -> Variant | None:
+    """Check that stage 2 can process an exposure.
+
+    Returns
+    -------
+    Variant or None
+        The variant of the pipeline the exposure goes through; None if a problem was found.
+    """
+    found: list[Problem] = []
+
+    def refuse(key: str, wrong: str, right: str) -> None:
+        found.append(Problem(str(path), key, wrong, right))
+
+    keywords = header.values
+    if family is None:
+        known = ", ".join(family.telescope for family in FAMILIES)
+        refuse("TELESCOP", f"{keywords.get('TELESCOP')!r} is not known", f"calflow processes {known}")
+        problems.extend(found)
+        return None
+    _check_required(keywords, family, refuse)
+    if keywords.get("INSTRUME") not in (None, *family.instruments):
+        refuse(
+            "INSTRUME",
+            f"{keywords['INSTRUME']!r} is not known",
+            nearest(str(keywords["INSTRUME"]), family.instruments),
+        )
+    variant = family.variant(keywords)
+    if variant is None and keywords.get("EXP_TYPE") is not None:
+        types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
+        refuse(
+            "EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", nearest(str(keywords["EXP_TYPE"]), types)
+        )
+    _check_uncalibrated(keywords, refuse)
+    _check_window(header, family, refuse)
+    problems.extend(found)
+    return None if found else variant
+
+
+def check_background(
+    path: Path, header: ExposureHeader, science: ExposureHeader, problems: list[Problem]
+) -> None:
+    """Check that a background exposure can be subtracted from a science exposure."""
+
+    def refuse(key: str, wrong: str, right: str) -> None:
+        problems.append(Problem(str(path), key, wrong, right))
+
+    if len(header.shape) != len(science.shape):
+        refuse(
+            "SCI",
+            f"is {len(header.shape)}-D, its science exposure {len(science.shape)}-D",
+            "both must be the same",
+        )
+    for keyword in SAME_LIGHT_PATH:
+        own, wanted = header.values.get(keyword), science.values.get(keyword)
+        if own != wanted:
+            refuse(
+                keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike"
+            )
+    _check_uncalibrated(header.values, refuse)
+
+
+def window_of(header: ExposureHeader) -> Window:
+    """Return the detector pixels an exposure has; without keywords it starts at (1, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If SUBSTRT1 and SUBSTRT2 are no positions on a detector.
+    """
+    ny, nx = header.shape[-2:]
+    return Window(header.values.get("SUBSTRT1") or 1, header.values.get("SUBSTRT2") or 1, nx, ny)
+
+
+def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> None:
+    for keyword in family.required_keywords:
+        value = keywords.get(keyword)
+        if value is None or value == "":
+            refuse(keyword, "is missing", "stage 2 cannot do without it")
+        elif keyword not in NOT_NUMBERS and not _is_number(value):
+            refuse(keyword, f"{value!r} is not a number", "give a finite number")
+    scale = keywords.get("VA_SCALE")
+    if scale is not None and not (_is_number(scale) and scale > 0):
+        refuse("VA_SCALE", f"is {scale!r}", "the velocity aberration scale must be positive")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_uncalibrated(keywords: dict[str, Any], refuse: Any) -> None:
+    done = [keyword for keyword in CALIBRATED if keywords.get(keyword) == "COMPLETE"]
+    unit = str(keywords.get("BUNIT") or COUNT_RATE_UNITS[0])
+    if done:
+        refuse(done[0], "is COMPLETE: the exposure is already calibrated", "stage 2 takes _rate or _rateints")
+    elif unit.upper() not in COUNT_RATE_UNITS:
+        refuse("BUNIT", f"is {unit!r}", "stage 2 takes count rates, DN/s")
+
+
+def _check_window(header: ExposureHeader, family: Family, refuse: Any) -> None:
+    full = family.instruments.get(header.values.get("INSTRUME"))
+    if full is None:
+        return
+    ny, nx = header.shape[-2:]
+    for keyword, size in (("SUBSIZE1", nx), ("SUBSIZE2", ny)):
+        declared = header.values.get(keyword)
+        if declared not in (None, size):
+            refuse(
+                keyword, f"is {declared!r}, but the image has {size}", "the keyword and the image must agree"
+            )
+            return
+    try:
+        inside = Window(1, 1, full[1], full[0]).contains(window_of(header))
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        start = header.values.get("SUBSTRT1"), header.values.get("SUBSTRT2")
+        refuse(
+            "SUBSTRT1, SUBSTRT2",
+            f"{start} puts the {nx} x {ny} image outside the detector",
+            f"{header.values['INSTRUME']} has {full[1]} x {full[0]} pixels",
+        )

@@ -1,0 +1,48 @@
+"""Problems with the user's input: found one by one, told all at once."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong with the input.
+
+    Attributes
+    ----------
+    file : str
+        The file that has to be changed, as the user named it.
+    key : str
+        The place in it: a config key, a keyword, a member; empty for the file as a whole.
+    wrong : str
+        What is wrong.
+    right : str
+        What would be right, or what to do.
+    """
+
+    file: str
+    key: str
+    wrong: str
+    right: str = ""
+
+    def __str__(self):
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{place}: {self.wrong}" + (f"; {self.right}" if self.right else "")
+
+
+class InputError(Exception):
+    """All problems of the input together."""
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = tuple(dict.fromkeys(problems))
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        many = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{many} with the input, no job was started:\n{lines}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the advice ``did you mean 'x'?``, or the list of what is known."""
+    known = sorted(known)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"

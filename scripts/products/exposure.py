@@ -1,0 +1,207 @@
+"""Exposure files: FITS images with the planes SCI, ERR, DQ, VAR_* and a gwcs in an ASDF extension.
+
+The layout is that of the JWST archive; ``stdatamodels`` and jwst open these files.
+"""
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from steps.image import Image
+
+from products.version import VERSION
+
+# Extension name of each plane, in the order in which they are written.
+PLANES = {
+    "sci": "SCI",
+    "err": "ERR",
+    "dq": "DQ",
+    "var_poisson": "VAR_POISSON",
+    "var_rnoise": "VAR_RNOISE",
+    "var_flat": "VAR_FLAT",
+}
+# Cards that describe one HDU's array; they are made anew for the array that is written.
+STRUCTURAL = (
+    "SIMPLE",
+    "XTENSION",
+    "BITPIX",
+    "NAXIS",
+    "PCOUNT",
+    "GCOUNT",
+    "EXTEND",
+    "BSCALE",
+    "BZERO",
+    "CHECKSUM",
+    "DATASUM",
+)
+
+
+@dataclass
+class Exposure:
+    """One exposure in memory.
+
+    Attributes
+    ----------
+    image : Image
+        The pixel planes.
+    headers : dict of extension name to astropy Header
+        ``PRIMARY``, ``SCI`` and those of the other planes, without structural cards.
+    wcs : gwcs.WCS or None
+        Pixel (0-based) to sky.
+    area : float32 array (ny, nx) or None
+        Relative pixel area.
+    others : list of HDU
+        Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
+    """
+
+    image: Image
+    headers: dict[str, fits.Header]
+    wcs: Any = None
+    area: np.ndarray | None = None
+    others: list = field(default_factory=list)
+
+    @property
+    def primary(self) -> fits.Header:
+        """The primary header."""
+        return self.headers["PRIMARY"]
+
+    @property
+    def science(self) -> fits.Header:
+        """The header of the SCI extension."""
+        return self.headers["SCI"]
+
+    def keyword(self, name: str, default: Any = None) -> Any:
+        """Return a keyword of the primary or, failing that, of the SCI header."""
+        return self.primary.get(name, self.science.get(name, default))
+
+
+def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
+    """Read an exposure file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``_rate``, ``_rateints``, ``_bsub``, ``_cal`` ... file.
+    with_wcs : bool
+        Also read the gwcs; it takes a second to import.
+
+    Returns
+    -------
+    Exposure
+        Float planes as native float32, DQ as uint32.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        headers = {"PRIMARY": _without_structure(hdus[0].header)}
+        planes, others, area, wcs = {}, [], None, None
+        attribute = {extension: name for name, extension in PLANES.items()}
+        for hdu in hdus[1:]:
+            if hdu.name in attribute:
+                dtype = np.uint32 if hdu.name == "DQ" else np.float32
+                planes[attribute[hdu.name]] = np.array(hdu.data, dtype=dtype)
+                headers[hdu.name] = _without_structure(hdu.header)
+            elif hdu.name == "AREA":
+                area = np.array(hdu.data, dtype=np.float32)
+            elif hdu.name == "ASDF" and with_wcs:
+                wcs = _read_wcs(hdu)
+            else:
+                others.append(hdu.copy())
+    return Exposure(Image(**planes), headers, wcs, area, others)
+
+
+def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
+    """Write an exposure file, complete or not at all.
+
+    FILENAME, DATAMODL, CAL_VER and CAL_VCS are set. DATE is the clock's only if `write_date`
+    is set; otherwise the same exposure gives the same bytes.
+    """
+    primary = exposure.primary.copy()
+    primary.set("FILENAME", path.name, "Name of the file")
+    primary.set(
+        "DATAMODL", "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel", "Type of data model"
+    )
+    sign(primary, write_date)
+    hdus = [fits.PrimaryHDU(header=primary)]
+    for name, plane in exposure.image.planes().items():
+        hdus.append(_image_hdu(plane, PLANES[name], exposure.headers.get(PLANES[name])))
+    if exposure.area is not None:
+        hdus.insert(4, _image_hdu(exposure.area, "AREA"))
+    hdus += [hdu for hdu in exposure.others if exposure.wcs is None or hdu.name != "ASDF"]
+    if exposure.wcs is not None:
+        hdus.append(wcs_hdu(exposure.wcs))
+    write_hdus(hdus, path)
+
+
+def sign(primary: fits.Header, write_date: bool = False) -> None:
+    """Name calflow and its version in a primary header; write the time only on request."""
+    primary.set("CAL_VER", f"calflow {VERSION}", "Calibration Software Version")
+    primary.set("CAL_VCS", f"calflow v{VERSION}", "Calibration Software Repository Version")
+    if write_date:
+        primary.set("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC date file created")
+
+
+def write_hdus(hdus: list, path: Path) -> None:
+    """Write HDUs to `path`, complete or not at all."""
+    with replacing(path) as partial:
+        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name in the folder of `path`; move it into place if the block succeeds.
+
+    Whatever stops the block, `path` holds either what it held before or the whole new file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem[:80]}.", suffix=f".partial{path.suffix}", dir=path.parent
+    )
+    os.close(handle)
+    partial = Path(name)
+    partial.unlink()
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def wcs_hdu(wcs: Any) -> fits.BinTableHDU:
+    """Return the ASDF extension that holds a gwcs as ``meta.wcs``."""
+    import asdf
+
+    buffer = io.BytesIO()
+    with asdf.AsdfFile({"meta": {"wcs": wcs}}) as tree:
+        tree.write_to(buffer)
+    data = np.frombuffer(buffer.getvalue(), np.uint8)
+    column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data[np.newaxis])
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
+
+
+def _read_wcs(hdu: fits.BinTableHDU) -> Any:
+    import asdf
+
+    data = hdu.data["ASDF_METADATA"][0].tobytes()
+    with asdf.open(io.BytesIO(data), lazy_load=False, ignore_missing_extensions=True) as tree:
+        return tree.tree.get("meta", {}).get("wcs")
+
+
+def _image_hdu(data: np.ndarray, name: str, header: fits.Header | None = None) -> fits.ImageHDU:
+    hdu = fits.ImageHDU(data, header=header, name=name)
+    hdu.header.set("EXTVER", 1, "extension value")
+    return hdu
+
+
+def _without_structure(header: fits.Header) -> fits.Header:
+    header = header.copy()
+    for keyword in [card for card in header if card.startswith("NAXIS") or card in STRUCTURAL]:
+        header.remove(keyword, ignore_missing=True)
+    return header

@@ -1,0 +1,99 @@
+"""Header keywords: where the facts that steps need stand, and how their results are recorded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from astropy.io import fits
+from steps.assign_wcs import Pointing
+from steps.windows import Window
+
+from products.exposure import Exposure
+
+STATUS = {
+    "bkg_subtract": ("S_BKDSUB", "Background subtraction"),
+    "assign_wcs": ("S_WCS", "Assign World Coordinate System"),
+    "flat_field": ("S_FLAT", "Flat Field Correction"),
+    "photom": ("S_PHOTOM", "Photometric Calibration"),
+    "resample": ("S_RESAMP", "Resample"),
+}
+# Linear and polynomial terms of a FITS WCS; a new WCS replaces them all.
+_LINEAR = ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2")
+_THIRD_AXIS = ("CRPIX3", "CRVAL3", "CTYPE3", "CUNIT3", "CDELT3", "PC1_3", "PC2_3", "PC3_1", "PC3_2", "PC3_3")
+_WCS_COMMENTS = {
+    "WCSAXES": "number of World Coordinate System axes",
+    "CRPIX": "Axis {} pixel coordinate of ref point, 1-indexed",
+    "CRVAL": "Axis {} coordinate value at reference point",
+    "CTYPE": "Axis {} type",
+    "CUNIT": "Axis {} units",
+    "CDELT": "Axis {} coordinate increment at reference point",
+    "CD": "Linear transformation matrix element",
+    "PC": "Linear transformation matrix element",
+    "A_": "SIP coefficient, forward transform",
+    "B_": "SIP coefficient, forward transform",
+    "AP_": "SIP coefficient, inverse transform",
+    "BP_": "SIP coefficient, inverse transform",
+}
+
+
+def window(exposure: Exposure) -> Window:
+    """Return the detector pixels an exposure has; without keywords it starts at (1, 1)."""
+    ny, nx = exposure.image.sci.shape[-2:]
+    return Window(exposure.keyword("SUBSTRT1") or 1, exposure.keyword("SUBSTRT2") or 1, nx, ny)
+
+
+def pointing(exposure: Exposure) -> Pointing:
+    """Return where the exposure's aperture looks."""
+    key = exposure.keyword
+    return Pointing(
+        v2_ref=key("V2_REF"),
+        v3_ref=key("V3_REF"),
+        roll_ref=key("ROLL_REF"),
+        ra_ref=key("RA_REF"),
+        dec_ref=key("DEC_REF"),
+        va_scale=key("VA_SCALE"),
+        vparity=key("VPARITY"),
+        v3_yangle=key("V3I_YANG"),
+    )
+
+
+def record_status(exposure: Exposure, step: str, status: str) -> None:
+    """Record what became of a step: COMPLETE, SKIPPED or FAILED."""
+    keyword, comment = STATUS[step]
+    exposure.primary.set(keyword, status, comment)
+
+
+def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:
+    """Record the association, the references and the CRDS context, each by its keyword.
+
+    Parameters
+    ----------
+    origin : mapping of primary keyword to (value, comment)
+    """
+    for keyword, (value, comment) in origin.items():
+        exposure.primary.set(keyword, value, comment)
+
+
+def record_unit(exposure: Exposure, unit: str) -> None:
+    """Record the unit of SCI and ERR."""
+    for name in ("SCI", "ERR"):
+        exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
+
+
+def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:
+    """Put the cards of a FITS WCS in place of the one a SCI header has."""
+    sip = [
+        keyword for keyword in header if keyword.split("_")[0] in ("A", "B", "AP", "BP") and "_" in keyword
+    ]
+    for keyword in [*_LINEAR, *_THIRD_AXIS, *sip]:
+        header.remove(keyword, ignore_missing=True)
+    for keyword, value in cards.items():
+        header.set(keyword, value, _wcs_comment(keyword))
+
+
+def _wcs_comment(keyword: str) -> str | None:
+    if keyword.endswith("_ORDER"):
+        return "Degree of {} SIP polynomial".format("inverse" if "P" in keyword[:2] else "forward")
+    for start in sorted(_WCS_COMMENTS, key=len, reverse=True):
+        if keyword.startswith(start):
+            return _WCS_COMMENTS[start].format(keyword[-1])
+    return None

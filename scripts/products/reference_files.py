@@ -1,0 +1,152 @@
+"""Reference files in CRDS format: flat, photom, area (FITS), distortion, filteroffset (ASDF)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from steps.dq_flags import remap_flags
+from steps.windows import Window
+
+
+class ReferenceError(ValueError):
+    """A reference file that does not hold what its type requires."""
+
+
+@dataclass(frozen=True)
+class PhotomTable:
+    """The PHOTOM reference.
+
+    Attributes
+    ----------
+    rows : dict of column name (lower case) to array
+        The conversion table: selector columns, ``photmjsr`` in (MJy/sr) / (DN/s).
+    time_tables : dict of kind (``linear``, ``exponential``, ``powerlaw``) to such a dict
+        Coefficients of the change of sensitivity; their rows are those of `rows`.
+    pixel_area_sr, pixel_area_a2 : float or None
+        Nominal pixel area, steradian and square arcsec.
+    """
+
+    rows: dict[str, np.ndarray]
+    time_tables: dict[str, dict[str, np.ndarray]]
+    pixel_area_sr: float | None
+    pixel_area_a2: float | None
+
+
+def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read the part of a flat that covers a detector window.
+
+    Returns
+    -------
+    sci, err : float32 arrays of the shape of the window
+    dq : uint32 array, with the standard bits
+
+    Raises
+    ------
+    ReferenceError
+        If an extension is missing or the flat does not cover the window.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        part = _cut_out(hdus, path, window)
+        sci = _section(hdus, "SCI", part, path).astype(np.float32)
+        err = _section(hdus, "ERR", part, path).astype(np.float32)
+        dq = _section(hdus, "DQ", part, path)
+        if "DQ_DEF" in hdus:
+            rows = hdus["DQ_DEF"].data
+            names = {column.upper(): column for column in rows.names}
+            bits = {int(row[names["VALUE"]]): str(row[names["NAME"]]) for row in rows}
+            dq = remap_flags(dq, bits)
+        return sci, err, dq.astype(np.uint32)
+
+
+def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, float | None]:
+    """Read the relative pixel area in a detector window, and the nominal area.
+
+    Returns
+    -------
+    area : float32 array of the shape of the window
+    pixel_area_sr, pixel_area_a2 : float or None
+        Nominal pixel area, steradian and square arcsec; None if the file does not say.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        area = _section(hdus, "SCI", _cut_out(hdus, path, window), path).astype(np.float32)
+        return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
+
+
+def read_photom(path: Path) -> PhotomTable:
+    """Read a PHOTOM reference.
+
+    Raises
+    ------
+    ReferenceError
+        If the PHOTOM table or its ``photmjsr`` column is missing, or a time table has other rows.
+    """
+    with fits.open(path) as hdus:
+        if "PHOTOM" not in hdus:
+            raise ReferenceError(f"{path}: has no PHOTOM table")
+        rows = _columns(hdus["PHOTOM"])
+        if "photmjsr" not in rows:
+            raise ReferenceError(f"{path}: table PHOTOM has no column photmjsr; it has {', '.join(rows)}")
+        time_tables = {
+            kind: _columns(hdus[f"TIMECOEFF_{kind.upper()}"])
+            for kind in ("linear", "exponential", "powerlaw")
+            if f"TIMECOEFF_{kind.upper()}" in hdus
+        }
+        for kind, table in time_tables.items():
+            if len(table["t0"]) != len(rows["photmjsr"]):
+                raise ReferenceError(
+                    f"{path}: TIMECOEFF_{kind.upper()} has {len(table['t0'])} rows, "
+                    f"PHOTOM has {len(rows['photmjsr'])}; they must be the same"
+                )
+        header = hdus[0].header
+        return PhotomTable(rows, time_tables, header.get("PIXAR_SR"), header.get("PIXAR_A2"))
+
+
+def read_distortion(path: Path) -> Any:
+    """Read the distortion model: full-frame pixel (0-based) to V2, V3 (arcsec)."""
+    return _read_tree(path, "model")
+
+
+def read_filter_offsets(path: Path) -> list[dict[str, Any]]:
+    """Read the filter offsets: entries with the filter (and pupil), ``column_offset``, ``row_offset`` in pixels."""
+    return [dict(entry) for entry in _read_tree(path, "filters")]
+
+
+def read_asdf(path: Path) -> dict[str, Any]:
+    """Read the whole tree of an ASDF file."""
+    import asdf
+
+    with asdf.open(path, lazy_load=False, memmap=False) as file:
+        return dict(file.tree)
+
+
+def _read_tree(path: Path, key: str) -> Any:
+    tree = read_asdf(path)
+    if key not in tree:
+        raise ReferenceError(f"{path}: has no entry {key!r}")
+    return tree[key]
+
+
+def _section(hdus: fits.HDUList, name: str, part: tuple[slice, slice], path: Path) -> np.ndarray:
+    """Read a part of a plane, and only that from the disk."""
+    if name not in hdus or not hdus[name].shape:
+        raise ReferenceError(f"{path}: has no extension {name}")
+    return hdus[name].section[part]
+
+
+def _cut_out(hdus: fits.HDUList, path: Path, window: Window) -> tuple[slice, slice]:
+    """Return the slices of a detector window; a file without window keywords starts at (1, 1)."""
+    header = hdus[0].header
+    if "SCI" not in hdus or len(hdus["SCI"].shape) != 2:
+        raise ReferenceError(f"{path}: has no two-dimensional SCI extension")
+    ny, nx = hdus["SCI"].shape
+    own = Window(header.get("SUBSTRT1") or 1, header.get("SUBSTRT2") or 1, nx, ny)
+    try:
+        return own.slices(window)
+    except ValueError:
+        raise ReferenceError(f"{path}: covers {own} of the detector, the exposure {window}") from None
+
+
+def _columns(hdu: fits.BinTableHDU) -> dict[str, np.ndarray]:
+    return {name.lower(): np.asarray(hdu.data[name]) for name in hdu.data.names}

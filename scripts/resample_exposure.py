@@ -1,0 +1,119 @@
+"""Resample one calibrated exposure to a rectified grid. Makes the quick-look ``_i2d`` of ``_cal``."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from job import UnusableExposure, run
+from products.exposure import read_exposure, sign, wcs_hdu, write_hdus
+from products.keywords import pointing, record_status, replace_wcs
+from products.reference_files import read_asdf
+from steps.assign_wcs import parse_s_region, s_region
+from steps.output_grid import (
+    check_size,
+    fits_keywords,
+    grid_footprint,
+    grid_from_footprints,
+    grid_from_wcs,
+    pixel_area_keywords,
+)
+from steps.pixel_map import pixel_map
+from steps.resample import Resampler, pixel_range
+
+# What 12 GB hold; a full NIRCam frame at a fifth of its pixel scale is 1.1e8.
+MAX_PIXELS = 2.5e8
+GRID_PARAMETERS = ("pixel_scale_ratio", "pixel_scale", "rotation", "crpix", "crval", "output_shape")
+DRIZZLE_PARAMETERS = [
+    "kernel",
+    "pixfrac",
+    "fillval",
+    "weight_type",
+    "enable_ctx",
+    "enable_err",
+    "report_var",
+    "propagate_dq",
+]
+# Keywords of the detector's orientation: a rectified image has none.
+OF_THE_DETECTOR = ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "V3I_YANG", "VPARITY")
+EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
+
+
+def resample_exposure(input, output, params):
+    """Drizzle the exposure on the grid that the parameters ask for."""
+    settings = params.settings
+    exposure = read_exposure(input.cal, with_wcs=True)
+    vertices = parse_s_region(exposure.science["S_REGION"])
+    grid = _grid(exposure, vertices, settings, input.get("output_wcs"))
+    check_size(grid.shape, MAX_PIXELS)
+    resampler = Resampler(
+        grid.shape,
+        pixel_scale_ratio=grid.pixel_scale_ratio,
+        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+    )
+    shape = exposure.image.sci.shape
+    pixmap = pixel_map(exposure.wcs, grid.wcs, shape, settings["pixmap_stepsize"], settings["pixmap_order"])
+    time = exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
+    resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(exposure.wcs, shape))
+    result = resampler.finish()
+    if not np.any(result.wht):
+        raise UnusableExposure(
+            "no pixel of the output grid gets data; look at crval, crpix, output_shape, output_wcs"
+        )
+    _record(exposure, grid, vertices, settings)
+    _write(exposure, grid, result, Path(output.i2d), params.write_date)
+
+
+def _grid(exposure, vertices, settings, output_wcs):
+    if output_wcs:
+        area = exposure.science.get("PIXAR_A2")
+        return grid_from_wcs(
+            read_asdf(output_wcs),
+            exposure.wcs,
+            nominal_pixel_area=area,
+            output_shape=settings["output_shape"],
+        )
+    parameters = {name: settings[name] for name in GRID_PARAMETERS}
+    return grid_from_footprints(vertices, exposure.wcs, pointing(exposure), **parameters)
+
+
+def _record(exposure, grid, vertices, settings):
+    """Record the grid, the weights and the times in the headers."""
+    record_status(exposure, "resample", "COMPLETE")
+    primary, header = exposure.primary, exposure.science
+    primary.set("NDRIZ", 1, "Number of exposures combined")
+    primary.set("RESWHT", settings["weight_type"], "Drizzle weighting type")
+    primary.set("PIXFRAC", settings["pixfrac"], "Pixel fraction used to shrink the pixels")
+    primary.set("PXSCLRT", grid.pixel_scale_ratio, "Ratio of output to input pixel scale")
+    for keyword in OF_THE_DETECTOR:
+        header.remove(keyword, ignore_missing=True)
+    replace_wcs(header, fits_keywords(grid) | pixel_area_keywords(grid))
+    region = grid_footprint(vertices, grid)
+    if region:
+        header.set("S_REGION", s_region(*region), "Spatial footprint of the observation")
+    else:
+        header.remove("S_REGION", ignore_missing=True)
+    for keyword, source, comment in (
+        ("XPOSURE", "EFFEXPTM", "[s] Effective exposure time"),
+        ("TELAPSE", "DURATION", "[s] Total elapsed exposure time"),
+    ):
+        if exposure.keyword(source) is not None:
+            header.set(keyword, exposure.keyword(source), comment)
+
+
+def _write(exposure, grid, result, path, write_date):
+    primary = exposure.primary.copy()
+    primary.set("FILENAME", path.name, "Name of the file")
+    primary.set("DATAMODL", "ImageModel", "Type of data model")
+    sign(primary, write_date)
+    hdus = [fits.PrimaryHDU(header=primary)]
+    for name in EXTENSIONS:
+        plane = getattr(result, name)
+        if plane is not None:
+            hdu = fits.ImageHDU(plane, header=exposure.headers.get(name.upper()), name=name.upper())
+            hdu.header.set("EXTVER", 1, "extension value")
+            hdus.append(hdu)
+    write_hdus([*hdus, wcs_hdu(grid.wcs)], path)
+
+
+if "snakemake" in globals():
+    run(resample_exposure, snakemake)

@@ -1,0 +1,412 @@
+"""The output grid of resample: a TAN projection laid over the footprints of the inputs, and its keywords."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steps.assign_wcs import ARCSEC_PER_DEG, Pointing, pixel_bounds
+from steps.polygons import clip, drop_needless_vertices, union
+
+if TYPE_CHECKING:
+    from gwcs import WCS
+
+SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
+# 4 bytes each: SCI, WHT, CON, six sums for the variances, seven planes in between.
+BYTES_PER_PIXEL = 4 * 16
+# Samples per side of an outline whose area is measured; the sides of a detector are curved.
+OUTLINE_SAMPLES = 65
+
+
+@dataclass(frozen=True)
+class OutputGrid:
+    """The pixels of a combined image.
+
+    Attributes
+    ----------
+    wcs : gwcs.WCS
+        From output pixels (0-based) to right ascension and declination, degrees.
+    shape : (ny, nx)
+    pixel_scale : float
+        Nominal side of an output pixel, arcsec.
+    pixel_scale_ratio : float
+        Output over input pixel scale (keyword PXSCLRT).
+    """
+
+    wcs: WCS
+    shape: tuple[int, int]
+    pixel_scale: float
+    pixel_scale_ratio: float
+
+
+def grid_from_footprints(
+    footprints: Sequence[np.ndarray],
+    first_wcs: WCS,
+    first_pointing: Pointing,
+    *,
+    pixel_scale_ratio: float = 1.0,
+    pixel_scale: float | None = None,
+    rotation: float | None = None,
+    crpix: tuple[float, float] | None = None,
+    crval: tuple[float, float] | None = None,
+    output_shape: tuple[int, int] | None = None,
+) -> OutputGrid:
+    """Lay a TAN grid over all inputs.
+
+    Parameters
+    ----------
+    footprints : sequence of float array, shape (n, 2)
+        Right ascension and declination (degrees) of the vertices of every input, as in its
+        S_REGION keyword.
+    first_wcs : gwcs.WCS
+    first_pointing : Pointing
+        Of the first input, which gives the default scale and orientation.
+    pixel_scale_ratio : float
+        Output over input pixel scale. Not used with `pixel_scale`.
+    pixel_scale : float or None
+        Output pixel scale, arcsec.
+    rotation : float or None
+        Position angle of the output y axis, degrees east of north. None: that of the first
+        input.
+    crpix : (x, y) or None
+        Output pixel (0-based) of the reference point. None: so that the lowest vertices are
+        at pixel 0. What gets a negative coordinate is cut off.
+    crval : (ra, dec) or None
+        The reference point, degrees. None: the middle of the footprints.
+    output_shape : (nx, ny) or None
+        None: up to the highest vertices.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, the footprints span half the sky, or an axis gets
+        fewer than two pixels.
+    """
+    for name, value in (("pixel_scale_ratio", pixel_scale_ratio), ("pixel_scale", pixel_scale)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} is {value}; it must be positive")
+    vertices = np.concatenate([np.reshape(footprint, (-1, 2)) for footprint in footprints])
+    crval = fiducial(vertices) if crval is None else (float(crval[0]), float(crval[1]))
+
+    if pixel_scale is None:
+        pixel_scale = pixel_scale_ratio * scale_at_reference(first_wcs, first_pointing)
+    else:
+        pixel_scale_ratio = pixel_scale / np.sqrt(mean_pixel_area(first_wcs))
+    if rotation is None:
+        rotation = first_pointing.roll_ref - first_pointing.vparity * first_pointing.v3_yangle
+    pc = _rotation_matrix(np.radians(rotation), first_pointing.vparity)
+
+    offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / (pixel_scale / ARCSEC_PER_DEG)
+    low, high = offsets.min(axis=0), offsets.max(axis=0)
+    crpix = -low if crpix is None else np.asarray(crpix, float)
+    size = np.trunc(high + crpix + 0.5) if output_shape is None else output_shape
+    nx, ny = (int(n) for n in size)
+    if nx < 2 or ny < 2:
+        raise ValueError(f"the output image would have {nx} x {ny} pixels; see crpix, crval, output_shape")
+    box = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
+    if output_shape is not None:
+        box = _covered_box(low + crpix, high + crpix, (nx, ny))
+    wcs = _tan_wcs(crpix, crval, pixel_scale / ARCSEC_PER_DEG, pc, (ny, nx), box)
+    return OutputGrid(wcs, (ny, nx), float(pixel_scale), float(pixel_scale_ratio))
+
+
+def grid_from_wcs(
+    tree: Mapping[str, Any],
+    first_wcs: WCS,
+    *,
+    nominal_pixel_area: float | None = None,
+    output_shape: tuple[int, int] | None = None,
+) -> OutputGrid:
+    """Use a grid the user made.
+
+    Parameters
+    ----------
+    tree : mapping
+        The tree of the user's ASDF file: ``wcs`` (gwcs), and if wanted ``pixel_scale``
+        (arcsec), ``pixel_area`` (arcsec^2, not used beside a scale), ``array_shape``
+        (ny, nx), ``pixel_shape`` (nx, ny).
+    first_wcs : gwcs.WCS
+        Of the first input.
+    nominal_pixel_area : float or None
+        Of the first input, arcsec^2 (keyword PIXAR_A2), for the ratio of the scales. None:
+        the mean area of its pixels.
+    output_shape : (nx, ny) or None
+        Goes before the shape of the WCS, that before the shape in the tree, and that before
+        the size of the bounding box.
+
+    Raises
+    ------
+    ValueError
+        If there is no WCS, its transform has no map projection, or nothing tells the shape.
+    """
+    from copy import deepcopy
+
+    if "wcs" not in tree:
+        keys = ", ".join(map(str, tree)) or "none"
+        raise ValueError(f"the output WCS file has no key 'wcs'; it has {keys}")
+    wcs = deepcopy(tree["wcs"])
+    _check_projection(wcs)
+    shape = _user_shape(tree, wcs, output_shape)
+    wcs.array_shape = shape
+    if wcs.bounding_box is None:
+        wcs.bounding_box = (-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5)
+
+    scale, area = tree.get("pixel_scale"), tree.get("pixel_area")
+    if scale is None:
+        area = mean_pixel_area(wcs, shape) if area is None else area
+        scale = np.sqrt(area)
+    if not scale > 0:
+        raise ValueError(f"the pixel scale of the output WCS is {scale} arcsec; it must be positive")
+    input_area = mean_pixel_area(first_wcs) if nominal_pixel_area is None else nominal_pixel_area
+    return OutputGrid(wcs, shape, float(scale), float(scale / np.sqrt(input_area)))
+
+
+def check_size(shape: tuple[int, int], max_pixels: float) -> None:
+    """Refuse a grid that is too large, before memory is asked for.
+
+    Raises
+    ------
+    ValueError
+        If the grid has more than `max_pixels` pixels.
+    """
+    ny, nx = shape
+    if nx * ny > max_pixels:
+        raise ValueError(
+            f"the output image would have {nx} x {ny} pixels and need about "
+            f"{nx * ny * BYTES_PER_PIXEL / 1e9:.1f} GB; the limit is {max_pixels:.3g} pixels. Likely causes: "
+            "exposures that lie far apart (not of one target, or a wrong pointing), a small pixel_scale or "
+            "pixel_scale_ratio, a large output_shape. Split the association, or raise the limit"
+        )
+
+
+def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
+    """Return the FITS WCS keywords of a grid.
+
+    They are exact for a WCS that is one FITS transform, as those made here. Any other is
+    represented by a linear fit.
+
+    Raises
+    ------
+    ValueError
+        If a linear fit is needed and fails.
+    """
+    from gwcs.fitswcs import FITSImagingWCSTransform
+
+    transform = grid.wcs.forward_transform
+    if not isinstance(transform, FITSImagingWCSTransform):
+        return _linear_keywords(grid.wcs)
+    code = transform.projection.prjprm.code
+    crpix, crval, cdelt, pc = (getattr(transform, n).value for n in ("crpix", "crval", "cdelt", "pc"))
+    keywords = {"WCSAXES": 2}
+    keywords |= {f"CRPIX{i}": float(crpix[i - 1]) + 1.0 for i in (1, 2)}
+    keywords |= {f"CRVAL{i}": float(crval[i - 1]) for i in (1, 2)}
+    keywords |= {"CTYPE1": f"RA---{code}", "CTYPE2": f"DEC--{code}", "CUNIT1": "deg", "CUNIT2": "deg"}
+    keywords |= {f"CDELT{i}": float(cdelt[i - 1]) for i in (1, 2)}
+    keywords |= {f"PC{i}_{j}": float(pc[i - 1, j - 1]) for i in (1, 2) for j in (1, 2)}
+    return keywords | {"RADESYS": "ICRS"}
+
+
+def pixel_area_keywords(grid: OutputGrid) -> dict[str, float]:
+    """Return the nominal pixel area: PIXAR_SR (steradian) and PIXAR_A2 (arcsec^2)."""
+    area = float(grid.pixel_scale) ** 2
+    return {"PIXAR_SR": area / (ARCSEC_PER_DEG**2 * SQUARE_DEG_PER_SR), "PIXAR_A2": area}
+
+
+def grid_footprint(footprints: Sequence[np.ndarray], grid: OutputGrid) -> list[np.ndarray]:
+    """Return the outlines of the part of a grid that the inputs cover.
+
+    Parameters
+    ----------
+    footprints : sequence of float array, shape (n, 2)
+        Right ascension and declination (degrees) of the vertices of the inputs.
+    grid : OutputGrid
+
+    Returns
+    -------
+    list of float64 array, shape (m, 2)
+        The polygons of their union within the outer pixel edges of the grid, in the same
+        coordinates, clockwise in the image. Holes are left out. Empty if nothing is covered.
+    """
+    (xmin, xmax), (ymin, ymax) = pixel_bounds(grid.wcs)
+    ny, nx = grid.shape
+    frame = max(xmin, -0.5), min(xmax, nx - 0.5), max(ymin, -0.5), min(ymax, ny - 0.5)
+
+    pieces = []
+    for footprint in footprints:
+        x, y = grid.wcs.invert(*np.transpose(footprint), with_bounding_box=False)
+        piece = clip(np.stack([x, y], axis=-1), frame)
+        if len(piece):
+            pieces.append(piece)
+    outlines = []
+    for ring in union(pieces):
+        ring = drop_needless_vertices(ring)
+        if len(ring) >= 3:
+            ra, dec = grid.wcs(ring[:, 0], ring[:, 1], with_bounding_box=False)
+            outlines.append(np.stack([np.mod(ra, 360.0), dec], axis=-1))
+    return outlines
+
+
+def fiducial(vertices: np.ndarray) -> tuple[float, float]:
+    """Return the middle of sky positions: of the lowest and highest of each Cartesian coordinate.
+
+    Parameters
+    ----------
+    vertices : float array, shape (n, 2)
+        Right ascension and declination, degrees.
+    """
+    ra, dec = np.radians(vertices).T
+    xyz = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    x, y, z = (xyz.min(axis=1) + xyz.max(axis=1)) / 2
+    return float(np.degrees(np.arctan2(y, x)) % 360.0), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+
+
+def scale_at_reference(wcs: WCS, pointing: Pointing) -> float:
+    """Return the pixel scale (arcsec) of a WCS at the aperture's reference point.
+
+    The geometric mean of the steps to the next pixels in x and y.
+
+    Raises
+    ------
+    ValueError
+        If the WCS does not reach the reference point.
+    """
+    x, y = wcs.invert(pointing.ra_ref, pointing.dec_ref, with_bounding_box=False)
+    x, y = x + np.array([0.0, 1.0, 0.0]), y + np.array([0.0, 0.0, 1.0])
+    ra, dec = wcs(x, y, with_bounding_box=False)
+    to_x, to_y = (_separation(ra[0], dec[0], ra[i], dec[i]) for i in (1, 2))
+    scale = float(np.sqrt(to_x * to_y)) * ARCSEC_PER_DEG
+    if not scale > 0:
+        raise ValueError(
+            f"the first input gives no pixel scale at RA_REF, DEC_REF = {pointing.ra_ref}, {pointing.dec_ref}"
+        )
+    return scale
+
+
+def mean_pixel_area(wcs: WCS, shape: tuple[int, int] | None = None) -> float:
+    """Return the mean area (arcsec^2) of the pixels in the bounding box, or in an array's shape.
+
+    The area of the outline in an equal-area projection, over the number of pixels.
+    """
+    if shape is None:
+        (xmin, xmax), (ymin, ymax) = pixel_bounds(wcs)
+    else:
+        (xmin, xmax), (ymin, ymax) = (-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5)
+    t = np.linspace(0.0, 1.0, OUTLINE_SAMPLES)[:-1]
+    x = xmin + (xmax - xmin) * np.concatenate([t, t**0, 1 - t, 0 * t])
+    y = ymin + (ymax - ymin) * np.concatenate([0 * t, t, t**0, 1 - t])
+    vertices = np.stack(wcs(x, y, with_bounding_box=False), axis=-1)
+    u, v = _equal_area(vertices, fiducial(vertices)).T
+    area = abs(np.sum(u * np.roll(v, -1) - v * np.roll(u, -1))) / 2
+    return float(area * ARCSEC_PER_DEG**2 / ((xmax - xmin) * (ymax - ymin)))
+
+
+def _rotation_matrix(angle: float, vparity: int) -> np.ndarray:
+    return np.array(
+        [[vparity * np.cos(angle), np.sin(angle)], [-vparity * np.sin(angle), np.cos(angle)]], dtype=float
+    )
+
+
+def _separation(ra1, dec1, ra2, dec2) -> float:
+    """Return the great-circle distance in degrees (haversine formula, exact for small angles)."""
+    half_dec, half_ra = np.radians(dec2 - dec1) / 2, np.radians(ra2 - ra1) / 2
+    square = (
+        np.sin(half_dec) ** 2 + np.cos(np.radians(dec1)) * np.cos(np.radians(dec2)) * np.sin(half_ra) ** 2
+    )
+    return np.degrees(2 * np.arcsin(np.sqrt(square)))
+
+
+def _tangent_components(vertices, centre):
+    """Return the components of unit vectors to the east, to the north and along the centre."""
+    ra, dec = np.radians(vertices).T
+    ra0, dec0 = np.radians(centre)
+    east = np.cos(dec) * np.sin(ra - ra0)
+    north = np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(ra - ra0)
+    along = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
+    return east, north, along
+
+
+def _gnomonic(vertices: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+    """Project sky positions to the tangent plane, degrees east and north of the centre, shape (n, 2)."""
+    east, north, along = _tangent_components(vertices, centre)
+    if not (along > 0).all():
+        raise ValueError("footprints are 90 degrees or more from the middle; they cannot be one image")
+    return np.degrees(np.stack([east / along, north / along], axis=-1))
+
+
+def _equal_area(vertices: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+    """Project as Lambert's azimuthal equal-area projection does, degrees, shape (n, 2)."""
+    east, north, along = _tangent_components(vertices, centre)
+    return np.degrees(np.stack([east, north], axis=-1) * np.sqrt(2 / (1 + along))[:, None])
+
+
+def _covered_box(low, high, size):
+    """Return the bounding box ((xmin, xmax), (ymin, ymax)) of the whole pixels the footprints reach."""
+    first = np.maximum(np.trunc(np.asarray(low) + 0.5), 0)
+    last = np.minimum(np.trunc(np.asarray(high) + 0.5), size)
+    (x0, y0), (x1, y1) = first.tolist(), last.tolist()
+    return (x0 - 0.5, x1 - 0.5), (y0 - 0.5, y1 - 0.5)
+
+
+def _tan_wcs(crpix, crval, cdelt, pc, shape, box) -> WCS:
+    from astropy import coordinates, units
+    from astropy.modeling.models import Pix2Sky_TAN
+    from gwcs import WCS
+    from gwcs import coordinate_frames as cf
+    from gwcs.fitswcs import FITSImagingWCSTransform
+
+    transform = FITSImagingWCSTransform(
+        Pix2Sky_TAN(), crpix=list(crpix), crval=list(crval), cdelt=[cdelt, cdelt], pc=pc
+    )
+    detector = cf.Frame2D(name="detector", axes_order=(0, 1), unit=(units.pix, units.pix))
+    world = cf.CelestialFrame(name="world", reference_frame=coordinates.ICRS())
+    wcs = WCS([(detector, transform), (world, None)])
+    wcs.array_shape = shape
+    wcs.bounding_box = box
+    return wcs
+
+
+def _check_projection(wcs) -> None:
+    """Refuse a WCS without a map projection: its inverse would be an approximation."""
+    from astropy.modeling.projections import Projection
+    from gwcs.fitswcs import FITSImagingWCSTransform
+
+    transform = wcs.forward_transform
+    count = transform.n_submodels
+    parts = [transform] if count == 1 else [transform[i] for i in range(count)]
+    if not any(isinstance(part, (Projection, FITSImagingWCSTransform)) for part in parts):
+        raise ValueError(
+            "the output WCS has no map projection (as Pix2Sky_TAN) in its transform; "
+            "the WCS of an exposure, with its distortion, is no output grid"
+        )
+
+
+def _user_shape(tree, wcs, output_shape) -> tuple[int, int]:
+    if output_shape is not None:
+        nx, ny = output_shape
+    elif wcs.array_shape is not None:
+        ny, nx = wcs.array_shape
+    elif tree.get("array_shape") is not None:
+        ny, nx = tree["array_shape"]
+    elif tree.get("pixel_shape") is not None:
+        nx, ny = tree["pixel_shape"]
+    elif wcs.bounding_box is not None:
+        (_, xmax), (_, ymax) = pixel_bounds(wcs)
+        nx, ny = xmax + 0.5, ymax + 0.5
+    else:
+        raise ValueError(
+            "the output WCS does not tell the shape of the image: give output_shape, "
+            "array_shape or pixel_shape in the file, or a WCS with array_shape or bounding_box"
+        )
+    if nx < 2 or ny < 2:
+        raise ValueError(f"the output image would have {nx} x {ny} pixels; at least 2 x 2 are needed")
+    return int(ny), int(nx)
+
+
+def _linear_keywords(wcs) -> dict[str, str | int | float]:
+    from steps.assign_wcs import sip_approximation
+
+    return sip_approximation(wcs, degree=1, inv_degree=1).keywords

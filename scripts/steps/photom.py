@@ -1,0 +1,222 @@
+"""Photometric calibration: from count rates to surface brightness.
+
+One conversion factor for all pixels, from the row of a PHOTOM table that fits the optical elements
+of the exposure, corrected for the slow loss of throughput since the table's reference date.
+
+Source of the formulas: the JWST calibration pipeline's photom step for imaging (jwst 3.0.0).
+"""
+
+import difflib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from steps.image import FLOAT_PLANES, Image, match_nans
+
+# 1 MJy/sr in uJy/arcsec2, (pi / 648000)^2 x 1e12, as rounded in JWST products (PHOTUJA2 / PHOTMJSR).
+MJYSR_TO_UJYA2 = 23.50443
+# How many of a table's rows an error message lists.
+ROWS_TO_SHOW = 5
+
+
+def select_row(
+    columns: Mapping[str, np.ndarray], selectors: Sequence[Mapping[str, str]], optional: Collection[str] = ()
+) -> int:
+    """Find the row of a table that fits an exposure.
+
+    Parameters
+    ----------
+    columns : mapping of column name to array of str, shape (nrows,)
+        The columns of the table that select.
+    selectors : sequence of mappings of column name to wanted value
+        Alternatives in order of preference; the first that fits a row counts. An empty one
+        takes the first row. Examples: MIRI ``[{"filter": "F1130W", "subarray": "SUB256"},
+        {"filter": "F1130W", "subarray": "GENERIC"}]``; FGS ``[{}]``.
+    optional : collection of str
+        Columns that do not have to be in the table; without them they do not select. Example:
+        the ``subarray`` of NIRCam.
+
+    Returns
+    -------
+    int
+        Index of the row, from 0. Values are compared in upper case, without trailing blanks.
+
+    Raises
+    ------
+    ValueError
+        If several rows fit an alternative, or a column that is not optional is missing.
+    LookupError
+        If no row fits; the message has the wanted values and the nearest rows.
+    """
+    table = {name: [_normal(value) for value in values] for name, values in columns.items()}
+    tried = []
+    for selector in selectors:
+        if not selector:
+            return 0
+        wanted = _present(selector, table, optional)
+        rows = _matching_rows(wanted, table)
+        if len(rows) > 1:
+            raise ValueError(
+                f"rows {', '.join(str(row + 1) for row in rows)} of the table all have {_pairs(wanted)}; "
+                "one row must fit"
+            )
+        if rows:
+            return rows[0]
+        tried.append(wanted)
+    raise LookupError(_no_row(tried, table))
+
+
+def time_correction(
+    mid_time: float,
+    linear: Mapping[str, float] | None = None,
+    exponential: Mapping[str, float] | None = None,
+    powerlaw: Mapping[str, float] | None = None,
+) -> float:
+    """Compute the throughput at a time, relative to that of the conversion factor.
+
+    The factors of the tables that a reference file has are multiplied; with t the time::
+
+        linear       1 - lossperyear (t - t0) / 365
+        exponential  amplitude exp(-(t - t0) / tau) + const
+        powerlaw     year1value ((t - t0 + tsoft) / (365 + tsoft))^alpha
+
+    Parameters
+    ----------
+    mid_time : float
+        Middle of the exposure, MJD.
+    linear : mapping with t0 (MJD) and lossperyear, or None
+    exponential : mapping with t0 (MJD), amplitude, tau (days) and const, or None
+    powerlaw : mapping with t0 (MJD), year1value, tsoft (days) and alpha, or None
+        The row of each time-dependence table that belongs to the selected PHOTOM row.
+
+    Returns
+    -------
+    float
+        1 without any table.
+
+    Raises
+    ------
+    ValueError
+        If the throughput is not finite and positive.
+    """
+    correction = np.float64(1.0)
+    with np.errstate(all="ignore"):  # what overflows or is not defined is found below
+        if linear is not None:
+            correction *= 1.0 - linear["lossperyear"] * _days(mid_time, linear) / 365.0
+        if exponential is not None:
+            decay = np.exp(-_days(mid_time, exponential) / exponential["tau"])
+            correction *= exponential["amplitude"] * decay + exponential["const"]
+        if powerlaw is not None:
+            years = (_days(mid_time, powerlaw) + powerlaw["tsoft"]) / (365.0 + powerlaw["tsoft"])
+            correction *= powerlaw["year1value"] * years ** powerlaw["alpha"]
+    if not (math.isfinite(correction) and correction > 0):
+        raise ValueError(
+            f"the time dependence gives a relative throughput of {correction} at MJD {mid_time}; "
+            "it must be finite and positive: check the exposure's mid time and the time tables"
+        )
+    return float(correction)
+
+
+def conversion_factor(photmjsr: float, correction: float = 1.0) -> float:
+    """Compute the factor from DN/s to MJy/sr.
+
+    Parameters
+    ----------
+    photmjsr : float
+        The value of the PHOTOM table, (MJy/sr)/(DN/s).
+    correction : float
+        Relative throughput from `time_correction`.
+
+    Raises
+    ------
+    ValueError
+        If `photmjsr` is not finite and positive.
+    """
+    photmjsr = float(photmjsr)
+    if not (math.isfinite(photmjsr) and photmjsr > 0):
+        raise ValueError(f"photmjsr of the selected PHOTOM row is {photmjsr}; it must be finite and positive")
+    return photmjsr / correction
+
+
+def apply_conversion(image: Image, factor: float, inverse: bool = False) -> Image:
+    """Convert an exposure from DN/s to MJy/sr, or back.
+
+    Parameters
+    ----------
+    image : Image
+        2-D or 3-D.
+    factor : float
+        (MJy/sr)/(DN/s), from `conversion_factor`.
+    inverse : bool
+        Divide by the factor.
+
+    Returns
+    -------
+    Image
+        SCI and ERR times the factor, variances times its square, in new float32 arrays. Every pixel
+        with DO_NOT_USE or a NaN is NaN in all planes and has DO_NOT_USE.
+
+    Raises
+    ------
+    ValueError
+        If the factor is not finite or is 0.
+    """
+    if not math.isfinite(factor) or factor == 0:
+        raise ValueError(f"the conversion factor is {factor}; it must be finite and not 0")
+    scale = 1.0 / factor if inverse else factor
+    powers = {name: scale**2 if name.startswith("var_") else scale for name in FLOAT_PLANES}
+    planes = {
+        name: plane * np.float32(powers[name]) for name, plane in image.planes().items() if name in powers
+    }
+    return match_nans(replace(image, dq=image.dq.copy(), **planes))
+
+
+def _days(mid_time: float, row: Mapping[str, float]) -> np.float64:
+    # In float64: the float32 of the tables has steps of 6 minutes at today's dates.
+    return np.float64(mid_time) - np.float64(row["t0"])
+
+
+def _normal(value: object) -> str:
+    text = value.decode("ascii") if isinstance(value, bytes) else str(value)
+    return text.rstrip().upper()
+
+
+def _present(
+    wanted: Mapping[str, str], table: Mapping[str, list[str]], optional: Collection[str]
+) -> dict[str, str]:
+    present = {name: _normal(value) for name, value in wanted.items() if name in table}
+    missing = sorted(name for name in wanted if name not in table and name not in optional)
+    if missing or not present:
+        raise ValueError(
+            f"the table has no column {', '.join(missing or sorted(wanted))} to select by; "
+            f"its columns are {', '.join(sorted(table)) or 'none'}"
+        )
+    return present
+
+
+def _matching_rows(wanted: Mapping[str, str], table: Mapping[str, list[str]]) -> list[int]:
+    rows = zip(*(table[name] for name in wanted), strict=True)
+    return [index for index, row in enumerate(rows) if row == tuple(wanted.values())]
+
+
+def _pairs(wanted: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in wanted.items())
+
+
+def _no_row(tried: Sequence[Mapping[str, str]], table: Mapping[str, list[str]]) -> str:
+    """Return the message for a failed selection: what was wanted, and the rows nearest to it."""
+    wanted = tried[0]
+
+    def likeness(row: tuple[str, ...]) -> float:
+        pairs = zip(wanted.values(), row, strict=True)
+        return sum(difflib.SequenceMatcher(None, want, have).ratio() for want, have in pairs)
+
+    rows = sorted(
+        set(zip(*(table[name] for name in wanted), strict=True)), key=lambda row: (-likeness(row), row)
+    )
+    shown = ["/".join(row) for row in rows[:ROWS_TO_SHOW]]
+    more = f" and {len(rows) - ROWS_TO_SHOW} more" if len(rows) > ROWS_TO_SHOW else ""
+    looked_for = " nor ".join(_pairs(alternative) for alternative in tried)
+    return f"no row with {looked_for}; nearest rows by {'/'.join(wanted)}: {', '.join(shown) or 'none'}{more}"

@@ -1,0 +1,208 @@
+"""Plane polygons: clipped to a frame, joined, freed of needless vertices.
+
+A polygon is a float array of shape (n, 2), its vertices x, y in order, not closed: the last
+is joined to the first.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Vertices nearer than this to the one before are the same vertex, pixels.
+MIN_SEPARATION = 0.05
+# Sides that turn by less than this (radians) are one side.
+MIN_TURN = 1e-6
+# Distance from a side, in pixels, at which it is asked what lies left and right of it. Slivers
+# narrower than this are not seen.
+SIDE_STEP = 1e-3
+# Ends of sides nearer than this are the same point, pixels.
+SNAP = 1e-6
+
+
+def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:
+    """Cut a convex polygon to a rectangle (Sutherland and Hodgman 1974).
+
+    Parameters
+    ----------
+    polygon : float array, shape (n, 2)
+    frame : (xmin, xmax, ymin, ymax)
+
+    Returns
+    -------
+    float64 array, shape (m, 2)
+        The part inside, in the same sense of rotation. It ends with the first point of
+        `polygon` that is inside. Empty, shape (0, 2), if nothing is.
+    """
+    xmin, xmax, ymin, ymax = frame
+    polygon = np.asarray(polygon, float)
+    for axis, limit, sign in ((0, xmin, 1.0), (0, xmax, -1.0), (1, ymin, 1.0), (1, ymax, -1.0)):
+        polygon = _cut(polygon, axis, limit, sign)
+    if len(polygon) < 3 or signed_area(polygon) == 0:
+        return np.empty((0, 2))
+    return np.roll(polygon, -1, axis=0)
+
+
+def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Join polygons.
+
+    Parameters
+    ----------
+    polygons : sequence of float array, shape (n, 2)
+        Simple polygons (sides do not cross), either sense of rotation.
+
+    Returns
+    -------
+    list of float64 array, shape (m, 2)
+        The outlines of the connected parts, clockwise (x to the right, y up), the largest
+        first. Holes are left out.
+
+    Notes
+    -----
+    All sides are cut where they meet. A piece is part of the outline if there is a polygon on
+    one side of it and none on the other. The pieces are put end to end again.
+    """
+    polygons = [p if signed_area(p) < 0 else p[::-1] for p in (np.asarray(p, float) for p in polygons)]
+    if len(polygons) <= 1:
+        return polygons
+    starts, ends = _cut_sides(polygons)
+    starts, ends = _outline_pieces(starts, ends, polygons)
+    rings = [ring for ring in _chain(starts, ends) if signed_area(ring) < 0]
+    return sorted(rings, key=signed_area)
+
+
+def drop_needless_vertices(polygon: np.ndarray) -> np.ndarray:
+    """Leave out vertices that nearly coincide with another or lie on a straight side."""
+    kept = list(np.asarray(polygon, float))
+    changed = True
+    while changed and len(kept) > 2:
+        changed = False
+        for i in range(len(kept)):
+            before, here, after = kept[i - 1], kept[i], kept[(i + 1) % len(kept)]
+            if _needless(before, here, after):
+                del kept[i]
+                changed = True
+                break
+    return np.array(kept).reshape(-1, 2)
+
+
+def signed_area(polygon: np.ndarray) -> float:
+    """Return the area of a polygon, negative if it runs clockwise (x to the right, y up)."""
+    x, y = np.transpose(polygon)
+    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2)
+
+
+def contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Tell which points, shape (n, 2), are inside a polygon (crossing number), bool, shape (n,)."""
+    x, y = np.transpose(points)[:, :, None]
+    (x0, y0), (x1, y1) = np.transpose(polygon), np.transpose(np.roll(polygon, -1, axis=0))
+    spans = (y0 <= y) != (y1 <= y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
+    return np.count_nonzero(spans & (crossing > x), axis=1) % 2 == 1
+
+
+def _cut(polygon, axis, limit, sign):
+    """Return the part of a polygon where sign * coordinate >= sign * limit."""
+    kept = []
+    for here, after in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        inside, inside_after = (sign * (point[axis] - limit) >= 0 for point in (here, after))
+        if inside:
+            kept.append(here)
+        if inside != inside_after:
+            crossing = here + (after - here) * (limit - here[axis]) / (after[axis] - here[axis])
+            crossing[axis] = limit
+            kept.append(crossing)
+    return np.array(kept).reshape(-1, 2)
+
+
+def _cut_sides(polygons):
+    """Return the starts and ends of all sides, cut where they meet others, each shape (n, 2)."""
+    a = np.concatenate(polygons)
+    b = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
+    starts, ends = [], []
+    for p, q in zip(a, b, strict=True):
+        along = q - p
+        length = np.hypot(*along)
+        if length <= SNAP:
+            continue
+        other = b - a
+        cross = along[0] * other[:, 1] - along[1] * other[:, 0]
+        gap = a - p
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (gap[:, 0] * other[:, 1] - gap[:, 1] * other[:, 0]) / cross
+            s = (gap[:, 0] * along[1] - gap[:, 1] * along[0]) / cross
+        crossings = t[(s > -SNAP) & (s < 1 + SNAP) & (np.abs(cross) > 0)]
+        # Vertices of other sides that lie on this one, as where two sides run along each other.
+        offset = np.abs(gap[:, 0] * along[1] - gap[:, 1] * along[0]) / length
+        touching = (gap @ along / length**2)[offset < SNAP]
+        t = np.concatenate([crossings, touching])
+        t = np.unique(np.concatenate([[0.0, 1.0], t[(t > 0) & (t < 1)]]))
+        t = t[np.concatenate([[True], np.diff(t) * length > SNAP])]
+        t[-1] = 1.0
+        points = p + t[:, None] * along
+        starts.append(points[:-1])
+        ends.append(points[1:])
+    return np.concatenate(starts), np.concatenate(ends)
+
+
+def _outline_pieces(starts, ends, polygons):
+    """Keep the pieces with a polygon on one side only, once each, with the polygon on the right."""
+    along = ends - starts
+    normal = np.stack([along[:, 1], -along[:, 0]], axis=-1) / np.hypot(*along.T)[:, None]
+    middle = (starts + ends) / 2
+    right, left = (
+        np.any([contains(polygon, middle + side * SIDE_STEP * normal) for polygon in polygons], axis=0)
+        for side in (1, -1)
+    )
+    pieces = [
+        (start, end) for start, end, r, l_ in zip(starts, ends, right, left, strict=True) if r and not l_
+    ]
+    unique = {(_key(start), _key(end)): (start, end) for start, end in pieces}
+    starts, ends = np.transpose(list(unique.values()), (1, 0, 2)) if unique else np.empty((2, 0, 2))
+    return starts, ends
+
+
+def _chain(starts, ends):
+    """Put pieces end to end to closed rings."""
+    leaving = {}
+    for start, end in zip(starts, ends, strict=True):
+        leaving.setdefault(_key(start), []).append((start, end))
+    rings = []
+    while leaving:
+        start, end = _take(leaving, next(iter(leaving)), None)
+        ring = [start]
+        while _key(end) != _key(ring[0]) and _key(end) in leaving:
+            direction = end - ring[-1]
+            start, end = _take(leaving, _key(end), direction)
+            ring.append(start)
+        rings.append(np.array(ring))
+    return rings
+
+
+def _take(leaving, key, direction):
+    """Take one of the pieces that start at a point; at a crossing the one that turns most to the left."""
+    pieces = leaving[key]
+    i = 0
+    if direction is not None and len(pieces) > 1:
+        turns = [_turn(direction, end - start) for start, end in pieces]
+        i = int(np.argmax(turns))
+    piece = pieces.pop(i)
+    if not pieces:
+        del leaving[key]
+    return piece
+
+
+def _key(point) -> tuple[int, int]:
+    """Return a key that is the same for points at the same place, up to rounding."""
+    return tuple(np.rint(np.asarray(point) / (100 * SNAP)).astype(int).tolist())
+
+
+def _turn(before, after) -> float:
+    """Return the angle from one direction to another, counterclockwise, radians."""
+    return np.arctan2(before[0] * after[1] - before[1] * after[0], before @ after)
+
+
+def _needless(before, here, after) -> bool:
+    if np.hypot(*(here - before)) < MIN_SEPARATION:
+        return True
+    return abs(_turn(here - before, after - here)) < MIN_TURN

@@ -1,0 +1,550 @@
+"""Reading of associations: what is used of them, and how their defects are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planning.associations import Association, expand, read_association, single_exposure
+
+REAL = Path(__file__).parents[3] / "shared" / "realdata" / "asn"
+
+
+def member(expname, exptype="science", **more):
+    return {"expname": expname, "exptype": exptype, **more}
+
+
+def product(name, *members):
+    return {"name": name, "members": list(members)}
+
+
+def level2(*products, **more):
+    return {"asn_type": "image2", "asn_id": "o001", "asn_pool": "pool", "products": list(products), **more}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write a tree (or text) as an association beside a_rate, b_rate, c_rate and read it."""
+
+    def read(tree, input_directory=None):
+        for name in "abc":
+            (tmp_path / f"{name}_rate.fits").touch()
+        path = tmp_path / "x_asn.json"
+        if isinstance(tree, bytes):
+            path.write_bytes(tree)
+        else:
+            path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+        problems = []
+        association = read_association(path, input_directory, problems)
+        assert all(problem.file == str(path) for problem in problems)
+        return association, [(problem.key, problem.wrong, problem.right) for problem in problems]
+
+    return read
+
+
+@pytest.fixture
+def refuse(read):
+    """Read a tree that has exactly one problem and return its key, what is wrong and what would be right."""
+
+    def refuse(tree, input_directory=None):
+        association, problems = read(tree, input_directory)
+        assert len(problems) == 1, problems
+        assert association is None or association.products == ()
+        return problems[0]
+
+    return refuse
+
+
+# What is read ----------------------------------------------------------------------------------------
+
+
+def test_level_2_association(read, tmp_path):
+    tree = level2(product("a_rate", member("a_rate.fits"), member("b_rate.fits", "background")))
+    association, problems = read(tree)
+    assert problems == []
+    assert (association.level, association.pool, association.table) == (2, "pool", "x_asn.json")
+    assert (association.asn_id, association.asn_type) == ("o001", "image2")
+    (only,) = association.products
+    assert (only.name, only.root, only.key) == ("a_rate", "a", "products[0]")
+    assert only.science.path == tmp_path / "a_rate.fits"
+    assert [background.path for background in only.backgrounds] == [tmp_path / "b_rate.fits"]
+    assert only.backgrounds[0].key == "products[0].members[1]"
+
+
+def test_all_products_are_read_in_order(read):
+    tree = level2(*(product(name, member(f"{name}_rate.fits")) for name in "cab"))
+    association, _ = read(tree)
+    assert [product.root for product in association.products] == ["c", "a", "b"]
+
+
+def test_exptypes_are_compared_in_lower_case(read):
+    tree = level2(product("a", member("a_rate.fits", "SCIENCE"), member("b_rate.fits", "Background")))
+    association, problems = read(tree)
+    assert problems == []
+    assert len(association.products[0].backgrounds) == 1
+
+
+def test_known_types_without_use_are_ignored_and_named(read):
+    tree = level2(product("a", member("a_rate.fits"), member("z_cal.fits", "psf")))
+    association, problems = read(tree)
+    assert problems == []
+    assert [ignored.expname for ignored in association.ignored] == ["z_cal.fits"]
+    assert len(association.products[0].members) == 1
+
+
+def test_pool_is_none_and_id_absent_by_default(read):
+    association, _ = read({"asn_type": "image2", "products": [product("a", member("a_rate.fits"))]})
+    assert (association.pool, association.asn_id) == ("none", None)
+
+
+def test_byte_order_mark_is_no_defect(read):
+    text = json.dumps(level2(product("a", member("a_rate.fits"))))
+    association, problems = read(b"\xef\xbb\xbf" + text.encode())
+    assert problems == []
+    assert association.level == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "suffix", "level"),
+    [
+        ({"asn_type": "image2"}, "", 2),
+        ({"asn_type": "tso-image2"}, "", 2),
+        ({"asn_type": "WFS-image2"}, "", 2),
+        ({"asn_type": "image3"}, "", 3),
+        ({"asn_type": "tso3"}, "", 3),
+        ({"asn_type": "coron3"}, "", 3),
+        ({"asn_type": "ami3"}, "", 3),
+        ({"asn_rule": "Asn_Lv2ImageTSO"}, "", 2),
+        ({"asn_rule": "Asn_Lv3Image"}, "", 3),
+        ({"asn_type": "None", "asn_rule": "DMSLevel2bBase"}, "", 2),
+        ({"asn_type": "None", "asn_rule": "DMS_Level3_Base"}, "", 3),
+        ({"asn_type": "user_built"}, "_rate", 2),
+        ({}, "_rateints", 2),
+        ({}, "_cal", 3),
+        ({}, "_calints", 3),
+    ],
+)
+def test_level_from_type_then_rule_then_suffix(read, tmp_path, keys, suffix, level):
+    (tmp_path / f"e{suffix}.fits").touch()
+    association, problems = read({**keys, "products": [product("p", member(f"e{suffix}.fits"))]})
+    assert problems == []
+    assert association.level == level
+
+
+def test_member_is_looked_for_beside_the_association_first(read, tmp_path):
+    elsewhere = tmp_path / "exposures"
+    elsewhere.mkdir()
+    for name in ("a_rate.fits", "z_rate.fits"):
+        (elsewhere / name).touch()
+    tree = level2(product("a", member("a_rate.fits")), product("z", member("z_rate.fits")))
+    association, problems = read(tree, elsewhere)
+    assert problems == []
+    paths = [product.science.path for product in association.products]
+    assert paths == [tmp_path / "a_rate.fits", elsewhere / "z_rate.fits"]
+
+
+def test_absolute_member(read, tmp_path):
+    folder = tmp_path / "far away"
+    folder.mkdir()
+    path = folder / "z_rate.fits"
+    path.touch()
+    association, _ = read(level2(product("z", member(str(path)))))
+    assert association.products[0].science.path == path
+
+
+def test_member_in_a_sub_folder_has_one_spelling(read, tmp_path):
+    (tmp_path / "s").mkdir()
+    association, _ = read(level2(product("a", member("./s/../a_rate.fits"))))
+    assert association.products[0].science.path == tmp_path / "a_rate.fits"
+
+
+def test_level_3_members_need_not_exist(read, tmp_path):
+    tree = {
+        "asn_type": "image3",
+        "products": [
+            product("m", member("y_cal.fits", group_id=7), member("z_cal.fits", tweakreg_catalog="z.ecsv"))
+        ],
+    }
+    association, problems = read(tree)
+    assert problems == []
+    first, second = association.products[0].sciences
+    assert (first.path, first.group_id) == (tmp_path / "y_cal.fits", "7")
+    assert second.tweakreg_catalog == tmp_path / "z.ecsv"
+
+
+def test_level_3_without_name_is_named_after_the_file(read):
+    association, problems = read({"asn_type": "image3", "products": [{"members": [member("y_cal.fits")]}]})
+    assert problems == []
+    assert association.products[0].root == "x_asn"
+
+
+def test_background_members_of_level_3_are_ignored(read):
+    tree = {"asn_type": "image3", "products": [product("m", member("y_cal.fits"), member("b", "background"))]}
+    association, problems = read(tree)
+    assert problems == []
+    assert len(association.products[0].members) == 1
+
+
+def test_a_bad_product_does_not_hide_the_others(read):
+    tree = level2(product("a", member("a_rate.fits")), product("z", member("z_rate.fits")))
+    association, problems = read(tree)
+    assert [product.root for product in association.products] == ["a"]
+    assert [key for key, _, _ in problems] == ["products[1].members[0].expname"]
+
+
+# What is refused -------------------------------------------------------------------------------------
+
+
+def test_missing_association(tmp_path):
+    problems = []
+    assert read_association(tmp_path / "no_asn.json", None, problems) is None
+    assert [problem.wrong for problem in problems] == ["no such file"]
+
+
+def test_folder_as_association(tmp_path):
+    problems = []
+    assert read_association(tmp_path, None, problems) is None
+    assert [problem.wrong for problem in problems] == ["not a file"]
+
+
+def test_trailing_comma_is_told_with_line_and_column(refuse):
+    _, wrong, _ = refuse('{"products": [\n  {"name": "a",}\n]}')
+    assert "not JSON" in wrong
+    assert "line 2, column 1" in wrong
+
+
+def test_yaml_is_not_taken_for_json(refuse):
+    _, wrong, _ = refuse("products:\n- name: a\n")
+    assert "not JSON" in wrong
+
+
+def test_binary_file(refuse):
+    _, wrong, _ = refuse(b"SIMPLE\xff\xfe")
+    assert "not UTF-8 text (byte 6)" in wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[]", "a list, not an object"),
+        ('"x"', "a string, not an object"),
+        ("null", "null, not an object"),
+        ("3", "a number, not an object"),
+        ("", "not JSON"),
+        ('{"products": NaN}', "NaN"),
+        ('{"products": [], "products": []}', "'products' stands twice"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"products": ' + "9" * 5000 + "}", "not JSON"),
+    ],
+)
+def test_other_content(refuse, text, word):
+    assert word in refuse(text)[1]
+
+
+@pytest.mark.parametrize(
+    ("tree", "key", "word"),
+    [
+        ({"asn_type": "image2"}, "products", "missing"),
+        ({"asn_type": "image2", "products": {}}, "products", "is an object"),
+        ({"asn_type": "image2", "products": []}, "products", "empty"),
+        (level2(3), "products[0]", "is a number"),
+        (level2({"name": "a"}), "products[0].members", "missing"),
+        (level2({"name": "a", "members": []}), "products[0].members", "empty"),
+        (level2({"name": "a", "members": "a_rate.fits"}), "products[0].members", "is a string"),
+        (level2({"members": [member("a_rate.fits")]}), "products[0].name", "missing"),
+        (level2({"name": 5, "members": [member("a_rate.fits")]}), "products[0].name", "is a number"),
+        (level2(product("a", {"exptype": "science"})), "products[0].members[0].expname", "missing"),
+        (level2(product("a", {"expname": "a_rate.fits"})), "products[0].members[0].exptype", "missing"),
+        (level2(product("a", member(["a"]))), "products[0].members[0].expname", "is a list"),
+        (level2(product("a", member("a_rate.fits"), None)), "products[0].members[1]", "is null"),
+        (level2(product("a", member("a_rate.fits")), asn_id=1), "asn_id", "is a number"),
+    ],
+)
+def test_schema(read, tree, key, word):
+    _, problems = read(tree)
+    # a member that cannot be read may leave its product without science, which is told as well
+    told = {found: wrong for found, wrong, _ in problems}
+    assert word in told[key]
+
+
+def test_unknown_exptype_with_the_nearest(refuse):
+    key, wrong, right = refuse(level2(product("a", member("a_rate.fits", "sience"))))
+    assert key == "products[0].members[0].exptype"
+    assert "'sience'" in wrong
+    assert "'science'" in right
+
+
+def test_missing_member_names_both_places(refuse, tmp_path):
+    key, wrong, _ = refuse(level2(product("z", member("z_rate.fits"))), tmp_path / "exposures")
+    assert key == "products[0].members[0].expname"
+    assert str(tmp_path / "z_rate.fits") in wrong
+    assert str(tmp_path / "exposures" / "z_rate.fits") in wrong
+
+
+def test_missing_background_member(refuse):
+    tree = level2(product("a", member("a_rate.fits"), member("z_rate.fits", "background")))
+    assert refuse(tree)[0] == "products[0].members[1].expname"
+
+
+def test_no_science_member(refuse):
+    key, wrong, _ = refuse(level2(product("a", member("b_rate.fits", "background"))))
+    assert (key, wrong) == ("products[0].members", "no science member")
+
+
+def test_several_science_members(refuse):
+    key, wrong, _ = refuse(level2(product("a", member("a_rate.fits"), member("b_rate.fits"))))
+    assert key == "products[0].members"
+    assert "2 science members ('a_rate.fits', 'b_rate.fits')" in wrong
+
+
+@pytest.mark.parametrize("again", ["b_rate.fits", "./b_rate.fits", "x/../b_rate.fits"])
+def test_duplicate_member_in_any_spelling(refuse, again):
+    tree = level2(
+        product("a", member("a_rate.fits"), member("b_rate.fits", "background"), member(again, "background"))
+    )
+    key, wrong, _ = refuse(tree)
+    assert key == "products[0].members[2].expname"
+    assert "already products[0].members[1].expname" in wrong
+
+
+def test_science_as_its_own_background(refuse):
+    tree = level2(product("a", member("a_rate.fits"), member("a_rate.fits", "background")))
+    assert refuse(tree)[0] == "products[0].members[1].expname"
+
+
+@pytest.mark.parametrize("second", ["p", "p_rate", "p_cal.fits"])
+def test_duplicate_product(read, second):
+    tree = level2(product("p", member("a_rate.fits")), product(second, member("b_rate.fits")))
+    _, problems = read(tree)
+    ((key, wrong, _),) = problems
+    assert key == "products[1].name"
+    assert "already the name of products[0]" in wrong
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "", "a{b}", "a\nb", "-a", "x" * 201])
+def test_unsafe_product_name(refuse, name):
+    assert refuse(level2(product(name, member("a_rate.fits"))))[0] == "products[0].name"
+
+
+def test_unsafe_id(read):
+    _, problems = read(level2(product("a", member("a_rate.fits")), asn_id="../o001"))
+    ((key, wrong, _),) = problems
+    assert key == "asn_id"
+    assert "path separator" in wrong
+
+
+@pytest.mark.parametrize("expname", ["a\0_rate.fits", "a\n_rate.fits", "a\ud800_rate.fits", " "])
+def test_unsafe_member_name(refuse, expname):
+    assert refuse(level2(product("a", member(expname))))[0] == "products[0].members[0].expname"
+
+
+def test_overlong_member_name_is_a_missing_file(refuse):
+    assert "no such file" in refuse(level2(product("a", member("a" * 5000 + "_rate.fits"))))[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("a_cal.fits", "already calibrated"), ("a_uncal.fits", "not a count-rate exposure")]
+)
+def test_wrong_suffix_at_level_2(refuse, name, word):
+    key, wrong, right = refuse(level2(product("a", member(name))))
+    assert key == "products[0].members[0].expname"
+    assert word in wrong
+    assert right == "stage 2 takes _rate or _rateints"
+
+
+def test_rate_at_level_3(refuse):
+    _, wrong, right = refuse({"asn_type": "image3", "products": [product("m", member("a_rate.fits"))]})
+    assert "not a calibrated exposure (_rate)" in wrong
+    assert right == "stage 3 takes _cal, which stage 2 makes of it"
+
+
+@pytest.mark.parametrize("asn_type", ["spec2", "spec3", "tso-spec2", "nrslamp-spec2", "wfss"])
+def test_spectroscopy_is_refused(refuse, asn_type):
+    key, wrong, _ = refuse({"asn_type": asn_type, "products": [product("a", member("a_rate.fits"))]})
+    assert key == "asn_type"
+    assert "spectroscopic" in wrong
+
+
+def test_level_that_cannot_be_told(refuse):
+    members = product("a", member("a_rate.fits")), product("b", member("b_cal.fits"))
+    key, wrong, right = refuse({"products": list(members)})
+    assert key == "asn_type"
+    assert "both levels" in wrong
+    assert "'image2'" in right
+
+
+def test_all_problems_at_once(read):
+    tree = level2(
+        product("a/b", member("z_rate.fits"), member("y_rate.fits", "background")),
+        product("c", member("c_cal.fits")),
+    )
+    _, problems = read(tree)
+    assert [key for key, _, _ in problems] == [
+        "products[0].name",
+        "products[0].members[0].expname",
+        "products[0].members[1].expname",
+        "products[1].members[0].expname",
+    ]
+
+
+# Any content ----------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from(
+    "products name members expname exptype asn_type asn_rule asn_id asn_pool group_id tweakreg_catalog".split()
+)
+WORDS = st.sampled_from(["science", "background", "a_rate.fits", "a_cal.fits", "image2", "image3", "../x"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | WORDS
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(), inner),
+    max_leaves=25,
+)
+MEMBERS = st.lists(
+    st.fixed_dictionaries({"expname": WORDS | st.text(), "exptype": WORDS}) | TREES, max_size=3
+)
+PRODUCTS = st.lists(
+    st.fixed_dictionaries({"name": WORDS | st.text(), "members": MEMBERS}) | TREES, max_size=3
+)
+ASSOCIATIONS = TREES | st.fixed_dictionaries({"products": PRODUCTS}, optional={"asn_type": WORDS})
+
+
+def read_anything(path, content):
+    path.write_bytes(content)
+    problems = []
+    association = read_association(path, path.parent, problems)
+    assert problems or isinstance(association, Association)
+    assert all(str(problem).encode(errors="replace") for problem in problems)
+    for found in association.products if association else ():
+        assert "/" not in found.root
+        assert found.sciences
+
+
+@settings(max_examples=300, deadline=None)
+@given(ASSOCIATIONS)
+def test_any_json_is_read_or_refused(tmp_path_factory, tree):
+    read_anything(tmp_path_factory.getbasetemp() / "any_asn.json", json.dumps(tree).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
+    read_anything(tmp_path_factory.getbasetemp() / "any_asn.json", content)
+
+
+# Single exposures and lists of files -----------------------------------------------------------------
+
+
+def test_single_exposure(tmp_path):
+    problems = []
+    association = single_exposure(tmp_path / "jw1_nrca1_rateints.fits", problems)
+    assert problems == []
+    assert (association.level, association.pool, association.table) == (2, "singleton", "singleton")
+    assert association.products[0].root == "jw1_nrca1"
+    assert association.products[0].science.path == tmp_path / "jw1_nrca1_rateints.fits"
+    assert association.products[0].backgrounds == ()
+
+
+@pytest.mark.parametrize(("name", "word"), [("x_cal.fits", "already calibrated"), ("x{1}_rate.fits", "'{'")])
+def test_single_exposure_that_is_refused(tmp_path, name, word):
+    problems = []
+    assert single_exposure(tmp_path / name, problems) is None
+    assert word in problems[0].wrong
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("b.json", "a.json", "s/c.json", "x[1].json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+
+def expand_cleanly(*patterns):
+    problems = []
+    files = [str(path) for path in expand(list(patterns), "associations", problems)]
+    assert problems == []
+    return files
+
+
+def test_files_keep_their_order_and_globs_are_sorted(folder):
+    assert expand_cleanly("s/c.json", "?.json") == ["s/c.json", "a.json", "b.json"]
+
+
+def test_each_file_once(folder):
+    assert expand_cleanly("b.json", "?.json", "./b.json") == ["b.json", "a.json"]
+
+
+def test_recursive_glob(folder):
+    assert expand_cleanly("**/c.json") == ["s/c.json"]
+
+
+def test_file_that_looks_like_a_glob(folder):
+    assert expand_cleanly("x[1].json") == ["x[1].json"]
+
+
+def test_home_is_expanded(folder, tmp_path):
+    assert expand_cleanly("~/a.json") == [str(tmp_path / "a.json")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "word"),
+    [
+        ("no.json", "no such file 'no.json'"),
+        ("no*.json", "no file matches 'no*.json'"),
+        ("s", "'s' is a folder"),
+        ("", "not a path"),
+        ("a\0", "not a path"),
+        (3, "not a path"),
+    ],
+)
+def test_entry_that_is_no_file(folder, pattern, word):
+    problems = []
+    assert [str(path) for path in expand(["a.json", pattern], "associations", problems)] == ["a.json"]
+    (problem,) = problems
+    assert problem.key == "associations[1]"
+    assert word in problem.wrong
+
+
+# Real files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the folder of real files")
+class TestRealFiles:
+    def read(self, name):
+        problems = []
+        return read_association(REAL / name, None, problems), problems
+
+    def test_level_2_members_are_missed_one_by_one(self):
+        _, problems = self.read("asn_level2.json")
+        assert len(problems) == 8  # of 6 products, two with a background
+        assert all("no such file" in problem.wrong for problem in problems)
+
+    def test_bad_path(self):
+        _, problems = self.read("asn_level2_bad_path.json")
+        assert str(REAL / "data" / "test_lrs1_rate.fits") in problems[0].wrong
+
+    def test_level_2_with_members_in_place(self, tmp_path):
+        (tmp_path / "asn.json").write_text((REAL / "asn_level2.json").read_text())
+        for name in ("lrs1", "lrs2", "lrs3", "lrs4", "lrs3bkg", "lrs4bkg"):
+            (tmp_path / f"test_{name}_rate.fits").touch()
+        problems = []
+        association = read_association(tmp_path / "asn.json", None, problems)
+        assert problems == []
+        assert [product.root for product in association.products[:2]] == ["test_lrs1", "test_lrs2"]
+        assert len(association.products[4].backgrounds) == 1
+
+    def test_mosaic(self):
+        association, problems = self.read("asn_mosaic.json")
+        assert problems == []
+        assert association.level == 3
+        assert association.products[0].root == "jw96090_t001_nircam_f150w2_mosaic"
+        assert len(association.products[0].sciences) == 32
+
+    def test_image3_of_an_old_generator(self):
+        association, problems = self.read("test_image_asn.json")
+        assert problems == []
+        assert association.level == 3
+        assert len(association.products[0].sciences) == 72

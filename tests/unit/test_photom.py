@@ -1,0 +1,226 @@
+import math
+
+import numpy as np
+import pytest
+from steps.image import Image
+from steps.photom import MJYSR_TO_UJYA2, apply_conversion, conversion_factor, select_row, time_correction
+
+NAN = np.nan
+MIRI = {
+    "filter": np.array(["F560W", "F560W", "F1130W", "F1130W"]),
+    "subarray": np.array(["FULL", "GENERIC", "FULL", "GENERIC"]),
+}
+NIRCAM = {"filter": np.array(["F090W", "F200W", "F200W"]), "pupil": np.array(["CLEAR", "CLEAR", "WLP8"])}
+
+
+def miri(filter_name, subarray):
+    return [{"filter": filter_name, "subarray": name} for name in (subarray, "GENERIC")]
+
+
+def nircam(filter_name, pupil):
+    return [{"filter": filter_name, "pupil": pupil, "subarray": "FULL"}]
+
+
+def test_row_of_filter_and_pupil():
+    assert select_row(NIRCAM, [{"filter": "F200W", "pupil": "WLP8"}]) == 2
+
+
+def test_miri_prefers_the_row_of_its_subarray():
+    assert select_row(MIRI, miri("F1130W", "FULL")) == 2
+
+
+def test_miri_falls_back_to_generic():
+    assert select_row(MIRI, miri("F1130W", "SUB256")) == 3
+
+
+def test_an_empty_selector_takes_the_first_row():
+    assert select_row({}, [{}]) == 0
+    assert select_row(MIRI, [{"filter": "F770W"}, {}]) == 0
+
+
+def test_case_and_trailing_blanks_do_not_matter():
+    columns = {"filter": np.array(["F090W   ", "f200w"]), "pupil": np.array([b"CLEAR  ", b"Clear"])}
+    assert select_row(columns, [{"filter": "F200w ", "pupil": "clear"}]) == 1
+
+
+def test_leading_blanks_do_matter():
+    with pytest.raises(LookupError):
+        select_row({"filter": np.array(["F200W"])}, [{"filter": " F200W"}])
+
+
+def test_an_optional_column_selects_only_if_the_table_has_it():
+    assert select_row(NIRCAM, nircam("F200W", "CLEAR"), optional=["subarray"]) == 1
+    columns = {"filter": ["F200W"] * 2, "pupil": ["CLEAR"] * 2, "subarray": ["SUB64P", "FULL"]}
+    assert select_row(columns, nircam("F200W", "CLEAR"), optional=["subarray"]) == 1
+
+
+def test_a_required_column_must_be_there():
+    with pytest.raises(ValueError, match="no column subarray to select by; its columns are filter, pupil"):
+        select_row(NIRCAM, nircam("F200W", "CLEAR"))
+
+
+def test_a_selector_of_absent_columns_does_not_take_the_first_row():
+    with pytest.raises(ValueError, match="no column subarray to select by"):
+        select_row({}, [{"subarray": "FULL"}], optional=["subarray"])
+
+
+def test_several_rows_that_fit_are_refused():
+    with pytest.raises(ValueError, match="rows 2, 3 of the table all have filter = F200W; one row must fit"):
+        select_row(NIRCAM, [{"filter": "F200W"}])
+
+
+def test_several_rows_are_not_passed_over_for_the_next_alternative():
+    columns = {"filter": ["F560W", "F560W", "F560W"], "subarray": ["FULL", "FULL", "GENERIC"]}
+    with pytest.raises(ValueError, match="rows 1, 2"):
+        select_row(columns, miri("F560W", "FULL"))
+
+
+def test_no_row_tells_what_was_wanted_and_what_is_there_nearest_first():
+    with pytest.raises(LookupError) as failure:
+        select_row(MIRI, miri("F1135W", "FULL"))
+    assert failure.value.args[0] == (
+        "no row with filter = F1135W, subarray = FULL nor filter = F1135W, subarray = GENERIC; "
+        "nearest rows by filter/subarray: F1130W/FULL, F560W/FULL, F1130W/GENERIC, F560W/GENERIC"
+    )
+
+
+def test_no_row_lists_only_the_nearest_rows():
+    columns = {"filter": [f"F{number}W" for number in range(100, 120)]}
+    with pytest.raises(LookupError, match=r"F119W, (F\d+W, ){3}F\d+W and 15 more$"):
+        select_row(columns, [{"filter": "F119N"}])
+
+
+def test_no_row_in_an_empty_table():
+    with pytest.raises(LookupError, match="nearest rows by filter: none"):
+        select_row({"filter": []}, [{"filter": "F200W"}])
+
+
+def test_no_time_dependence():
+    assert time_correction(60000.0) == 1
+
+
+def test_linear_time_dependence():
+    row = {"t0": 59000.0, "lossperyear": 0.1}
+    assert time_correction(59730.0, linear=row) == pytest.approx(0.8)  # 1 - 0.1 x 2 years
+
+
+def test_exponential_time_dependence():
+    row = {"t0": 59000.0, "amplitude": 0.5, "tau": 100.0, "const": 0.65}
+    time = 59000 + 100 * math.log(2)
+    assert time_correction(time, exponential=row) == pytest.approx(0.9)  # 0.5 / 2 + 0.65
+
+
+def test_power_law_time_dependence():
+    row = {"t0": 59000.0, "year1value": 0.9, "tsoft": 35.0, "alpha": -0.5}
+    assert time_correction(59365.0, powerlaw=row) == pytest.approx(0.9)
+    assert time_correction(59000 + 1565.0, powerlaw=row) == pytest.approx(0.45)  # 0.9 x 4^-0.5
+
+
+def test_time_dependences_are_multiplied():
+    correction = time_correction(
+        59365.0,
+        linear={"t0": 59000.0, "lossperyear": 0.2},
+        exponential={"t0": 59365.0, "amplitude": 0.25, "tau": 200.0, "const": 0.25},
+        powerlaw={"t0": 59000.0, "year1value": 0.5, "tsoft": 1.0, "alpha": 2.0},
+    )
+    assert correction == pytest.approx(0.8 * 0.5 * 0.5)
+    assert type(correction) is float
+
+
+def test_before_the_reference_time_the_throughput_was_higher():
+    assert time_correction(58635.0, linear={"t0": 59000.0, "lossperyear": 0.1}) == pytest.approx(1.1)
+
+
+def test_times_are_not_rounded_to_the_float32_of_the_tables():
+    row = {"t0": np.float32(60000), "lossperyear": np.float32(365)}
+    assert time_correction(60000.001, linear=row) == pytest.approx(0.999, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"linear": {"t0": 0.0, "lossperyear": 1.0}},
+        {"linear": {"t0": NAN, "lossperyear": 0.1}},
+        {"exponential": {"t0": 60000.0, "amplitude": 1.0, "tau": 0.0, "const": 1.0}},
+        {"exponential": {"t0": 70000.0, "amplitude": 1.0, "tau": 1.0, "const": 1.0}},
+        {"powerlaw": {"t0": 70000.0, "year1value": 1.0, "tsoft": 1.0, "alpha": 0.5}},
+    ],
+)
+def test_a_throughput_that_cannot_be_is_refused(tables):
+    with pytest.raises(ValueError, match=r"relative throughput of .* must be finite and positive"):
+        time_correction(60000.0, **tables)
+
+
+def test_conversion_factor_is_divided_by_the_throughput():
+    assert conversion_factor(np.float32(0.5), 0.8) == 0.625
+    assert conversion_factor(2.0) == 2
+
+
+@pytest.mark.parametrize("photmjsr", [0.0, -1.0, NAN, np.inf])
+def test_a_useless_table_value_is_refused(photmjsr):
+    with pytest.raises(ValueError, match="photmjsr of the selected PHOTOM row is"):
+        conversion_factor(photmjsr)
+
+
+def test_surface_brightness_unit_is_the_one_of_geometry():
+    square_arcsec = (math.pi / 648000) ** 2  # sr
+    assert pytest.approx(1e12 * square_arcsec, rel=1e-6) == MJYSR_TO_UJYA2
+
+
+def exposure(shape=(1, 3)):
+    values = (4, 2, 3, 1, 5)
+    sci, err, poisson, rnoise, flat = (np.full(shape, value, np.float32) for value in values)
+    return Image(sci, err, np.zeros(shape, np.uint32), poisson, rnoise, flat)
+
+
+def test_values_and_errors_are_scaled_and_variances_by_the_square():
+    out = apply_conversion(exposure((1, 1)), 0.5)
+    assert {name: float(plane[0, 0]) for name, plane in out.planes().items()} == {
+        "sci": 2,
+        "err": 1,
+        "dq": 0,
+        "var_poisson": 0.75,
+        "var_rnoise": 0.25,
+        "var_flat": 1.25,
+    }
+    assert all(plane.dtype == np.float32 for name, plane in out.planes().items() if name != "dq")
+
+
+def test_inverse_divides():
+    out = apply_conversion(exposure((1, 1)), 0.5, inverse=True)
+    assert (out.sci[0, 0], out.err[0, 0], out.var_poisson[0, 0]) == (8, 4, 12)
+
+
+def test_every_integration_is_converted():
+    assert apply_conversion(exposure((2, 1, 1)), 2.0).sci.ravel().tolist() == [8, 8]
+
+
+def test_planes_that_do_not_exist_stay_away():
+    image = exposure()
+    out = apply_conversion(Image(image.sci, image.err, image.dq), 2.0)
+    assert list(out.planes()) == ["sci", "err", "dq"]
+    assert out.err.tolist() == [[4, 4, 4]]
+
+
+def test_bad_pixels_are_nan_in_all_planes_and_have_do_not_use():
+    image = exposure()
+    image.var_flat[0, 0] = NAN
+    image.dq[0, 1] = 1 + 4
+    out = apply_conversion(image, 2.0)
+    assert out.dq.tolist() == [[1, 5, 0]]
+    assert np.array_equal(out.sci, [[NAN, NAN, 8]], equal_nan=True)
+    assert np.array_equal(out.var_rnoise, [[NAN, NAN, 4]], equal_nan=True)
+
+
+def test_the_exposure_stays_as_it_is():
+    image = exposure()
+    image.sci[0, 0] = NAN
+    apply_conversion(image, 2.0)
+    assert image.dq.tolist() == [[0, 0, 0]]
+    assert image.err.tolist() == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize("factor", [0.0, NAN, np.inf])
+def test_a_factor_that_would_destroy_the_data_is_refused(factor):
+    with pytest.raises(ValueError, match="the conversion factor is"):
+        apply_conversion(exposure(), factor)
