@@ -30,7 +30,7 @@ help:
 	@echo "make lint         format, style, types, Snakemake's own linter"
 	@echo "make parity       compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark    time against the jwst package (installs it, 1.1 GB)"
-	@echo "make clean        remove demo/, results/, Snakemake's records and caches"
+	@echo "make clean        remove demo/, benchmark data and caches; never results of your own"
 	@echo "make lock         resolve the versions in pyproject.toml again"
 
 environment: $(INSTALLED)
@@ -45,8 +45,9 @@ $(INSTALLED): envs/lock.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/snakemake --cores $(CORES) demo_data
-	$(BIN)/snakemake --cores $(CORES) --configfile rules/demo.yaml -- demo
+	mkdir -p demo
+	$(BIN)/snakemake --directory demo --cores $(CORES) demo_data
+	$(BIN)/snakemake --directory demo --cores $(CORES) --configfile rules/demo.yaml -- demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES)
@@ -70,7 +71,7 @@ benchmark: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/run.py --cores $(CORES)
 
 clean:
-	rm -rf demo results benchmarks/data tests/parity/data .snakemake build *.egg-info
+	rm -rf demo benchmarks/data tests/parity/data build *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find Snakefile rules scripts tests benchmarks envs -name __pycache__ -prune -exec rm -rf {} +
 

@@ -16,7 +16,7 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from planning.code_hash import code_hash
-from planning.plan import make_plan
+from planning.planner import make_plan
 from planning.problems import InputError
 from settings import read_settings
 
@@ -40,9 +40,9 @@ wildcard_constraints:
 
 
 rule all:
+    default_target: True
     input:
         plan.stage2_products(OUTPUT),
-    default_target: True
     message:
         "everything is made"
 

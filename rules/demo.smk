@@ -1,23 +1,54 @@
-# The demo: a simulated MIRI field, and a picture of what stage 2 makes of it.
+# The demo: a simulated MIRI field, reduced, with a picture. Run it in a folder of its own (see README.md).
 
 
 rule demo_data:
     output:
-        association="demo/rate/demo_asn.json",
-    params:
-        seed=20,
-        code=code_hash(SCRIPTS / "simulate_demo.py"),
+        association="data/rate/jw01234-o001_20230312t074713_image2_00001_asn.json",
     log:
-        "demo/logs/demo_data.log",
+        "data/logs/demo_data.log",
     benchmark:
-        "demo/benchmarks/demo_data.tsv"
+        "data/benchmarks/demo_data.tsv"
+    conda:
+        "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/calflow.yaml"
+    params:
+        seed=20,
+        code=code_hash(SCRIPTS / "simulate_demo.py"),
     message:
-        "simulate the demo's exposures and reference files"
+        "simulate the demo's exposures and reference files in data/"
     script:
         "../scripts/simulate_demo.py"
+
+
+rule demo_picture:
+    input:
+        unpack(lambda wildcards: plan.picture_input(OUTPUT)),
+    output:
+        picture="before_and_after.png",
+    log:
+        f"{OUTPUT}/logs/demo_picture.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/demo_picture.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_hash(SCRIPTS / "demo_picture.py"),
+    message:
+        "{output.picture}"
+    script:
+        "../scripts/demo_picture.py"
+
+
+rule demo:
+    input:
+        plan.stage2_products(OUTPUT),
+        "before_and_after.png",
+    message:
+        "the demo is done: look at before_and_after.png and at the products in {OUTPUT}/stage2"

@@ -10,21 +10,21 @@ rule combine_background:
     output:
         # Not temporary: made anew for one exposure, it would drag all others along.
         background=f"{OUTPUT}/stage2/backgrounds/{{background}}.fits",
+    log:
+        f"{OUTPUT}/logs/combine_background/{{background}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/combine_background/{{background}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
         settings=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
         window=lambda wildcards: plan.background_window(wildcards.background),
         depth=lambda wildcards: plan.background_depth(wildcards.background),
         code=code_hash(SCRIPTS / "combine_background.py"),
-    log:
-        f"{OUTPUT}/logs/combine_background/{{background}}.log",
-    benchmark:
-        f"{OUTPUT}/benchmarks/combine_background/{{background}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
-    conda:
-        "../envs/calflow.yaml"
     message:
         "average of {input.members}"
     script:
@@ -36,18 +36,18 @@ rule save_combined_background:
         background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
     output:
         background=f"{OUTPUT}/stage2/{{exposure}}_combinedbackground.fits",
-    params:
-        code=code_hash(SCRIPTS / "save_combined_background.py"),
     log:
         f"{OUTPUT}/logs/save_combined_background/{{exposure}}.log",
     benchmark:
         f"{OUTPUT}/benchmarks/save_combined_background/{{exposure}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=300,
         runtime=5,
-    conda:
-        "../envs/calflow.yaml"
+    params:
+        code=code_hash(SCRIPTS / "save_combined_background.py"),
     message:
         "{output.background}"
     script:
@@ -60,20 +60,20 @@ rule subtract_background:
         background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
     output:
         bsub=BSUB if settings.stage2.save_bsub else temp(BSUB),
-    params:
-        origin=lambda wildcards: plan.association_record(wildcards.exposure),
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "subtract_background.py"),
     log:
         f"{OUTPUT}/logs/subtract_background/{{exposure}}_{{bsub}}.log",
     benchmark:
         f"{OUTPUT}/benchmarks/subtract_background/{{exposure}}_{{bsub}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, input: 300 + int(4 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
-    conda:
-        "../envs/calflow.yaml"
+    params:
+        origin=lambda wildcards: plan.association_record(wildcards.exposure),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "subtract_background.py"),
     message:
         "{wildcards.exposure}: subtract the background"
     script:
@@ -85,21 +85,21 @@ rule calibrate:
         unpack(lambda wildcards: plan.calibration_input(OUTPUT, wildcards.exposure, wildcards.cal)),
     output:
         cal=f"{OUTPUT}/stage2/{{exposure}}_{{cal}}.fits",
+    log:
+        f"{OUTPUT}/logs/calibrate/{{exposure}}_{{cal}}.log",
+    benchmark:
+        f"{OUTPUT}/benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         settings=settings.stage2.model_dump(include={"assign_wcs", "flat_field", "photom"}),
         exposure=lambda wildcards: plan.calibration_facts(wildcards.exposure),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "calibrate.py"),
-    log:
-        f"{OUTPUT}/logs/calibrate/{{exposure}}_{{cal}}.log",
-    benchmark:
-        f"{OUTPUT}/benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
-    conda:
-        "../envs/calflow.yaml"
     message:
         "{wildcards.exposure}: world coordinates, flat field, photometry"
     script:
@@ -111,19 +111,19 @@ rule save_flat:
         unpack(lambda wildcards: plan.flat_input(wildcards.exposure)),
     output:
         flat=f"{OUTPUT}/stage2/{{exposure}}_interpolatedflat.fits",
-    params:
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "save_flat.py"),
     log:
         f"{OUTPUT}/logs/save_flat/{{exposure}}.log",
     benchmark:
         f"{OUTPUT}/benchmarks/save_flat/{{exposure}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
         runtime=5,
-    conda:
-        "../envs/calflow.yaml"
+    params:
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "save_flat.py"),
     message:
         "{wildcards.exposure}: the flat as applied"
     script:
@@ -135,20 +135,20 @@ rule resample_exposure:
         unpack(lambda wildcards: plan.quick_look_input(OUTPUT, wildcards.exposure)),
     output:
         i2d=f"{OUTPUT}/stage2/{{exposure}}_i2d.fits",
-    params:
-        settings=settings.stage2.resample.model_dump(),
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "resample_exposure.py"),
     log:
         f"{OUTPUT}/logs/resample_exposure/{{exposure}}.log",
     benchmark:
         f"{OUTPUT}/benchmarks/resample_exposure/{{exposure}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
-    conda:
-        "../envs/calflow.yaml"
+    params:
+        settings=settings.stage2.resample.model_dump(),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "resample_exposure.py"),
     message:
         "{wildcards.exposure}: quick look"
     script:

@@ -89,8 +89,7 @@ def _photom(exposure, input, params):
     correction = 1.0
     if settings["apply_time_correction"] and table.time_tables:
         coefficients = {
-            kind: {name: column[row] for name, column in columns.items()}
-            for kind, columns in table.time_tables.items()
+            kind: {name: column[row] for name, column in columns.items()} for kind, columns in table.time_tables.items()
         }
         correction = time_correction(exposure.keyword("EXPMID"), **coefficients)
     factor = conversion_factor(table.rows["photmjsr"][row], correction)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+
 from job import run
 from products.exposure import PLANES, sign, write_hdus
 from steps.background import average_integrations, combine, place

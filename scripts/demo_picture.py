@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from job import run
 
 # The patch of sky that is shown enlarged, detector pixels.
@@ -69,17 +70,13 @@ def make_picture(rate: Path, cal: Path, i2d: Path, out_png: Path) -> None:
         norm = matplotlib.colors.AsinhNorm(softening, low, high)
         patch = _project(panels[1].header, corners, panel)
         image = _draw(rows[0, column], panel, norm, pyplot)
-        rows[0, column].add_patch(
-            matplotlib.patches.Polygon(patch, fill=False, edgecolor=MARK, linewidth=1.4)
-        )
+        rows[0, column].add_patch(matplotlib.patches.Polygon(patch, fill=False, edgecolor=MARK, linewidth=1.4))
         rows[0, column].set_title(panel.title, fontsize=11)
         _draw_compass(rows[0, column], panel)
         _draw(rows[1, column], panel, norm, pyplot)
         rows[1, column].set_title("the marked patch", fontsize=9)
         _zoom(rows[1, column], patch)
-        bar = figure.colorbar(
-            image, ax=rows[:, column], orientation="horizontal", shrink=0.9, aspect=32, pad=0.02
-        )
+        bar = figure.colorbar(image, ax=rows[:, column], orientation="horizontal", shrink=0.9, aspect=32, pad=0.02)
         _label_bar(bar, panel.unit, norm)
     figure.savefig(out_png, dpi=105, metadata={"Software": None, "Creation Time": None})
     pyplot.close(figure)
@@ -136,14 +133,12 @@ def _project(header, corners: np.ndarray, panel: Panel) -> np.ndarray:
     from astropy.wcs import WCS
 
     if panel.axes == SKY_AXES:
-        corners = WCS(panel.header, fix=False).all_world2pix(
-            WCS(header, fix=False).all_pix2world(corners, 0), 0
-        )
+        corners = WCS(panel.header, fix=False).all_world2pix(WCS(header, fix=False).all_pix2world(corners, 0), 0)
     return corners @ panel.to_plot[:, :2].T + panel.to_plot[:, 2]
 
 
 def _limits(data: np.ndarray) -> tuple[float, float, float]:
-    """Return the lowest and the highest brightness to show, and where the scale turns from linear to logarithmic."""
+    """Return the brightness limits, and where the scale turns from linear to logarithmic."""
     sky = np.nanmedian(data)
     below = np.nanpercentile(data, 16)
     noise = sky - below
@@ -183,11 +178,9 @@ def _draw_compass(axes, panel: Panel) -> None:
     from astropy.wcs import WCS
 
     # From arcsec east and north to pixels, to plot coordinates, to the direction on the page.
-    sky_to_plot = panel.to_plot[:, :2] @ np.linalg.inv(
-        WCS(panel.header, fix=False).celestial.pixel_scale_matrix
-    )
+    sky_to_plot = panel.to_plot[:, :2] @ np.linalg.inv(WCS(panel.header, fix=False).celestial.pixel_scale_matrix)
     page = np.diag([-1.0 if panel.axes == SKY_AXES else 1.0, 1.0])
-    start = np.array([0.17, 0.17])
+    start = np.array([0.20, 0.19])
     for name, direction in (("E", sky_to_plot[:, 0]), ("N", sky_to_plot[:, 1])):
         tip = start + 0.10 * (page @ direction) / np.hypot(*direction)
         axes.annotate(
@@ -237,7 +230,7 @@ def demo_picture(input, output, params):
 
 
 if "snakemake" in globals():
-    run(demo_picture, snakemake)  # noqa: F821
+    run(demo_picture, snakemake)
 elif __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name in ("rate", "cal", "i2d", "picture"):

@@ -42,8 +42,4 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
 def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
-    return (
-        text
-        if isinstance(error, UnusableExposure | ValueError) and text
-        else f"{type(error).__name__}: {text}"
-    )
+    return text if isinstance(error, UnusableExposure | ValueError) and text else f"{type(error).__name__}: {text}"

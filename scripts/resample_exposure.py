@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+
 from job import UnusableExposure, run
 from products.exposure import read_exposure, sign, wcs_hdu, write_hdus
 from products.keywords import pointing, record_status, replace_wcs
@@ -56,9 +57,7 @@ def resample_exposure(input, output, params):
     resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(exposure.wcs, shape))
     result = resampler.finish()
     if not np.any(result.wht):
-        raise UnusableExposure(
-            "no pixel of the output grid gets data; look at crval, crpix, output_shape, output_wcs"
-        )
+        raise UnusableExposure("no pixel of the output grid gets data; look at crval, crpix, output_shape, output_wcs")
     _record(exposure, grid, vertices, settings)
     _write(exposure, grid, result, Path(output.i2d), params.write_date)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from astropy.io import fits
+
 from job import run
 from products.exposure import PLANES, read_exposure, sign, write_hdus
 from products.keywords import window

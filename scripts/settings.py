@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from planning.problems import InputError, Problem, nearest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from planning.problems import InputError, Problem, nearest
 
 # The largest output image that may be asked for, per axis: half a degree at 0.03 arcsec.
 MAX_OUTPUT_PIXELS = 65536
@@ -69,16 +70,10 @@ class AssignWcs(Section):
 
     skip: bool = Field(False, description="do not run; S_WCS is SKIPPED")
     sip_approx: bool = Field(True, description="write the FITS SIP approximation")
-    sip_max_pix_error: float = Field(
-        0.01, gt=0, description="its largest error, pixels; not used with a fixed degree"
-    )
-    sip_degree: SipDegree = Field(
-        None, description="its degree, 1 to 6; null: the lowest of 1 to 5 that suffices"
-    )
+    sip_max_pix_error: float = Field(0.01, gt=0, description="its largest error, pixels; not used with a fixed degree")
+    sip_degree: SipDegree = Field(None, description="its degree, 1 to 6; null: the lowest of 1 to 5 that suffices")
     sip_max_inv_pix_error: float = Field(0.01, gt=0, description="largest error of the inverse, pixels")
-    sip_inv_degree: SipDegree = Field(
-        None, description="degree of the inverse, 1 to 6; null: the lowest of 1 to 5"
-    )
+    sip_inv_degree: SipDegree = Field(None, description="degree of the inverse, 1 to 6; null: the lowest of 1 to 5")
     sip_npoints: int = Field(12, ge=8, le=1024, description="samples per axis of the fit")
 
 
@@ -96,9 +91,7 @@ class Photom(Section):
 
     skip: bool = Field(False, description="do not run; S_PHOTOM is SKIPPED")
     inverse: bool = Field(False, description="divide by the factor instead: MJy/sr back to DN/s")
-    apply_time_correction: bool = Field(
-        True, description="correct for the loss of sensitivity (TIMECOEFF tables)"
-    )
+    apply_time_correction: bool = Field(True, description="correct for the loss of sensitivity (TIMECOEFF tables)")
 
 
 class Resample(Section):
@@ -112,15 +105,11 @@ class Resample(Section):
     fillval: Annotated[str, BeforeValidator(_fill_value)] = Field(
         "NAN", description="value of pixels without data: a number, or NAN"
     )
-    weight_type: Literal["ivm", "exptime"] = Field(
-        "ivm", description="ivm: 1 / VAR_RNOISE; exptime: exposure time"
-    )
+    weight_type: Literal["ivm", "exptime"] = Field("ivm", description="ivm: 1 / VAR_RNOISE; exptime: exposure time")
     output_shape: Maybe[Shape] = Field(None, description="[nx, ny] of the output, pixels")
     crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")
     crval: Maybe[Pair] = Field(None, description="[ra, dec] of the reference pixel, degrees")
-    rotation: Maybe[float] = Field(
-        None, description="position angle of +y, degrees east of north; null: as the input"
-    )
+    rotation: Maybe[float] = Field(None, description="position angle of +y, degrees east of north; null: as the input")
     pixel_scale_ratio: float = Field(1.0, gt=0, description="output pixel scale / input pixel scale")
     pixel_scale: Maybe[Annotated[float, Field(gt=0)]] = Field(
         None, description="output pixel scale, arcsec; overrides pixel_scale_ratio"
@@ -145,9 +134,7 @@ class Stage2(Section):
     """Stage 2: one exposure at a time, _rate to _cal and its quick-look _i2d."""
 
     save_bsub: bool = Field(False, description="keep the background-subtracted exposures, _bsub")
-    bkg_subtract: BkgSubtract = Field(
-        BkgSubtract(), description="subtract the average of the background exposures"
-    )
+    bkg_subtract: BkgSubtract = Field(BkgSubtract(), description="subtract the average of the background exposures")
     assign_wcs: AssignWcs = Field(AssignWcs(), description="attach the world coordinate system")
     flat_field: FlatField = Field(FlatField(), description="divide by the flat field")
     photom: Photom = Field(Photom(), description="convert DN/s to MJy/sr")
@@ -161,13 +148,9 @@ class References(Section):
         "directory", description="directory: files in a folder, chosen by their headers; crds: a CRDS cache"
     )
     directory: str = Field("references", description="that folder, with CRDS-format files")
-    crds_path: Maybe[str] = Field(
-        None, description="the CRDS cache; null: the environment variable CRDS_PATH"
-    )
+    crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
     crds_context: Maybe[str] = Field(None, description="the context, for example jwst_1500.pmap")
-    override: dict[str, str] = Field(
-        {}, description='by type, a file or "N/A", for example {flat: my_flat.fits}'
-    )
+    override: dict[str, str] = Field({}, description='by type, a file or "N/A", for example {flat: my_flat.fits}')
 
 
 class Settings(Section):
@@ -177,17 +160,13 @@ class Settings(Section):
         ".", description="folder with the exposures; members are looked for beside the ASN first, then here"
     )
     associations: Files = Field([], description="association (ASN) files or globs, level 2 and level 3")
-    exposures: Files = Field(
-        [], description="single _rate or _rateints files or globs, processed without an ASN"
-    )
+    exposures: Files = Field([], description="single _rate or _rateints files or globs, processed without an ASN")
     output: str = Field("results", min_length=1, description="folder of the products")
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
     )
     references: References = Field(References(), description="where the reference files come from")
-    stage2: Stage2 = Field(
-        Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults"
-    )
+    stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
 
 
 def read_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:

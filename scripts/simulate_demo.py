@@ -35,6 +35,7 @@ def main(directory: Path, seed: int = SEED) -> Path:
         backgrounds=3,
         stars=90,
         galaxies=320,
+        sky_scatter=0.002,
         seed=seed,
     )
     return simulate(directory, scene).association
@@ -47,12 +48,10 @@ def simulate_demo(input, output, params):
 
 
 if "snakemake" in globals():
-    run(simulate_demo, snakemake)  # noqa: F821
+    run(simulate_demo, snakemake)
 elif __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directory", type=Path, help="where to write")
-    parser.add_argument(
-        "--seed", type=int, default=SEED, help="number that decides the field (default %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=SEED, help="number that decides the field (default %(default)s)")
     arguments = parser.parse_args()
     print(main(arguments.directory, arguments.seed))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from astropy.io import fits
+
 from job import run
 from products.exposure import read_exposure, write_exposure
 from products.keywords import record_origin, record_status

@@ -21,13 +21,8 @@ def header_keywords() -> tuple[str, ...]:
     for family in FAMILIES:
         keywords |= {*family.crds_names, *family.required_keywords}
         keywords |= {
-            keyword
-            for kind in family.references.values()
-            for names in kind.selectors.values()
-            for keyword in names
+            keyword for kind in family.references.values() for names in kind.selectors.values() for keyword in names
         }
     return tuple(
-        sorted(
-            keywords | {"BUNIT", "NINTS", "S_BKDSUB", "S_WCS", "S_FLAT", "S_PHOTOM", "S_RESAMP", "VA_SCALE"}
-        )
+        sorted(keywords | {"BUNIT", "NINTS", "S_BKDSUB", "S_WCS", "S_FLAT", "S_PHOTOM", "S_RESAMP", "VA_SCALE"})
     )

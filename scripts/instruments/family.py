@@ -63,9 +63,7 @@ class RowMatch:
         """Return the alternatives with the exposure's values in place of the keywords."""
         return [
             {
-                column: source[1:-1]
-                if source.startswith("'")
-                else str(header.get(source, "")).strip().upper()
+                column: source[1:-1] if source.startswith("'") else str(header.get(source, "")).strip().upper()
                 for column, source in alternative.items()
             }
             for alternative in self.alternatives

@@ -42,7 +42,6 @@ REFERENCES = {
             "NIRCAM": ("CHANNEL", "MODULE"),
             "MIRI": ("DETECTOR", "EXP_TYPE"),
             "NIRISS": ("EXP_TYPE",),
-            "FGS": (),
         },
         required=frozenset({"MIRI"}),
     ),
@@ -115,17 +114,14 @@ FAMILY = Family(
         "TIME-OBS": "META.OBSERVATION.TIME",
     },
     required_keywords=(
-        "INSTRUME DETECTOR EXP_TYPE DATE-OBS TIME-OBS EXPMID "
-        "V2_REF V3_REF RA_REF DEC_REF ROLL_REF VPARITY V3I_YANG"
+        "INSTRUME DETECTOR EXP_TYPE DATE-OBS TIME-OBS EXPMID V2_REF V3_REF RA_REF DEC_REF ROLL_REF VPARITY V3I_YANG"
     ).split(),
     photom_rows={
         "NIRCAM": RowMatch(
             [{"filter": "FILTER", "pupil": "PUPIL", "subarray": "SUBARRAY"}], optional=frozenset({"subarray"})
         ),
         "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
-        "MIRI": RowMatch(
-            [{"filter": "FILTER", "subarray": "SUBARRAY"}, {"filter": "FILTER", "subarray": "'GENERIC'"}]
-        ),
+        "MIRI": RowMatch([{"filter": "FILTER", "subarray": "SUBARRAY"}, {"filter": "FILTER", "subarray": "'GENERIC'"}]),
         "FGS": RowMatch([{}]),
     },
     filter_offsets={

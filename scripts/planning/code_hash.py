@@ -51,9 +51,7 @@ def _local_imports(file: Path, root: Path) -> tuple[Path, ...]:
     paths = set()
     for name in names:
         base = root.joinpath(*name.split("."))
-        packages = [
-            root.joinpath(*name.split(".")[:depth]) / "__init__.py" for depth in range(1, name.count(".") + 2)
-        ]
+        packages = [root.joinpath(*name.split(".")[:depth]) / "__init__.py" for depth in range(1, name.count(".") + 2)]
         paths |= {path for path in [base.with_suffix(".py"), *packages] if path.is_file()}
     return tuple(sorted(paths))
 
@@ -63,8 +61,8 @@ def _meaning(file: Path) -> str:
     """Return the syntax tree of a module as text, without docstrings."""
     tree = ast.parse(file.read_text(), str(file))
     for node in ast.walk(tree):
-        if isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) and ast.get_docstring(node):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
             node.body[0] = ast.Pass()
     return ast.dump(tree)

@@ -18,9 +18,7 @@ NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
 SAME_LIGHT_PATH = ("TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "PUPIL")
 
 
-def check_science(
-    path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]
-) -> Variant | None:
+def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]) -> Variant | None:
     """Check that stage 2 can process an exposure.
 
     Returns
@@ -49,18 +47,14 @@ def check_science(
     variant = family.variant(keywords)
     if variant is None and keywords.get("EXP_TYPE") is not None:
         types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
-        refuse(
-            "EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", nearest(str(keywords["EXP_TYPE"]), types)
-        )
+        refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", nearest(str(keywords["EXP_TYPE"]), types))
     _check_uncalibrated(keywords, refuse)
     _check_window(header, family, refuse)
     problems.extend(found)
     return None if found else variant
 
 
-def check_background(
-    path: Path, header: ExposureHeader, science: ExposureHeader, problems: list[Problem]
-) -> None:
+def check_background(path: Path, header: ExposureHeader, science: ExposureHeader, problems: list[Problem]) -> None:
     """Check that a background exposure can be subtracted from a science exposure."""
 
     def refuse(key: str, wrong: str, right: str) -> None:
@@ -75,9 +69,7 @@ def check_background(
     for keyword in SAME_LIGHT_PATH:
         own, wanted = header.values.get(keyword), science.values.get(keyword)
         if own != wanted:
-            refuse(
-                keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike"
-            )
+            refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
     _check_uncalibrated(header.values, refuse)
 
 
@@ -126,9 +118,7 @@ def _check_window(header: ExposureHeader, family: Family, refuse: Any) -> None:
     for keyword, size in (("SUBSIZE1", nx), ("SUBSIZE2", ny)):
         declared = header.values.get(keyword)
         if declared not in (None, size):
-            refuse(
-                keyword, f"is {declared!r}, but the image has {size}", "the keyword and the image must agree"
-            )
+            refuse(keyword, f"is {declared!r}, but the image has {size}", "the keyword and the image must agree")
             return
     try:
         inside = Window(1, 1, full[1], full[0]).contains(window_of(header))

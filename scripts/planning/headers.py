@@ -25,6 +25,7 @@ MAX_HEADER_BYTES = 8 * 1024**2  # ~100,000 cards; a JWST header has some hundred
 MAX_HDUS = 1000
 MAX_DATA_BYTES = 2**33  # per extension; the largest time-series segments have 2 GB
 MAX_YAML_BYTES = 64 * 1024**2
+MAX_YAML_DEPTH = 200  # compound models nest some ten levels; libyaml's time grows with the square
 
 FLOAT_BITPIX = (-32, -64)
 INTEGER_BITPIX = (8, 16, 32, 64)
@@ -511,6 +512,8 @@ def _scalars(text: bytes, top: str) -> Iterator[tuple[str, Value]]:
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             path.append(None if isinstance(event, yaml.MappingStartEvent) else "")
+            if len(path) > MAX_YAML_DEPTH:
+                raise HeaderError(f"more than {MAX_YAML_DEPTH} levels deep; give a reference file")
             continue
         if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             path.pop()

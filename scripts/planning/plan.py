@@ -1,7 +1,6 @@
 """The plan: every exposure with its inputs, references and the steps it gets, before any job starts.
 
-Rules look things up here and decide nothing themselves. Everything that is wrong with the input is found
-here, and told together.
+Rules look things up here and decide nothing themselves. The plan is made in `planning.planner`.
 """
 
 import hashlib
@@ -10,20 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruments import family_of, header_keywords
-from instruments.family import Family, Use, Variant
+from instruments.family import Family, Variant
+from planning.headers import ExposureHeader
+from planning.references import Reference
 from products.names import product_name
 from settings import Settings
 from steps.windows import Window
 
-from planning.associations import Association, Product, expand, read_association, single_exposure
-from planning.exposure_checks import check_background, check_science, window_of
-from planning.headers import ExposureHeader, HeaderCache, read_exposure_header
-from planning.problems import InputError, Problem
-from planning.reference_choice import Reference, ReferenceChooser
-
 STAGE2_STEPS = ("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample")
-SKIPPED = "SKIPPED"
 
 
 class UnknownExposure(Exception):
@@ -74,6 +67,8 @@ class PlannedExposure:
         What is subtracted.
     references : mapping of type to Reference
         Of the steps that run.
+    reference_record : mapping of keyword to (value, comment)
+        What the header says of the references, and of the CRDS context.
     status : mapping of step to str
         Steps that do not run though they might, such as ``{"photom": "SKIPPED"}``.
     quick_look : bool
@@ -89,6 +84,7 @@ class PlannedExposure:
     table: str
     background: BackgroundSet | None = None
     references: Mapping[str, Reference] = field(default_factory=dict)
+    reference_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
 
@@ -100,24 +96,6 @@ class PlannedExposure:
     def product(self, suffix: str) -> str:
         """Return the file name of a product; ``bsub`` and ``cal`` of a cube end in ``ints``."""
         return product_name(self.root, f"{suffix}ints" if self.cube and suffix in ("bsub", "cal") else suffix)
-
-
-def make_plan(settings: Settings, cache: Path) -> "Plan":
-    """Read all associations and headers, choose references, and check everything.
-
-    Parameters
-    ----------
-    settings : Settings
-        Relative paths in it are taken from the working directory.
-    cache : Path
-        Where headers are remembered between runs.
-
-    Raises
-    ------
-    InputError
-        With everything that is wrong.
-    """
-    return _Planner(settings, cache).plan()
 
 
 class Plan:
@@ -192,7 +170,7 @@ class Plan:
         ny, nx = family.instruments[instrument]
         photom, offsets = family.photom_rows[instrument], family.filter_offsets.get(instrument)
         return {
-            "origin": self.association_record(root) | _reference_record(exposure),
+            "origin": self.association_record(root) | exposure.reference_record,
             "status": dict(exposure.status),
             "full_frame": [nx, ny],
             "photom_row": {"selectors": photom.wanted(header), "optional": sorted(photom.optional)},
@@ -210,12 +188,18 @@ class Plan:
         """Return the files that the quick look of an exposure is made of."""
         exposure = self._exposure(root)
         if not exposure.quick_look:
-            raise UnknownExposure(
-                f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped"
-            )
+            raise UnknownExposure(f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped")
         files = {"cal": f"{output}/stage2/{exposure.product('cal')}"}
         output_wcs = self.settings.stage2.resample.output_wcs
         return files | ({"output_wcs": output_wcs} if output_wcs else {})
+
+    def picture_input(self, output: str) -> dict[str, str]:
+        """Return one exposure before and after: ``rate``, ``cal`` and ``i2d``."""
+        for exposure in self.exposures.values():
+            if exposure.quick_look:
+                products = {suffix: f"{output}/stage2/{exposure.product(suffix)}" for suffix in ("cal", "i2d")}
+                return {"rate": str(exposure.science)} | products
+        raise UnknownExposure("no exposure of this configuration gets a quick look to make a picture of")
 
     def _exposure(self, root: str, suffix: str = "") -> PlannedExposure:
         if root not in self.exposures:
@@ -225,146 +209,3 @@ class Plan:
             shape = "integrations (3-D)" if exposure.cube else "no integrations (2-D)"
             raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
         return exposure
-
-
-class _Planner:
-    """Gathers the exposures of a configuration, and all that is wrong with them."""
-
-    def __init__(self, settings: Settings, cache: Path):
-        self.settings = settings
-        self.cache = HeaderCache(cache)
-        self.problems: list[Problem] = []
-        self.notices: list[str] = []
-        self.headers: dict[Path, ExposureHeader | None] = {}
-
-    def plan(self) -> Plan:
-        """Return the plan, or raise InputError."""
-        exposures = self.exposures(self.associations())
-        self.cache.save()
-        if self.problems:
-            raise InputError(self.problems)
-        if not exposures:
-            self.notices.append(
-                "nothing to do: the configuration names no exposures; see README.md, 'Own data'"
-            )
-        return Plan(self.settings, exposures, self.notices)
-
-    def associations(self) -> list[Association]:
-        """Read the level-2 associations and the single exposures."""
-        settings, problems = self.settings, self.problems
-        read = [
-            read_association(path, Path(settings.input), problems)
-            for path in expand(settings.associations, "associations", problems)
-        ]
-        read += [
-            single_exposure(path, problems) for path in expand(settings.exposures, "exposures", problems)
-        ]
-        found = [association for association in read if association]
-        for association in found:
-            if association.level == 3:
-                self.notices.append(f"{association.path}: level 3 is read and checked, but not processed yet")
-            for member in association.ignored:
-                self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
-        return [association for association in found if association.level == 2]
-
-    def exposures(self, associations: list[Association]) -> list[PlannedExposure]:
-        """Plan every product of the associations; the same product in two of them is planned once."""
-        planned: dict[str, tuple[Product, PlannedExposure]] = {}
-        chooser = ReferenceChooser(self.settings, self.cache, self.problems)
-        for association in associations:
-            for product in association.products:
-                if product.root in planned:
-                    self._check_same(association, product, planned[product.root][0])
-                elif exposure := self._exposure(association, product, chooser):
-                    planned[product.root] = (product, exposure)
-        return [exposure for _, exposure in planned.values()]
-
-    def _check_same(self, association: Association, product: Product, first: Product) -> None:
-        def files(of: Product) -> tuple:
-            return of.science.path.resolve(), {member.path.resolve() for member in of.backgrounds}
-
-        if files(product) != files(first):
-            wrong = f"{product.root!r} is already made, from other members"
-            self.problems.append(Problem(str(association.path), product.key, wrong, "give it another name"))
-
-    def _exposure(
-        self, association: Association, product: Product, chooser: ReferenceChooser
-    ) -> PlannedExposure | None:
-        header = self._header(product.science.path)
-        if header is None:
-            return None
-        family = family_of(header.values)
-        variant = check_science(product.science.path, header, family, self.problems)
-        if family is None or variant is None:
-            return None
-        status = self._status(variant, bool(product.backgrounds))
-        background = None
-        if product.backgrounds and "bkg_subtract" not in status:
-            background = self._background(product, header)
-        references = chooser.choose(product.science.path, header, family, status)
-        for step in ("flat_field", "photom"):
-            wanted = {
-                name for name, kind in family.references.items() if kind.step == step and name != "area"
-            }
-            if step not in status and not any(
-                references.get(name) and references[name].path for name in wanted
-            ):
-                status[step] = SKIPPED
-        if header.is_cube and header.values["INSTRUME"] in family.no_photom_cubes:
-            status["photom"] = SKIPPED
-        return PlannedExposure(
-            product.root,
-            product.science.path,
-            header,
-            family,
-            variant,
-            association.pool,
-            association.table,
-            background,
-            {name: ref for name, ref in references.items() if family.references[name].step not in status},
-            status,
-            quick_look=variant.resample is Use.RUN and not header.is_cube and "resample" not in status,
-        )
-
-    def _status(self, variant: Variant, has_background: bool) -> dict[str, str]:
-        """Return the steps that are skipped on purpose: by the user or by the variant."""
-        skipped = {step for step in STAGE2_STEPS if getattr(self.settings.stage2, step).skip}
-        skipped |= {
-            step
-            for step, use in (("bkg_subtract", variant.background), ("resample", variant.resample))
-            if use is Use.SKIP
-        }
-        if not has_background:
-            skipped.discard("bkg_subtract")
-        if variant.resample is Use.ABSENT and not self.settings.stage2.resample.skip:
-            skipped.discard("resample")
-        return {step: SKIPPED for step in STAGE2_STEPS if step in skipped}
-
-    def _background(self, product: Product, science: ExposureHeader) -> BackgroundSet | None:
-        members = {member.path: self._header(member.path) for member in product.backgrounds}
-        if None in members.values():
-            return None
-        for path, header in members.items():
-            check_background(path, header, science, self.problems)
-        depth = max(header.shape[0] if header.is_cube else 1 for header in members.values())
-        return BackgroundSet(tuple(sorted(members)), window_of(science), depth)
-
-    def _header(self, path: Path) -> ExposureHeader | None:
-        if path not in self.headers:
-            self.headers[path] = read_exposure_header(path, header_keywords(), self.problems, self.cache)
-        return self.headers[path]
-
-
-def _reference_record(exposure: PlannedExposure) -> dict[str, tuple[str, str]]:
-    """Return the keywords that record the references, and the CRDS context if there is one."""
-    kinds = exposure.family.references
-    record = {
-        kinds[name].keyword: (ref.record, f"{name} reference file")
-        for name, ref in exposure.references.items()
-    }
-    record |= dict.fromkeys(exposure.family.unused_references, ("N/A", "not used in imaging"))
-    contexts = {ref.context for ref in exposure.references.values() if ref.context}
-    for version, context in contexts:
-        record["CRDS_VER"] = (version, "Version of CRDS file selection software used")
-        record["CRDS_CTX"] = (context, "CRDS context (.pmap) used to select ref files")
-    return record

@@ -2,37 +2,22 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from instruments import FAMILIES
 from instruments.family import Family
+from planning.crds_references import CrdsSelector, open_crds
 from planning.headers import ExposureHeader, HeaderCache
 from planning.problems import Problem, nearest
-from planning.references import CrdsSelector, DirectoryIndex, select_from_directory
+from planning.references import (
+    NOT_APPLICABLE,
+    DirectoryIndex,
+    Reference,
+    observation_time,
+    select_from_directory,
+)
 from settings import Settings
-
-NOT_APPLICABLE = "N/A"
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The reference file of one type for one exposure.
-
-    Attributes
-    ----------
-    path : Path or None
-        None: there is none (N/A).
-    record : str
-        What the header says of it.
-    context : str
-        The CRDS context that chose it; empty if none did.
-    """
-
-    path: Path | None
-    record: str
-    context: str = ""
 
 
 class ReferenceChooser:
@@ -52,75 +37,110 @@ class ReferenceChooser:
         self.problems = problems
         self.overrides = self._read_overrides(settings)
         self._directory: DirectoryIndex | None = None
-        self._crds: dict[str, CrdsSelector] = {}
+        self._crds: dict[str, CrdsSelector | None] = {}
 
     def choose(
         self, path: Path, header: ExposureHeader, family: Family, skipped: Mapping[str, str]
     ) -> dict[str, Reference]:
-        """Return the references of all steps that are not skipped.
+        """Return the references of all steps that are not skipped, by type.
 
         A type that an exposure cannot do without, and that has no file, is a problem.
         """
         instrument = header.values["INSTRUME"]
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
         chosen = {name: self.overrides[name] for name in wanted if name in self.overrides}
+        for name, kind in wanted.items():
+            if name not in chosen and instrument not in kind.selectors:
+                chosen[name] = Reference(name, None, NOT_APPLICABLE)
         missing = [name for name in wanted if name not in chosen]
-        if missing and self.settings.source == "crds":
-            chosen |= self._from_crds(missing, header, family)
-        elif missing:
-            chosen |= self._from_directory(missing, path, header, family)
+        if missing:
+            found = self._from_crds if self.settings.source == "crds" else self._from_directory
+            for name, reference in found(missing, path, header, family).items():
+                if isinstance(reference, Problem):
+                    self.problems.append(reference)
+                else:
+                    chosen[name] = reference
         for name, reference in chosen.items():
             if reference.path is None and instrument in wanted[name].required:
                 step = wanted[name].step
                 wrong = f"the {name} reference is N/A, and {step} cannot do without it"
-                self.problems.append(
-                    Problem(str(path), name, wrong, f"give references.override.{name} or skip {step}")
-                )
+                self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
         return chosen
+
+    def context(self) -> dict[str, tuple[str, str]]:
+        """Return the keywords of the CRDS context; ``N/A`` for a folder."""
+        crds = self.settings.source == "crds"
+        return {
+            "CRDS_VER": (version("crds") if crds else NOT_APPLICABLE, "Version of CRDS file selection software used"),
+            "CRDS_CTX": (self._context_name() or NOT_APPLICABLE, "CRDS context (.pmap) used to select ref files"),
+        }
 
     def _read_overrides(self, settings: Settings) -> dict[str, Reference]:
         known = {name for family in FAMILIES for name in family.references}
         overrides = {}
-        given = {
-            f"references.override.{name}": (name, value) for name, value in self.settings.override.items()
-        }
+        given = {f"references.override.{name}": (name, value) for name, value in self.settings.override.items()}
         if settings.stage2.flat_field.user_supplied_flat:
-            given["stage2.flat_field.user_supplied_flat"] = (
-                "flat",
-                settings.stage2.flat_field.user_supplied_flat,
-            )
+            given["stage2.flat_field.user_supplied_flat"] = ("flat", settings.stage2.flat_field.user_supplied_flat)
         for key, (name, value) in given.items():
+            path = Path(value).expanduser().absolute()
             if name not in known:
                 self.problems.append(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value == NOT_APPLICABLE:
-                overrides[name] = Reference(None, NOT_APPLICABLE)
-            elif not Path(value).expanduser().is_file():
-                self.problems.append(
-                    Problem("config", key, f"no such file {value!r}", 'give a file, or "N/A"')
-                )
+                overrides[name] = Reference(name, None, NOT_APPLICABLE)
+            elif not path.is_file():
+                self.problems.append(Problem("config", key, f"no such file {value!r}", 'give a file, or "N/A"'))
             else:
-                path = Path(value).expanduser().absolute()
-                overrides[name] = Reference(path, str(path))
+                overrides[name] = Reference(name, path, str(path))
         return overrides
 
     def _from_directory(
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
-    ) -> dict[str, Reference]:
+    ) -> dict[str, Reference | Problem]:
         if self._directory is None:
-            self._directory = DirectoryIndex(
-                Path(self.settings.directory).expanduser(), self.cache, self.problems
+            directory = Path(self.settings.directory).expanduser()
+            self._directory = DirectoryIndex(directory, self.cache, self.problems)
+        if not self._directory.directory.is_dir():
+            return {}
+        observed = observation_time(header.values)
+        if observed is None:
+            when = f"{header.values.get('DATE-OBS')!r}, {header.values.get('TIME-OBS')!r}"
+            wrong = f"{when} are not a date and a time"
+            return {"": Problem(str(path), "DATE-OBS, TIME-OBS", wrong, "write 2023-03-12 and 07:47:13.140")}
+        instrument = header.values["INSTRUME"]
+        return {
+            name: select_from_directory(
+                self._directory, name, family.references[name].selectors[instrument], header.values, observed
             )
-        return {}
+            for name in names
+        }
 
-    def _from_crds(self, names: list[str], header: ExposureHeader, family: Family) -> dict[str, Reference]:
-        selector = self._crds.get(family.observatory)
+    def _from_crds(
+        self, names: list[str], path: Path, header: ExposureHeader, family: Family
+    ) -> dict[str, Reference | Problem]:
+        if family.observatory not in self._crds:
+            self._crds[family.observatory] = self._open_crds(family.observatory)
+        selector = self._crds[family.observatory]
         if selector is None:
-            crds_path = self.settings.crds_path or os.environ.get("CRDS_PATH")
-            selector = CrdsSelector(crds_path, self.settings.crds_context, family.observatory, self.problems)
-            self._crds[family.observatory] = selector
-        return {}
+            return {}
+        parameters = {
+            name: header.values[keyword]
+            for keyword, name in family.crds_names.items()
+            if header.values.get(keyword) is not None
+        }
+        return selector.select(parameters, names)
 
+    def _context_name(self) -> str | None:
+        if self.settings.source != "crds":
+            return None
+        return self.settings.crds_context or os.environ.get("CRDS_CONTEXT")
 
-def crds_version() -> str:
-    """Return the version of the crds package."""
-    return version("crds")
+    def _open_crds(self, observatory: str) -> CrdsSelector | None:
+        crds_path = self.settings.crds_path or os.environ.get("CRDS_PATH")
+        context = self._context_name()
+        for key, value in (("crds_path", crds_path), ("crds_context", context)):
+            if not value:
+                right = f"set it, or the environment variable {key.upper()}"
+                self.problems.append(Problem("config", f"references.{key}", "is not set", right))
+        if not crds_path or not context:
+            return None
+        return open_crds(Path(crds_path).expanduser(), context, observatory, self.cache, self.problems)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from steps.image import Image
 
 from products.version import VERSION
+from steps.image import Image
 
 # Extension name of each plane, in the order in which they are written.
 PLANES = {
@@ -124,9 +124,7 @@ def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> 
     """
     primary = exposure.primary.copy()
     primary.set("FILENAME", path.name, "Name of the file")
-    primary.set(
-        "DATAMODL", "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel", "Type of data model"
-    )
+    primary.set("DATAMODL", "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel", "Type of data model")
     sign(primary, write_date)
     hdus = [fits.PrimaryHDU(header=primary)]
     for name, plane in exposure.image.planes().items():
@@ -161,9 +159,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:80]}.", suffix=f".partial{path.suffix}", dir=path.parent
-    )
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:80]}.", suffix=f".partial{path.suffix}", dir=path.parent)
     os.close(handle)
     partial = Path(name)
     partial.unlink()

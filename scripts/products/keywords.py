@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from astropy.io import fits
-from steps.assign_wcs import Pointing
-from steps.windows import Window
 
 from products.exposure import Exposure
+from steps.assign_wcs import Pointing
+from steps.windows import Window
 
 STATUS = {
     "bkg_subtract": ("S_BKDSUB", "Background subtraction"),
@@ -81,9 +81,7 @@ def record_unit(exposure: Exposure, unit: str) -> None:
 
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:
     """Put the cards of a FITS WCS in place of the one a SCI header has."""
-    sip = [
-        keyword for keyword in header if keyword.split("_")[0] in ("A", "B", "AP", "BP") and "_" in keyword
-    ]
+    sip = [keyword for keyword in header if keyword.split("_")[0] in ("A", "B", "AP", "BP") and "_" in keyword]
     for keyword in [*_LINEAR, *_THIRD_AXIS, *sip]:
         header.remove(keyword, ignore_missing=True)
     for keyword, value in cards.items():

@@ -169,9 +169,7 @@ def check_product_name(name: str) -> str | None:
     if not name.strip():
         return "the name is empty; give it at least one letter or digit"
     if "/" in name or "\\" in name:
-        return (
-            f"the name {name!r} holds a path separator; give the name alone, products go to the output folder"
-        )
+        return f"the name {name!r} holds a path separator; give the name alone, products go to the output folder"
     if ".." in name:
         return f"the name {name!r} holds '..'; use single dots"
     if name != name.strip():

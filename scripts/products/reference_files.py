@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+
 from steps.dq_flags import remap_flags
 from steps.windows import Window
 
 
-class ReferenceError(ValueError):
+class ReferenceFileError(ValueError):
     """A reference file that does not hold what its type requires."""
 
 
@@ -44,7 +45,7 @@ def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.nd
 
     Raises
     ------
-    ReferenceError
+    ReferenceFileError
         If an extension is missing or the flat does not cover the window.
     """
     with fits.open(path, memmap=False) as hdus:
@@ -74,20 +75,32 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
         return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
 
 
+def covered_window(path: Path) -> Window:
+    """Return the detector pixels that an image reference covers, without reading its pixels.
+
+    Raises
+    ------
+    ReferenceFileError
+        If there is no two-dimensional SCI extension.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        return _window(hdus, path)
+
+
 def read_photom(path: Path) -> PhotomTable:
     """Read a PHOTOM reference.
 
     Raises
     ------
-    ReferenceError
+    ReferenceFileError
         If the PHOTOM table or its ``photmjsr`` column is missing, or a time table has other rows.
     """
     with fits.open(path) as hdus:
         if "PHOTOM" not in hdus:
-            raise ReferenceError(f"{path}: has no PHOTOM table")
+            raise ReferenceFileError(f"{path}: has no PHOTOM table")
         rows = _columns(hdus["PHOTOM"])
         if "photmjsr" not in rows:
-            raise ReferenceError(f"{path}: table PHOTOM has no column photmjsr; it has {', '.join(rows)}")
+            raise ReferenceFileError(f"{path}: table PHOTOM has no column photmjsr; it has {', '.join(rows)}")
         time_tables = {
             kind: _columns(hdus[f"TIMECOEFF_{kind.upper()}"])
             for kind in ("linear", "exponential", "powerlaw")
@@ -95,7 +108,7 @@ def read_photom(path: Path) -> PhotomTable:
         }
         for kind, table in time_tables.items():
             if len(table["t0"]) != len(rows["photmjsr"]):
-                raise ReferenceError(
+                raise ReferenceFileError(
                     f"{path}: TIMECOEFF_{kind.upper()} has {len(table['t0'])} rows, "
                     f"PHOTOM has {len(rows['photmjsr'])}; they must be the same"
                 )
@@ -124,28 +137,32 @@ def read_asdf(path: Path) -> dict[str, Any]:
 def _read_tree(path: Path, key: str) -> Any:
     tree = read_asdf(path)
     if key not in tree:
-        raise ReferenceError(f"{path}: has no entry {key!r}")
+        raise ReferenceFileError(f"{path}: has no entry {key!r}")
     return tree[key]
 
 
 def _section(hdus: fits.HDUList, name: str, part: tuple[slice, slice], path: Path) -> np.ndarray:
     """Read a part of a plane, and only that from the disk."""
     if name not in hdus or not hdus[name].shape:
-        raise ReferenceError(f"{path}: has no extension {name}")
+        raise ReferenceFileError(f"{path}: has no extension {name}")
     return hdus[name].section[part]
 
 
 def _cut_out(hdus: fits.HDUList, path: Path, window: Window) -> tuple[slice, slice]:
-    """Return the slices of a detector window; a file without window keywords starts at (1, 1)."""
-    header = hdus[0].header
-    if "SCI" not in hdus or len(hdus["SCI"].shape) != 2:
-        raise ReferenceError(f"{path}: has no two-dimensional SCI extension")
-    ny, nx = hdus["SCI"].shape
-    own = Window(header.get("SUBSTRT1") or 1, header.get("SUBSTRT2") or 1, nx, ny)
+    """Return the slices of a detector window."""
+    own = _window(hdus, path)
     try:
         return own.slices(window)
     except ValueError:
-        raise ReferenceError(f"{path}: covers {own} of the detector, the exposure {window}") from None
+        raise ReferenceFileError(f"{path}: covers {own} of the detector, the exposure {window}") from None
+
+
+def _window(hdus: fits.HDUList, path: Path) -> Window:
+    """Return the window of an image reference; without keywords it starts at (1, 1)."""
+    if "SCI" not in hdus or len(hdus["SCI"].shape) != 2:
+        raise ReferenceFileError(f"{path}: has no two-dimensional SCI extension")
+    header, (ny, nx) = hdus[0].header, hdus["SCI"].shape
+    return Window(header.get("SUBSTRT1") or 1, header.get("SUBSTRT2") or 1, nx, ny)
 
 
 def _columns(hdu: fits.BinTableHDU) -> dict[str, np.ndarray]:

@@ -40,6 +40,7 @@ def stage3_association(scene: Scene, science: Sequence[str]) -> dict:
 
 
 def stage2_type(scene: Scene) -> str:
+    """Return the type of the stage-2 association."""
     return "tso-image2" if scene.is_tso else "image2"
 
 

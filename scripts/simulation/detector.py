@@ -1,4 +1,4 @@
-"""The simulated detector: its response, its noise and its bad pixels, the same in all exposures of a scene."""
+"""The simulated detector: response, noise and bad pixels, the same in all exposures of a scene."""
 
 from dataclasses import dataclass
 
@@ -87,7 +87,7 @@ def background_shape(instrument: Instrument) -> np.ndarray:
 
 
 def _response(instrument: Instrument, random: np.random.Generator) -> np.ndarray:
-    """Illumination by the optics, grain of the pixels, and the shadows of some dust."""
+    """Multiply the illumination by the optics, the grain of the pixels, and the shadows of dust."""
     ny, nx = instrument.shape
     y, x = np.linspace(-1, 1, ny, dtype=np.float32)[:, None], np.linspace(-1, 1, nx, dtype=np.float32)
     response = 1.04 + 0.05 * x - 0.04 * y - 0.07 * (x * x + y * y) + 0.03 * np.sin(4 * x) * np.cos(3 * y)
@@ -101,7 +101,7 @@ def _response(instrument: Instrument, random: np.random.Generator) -> np.ndarray
 
 
 def _opaque_bars(instrument: Instrument) -> np.ndarray:
-    """The bars between the imager's field and the coronagraphs along its left side."""
+    """Return the mask of the bars between the imager's field and the coronagraphs along its left side."""
     ny, nx = instrument.shape
     unlit = np.zeros((ny, nx), bool)
     if not instrument.unlit:

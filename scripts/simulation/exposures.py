@@ -64,6 +64,7 @@ class Exposure:
 
     @property
     def filename(self) -> str:
+        """The name of the file."""
         return f"{self.name}_{'rateints' if self.times.nints else 'rate'}.fits"
 
 
@@ -123,7 +124,7 @@ def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -
 
 
 def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
-    """The ASDF extension that ends every file of the archive. The metadata proper are in the FITS keywords."""
+    """Return the extension that ends every file of the archive; the metadata proper are the FITS keywords."""
     import asdf
 
     buffer = io.BytesIO()
@@ -187,7 +188,7 @@ def _spoil_some_pixels(image: Image, random: np.random.Generator) -> None:
 
 
 def _integration_times(times: ExposureTimes) -> fits.BinTableHDU:
-    """The INT_TIMES table. Barycentric times are a constant earlier or later in so short an exposure."""
+    """Return the INT_TIMES table; in so short an exposure the barycentric times differ by a constant."""
     number = np.arange(1, times.nints + 1, dtype=np.int32)
     start = times.start_mjd + (number - 1) * times.integration_time / 86400
     middle, end = start + times.integration_time / 172800, start + times.integration_time / 86400

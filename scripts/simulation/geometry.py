@@ -51,22 +51,26 @@ class Optics:
     def from_reference_point(self, x, y):
         """Return the distances in pixels, with the filter's offset, from the aperture's reference point."""
         column_offset, row_offset = self.instrument.filter_offset
-        return x + column_offset - (self.instrument.x_reference - 1), y + row_offset - (
-            self.instrument.y_reference - 1
-        )
+        return x + column_offset - (self.instrument.x_reference - 1), y + row_offset - (self.instrument.y_reference - 1)
 
     def to_v2v3(self, x, y):
         """Return V2, V3 in arcsec of full-frame 0-based pixels."""
         dx, dy = self.from_reference_point(np.asarray(x, float), np.asarray(y, float))
-        ideal = polynomial.polyval2d(dx, dy, self.x_coefficients), polynomial.polyval2d(dx, dy, self.y_coefficients)
+        ideal = (
+            polynomial.polyval2d(dx, dy, self.x_coefficients),
+            polynomial.polyval2d(dx, dy, self.y_coefficients),
+        )
         return (
             self.instrument.v2_ref + self.rotation[0, 0] * ideal[0] + self.rotation[0, 1] * ideal[1],
             self.instrument.v3_ref + self.rotation[1, 0] * ideal[0] + self.rotation[1, 1] * ideal[1],
         )
 
     def from_v2v3(self, v2, v3):
-        """Return the full-frame 0-based pixels of V2, V3 in arcsec, by fixed-point iteration to 1e-9 pixel."""
-        v2, v3 = np.asarray(v2, float) - self.instrument.v2_ref, np.asarray(v3, float) - self.instrument.v3_ref
+        """Return the full-frame 0-based pixels of V2, V3 in arcsec, by iteration to 1e-9 pixel."""
+        v2, v3 = (
+            np.asarray(v2, float) - self.instrument.v2_ref,
+            np.asarray(v3, float) - self.instrument.v3_ref,
+        )
         inverse = np.linalg.inv(self.rotation)
         ideal_x, ideal_y = inverse[0, 0] * v2 + inverse[0, 1] * v3, inverse[1, 0] * v2 + inverse[1, 1] * v3
         dx, dy = ideal_x / self.instrument.x_scale, ideal_y / self.instrument.y_scale
@@ -146,15 +150,13 @@ class Geometry:
         )
 
     def corners(self):
-        """Return RA and Dec of the outer corners, counted from the lower left one up, then right, then down."""
+        """Return RA and Dec of the outer corners: lower left, upper left, upper right, lower right."""
         nx, ny = self.window.nx, self.window.ny
-        return self.to_sky(
-            np.array([-0.5, -0.5, nx - 0.5, nx - 0.5]), np.array([-0.5, ny - 0.5, ny - 0.5, -0.5])
-        )
+        return self.to_sky(np.array([-0.5, -0.5, nx - 0.5, nx - 0.5]), np.array([-0.5, ny - 0.5, ny - 0.5, -0.5]))
 
 
 def telescope_axis(attitude: np.ndarray) -> tuple[float, float, float]:
-    """Return RA and Dec of the V1 axis and the position angle of V3 there, in degrees, from the attitude matrix."""
+    """Return RA and Dec of the V1 axis and the position angle of V3 there, in degrees."""
     v1, v3 = attitude[:, 0], attitude[:, 2]
     ra, dec = np.arctan2(v1[1], v1[0]), np.arcsin(v1[2])
     east = np.array([-np.sin(ra), np.cos(ra), 0.0])
@@ -174,9 +176,7 @@ def _coefficients(orders: tuple[tuple[float, ...], ...], linear_index: tuple[int
 
 
 def _unit_vector(longitude, latitude) -> np.ndarray:
-    return np.array(
-        [np.cos(longitude) * np.cos(latitude), np.sin(longitude) * np.cos(latitude), np.sin(latitude)]
-    )
+    return np.array([np.cos(longitude) * np.cos(latitude), np.sin(longitude) * np.cos(latitude), np.sin(latitude)])
 
 
 def _rotation_x(angle: float) -> np.ndarray:

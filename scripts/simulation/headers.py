@@ -49,22 +49,27 @@ class ExposureTimes:
 
     @property
     def duration(self) -> float:
+        """Exposure time, seconds."""
         return self.integration_time * max(self.nints, 1)
 
     @property
     def end(self) -> datetime:
+        """UTC at the end."""
         return self.start + timedelta(seconds=self.duration)
 
     @property
     def start_mjd(self) -> float:
+        """MJD at the start."""
         return (self.start - MJD_EPOCH) / timedelta(days=1)
 
     @property
     def middle_mjd(self) -> float:
+        """MJD in the middle."""
         return self.start_mjd + self.duration / 172800
 
     @property
     def end_mjd(self) -> float:
+        """MJD at the end."""
         return self.start_mjd + self.duration / 86400
 
 
@@ -76,6 +81,7 @@ def exposure_times(scene: Scene, index: int) -> ExposureTimes:
 
 
 def isoformat(moment: datetime) -> str:
+    """Return a time as the archive's headers have it, to the millisecond."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
@@ -92,7 +98,11 @@ def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
         "Visit information": [
             ("VISITYPE", scene.visit_type, "Visit type"),
             ("VISITSTA", "SUCCESSFUL", "Status of a visit"),
-            ("NEXPOSUR", scene.backgrounds if exposure.background else scene.exposures, "Exposures in the visit"),
+            (
+                "NEXPOSUR",
+                scene.backgrounds if exposure.background else scene.exposures,
+                "Exposures in the visit",
+            ),
             ("TSOVISIT", scene.is_tso, "Time Series Observation visit indicator"),
         ],
         "Target information": _target(exposure, scene),
@@ -121,7 +131,7 @@ def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
 
 
 def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
-    """Return the header of the SCI extension of an exposure, with what the spacecraft believed of its pointing."""
+    """Return the header of the SCI extension, with what the spacecraft believed of its pointing."""
     times = exposure.times
     groups = {
         "": [
@@ -130,7 +140,11 @@ def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
             ("MJD-END", times.end_mjd, "[d] exposure end time in MJD"),
             ("XPOSURE", times.duration, "[s] Effective exposure time"),
             ("TELAPSE", times.duration * 1.02, "[s] Total elapsed exposure time"),
-            ("PA_APER", (exposure.nominal.roll + scene.preset.v3i_yang) % 360, "[deg] Position angle of aperture"),
+            (
+                "PA_APER",
+                (exposure.nominal.roll + scene.preset.v3i_yang) % 360,
+                "[deg] Position angle of aperture",
+            ),
             ("VA_SCALE", exposure.geometry.velocity_scale, "Velocity aberration scale factor"),
             ("BUNIT", "DN/s", "physical units of the array values"),
         ],
@@ -259,7 +273,11 @@ def _dither(exposure: Exposure, scene: Scene) -> list[tuple]:
     return [
         ("PATTTYPE", "NONE" if scene.exposures == 1 else scene.preset.pattern, "Primary dither pattern type"),
         ("PATT_NUM", exposure.number, "Position number in primary pattern"),
-        ("NUMDTHPT", scene.backgrounds if exposure.background else scene.exposures, "Number of points in pattern"),
+        (
+            "NUMDTHPT",
+            scene.backgrounds if exposure.background else scene.exposures,
+            "Number of points in pattern",
+        ),
         ("XOFFSET", exposure.dither[0], "[arcsec] x offset from pattern start"),
         ("YOFFSET", exposure.dither[1], "[arcsec] y offset from pattern start"),
     ]
@@ -280,7 +298,7 @@ def _spacecraft(exposure: Exposure) -> list[tuple]:
 
 
 def _world_coordinates(exposure: Exposure, scene: Scene) -> list[tuple]:
-    """The linear TAN approximation and the reference point of the full transform."""
+    """Return the linear TAN approximation and the reference point of the full transform."""
     preset, window, nominal = scene.preset, exposure.geometry.window, exposure.nominal
     angle = np.radians(nominal.roll + preset.v3i_yang)
     cosine, sine, parity = float(np.cos(angle)), float(np.sin(angle)), preset.vparity

@@ -45,7 +45,7 @@ class Instrument:
     gain : float
         Electrons per DN.
     read_noise : float
-        Noise of the fitted count rate without any light, DN, for one integration (divided by the time it is DN/s).
+        Noise of one integration without any light, DN; over the integration time it is in DN/s.
     integration_time : float
         Seconds.
     full_well : float
@@ -98,14 +98,17 @@ class Instrument:
 
     @property
     def distortion_degree(self) -> int:
+        """Degree of the distortion polynomials."""
         return len(self.distortion_x) + 1
 
     @property
     def pixel_area_arcsec2(self) -> float:
+        """Area of the pixel at the reference point."""
         return self.x_scale * self.y_scale
 
     @property
     def pixel_area_sr(self) -> float:
+        """The same in steradians."""
         return self.pixel_area_arcsec2 / SQUARE_ARCSEC_PER_STERADIAN
 
 

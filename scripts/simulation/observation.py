@@ -149,7 +149,13 @@ def plan_exposures(scene: Scene) -> list[Exposure]:
 
 def _write_truth(truth: Truth) -> None:
     sources = truth.sources.copy()
-    for name, unit in (("ra", "deg"), ("dec", "deg"), ("flux", "Jy"), ("radius", "arcsec"), ("position_angle", "deg")):
+    for name, unit in (
+        ("ra", "deg"),
+        ("dec", "deg"),
+        ("flux", "Jy"),
+        ("radius", "arcsec"),
+        ("position_angle", "deg"),
+    ):
         sources[name].unit = unit
     sources.write(truth.directory / "truth.ecsv", overwrite=True)
     exposures = [

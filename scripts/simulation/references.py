@@ -1,4 +1,4 @@
-"""The reference files that belong to a simulated scene, in the formats of the calibration reference system."""
+"""The reference files that belong to a simulated scene, in the formats of CRDS."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def write_references(directory: Path, scene: Scene, detector: Detector) -> dict[
 
 
 def distortion_tree(instrument: Instrument) -> dict:
-    """Return the distortion model, 0-based full-frame pixels to (V2, V3) in arcsec, without the filter's offset.
+    """Return the distortion model, full-frame 0-based pixels to (V2, V3) in arcsec, without filter offset.
 
     Its `inverse` is a polynomial of the same degree, fitted, and therefore only good to a
     fraction of a pixel, as in the real reference files.
@@ -119,7 +119,7 @@ def _inverse_coefficients(optics: Optics) -> list[np.ndarray]:
 
 
 def _filter_offsets(instrument: Instrument) -> dict:
-    """The filter's entry behind one of another filter; a filterless instrument has the other one alone."""
+    """Return the filter's entry, behind one of another filter; without filters the other one alone."""
     column, row = instrument.filter_offset
     other = {"filter": "F999X", "column_offset": 7.0, "row_offset": -7.0}
     own = {"filter": instrument.filter, "column_offset": column, "row_offset": row}
@@ -143,7 +143,11 @@ def _vega_offsets(instrument: Instrument) -> dict:
 def _write_asdf(path: Path, instrument: Instrument, reftype: str, tree: dict) -> None:
     import asdf
 
-    models = {"distortion": "DistortionModel", "filteroffset": "FilteroffsetModel", "abvegaoffset": "ABVegaOffsetModel"}
+    models = {
+        "distortion": "DistortionModel",
+        "filteroffset": "FilteroffsetModel",
+        "abvegaoffset": "ABVegaOffsetModel",
+    }
     own = {
         "name": instrument.instrument,
         "detector": instrument.detector,
@@ -196,7 +200,12 @@ def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:
     cut = frame.slices(window)
     header = _header(path, scene, "flat", "FlatModel", ("filter", "pupil"))
     header["SUBARRAY"] = "GENERIC" if window == frame else scene.subarray or instrument.subarray
-    header |= {"SUBSTRT1": window.xstart, "SUBSTRT2": window.ystart, "SUBSIZE1": window.nx, "SUBSIZE2": window.ny}
+    header |= {
+        "SUBSTRT1": window.xstart,
+        "SUBSTRT2": window.ystart,
+        "SUBSIZE1": window.nx,
+        "SUBSIZE2": window.ny,
+    }
     header |= {"FASTAXIS": 1, "SLOWAXIS": 2}
     if instrument.instrument == "MIRI":
         header |= {"READPATT": "ANY", "BAND": "N/A"}
@@ -248,7 +257,7 @@ def _write_photom(path: Path, scene: Scene) -> None:
 
 
 def _photom_selectors(instrument: Instrument) -> list[fits.Column]:
-    """The columns that select a row: the right rows first, then rows of another element."""
+    """Return the columns that select a row: the right rows first, then rows of another element."""
     if instrument.instrument == "MIRI":
         names = {
             "filter": ("12A", [instrument.filter, instrument.filter, instrument.filter, "F560W"]),

@@ -67,7 +67,7 @@ def render_sources(sources: Table, geometry: Geometry) -> np.ndarray:
 
 
 def _sky_to_pixel_matrices(sources: Table, geometry: Geometry) -> np.ndarray:
-    """Return the matrices that turn arcsec (east, north) at each source into pixels (x, y), shape (n, 2, 2)."""
+    """Return the matrices from arcsec (east, north) at each source to pixels (x, y), shape (n, 2, 2)."""
     ra, dec = sources["ra"].data, sources["dec"].data
     step = 0.01 / 3600
     x, y = geometry.to_pixel(ra, dec)

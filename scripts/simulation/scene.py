@@ -124,17 +124,20 @@ class Scene:
 
     @property
     def full_frame(self) -> Window:
+        """The whole detector."""
         ny, nx = self.preset.shape
         return Window(1, 1, nx, ny)
 
     @property
     def is_tso(self) -> bool:
+        """Whether this is a time-series visit, TSOVISIT."""
         if self.tso is not None:
             return self.tso
         return self.exposure_type == "NRC_TSIMAGE" or (self.nints > 0 and not self.exp_type)
 
     @property
     def exposure_type(self) -> str:
+        """EXP_TYPE of the exposures."""
         if self.exp_type:
             return self.exp_type
         return "NRC_TSIMAGE" if self.nints and self.preset.instrument == "NIRCAM" else self.preset.exp_type
@@ -145,7 +148,10 @@ class Scene:
             return [(float(x), float(y)) for x, y in self.dithers]
         step = 8 * self.preset.x_scale if self.dither_step is None else self.dither_step
         # The golden angle spreads any number of points evenly, and gives every one another pixel phase.
-        angles, radii = np.arange(self.exposures) * np.radians(137.508), step * np.sqrt(np.arange(self.exposures))
+        angles, radii = (
+            np.arange(self.exposures) * np.radians(137.508),
+            step * np.sqrt(np.arange(self.exposures)),
+        )
         return list(zip((radii * np.cos(angles)).tolist(), (radii * np.sin(angles)).tolist(), strict=True))
 
     def random(self, *stream: int) -> np.random.Generator:
@@ -159,9 +165,7 @@ def science_pointings(scene: Scene) -> list[Pointing]:
     angle = np.radians(scene.roll + scene.preset.v3i_yang)
     parity = scene.preset.vparity
     return [
-        centre.offset(
-            parity * x * np.cos(angle) + y * np.sin(angle), -parity * x * np.sin(angle) + y * np.cos(angle)
-        )
+        centre.offset(parity * x * np.cos(angle) + y * np.sin(angle), -parity * x * np.sin(angle) + y * np.cos(angle))
         for x, y in scene.dither_offsets()
     ]
 

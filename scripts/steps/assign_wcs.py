@@ -111,7 +111,8 @@ def build_wcs(
     Parameters
     ----------
     distortion : astropy model
-        From full-frame detector pixels (0-based) to V2, V3 in arcsec. It is not changed.
+        From full-frame detector pixels (0-based) to V2, V3 in arcsec, with an inverse. It is
+        not changed.
     pointing : Pointing
     window : Window
         The pixels the exposure has.
@@ -128,13 +129,15 @@ def build_wcs(
     Raises
     ------
     ValueError
-        If `va_scale` is not positive or a number of `pointing` is not finite.
+        If `va_scale` is not positive, a number of `pointing` is not finite, or `distortion`
+        has no inverse.
     """
     from astropy import coordinates, units
     from gwcs import WCS
     from gwcs import coordinate_frames as cf
 
     _check_pointing(pointing)
+    _check_inverse(distortion)
     detector = cf.Frame2D(name="detector", axes_order=(0, 1), unit=(units.pix, units.pix))
     v2v3 = _telescope_frame("v2v3")
     v2v3vacorr = _telescope_frame("v2v3vacorr")
@@ -223,9 +226,7 @@ def footprint(wcs: WCS) -> np.ndarray:
     ra, dec = wcs(x, y, with_bounding_box=False)
     vertices = np.stack([np.mod(ra, 360.0), dec], axis=-1)
     if not np.isfinite(vertices).all():
-        raise ValueError(
-            f"the WCS gives no sky position for corners of {pixel_bounds(wcs)}: {vertices.tolist()}"
-        )
+        raise ValueError(f"the WCS gives no sky position for corners of {pixel_bounds(wcs)}: {vertices.tolist()}")
     return vertices
 
 
@@ -352,13 +353,20 @@ def _check_pointing(pointing: Pointing) -> None:
             raise ValueError(f"{name.upper()} is {value}; without a finite number there is no pointing")
 
 
+def _check_inverse(distortion: Model) -> None:
+    try:
+        _ = distortion.inverse
+    except NotImplementedError:
+        raise ValueError(
+            "the distortion model has no inverse, so no sky position could be found in the image"
+        ) from None
+
+
 def _telescope_frame(name: str):
     from astropy import units
     from gwcs import coordinate_frames as cf
 
-    return cf.Frame2D(
-        name=name, axes_order=(0, 1), axes_names=("v2", "v3"), unit=(units.arcsec, units.arcsec)
-    )
+    return cf.Frame2D(name=name, axes_order=(0, 1), axes_names=("v2", "v3"), unit=(units.arcsec, units.arcsec))
 
 
 def _detector_to_v2v3(distortion, window, full_frame, filter_offset):

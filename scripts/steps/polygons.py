@@ -12,11 +12,12 @@ import numpy as np
 MIN_SEPARATION = 0.05
 # Sides that turn by less than this (radians) are one side.
 MIN_TURN = 1e-6
-# Distance from a side, in pixels, at which it is asked what lies left and right of it. Slivers
-# narrower than this are not seen.
-SIDE_STEP = 1e-3
+VERTEX_DECIMALS = 5
 # Ends of sides nearer than this are the same point, pixels.
-SNAP = 1e-6
+SNAP = 1e-7
+# Distance from a side, in pixels, at which it is asked what lies left and right of it: more than
+# rounding errors, less than what anybody sees.
+SIDE_STEP = 1e-6
 
 
 def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:
@@ -64,6 +65,8 @@ def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     polygons = [p if signed_area(p) < 0 else p[::-1] for p in (np.asarray(p, float) for p in polygons)]
     if len(polygons) <= 1:
         return polygons
+    # Sides that nearly coincide, as of exposures without a dither, then do so or are well apart.
+    polygons = [np.round(polygon, VERTEX_DECIMALS) for polygon in polygons]
     starts, ends = _cut_sides(polygons)
     starts, ends = _outline_pieces(starts, ends, polygons)
     rings = [ring for ring in _chain(starts, ends) if signed_area(ring) < 0]
@@ -146,7 +149,7 @@ def _cut_sides(polygons):
 
 
 def _outline_pieces(starts, ends, polygons):
-    """Keep the pieces with a polygon on one side only, once each, with the polygon on the right."""
+    """Keep the pieces with a polygon on one side only, and turn none: it is on their right."""
     along = ends - starts
     normal = np.stack([along[:, 1], -along[:, 0]], axis=-1) / np.hypot(*along.T)[:, None]
     middle = (starts + ends) / 2
@@ -154,47 +157,51 @@ def _outline_pieces(starts, ends, polygons):
         np.any([contains(polygon, middle + side * SIDE_STEP * normal) for polygon in polygons], axis=0)
         for side in (1, -1)
     )
-    pieces = [
-        (start, end) for start, end, r, l_ in zip(starts, ends, right, left, strict=True) if r and not l_
-    ]
-    unique = {(_key(start), _key(end)): (start, end) for start, end in pieces}
-    starts, ends = np.transpose(list(unique.values()), (1, 0, 2)) if unique else np.empty((2, 0, 2))
-    return starts, ends
+    kept = right & ~left
+    return starts[kept], ends[kept]
 
 
 def _chain(starts, ends):
-    """Put pieces end to end to closed rings."""
+    """Put pieces end to end to closed rings; of pieces between the same points one is taken."""
+    points, numbers = _distinct(np.concatenate([starts, ends]))
     leaving = {}
-    for start, end in zip(starts, ends, strict=True):
-        leaving.setdefault(_key(start), []).append((start, end))
+    for start, end in np.unique(numbers.reshape(2, -1), axis=1).T.tolist():
+        leaving.setdefault(start, []).append(end)
     rings = []
     while leaving:
-        start, end = _take(leaving, next(iter(leaving)), None)
-        ring = [start]
-        while _key(end) != _key(ring[0]) and _key(end) in leaving:
-            direction = end - ring[-1]
-            start, end = _take(leaving, _key(end), direction)
-            ring.append(start)
-        rings.append(np.array(ring))
+        ring = [next(iter(leaving))]
+        here = _take(leaving, ring[0], None, points)
+        while here != ring[0] and here in leaving:
+            direction = points[here] - points[ring[-1]]
+            ring.append(here)
+            here = _take(leaving, here, direction, points)
+        rings.append(points[ring])
     return rings
 
 
-def _take(leaving, key, direction):
-    """Take one of the pieces that start at a point; at a crossing the one that turns most to the left."""
-    pieces = leaving[key]
+def _distinct(points):
+    """Return the points without repetition, and for each given point its number among them."""
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(points).query_ball_point(points, SNAP)
+    first = np.array([min(neighbours) for neighbours in near], dtype=int)
+    kept, numbers = np.unique(first, return_inverse=True)
+    return points[kept], numbers
+
+
+def _take(leaving, here, direction, points) -> int:
+    """Take one of the pieces that start at a point, and return where it ends.
+
+    Where outlines touch, the piece that turns most to the left keeps them apart.
+    """
+    ends = leaving[here]
     i = 0
-    if direction is not None and len(pieces) > 1:
-        turns = [_turn(direction, end - start) for start, end in pieces]
-        i = int(np.argmax(turns))
-    piece = pieces.pop(i)
-    if not pieces:
-        del leaving[key]
-    return piece
-
-
-def _key(point) -> tuple[int, int]:
-    """Return a key that is the same for points at the same place, up to rounding."""
-    return tuple(np.rint(np.asarray(point) / (100 * SNAP)).astype(int).tolist())
+    if direction is not None and len(ends) > 1:
+        i = int(np.argmax([_turn(direction, points[end] - points[here]) for end in ends]))
+    end = ends.pop(i)
+    if not ends:
+        del leaving[here]
+    return end
 
 
 def _turn(before, after) -> float:

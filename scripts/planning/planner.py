@@ -1,0 +1,193 @@
+"""Making the plan: all associations and headers read, references chosen, everything checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from instruments import family_of, header_keywords
+from instruments.family import Family, Use, Variant
+from planning.associations import Association, Product, expand, read_association, single_exposure
+from planning.exposure_checks import check_background, check_science, window_of
+from planning.headers import ExposureHeader, HeaderCache, read_exposure_header
+from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure
+from planning.problems import InputError, Problem
+from planning.reference_checks import ReferenceChecker
+from planning.reference_choice import ReferenceChooser
+from planning.references import Reference
+from settings import Settings
+
+SKIPPED = "SKIPPED"
+BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
+# Steps that cannot run without the reference of this type.
+DECISIVE_REFERENCES = {"flat_field": "flat", "photom": "photom"}
+
+
+def make_plan(settings: Settings, cache: Path) -> Plan:
+    """Read all associations and headers, choose references, and check everything.
+
+    Parameters
+    ----------
+    settings : Settings
+        Relative paths in it are taken from the working directory.
+    cache : Path
+        Where headers are remembered between runs.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong.
+    """
+    return _Planner(settings, HeaderCache(cache)).plan()
+
+
+class _Planner:
+    """Gathers the exposures of a configuration, and all that is wrong with them."""
+
+    def __init__(self, settings: Settings, cache: HeaderCache):
+        self.settings = settings
+        self.cache = cache
+        self.problems: list[Problem] = []
+        self.notices: list[str] = []
+        self.headers: dict[Path, ExposureHeader | None] = {}
+        self.chooser = ReferenceChooser(settings, cache, self.problems)
+        self.checker = ReferenceChecker(self.problems)
+
+    def plan(self) -> Plan:
+        """Return the plan, or raise InputError."""
+        self._check_settings()
+        exposures = self._exposures(self._associations())
+        for exposure in exposures:
+            self._check_paths(exposure)
+            self.checker.check(exposure)
+        self.cache.save()
+        if self.problems:
+            raise InputError(self.problems)
+        if not exposures:
+            self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
+        return Plan(self.settings, exposures, self.notices)
+
+    def _check_settings(self) -> None:
+        """Check what concerns several settings, or the outside world."""
+        stage2 = self.settings.stage2
+        if any(brace in self.settings.output for brace in "{}"):
+            self.problems.append(Problem("config", "output", "has braces", BRACES))
+        if stage2.assign_wcs.skip and not stage2.resample.skip:
+            wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
+            self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
+        output_wcs = stage2.resample.output_wcs
+        if output_wcs and not Path(output_wcs).is_file():
+            wrong = f"no such file {output_wcs!r}"
+            self.problems.append(Problem("config", "stage2.resample.output_wcs", wrong, "give an ASDF file"))
+
+    def _associations(self) -> list[Association]:
+        """Read the level-2 associations and the single exposures."""
+        settings, problems = self.settings, self.problems
+        files = expand(settings.associations, "associations", problems)
+        singles = expand(settings.exposures, "exposures", problems)
+        read = [read_association(path, Path(settings.input).expanduser(), problems) for path in files]
+        read += [single_exposure(path, problems) for path in singles]
+        found = [association for association in read if association]
+        for association in found:
+            if association.level == 3:
+                self.notices.append(f"{association.path}: level 3 is read and checked, but not processed yet")
+            for member in association.ignored:
+                self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
+        return [association for association in found if association.level == 2]
+
+    def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
+        """Plan every product of the associations; the same product in two of them is planned once."""
+        first: dict[str, Product] = {}
+        planned = []
+        for association in associations:
+            for product in association.products:
+                if product.root in first:
+                    self._check_same(association, product, first[product.root])
+                    continue
+                first[product.root] = product
+                if exposure := self._exposure(association, product):
+                    planned.append(exposure)
+        return planned
+
+    def _check_same(self, association: Association, product: Product, first: Product) -> None:
+        def files(of: Product) -> tuple:
+            return of.science.path.resolve(), {member.path.resolve() for member in of.backgrounds}
+
+        if files(product) != files(first):
+            wrong = f"{product.root!r} is already made, from other members"
+            self.problems.append(Problem(str(association.path), product.key, wrong, "give it another name"))
+
+    def _exposure(self, association: Association, product: Product) -> PlannedExposure | None:
+        path = product.science.path
+        header = self._header(path)
+        if header is None:
+            return None
+        family = family_of(header.values)
+        variant = check_science(path, header, family, self.problems)
+        if family is None or variant is None:
+            return None
+        status = self._status(variant, header.is_cube, bool(product.backgrounds))
+        background = None
+        if product.backgrounds and "bkg_subtract" not in status:
+            background = self._background(product, header)
+        references = self.chooser.choose(path, header, family, status)
+        for step, name in DECISIVE_REFERENCES.items():
+            if name in references and references[name].path is None:
+                status[step] = SKIPPED
+        if header.is_cube and header.values["INSTRUME"] in family.no_photom_cubes:
+            status["photom"] = SKIPPED
+        return PlannedExposure(
+            root=product.root,
+            science=path,
+            header=header,
+            family=family,
+            variant=variant,
+            pool=association.pool,
+            table=association.table,
+            background=background,
+            references={name: ref for name, ref in references.items() if family.references[name].step not in status},
+            reference_record=_record(references, family) | self.chooser.context(),
+            status=status,
+            quick_look=variant.resample is Use.RUN and not header.is_cube and "resample" not in status,
+        )
+
+    def _status(self, variant: Variant, cube: bool, has_background: bool) -> dict[str, str]:
+        """Return the steps that are skipped on purpose: by the user or by the variant."""
+        by_user = {step for step in STAGE2_STEPS if getattr(self.settings.stage2, step).skip}
+        uses = {"bkg_subtract": variant.background, "resample": variant.resample}
+        skipped = by_user | {step for step, use in uses.items() if use is Use.SKIP}
+        if not has_background:
+            skipped.discard("bkg_subtract")
+        if variant.resample is Use.ABSENT or cube:
+            skipped.discard("resample")
+        return {step: SKIPPED for step in STAGE2_STEPS if step in skipped}
+
+    def _background(self, product: Product, science: ExposureHeader) -> BackgroundSet | None:
+        headers = {member.path: self._header(member.path) for member in product.backgrounds}
+        found = {path: header for path, header in headers.items() if header}
+        if len(found) < len(headers):
+            return None
+        for path, header in found.items():
+            check_background(path, header, science, self.problems)
+        depth = max(header.shape[0] if header.is_cube else 1 for header in found.values())
+        return BackgroundSet(tuple(sorted(found)), window_of(science), depth)
+
+    def _header(self, path: Path) -> ExposureHeader | None:
+        if path not in self.headers:
+            self.headers[path] = read_exposure_header(path, header_keywords(), self.problems, self.cache)
+        return self.headers[path]
+
+    def _check_paths(self, exposure: PlannedExposure) -> None:
+        """Refuse inputs whose paths Snakemake would take for patterns."""
+        paths = [exposure.science, *(exposure.background.members if exposure.background else ())]
+        paths += [reference.path for reference in exposure.references.values() if reference.path]
+        for path in paths:
+            if "{" in str(path) or "}" in str(path):
+                self.problems.append(Problem(str(path), "", "has braces in its path", BRACES))
+
+
+def _record(references: Mapping[str, Reference], family: Family) -> dict[str, tuple[str, str]]:
+    """Return the keywords that record which references are used."""
+    record = {
+        family.references[name].keyword: (reference.recorded, f"{name} reference file")
+        for name, reference in references.items()
+    }
+    return record | dict.fromkeys(family.unused_references, ("N/A", "not used in imaging"))

@@ -1,0 +1,104 @@
+"""The tiny scenes of the stored comparison, and how their products are written down."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from simulation import Scene
+
+STORED = Path(__file__).parent / "stored"
+SIZE = {"detector_shape": (40, 48), "stars": 6, "galaxies": 3, "cosmic_rays": 5e-3, "bad_pixels": 2e-2}
+SCENES = {
+    "miri": Scene("miri_f1130w", exposures=1, backgrounds=3, seed=11, **SIZE),
+    "nircam": Scene("nircam_f200w", exposures=1, seed=12, **SIZE),
+    "niriss": Scene("niriss_f200w", exposures=1, seed=13, **SIZE),
+    "tso": Scene("nircam_f200w", exposures=1, nints=2, tso=True, seed=14, **SIZE),
+    "wfs": Scene("nircam_f200w", exposures=1, visit_type="PRIME_WFSC_SENSING_CONTROL", seed=15, **SIZE),
+}
+# What operations decide by a parameter reference of the pipeline (contract: variants).
+SKIPPED = {"tso": ["bkg_subtract", "resample"], "wfs": ["resample"]}
+FLOAT_PLANES = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT", "WHT", "AREA")
+INTEGER_PLANES = ("DQ", "CON")
+
+
+def digest(files: list[Path]) -> str:
+    """Return a hash of the pixels of some files, to notice when the simulator makes others."""
+    total = hashlib.sha256()
+    for file in sorted(files, key=lambda path: path.name):
+        with fits.open(file) as hdus:
+            for hdu in hdus:
+                if hdu.name in FLOAT_PLANES + INTEGER_PLANES and hdu.data is not None:
+                    total.update(np.ascontiguousarray(hdu.data).tobytes())
+    return total.hexdigest()
+
+
+def describe(product: Path) -> dict[str, np.ndarray]:
+    """
+    Return all that is compared of a product.
+
+    Parameters
+    ----------
+    product : Path
+        A ``_bsub``, ``_cal``, ``_calints`` or ``_i2d`` file.
+
+    Returns
+    -------
+    dict
+        The planes by extension; ``fits_sky`` and, if there is one, ``gwcs_sky``: right ascension and declination
+        (deg, shape (2, 49)) of a grid of pixels; ``keywords``: JSON text of the headers by extension.
+    """
+    with fits.open(product) as hdus:
+        described = {hdu.name: np.array(hdu.data) for hdu in hdus if hdu.name in FLOAT_PLANES + INTEGER_PLANES}
+        described |= _sky_positions(hdus)
+        keywords = {
+            hdu.name: {key: value for key, value in hdu.header.items() if key not in ("", "COMMENT", "HISTORY")}
+            for hdu in hdus
+            if hdu.name != "ASDF"
+        }
+    described["keywords"] = np.array(json.dumps(keywords, default=str))
+    return described
+
+
+def _sky_positions(hdus: fits.HDUList) -> dict[str, np.ndarray]:
+    import asdf
+    from astropy.wcs import WCS
+
+    ny, nx = hdus["SCI"].shape[-2:]
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, nx - 1, 7), np.linspace(0, ny - 1, 7)))
+    positions = {"fits_sky": np.array(WCS(hdus["SCI"].header, naxis=2).all_pix2world(x, y, 0))}
+    blob = io.BytesIO(hdus["ASDF"].data["ASDF_METADATA"][0].tobytes())
+    with asdf.open(blob, ignore_missing_extensions=True) as tree:
+        if "wcs" in tree["meta"]:
+            positions["gwcs_sky"] = np.array(tree["meta"]["wcs"](x, y, with_bounding_box=False))
+    return positions
+
+
+def store(file: Path, inputs: str, products: dict[str, dict[str, np.ndarray]]) -> None:
+    """
+    Write the descriptions of a scene's products.
+
+    Parameters
+    ----------
+    file : Path
+        The ``.npz`` file.
+    inputs : str
+        Hash of the exposures and references they were made from.
+    products : dict
+        By suffix, for example ``cal``, what `describe` returns.
+    """
+    arrays = {f"{suffix}/{name}": array for suffix, product in products.items() for name, array in product.items()}
+    np.savez_compressed(file, inputs=np.array(inputs), **arrays)
+
+
+def read_stored(file: Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
+    """Return the hash of the inputs and the descriptions by suffix, as `store` wrote them."""
+    products: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(file) as arrays:
+        for name in arrays.files:
+            suffix, _, plane = name.partition("/")
+            if plane:
+                products.setdefault(suffix, {})[plane] = arrays[name]
+        return str(arrays["inputs"]), products

@@ -1,0 +1,173 @@
+"""calflow against jwst 3.0.0, run now on simulated exposures of every kind: ``make parity``."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from limits import (
+    DIFFERENT_KEYWORDS,
+    FITS_PIXELS,
+    I2D_OF_ERR,
+    I2D_RELATIVE,
+    MISSING_KEYWORDS,
+    RELATIVE,
+    ROOT,
+    SKY_MAS,
+    jwst_python,
+    run_calflow,
+)
+
+ORACLE = ROOT.parent / "shared" / "oracle"
+CONTEXT = "jwst_9000.pmap"
+# Data made elsewhere, and data made here: kept, so that a second run takes less than half the time.
+DATA = [Path(folder) for folder in (os.environ.get("CALFLOW_ORACLE_DATA"), Path(__file__).parent / "data") if folder]
+
+SMALL = ["miri", "nircam_sw", "nircam_lw", "niriss", "subarray", "tso", "wfs"]
+CASES = [(case, "small", 1) for case in SMALL]
+CASES += [(case, "small", 7) for case in SMALL]
+# tso and subarray are the same in both sizes.
+CASES += [(case, "full", 1) for case in SMALL if case not in ("tso", "subarray")]
+FLOATS = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+GRID = {f"{key}{axis}" for key in ("CRPIX", "CRVAL", "CDELT", "CTYPE", "CUNIT") for axis in (1, 2)}
+GRID |= {f"{key}{i}_{j}" for key in ("PC", "CD") for i in (1, 2) for j in (1, 2)}
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.skipif(not ORACLE.exists(), reason=f"no oracle: {ORACLE}"),
+    pytest.mark.skipif(jwst_python() is None, reason="no environment with jwst: make parity makes it"),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
+def comparison(request, tmp_path_factory):
+    """Both sides' products of one case, and what the oracle says about them."""
+    data = simulated(*request.param)
+    reference = calibrated_by_jwst(data)
+    folder = tmp_path_factory.mktemp(data.name)
+    mine = run_calflow(
+        folder,
+        {
+            "associations": [str(data / "rate" / "jw*_image2_asn.json")],
+            "references": {"source": "crds", "crds_path": str(data / "crds"), "crds_context": CONTEXT},
+            "stage2": {"save_bsub": True},
+        },
+    )
+    report = folder / "compare.json"
+    oracle("compare.py", reference, mine, "--json", report, "--rtol", RELATIVE, "--match", "jw*.fits")
+    yield Comparison(reference, mine, json.loads(report.read_text()))
+    for product in mine.glob("*.fits"):
+        product.unlink()
+
+
+class Comparison:
+    """The two folders of products and the oracle's report on them."""
+
+    def __init__(self, reference: Path, mine: Path, report: dict):
+        self.reference, self.mine, self.report = reference, mine, report
+
+    def files(self, *suffixes: str) -> dict[str, dict]:
+        return {name: file for name, file in self.report["files"].items() if name.endswith(suffixes)}
+
+
+def simulated(case: str, size: str, seed: int) -> Path:
+    """Return the folder with the data of a case, which are made if there are none."""
+    name = f"{case}_{size}" if seed == 1 else f"{case}_{size}_seed{seed}"
+    for folder in DATA:
+        if (folder / name / "crds").is_dir():
+            return folder / name
+    oracle("simulate.py", DATA[-1] / name, "--case", case, "--size", size, "--seed", seed)
+    return DATA[-1] / name
+
+
+def calibrated_by_jwst(data: Path) -> Path:
+    """Return the folder with jwst's products, which are made if there are none."""
+    for folder in DATA:
+        if list((folder / f"{data.name}_jwst").glob("timing_stage2.json")):
+            return folder / f"{data.name}_jwst"
+    oracle("run_jwst.py", data, DATA[-1] / f"{data.name}_jwst", "--stage", 2)
+    return DATA[-1] / f"{data.name}_jwst"
+
+
+def oracle(script: str, *arguments: object) -> None:
+    """Run a script of the oracle: compare.py by calflow's Python, the others by that of jwst."""
+    python = sys.executable if script == "compare.py" else jwst_python()
+    command = [python, str(ORACLE / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+
+
+def test_every_product_of_jwst_is_made(comparison):
+    assert comparison.report["missing"] == []
+    assert {path.name for path in comparison.mine.glob("*.fits")} == set(comparison.report["files"])
+    assert [name for name, file in comparison.report["files"].items() if "error" in file] == []
+
+
+def test_every_extension_is_there(comparison):
+    for name, file in comparison.files(".fits").items():
+        assert (name, file["hdus_missing"], file["hdus_extra"]) == (name, [], [])
+
+
+def test_planes_of_bsub_and_cal(comparison):
+    for name, file in comparison.files("_bsub.fits", "_cal.fits", "_calints.fits").items():
+        for plane in set(FLOATS) & set(file):
+            difference = file[plane]
+            assert "shape" not in difference, (name, plane, difference)
+            assert difference["nanmask_disagree"] == 0, (name, plane, difference)
+            assert difference["max_rel"] <= RELATIVE, (name, plane, difference)
+        assert file["DQ"]["n_differ"] == 0, (name, file["DQ"])
+
+
+def test_area_and_integration_times(comparison):
+    for name, file in comparison.files("_cal.fits", "_calints.fits").items():
+        if "AREA" in file:
+            assert file["AREA"]["max_rel"] <= RELATIVE, (name, file["AREA"])
+        if "INT_TIMES" in file:
+            assert file["INT_TIMES"]["columns_differ"] == [], (name, file["INT_TIMES"])
+
+
+def test_sky_positions_of_cal(comparison):
+    for name, file in comparison.files("_cal.fits", "_calints.fits").items():
+        wcs = file["wcs"]
+        assert wcs["ref_gwcs_vs_mine_gwcs_mas"]["max"] <= SKY_MAS, (name, wcs)
+        pixel = 1e3 * np.sqrt(fits.getval(comparison.reference / name, "PIXAR_A2", extname="SCI"))
+        assert wcs["ref_fits_vs_mine_fits_mas"]["max"] <= FITS_PIXELS * pixel, (name, wcs)
+        assert wcs["ref_frames"] == wcs["mine_frames"], (name, wcs)
+        assert wcs["ref_bbox"] == wcs["mine_bbox"], (name, wcs)
+
+
+def test_grid_of_i2d(comparison):
+    for name, file in comparison.files("_i2d.fits").items():
+        assert "shape" not in file["SCI"], (name, file["SCI"])
+        header = file["headers"].get("SCI", {"differ": {}})
+        assert GRID & set(header["differ"]) == set(), (name, header["differ"])
+        assert file["wcs"]["ref_gwcs_vs_mine_gwcs_mas"]["max"] <= SKY_MAS, (name, file["wcs"])
+
+
+def test_planes_of_i2d(comparison):
+    for name, file in comparison.files("_i2d.fits").items():
+        for plane in ("ERR", "WHT", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"):
+            assert file[plane]["nanmask_disagree"] == 0, (name, plane, file[plane])
+            assert file[plane]["max_rel"] <= I2D_RELATIVE, (name, plane, file[plane])
+        assert file["SCI"]["nanmask_disagree"] == 0, (name, file["SCI"])
+        assert file["CON"]["n_differ"] == 0, (name, file["CON"])
+        reference, error = (fits.getdata(comparison.reference / name, plane) for plane in ("SCI", "ERR"))
+        difference = np.abs(fits.getdata(comparison.mine / name, "SCI") - reference) / error
+        assert np.nanmax(difference) <= I2D_OF_ERR, name
+
+
+def test_no_keyword_is_missing(comparison):
+    for name, file in comparison.files(".fits").items():
+        for extension, header in file["headers"].items():
+            assert set(header["missing"]) <= set(MISSING_KEYWORDS), (name, extension)
+
+
+def test_keywords_have_the_same_values(comparison):
+    for name, file in comparison.files(".fits").items():
+        for extension, header in file["headers"].items():
+            different = {key: pair for key, pair in header["differ"].items() if key not in DIFFERENT_KEYWORDS}
+            assert different == {}, (name, extension)

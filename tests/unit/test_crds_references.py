@@ -1,0 +1,286 @@
+"""Choice of references by a CRDS cache that is made up here, without network or environment."""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from planning.crds_references import open_crds
+from planning.headers import HeaderCache
+from planning.problems import Problem
+from planning.references import Reference
+
+pytestmark = pytest.mark.skipif(
+    not (importlib.util.find_spec("crds") and importlib.util.find_spec("stdatamodels")),
+    reason="needs the packages crds and stdatamodels",
+)
+
+CONTEXT = "jwst_9000.pmap"
+PARAMETERS = {
+    "META.INSTRUMENT.NAME": "MIRI",
+    "META.INSTRUMENT.DETECTOR": "MIRIMAGE",
+    "META.INSTRUMENT.FILTER": "F770W",
+    "META.OBSERVATION.DATE": "2023-03-12",
+    "META.OBSERVATION.TIME": "07:47:13.140",
+}
+
+
+def write_mapping(folder, name, selector, **header):
+    lines = [
+        "header = {",
+        f"    'name' : {name!r},",
+        "    'observatory' : 'JWST',",
+        "    'derived_from' : 'test',",
+    ]
+    lines += [f"    {key!r} : {value!r}," for key, value in header.items()]
+    rest = ["}", "", f"selector = {selector}", ""]
+    checksum = hashlib.sha1("\n".join([*lines, *rest]).encode()).hexdigest()
+    (folder / name).write_text("\n".join([*lines, f"    'sha1sum' : '{checksum}',", *rest]))
+
+
+def write_flat_rules(folder, **filters):
+    """Write the rules for flats: filter -> name of the reference."""
+    rules = "".join(
+        f"    ('MIRIMAGE', '{key}') : UseAfter({{\n        '2018-01-01 00:00:00' : '{name}',\n    }}),\n"
+        for key, name in filters.items()
+    )
+    parkey = (
+        ("META.INSTRUMENT.DETECTOR", "META.INSTRUMENT.FILTER"),
+        ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME"),
+    )
+    kinds = {"mapping": "REFERENCE", "instrument": "MIRI", "filekind": "FLAT", "filetype": "FLAT"}
+    write_mapping(
+        folder,
+        "jwst_miri_flat_9000.rmap",
+        f"Match({{\n{rules}}})",
+        **kinds,
+        parkey=parkey,
+        classes=("Match", "UseAfter"),
+    )
+
+
+@pytest.fixture
+def crds(tmp_path):
+    """A cache with flats for F770W (the file is there) and F560W (it is not), dark N/A, no rules for area."""
+    path = tmp_path / "crds"
+    mappings = path / "mappings" / "jwst"
+    mappings.mkdir(parents=True)
+    write_mapping(
+        mappings,
+        CONTEXT,
+        "{\n    'MIRI' : 'jwst_miri_9000.imap',\n    'FGS' : 'jwst_fgs_9000.imap',\n}",
+        mapping="PIPELINE",
+        parkey=("META.INSTRUMENT.NAME",),
+    )
+    reftypes = {"flat": "jwst_miri_flat_9000.rmap", "dark": "N/A", "area": "jwst_miri_area_9000.rmap"}
+    rules = "".join(f"    {key!r} : {name!r},\n" for key, name in sorted(reftypes.items()))
+    write_mapping(
+        mappings,
+        "jwst_miri_9000.imap",
+        "{\n" + rules + "}",
+        mapping="INSTRUMENT",
+        instrument="MIRI",
+        parkey=("REFTYPE",),
+    )
+    write_flat_rules(mappings, F770W="jwst_miri_flat_0001.fits", F560W="jwst_miri_flat_0002.fits")
+    references = path / "references" / "jwst" / "miri"
+    references.mkdir(parents=True)
+    (references / "jwst_miri_flat_0001.fits").touch()
+    return path
+
+
+def open_cleanly(path, cache=None):
+    problems = []
+    selector = open_crds(path, CONTEXT, "jwst", cache, problems)
+    assert problems == []
+    return selector
+
+
+def select(path, *reftypes, **parameters):
+    named = {f"META.INSTRUMENT.{key}": value for key, value in parameters.items()}
+    return open_cleanly(path).select(PARAMETERS | named, reftypes)
+
+
+def test_reference_is_found_and_recorded_as_crds(crds):
+    path = crds / "references" / "jwst" / "miri" / "jwst_miri_flat_0001.fits"
+    assert select(crds, "flat") == {"flat": Reference("flat", path, "crds://jwst_miri_flat_0001.fits")}
+
+
+def test_flat_cache_layout(crds):
+    folder = crds / "references" / "jwst"
+    (folder / "miri" / "jwst_miri_flat_0001.fits").rename(folder / "jwst_miri_flat_0001.fits")
+    assert select(crds, "flat")["flat"].path == folder / "jwst_miri_flat_0001.fits"
+
+
+def test_not_applicable(crds):
+    assert select(crds, "dark") == {"dark": Reference("dark", None, "N/A")}
+
+
+def test_two_caches_with_one_context_name(crds, tmp_path):
+    other = tmp_path / "other"
+    crds.rename(other)
+    first = select(other, "flat")["flat"]
+    write_flat_rules(other / "mappings" / "jwst", F770W="jwst_miri_flat_0009.fits")
+    (other / "references" / "jwst" / "miri" / "jwst_miri_flat_0009.fits").touch()
+    other.rename(crds)
+    assert first.recorded == "crds://jwst_miri_flat_0001.fits"
+    assert select(crds, "flat")["flat"].recorded == "crds://jwst_miri_flat_0009.fits"
+
+
+# Problems ---------------------------------------------------------------------------------------------
+
+
+def refuse(path, reftype, **parameters):
+    problem = select(path, reftype, **parameters)[reftype]
+    assert isinstance(problem, Problem)
+    assert problem.file == str(path)
+    return problem
+
+
+def test_no_rule_fits(crds):
+    problem = refuse(crds, "flat", FILTER="F1000W")
+    assert problem.key == "flat"
+    assert "no flat reference in jwst_9000.pmap" in problem.wrong
+    assert "META.INSTRUMENT.FILTER F1000W" in problem.wrong
+    assert "'F1000W' is not in" in problem.right
+
+
+def test_reference_that_is_not_in_the_cache(crds):
+    problem = refuse(crds, "flat", FILTER="F560W")
+    assert problem.wrong == "needs 'jwst_miri_flat_0002.fits'; not in the cache"
+    assert str(crds / "references" / "jwst" / "miri") in problem.right
+
+
+def test_mapping_that_is_not_in_the_cache(crds):
+    assert refuse(crds, "area").wrong == "needs 'jwst_miri_area_9000.rmap'; not in the cache"
+    assert refuse(crds, "flat", NAME="FGS").wrong == "needs 'jwst_fgs_9000.imap'; not in the cache"
+
+
+def test_unknown_type_and_instrument(crds):
+    assert "Unknown reference type 'nonsense'" in refuse(crds, "nonsense").wrong
+    assert "Unknown instrument 'iris'" in refuse(crds, "flat", NAME="IRIS").wrong
+
+
+def test_one_problem_does_not_hide_the_other_types(crds):
+    chosen = select(crds, "flat", "area", "dark")
+    assert isinstance(chosen["area"], Problem)
+    assert isinstance(chosen["flat"], Reference)
+    assert isinstance(chosen["dark"], Reference)
+
+
+def test_damaged_mapping(crds):
+    path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
+    path.write_text(path.read_text().replace("F770W", "F777W"))
+    assert "sha1sum mismatch" in refuse(crds, "flat").wrong
+
+
+def test_mapping_with_code_is_not_run(crds, tmp_path):
+    path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
+    path.write_text(f"open({str(tmp_path / 'never')!r}, 'w')\n" + path.read_text())
+    refuse(crds, "flat")
+    assert not (tmp_path / "never").exists()
+
+
+def test_reference_marked_as_invalid(crds):
+    config = crds / "config" / "jwst"
+    config.mkdir(parents=True)
+    (config / "server_config").write_text(repr({"bad_files_list": ["jwst_miri_flat_0001.fits"]}))
+    assert "scientifically invalid" in refuse(crds, "flat").wrong
+
+
+@pytest.mark.parametrize(
+    ("context", "word"),
+    [
+        ("jwst_9001.pmap", "'jwst_9001.pmap' is not in the cache"),
+        ("latest", "'latest' is not a context"),
+        ("../jwst_9000.pmap", "is not a context"),
+        ("", "'' is not a context"),
+    ],
+)
+def test_context_that_cannot_be_used(crds, context, word):
+    problems = []
+    assert open_crds(crds, context, "jwst", None, problems) is None
+    assert word in problems[0].wrong
+
+
+def test_missing_context_has_the_nearest(crds):
+    problems = []
+    open_crds(crds, "jwst_9001.pmap", "jwst", None, problems)
+    assert "'jwst_9000.pmap'" in problems[0].right
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("no", "no such folder"), ("", "is not a CRDS cache")])
+def test_cache_that_is_not_there(tmp_path, name, wrong):
+    problems = []
+    assert open_crds(tmp_path / name, CONTEXT, "jwst", None, problems) is None
+    assert problems[0].wrong == wrong
+
+
+def test_missing_package_is_told(crds, monkeypatch):
+    monkeypatch.setitem(sys.modules, "crds.core.rmap", None)
+    problem = select(crds, "flat")["flat"]
+    assert "the package crds cannot be used" in problem.wrong
+    assert "'directory'" in problem.right
+
+
+# Quiet, and remembered --------------------------------------------------------------------------------
+
+
+def test_nothing_is_printed_and_the_environment_is_left_alone(crds, capfd):
+    before = dict(os.environ)
+    select(crds, "flat", "area", "dark")
+    assert dict(os.environ) == before
+    assert capfd.readouterr() == ("", "")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from planning.crds_references import open_crds
+from planning.headers import HeaderCache
+cache = HeaderCache(Path(sys.argv[2]))
+selector = open_crds(Path(sys.argv[1]), "jwst_9000.pmap", "jwst", cache, [])
+print(selector.select({parameters!r}, ["flat", "dark"])["flat"].recorded, "crds" in sys.modules)
+cache.save()
+"""
+
+
+def test_remembered_selection_needs_no_crds(crds, tmp_path):
+    program = PROGRAM.replace("{parameters!r}", repr(PARAMETERS))
+    command = [sys.executable, "-c", program, str(crds), str(tmp_path / "cache")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    outputs = [
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert outputs == [
+        ["crds://jwst_miri_flat_0001.fits", "True"],
+        ["crds://jwst_miri_flat_0001.fits", "False"],
+    ]
+
+
+def test_changed_rules_are_looked_up_again(crds, tmp_path):
+    cache = HeaderCache(tmp_path / "cache")
+    open_cleanly(crds, cache).select(PARAMETERS, ["flat"])
+    write_flat_rules(crds / "mappings" / "jwst", F770W="jwst_miri_flat_0003.fits")
+    (crds / "references" / "jwst" / "miri" / "jwst_miri_flat_0003.fits").touch()
+    chosen = open_cleanly(crds, cache).select(PARAMETERS, ["flat"])
+    assert chosen["flat"].recorded == "crds://jwst_miri_flat_0003.fits"
+
+
+def test_remembered_reference_that_was_removed(crds, tmp_path):
+    cache = HeaderCache(tmp_path / "cache")
+    selector = open_cleanly(crds, cache)
+    selector.select(PARAMETERS, ["flat"])["flat"].path.unlink()
+    assert "not in the cache" in selector.select(PARAMETERS, ["flat"])["flat"].wrong
+
+
+def test_other_parameters_are_not_mixed_up(crds, tmp_path):
+    cache = HeaderCache(tmp_path / "cache")
+    selector = open_cleanly(crds, cache)
+    selector.select(PARAMETERS, ["flat"])
+    other = selector.select(PARAMETERS | {"META.INSTRUMENT.FILTER": "F560W"}, ["flat"])
+    assert "jwst_miri_flat_0002.fits" in other["flat"].wrong

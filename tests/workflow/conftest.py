@@ -1,0 +1,130 @@
+"""Real snakemake runs on tiny simulated data."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from simulation import Scene, simulate
+
+ROOT = Path(__file__).parents[2]
+# A detector small enough that a run takes seconds; two exposures share two backgrounds.
+SCENE = Scene("miri_f1130w", detector_shape=(56, 64), exposures=2, backgrounds=2, stars=4, galaxies=1, seed=3)
+
+
+@dataclass
+class Run:
+    """What a snakemake run printed and did."""
+
+    code: int
+    output: str
+    jobs: list[str] = field(default_factory=list)
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """How many jobs of each rule were finished, without the target rules."""
+        return {rule: self.jobs.count(rule) for rule in sorted(set(self.jobs)) if rule not in ("all", "stage2")}
+
+
+class Workflow:
+    """A working folder with simulated data, and a way to run calflow in it."""
+
+    def __init__(self, folder: Path, snakefile: Path = ROOT / "Snakefile"):
+        self.folder = folder
+        self.snakefile = snakefile
+        self.config: dict = {"associations": "data/rate/*_asn.json", "references": {"directory": "data/references"}}
+
+    def run(self, *arguments: str, dry: bool = False, snakefile: Path | None = None) -> Run:
+        """Run snakemake with the configuration as it is now."""
+        (self.folder / "my.yaml").write_text(yaml.safe_dump(self.config))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile or self.snakefile)]
+        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), "--", *arguments]
+        if not arguments:
+            command.remove("--")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, timeout=300)
+        text = done.stdout + done.stderr
+        return Run(done.returncode, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text))
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run announces."""
+        run = self.run(*arguments, dry=True)
+        assert run.code == 0, run.output
+        table = run.output.partition("Job stats:")[2].partition("total")[0]
+        return {
+            rule: int(n)
+            for rule, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+            if rule not in ("all", "stage2")
+        }
+
+    def product(self, name: str) -> Path:
+        """Return the path of a stage-2 product."""
+        return self.folder / "results" / "stage2" / name
+
+    def products(self) -> set[str]:
+        """Return the names of all products of stage 2 that exist."""
+        return {path.name for path in (self.folder / "results" / "stage2").glob("*.fits")}
+
+    @property
+    def association(self) -> Path:
+        """Return the level-2 association."""
+        return next((self.folder / "data" / "rate").glob("*_asn.json"))
+
+    def edit_association(self, change) -> None:
+        """Change the association's tree in place."""
+        tree = json.loads(self.association.read_text())
+        change(tree)
+        self.association.write_text(json.dumps(tree))
+
+    def reference(self, kind: str) -> Path:
+        """Return the reference file of a type."""
+        return next((self.folder / "data" / "references").glob(f"*{kind}*"))
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder / "data", SCENE)
+    return folder
+
+
+@pytest.fixture
+def workflow(simulated, tmp_path):
+    """A fresh working folder: data simulated, nothing made yet."""
+    shutil.copytree(simulated, tmp_path / "work")
+    return Workflow(tmp_path / "work")
+
+
+@pytest.fixture(scope="session")
+def finished_folder(simulated, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "work"
+    shutil.copytree(simulated, folder)
+    run = Workflow(folder).run()
+    assert run.code == 0, run.output
+    return folder
+
+
+@pytest.fixture
+def finished(finished_folder, tmp_path):
+    """A working folder in which everything is made."""
+    shutil.copytree(finished_folder, tmp_path / "work")  # copy2 keeps the times
+    return Workflow(tmp_path / "work")
+
+
+@pytest.fixture
+def own_code(tmp_path):
+    """A copy of calflow whose code can be edited."""
+    folder = tmp_path / "calflow"
+    folder.mkdir()
+    for name in ("Snakefile", "config.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("rules", "scripts", "envs", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder

@@ -1,0 +1,160 @@
+"""What is made again after a change: exactly what depends on it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from astropy.io import fits
+
+pytestmark = pytest.mark.slow
+
+CHAIN = {"calibrate": 1, "resample_exposure": 1, "subtract_background": 1}
+BOTH = dict.fromkeys(CHAIN, 2)
+
+
+def touch(path):
+    os.utime(path, (time.time() + 2, time.time() + 2))
+
+
+def test_first_run_makes_the_average_once(workflow):
+    run = workflow.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"combine_background": 1, **BOTH}
+    roots = ["jw01234001001_02101_00001_mirimage", "jw01234001001_02101_00002_mirimage"]
+    assert workflow.products() == {f"{root}_{suffix}.fits" for root in roots for suffix in ("cal", "i2d")}
+
+
+def test_nothing_to_do_after_a_finished_run(finished):
+    run = finished.run()
+    assert run.code == 0
+    assert run.jobs == []
+    assert "Nothing to be done" in run.output
+
+
+@pytest.mark.parametrize(
+    ("step", "parameter", "value", "rules"),
+    [
+        ("photom", "apply_time_correction", False, {"calibrate": 2, "resample_exposure": 2, "subtract_background": 2}),
+        ("resample", "pixfrac", 0.7, {"resample_exposure": 2}),
+        ("bkg_subtract", "sigma", 2.0, {"combine_background": 1, **BOTH}),
+    ],
+)
+def test_changed_parameter(finished, step, parameter, value, rules):
+    finished.config["stage2"] = {step: {parameter: value}}
+    assert finished.planned() == rules
+    assert finished.run().rules == rules
+
+
+def test_replaced_flat(finished):
+    flat = finished.reference("flat")
+    with fits.open(flat, mode="update") as hdus:
+        hdus["SCI"].data *= 1.01
+    touch(flat)
+    assert finished.run().rules == BOTH
+
+
+def test_touched_rate_rebuilds_its_own_chain(finished):
+    other = finished.product("jw01234001001_02101_00001_mirimage_i2d.fits")
+    before = other.stat().st_mtime_ns
+    touch(finished.folder / "data/rate/jw01234001001_02101_00002_mirimage_rate.fits")
+    assert finished.planned() == CHAIN
+    assert finished.run().rules == CHAIN
+    assert other.stat().st_mtime_ns == before
+
+
+def test_touched_background_member_rebuilds_all_that_use_it(finished):
+    touch(min((finished.folder / "data/rate").glob("jw01234002*_rate.fits")))
+    assert finished.run().rules == {"combine_background": 1, **BOTH}
+
+
+def test_removed_background_member(finished):
+    def remove(tree):
+        tree["products"][0]["members"].pop()
+
+    finished.edit_association(remove)
+    assert finished.run().rules == {"combine_background": 1, **CHAIN}
+
+
+def test_added_product(finished):
+    rate = finished.folder / "data/rate"
+    shutil.copy(
+        rate / "jw01234001001_02101_00002_mirimage_rate.fits", rate / "jw01234001001_02101_00009_mirimage_rate.fits"
+    )
+
+    def add(tree):
+        members = [dict(member) for member in tree["products"][1]["members"]]
+        members[0]["expname"] = f"{new}_rate.fits"
+        tree["products"].append({"name": new, "members": members})
+
+    finished.edit_association(add)
+    assert finished.run().rules == CHAIN
+
+
+def test_deleted_product(finished):
+    finished.product("jw01234001001_02101_00001_mirimage_i2d.fits").unlink()
+    assert finished.run().rules == {"resample_exposure": 1}
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("scripts/steps/photom.py", BOTH),
+        ("scripts/steps/pixel_map.py", {"resample_exposure": 2}),
+        ("scripts/steps/background.py", {"combine_background": 1, **BOTH}),
+        ("scripts/steps/image.py", {"combine_background": 1, **BOTH}),
+        ("scripts/calibrate.py", BOTH),
+    ],
+)
+def test_edited_code(workflow, own_code, module, rules):
+    workflow.snakefile = own_code / "Snakefile"
+    assert workflow.run().code == 0
+    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    assert workflow.planned() == rules
+
+
+def test_cosmetic_edits_rebuild_nothing(workflow, own_code):
+    workflow.snakefile = own_code / "Snakefile"
+    assert workflow.run().code == 0
+    for name in ("Snakefile", "rules/stage2.smk", "scripts/steps/photom.py", "scripts/calibrate.py", "config.yaml"):
+        (own_code / name).write_text((own_code / name).read_text() + "\n# a remark\n")
+    (own_code / "scripts/simulation/scene.py").write_text("EDITED = True\n")
+    assert workflow.planned() == {}
+
+
+def test_killed_run_resumes(workflow):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.snakefile), "--cores", "2"]
+    workflow.run(dry=True)  # writes the configuration
+    process = subprocess.Popen(
+        [*command, "--configfile", "my.yaml"],
+        cwd=workflow.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    first = workflow.folder / "results/stage2/backgrounds"
+    limit = time.monotonic() + 60
+    while not (first.exists() and any(first.glob("*.fits"))) and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not any(workflow.products()) or len(workflow.products()) < 4
+    unlocked = subprocess.run(
+        [*command, "--configfile", "my.yaml", "--unlock"], cwd=workflow.folder, capture_output=True
+    )
+    assert unlocked.returncode == 0
+    run = workflow.run()
+    assert run.code == 0, run.output
+    assert "combine_background" not in run.rules
+    assert len(workflow.products()) == 4
+    assert workflow.planned() == {}
+    assert not list((workflow.folder / "results").rglob("*.partial*"))
+
+
+def test_products_are_the_same_bytes_again(finished, workflow):
+    assert workflow.run().code == 0
+    for name in finished.products():
+        assert finished.product(name).read_bytes() == workflow.product(name).read_bytes(), name
