@@ -255,9 +255,7 @@ def _load_json(path: Path, problems: list[Problem]) -> dict | None:
         if not path.is_file():
             return refuse("no such file" if not path.exists() else "not a file", "give an association file")
         # utf-8-sig: some editors put a byte order mark in front, which json refuses
-        tree = json.loads(
-            path.read_text("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
+        tree = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except OSError as error:
         return refuse(f"cannot be read ({error.strerror})", "make it readable")
     except UnicodeDecodeError as error:

@@ -132,7 +132,7 @@ class CrdsSelector:
         return "crds:" + json.dumps([sorted(parameters.items()), reftypes])
 
     def _remembered(self, parameters: Parameters, reftypes: tuple[str, ...]) -> dict[str, str] | None:
-        """Return the names found in an earlier run, if all mapping files that led to them are as they were."""
+        """Return the names found in an earlier run, if the mapping files that led to them are as they were."""
         if self._cache is None:
             return None
         context = self._mappings / self.context
@@ -208,9 +208,7 @@ class CrdsSelector:
     def _failed(self, reftype: str, error: Exception) -> Problem:
         if isinstance(error, FileNotFoundError):
             name = Path(error.filename or "").name
-            return self._problem(
-                reftype, f"needs {name!r}; not in the cache", f"put it into {str(self._mappings)!r}"
-            )
+            return self._problem(reftype, f"needs {name!r}; not in the cache", f"put it into {str(self._mappings)!r}")
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
 
 

@@ -296,8 +296,7 @@ def _header_bytes(file: BinaryIO, start: bytes, number: int, size: int) -> bytes
 
 def _truncated(where: str, size: int, promised: int) -> str:
     return (
-        f"truncated in {where}: the file has {size} bytes, its headers promise at least {promised}; "
-        "get the file again"
+        f"truncated in {where}: the file has {size} bytes, its headers promise at least {promised}; get the file again"
     )
 
 
@@ -478,9 +477,7 @@ def _read_asdf_meta(path: Path) -> dict[str, Value]:
             if place in names:  # the items of a list come one by one
                 found[place] = f"{found[place]}|{value}" if place in found else value
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise HeaderError(
-            f"not readable as ASDF ({str(error).splitlines()[0]}); get the file again"
-        ) from None
+        raise HeaderError(f"not readable as ASDF ({str(error).splitlines()[0]}); get the file again") from None
     return {names[place]: value for place, value in found.items()}
 
 

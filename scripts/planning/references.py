@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from planning.headers import HeaderCache, ReferenceHeader, Value, read_reference_header
@@ -113,7 +113,7 @@ def select_from_directory(
     header : dict
         Keywords of the exposure.
     observed : datetime
-        Start of the exposure, UTC without time zone.
+        Start of the exposure, with time zone.
 
     Returns
     -------
@@ -141,26 +141,24 @@ def select_from_directory(
     if len(best) > 1:
         names = " and ".join(repr(str(path)) for path in sorted(best))
         wrong = f"{names} fit {_spell(instrument, wanted)} equally well and have the same USEAFTER"
-        return Problem(
-            str(index.directory), reftype, wrong, f"keep one, or set references.override.{reftype}"
-        )
+        return Problem(str(index.directory), reftype, wrong, f"keep one, or set references.override.{reftype}")
     return Reference(reftype, best[0], best[0].name)
 
 
 def observation_time(header: dict[str, Value]) -> datetime | None:
-    """Return the start of an exposure from DATE-OBS and TIME-OBS, or None if they are not a date and a time."""
+    """Return the start (UTC) of an exposure from DATE-OBS and TIME-OBS; None if they are not a date and a time."""
     date, time = header.get("DATE-OBS"), header.get("TIME-OBS") or "00:00:00"
     return _iso_time(f"{date}T{time}") if date else None
 
 
 def parse_useafter(value: Value) -> datetime | None:
-    """Return the time of a USEAFTER value, or None if it is not one."""
+    """Return the time (UTC) of a USEAFTER value, or None if it is not one."""
     if not isinstance(value, str):
         return None
     time = _iso_time(value.strip())
     if time is None:
         try:  # the form of older references
-            time = datetime.strptime(value.strip(), "%b %d %Y %H:%M:%S")
+            time = datetime.strptime(value.strip(), "%b %d %Y %H:%M:%S").replace(tzinfo=UTC)
         except ValueError:
             return None
     return time
@@ -168,7 +166,7 @@ def parse_useafter(value: Value) -> datetime | None:
 
 def _iso_time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -216,11 +214,11 @@ def _no_reference(
     later: list[tuple[datetime, Path]],
 ) -> Problem:
     """Say that no reference fits, and what keeps the nearest one from fitting."""
-    wrong = f"no {reftype} reference for {_spell(instrument, wanted)}, observed {observed.isoformat()}"
+    wrong = f"no {reftype} reference for {_spell(instrument, wanted)}, observed {observed:%Y-%m-%dT%H:%M:%S}"
     candidates = index.references(reftype, instrument)
     if later:
         useafter, path = min(later)
-        right = f"the nearest, {path.name!r}, is for exposures after its USEAFTER {useafter.isoformat()}"
+        right = f"the nearest, {path.name!r}, is for exposures after its USEAFTER {useafter:%Y-%m-%dT%H:%M:%S}"
     elif candidates:
         excluding = [
             (
@@ -236,6 +234,4 @@ def _no_reference(
         right = f"the nearest, {nearest.path.name!r}, is excluded {only}by its {values}"
     else:
         right = f"the folder has none of this type for {instrument}"
-    return Problem(
-        str(index.directory), reftype, wrong, f"{right}; add one or set references.override.{reftype}"
-    )
+    return Problem(str(index.directory), reftype, wrong, f"{right}; add one or set references.override.{reftype}")

@@ -83,8 +83,8 @@ def grid_from_footprints(
     Raises
     ------
     ValueError
-        If a parameter is out of range, the footprints span half the sky, or an axis gets
-        fewer than two pixels.
+        If a parameter is out of range, a footprint is 90 degrees or more from the reference
+        point, or an axis gets fewer than two pixels.
     """
     for name, value in (("pixel_scale_ratio", pixel_scale_ratio), ("pixel_scale", pixel_scale)):
         if value is not None and not value > 0:
@@ -305,17 +305,13 @@ def mean_pixel_area(wcs: WCS, shape: tuple[int, int] | None = None) -> float:
 
 
 def _rotation_matrix(angle: float, vparity: int) -> np.ndarray:
-    return np.array(
-        [[vparity * np.cos(angle), np.sin(angle)], [-vparity * np.sin(angle), np.cos(angle)]], dtype=float
-    )
+    return np.array([[vparity * np.cos(angle), np.sin(angle)], [-vparity * np.sin(angle), np.cos(angle)]], dtype=float)
 
 
 def _separation(ra1, dec1, ra2, dec2) -> float:
     """Return the great-circle distance in degrees (haversine formula, exact for small angles)."""
     half_dec, half_ra = np.radians(dec2 - dec1) / 2, np.radians(ra2 - ra1) / 2
-    square = (
-        np.sin(half_dec) ** 2 + np.cos(np.radians(dec1)) * np.cos(np.radians(dec2)) * np.sin(half_ra) ** 2
-    )
+    square = np.sin(half_dec) ** 2 + np.cos(np.radians(dec1)) * np.cos(np.radians(dec2)) * np.sin(half_ra) ** 2
     return np.degrees(2 * np.arcsin(np.sqrt(square)))
 
 
@@ -333,7 +329,10 @@ def _gnomonic(vertices: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
     """Project sky positions to the tangent plane, degrees east and north of the centre, shape (n, 2)."""
     east, north, along = _tangent_components(vertices, centre)
     if not (along > 0).all():
-        raise ValueError("footprints are 90 degrees or more from the middle; they cannot be one image")
+        raise ValueError(
+            f"footprints are 90 degrees or more from the reference point {centre}; "
+            "one image cannot show both: see crval, and the pointings of the inputs"
+        )
     return np.degrees(np.stack([east / along, north / along], axis=-1))
 
 

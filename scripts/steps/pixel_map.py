@@ -27,9 +27,7 @@ MAX_ERROR = 1e-7
 SPARSE_ORDERS = (1, 3)
 
 
-def pixel_map(
-    wcs_in: WCS, wcs_out: WCS, shape: tuple[int, int], stepsize: float = 1.0, order: int = 1
-) -> np.ndarray:
+def pixel_map(wcs_in: WCS, wcs_out: WCS, shape: tuple[int, int], stepsize: float = 1.0, order: int = 1) -> np.ndarray:
     """Return the positions of the pixel centres of one image in the pixels of another.
 
     Only the pixel-to-sky direction of `wcs_in` and the sky-to-pixel direction of `wcs_out` are

@@ -12,7 +12,12 @@ import numpy as np
 MIN_SEPARATION = 0.05
 # Sides that turn by less than this (radians) are one side.
 MIN_TURN = 1e-6
-VERTEX_DECIMALS = 5
+# Decimals of vertices (pixels) in a union: the first, or the next if that went wrong.
+VERTEX_DECIMALS = (5, 3, 1)
+# A union went wrong if it is smaller than one of its parts by more than this fraction.
+AREA_TOLERANCE = 1e-3
+# Outlines of less than this are slivers made by rounding, square pixels.
+MIN_AREA = 1e-2
 # Ends of sides nearer than this are the same point, pixels.
 SNAP = 1e-7
 # Distance from a side, in pixels, at which it is asked what lies left and right of it: more than
@@ -65,11 +70,14 @@ def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     polygons = [p if signed_area(p) < 0 else p[::-1] for p in (np.asarray(p, float) for p in polygons)]
     if len(polygons) <= 1:
         return polygons
-    # Sides that nearly coincide, as of exposures without a dither, then do so or are well apart.
-    polygons = [np.round(polygon, VERTEX_DECIMALS) for polygon in polygons]
-    starts, ends = _cut_sides(polygons)
-    starts, ends = _outline_pieces(starts, ends, polygons)
-    rings = [ring for ring in _chain(starts, ends) if signed_area(ring) < 0]
+    largest = max(-signed_area(polygon) for polygon in polygons)
+    for decimals in VERTEX_DECIMALS:
+        # Sides that nearly coincide, as of exposures without a dither, then do so or are well apart.
+        rounded = [np.round(polygon, decimals) for polygon in polygons]
+        starts, ends = _outline_pieces(*_cut_sides(rounded), rounded)
+        rings = [ring for ring in _chain(starts, ends) if -signed_area(ring) > MIN_AREA]
+        if sum(map(signed_area, rings)) < -(1 - AREA_TOLERANCE) * largest:
+            break
     return sorted(rings, key=signed_area)
 
 

@@ -111,11 +111,10 @@ class Resampler:
         self._report_var = report_var
         self._propagate_dq = propagate_dq
         self._good_bits = good_bits
+        bad_pixels(np.zeros(1, np.uint32), good_bits)  # a misspelled flag is told now, not at the first image
         self._fillval = fill_value(fillval)
         self._sums = _VarianceSums(self._shape) if enable_err else None
-        self._drizzle = self._new_drizzle(
-            fillval=self._fillval, disable_ctx=not enable_ctx, max_ctx_id=n_images - 1
-        )
+        self._drizzle = self._new_drizzle(fillval=self._fillval, disable_ctx=not enable_ctx, max_ctx_id=n_images - 1)
 
     def add(
         self,

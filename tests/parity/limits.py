@@ -1,6 +1,7 @@
 """How far calflow may be from jwst 3.0.0, and the commands that both comparisons share."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,11 +15,29 @@ FITS_PIXELS = 0.01  # through the FITS keywords
 I2D_OF_ERR = 1e-3  # SCI of _i2d, as a part of ERR
 I2D_RELATIVE = 1e-4  # WHT, VAR_*, ERR of _i2d
 
-# Keywords of jwst that calflow does not write, with the reason.
+# Keywords of jwst that calflow does not write, with the reason; also in docs/differences.md.
 MISSING_KEYWORDS: dict[str, str] = {}
 
-# Keywords whose value is another, with the reason.
-DIFFERENT_KEYWORDS: dict[str, str] = {}
+# Numbers that agree less well than to 1e-9: the limit, relative, and the reason.
+ROUGHER_KEYWORDS = {
+    "PHOTMJSR": (2e-7, "jwst computes the time correction in single precision"),
+    "PHOTUJA2": (2e-7, "PHOTMJSR in other units"),
+}
+
+
+def same_value(key: str, theirs: object, ours: object) -> bool:
+    """Tell whether jwst's and calflow's value of a keyword are the same."""
+    if key.startswith("R_"):
+        # jwst has the path where the reference was given by the user.
+        return str(theirs).rpartition("/")[2] == str(ours).rpartition("/")[2]
+    if key == "S_REGION":
+        first, second = ([float(number) for number in str(text).split()[2:]] for text in (theirs, ours))
+        # Given with 9 decimals.
+        return len(first) == len(second) and all(abs(a - b) < 3e-9 for a, b in zip(first, second, strict=True))
+    if isinstance(theirs, float) and isinstance(ours, int | float):
+        relative = ROUGHER_KEYWORDS[key][0] if key in ROUGHER_KEYWORDS else 1e-9
+        return math.isclose(theirs, ours, rel_tol=relative, abs_tol=1e-12)
+    return theirs == ours
 
 
 def jwst_python() -> str | None:

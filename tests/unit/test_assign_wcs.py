@@ -5,6 +5,7 @@ from astropy.io.fits import Header
 from astropy.modeling.bounding_box import ModelBoundingBox
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
 from astropy.wcs import WCS as FitsWCS
+
 from steps.assign_wcs import (
     Pointing,
     SipError,

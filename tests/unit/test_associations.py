@@ -163,9 +163,7 @@ def test_member_in_a_sub_folder_has_one_spelling(read, tmp_path):
 def test_level_3_members_need_not_exist(read, tmp_path):
     tree = {
         "asn_type": "image3",
-        "products": [
-            product("m", member("y_cal.fits", group_id=7), member("z_cal.fits", tweakreg_catalog="z.ecsv"))
-        ],
+        "products": [product("m", member("y_cal.fits", group_id=7), member("z_cal.fits", tweakreg_catalog="z.ecsv"))],
     }
     association, problems = read(tree)
     assert problems == []
@@ -301,9 +299,7 @@ def test_several_science_members(refuse):
 
 @pytest.mark.parametrize("again", ["b_rate.fits", "./b_rate.fits", "x/../b_rate.fits"])
 def test_duplicate_member_in_any_spelling(refuse, again):
-    tree = level2(
-        product("a", member("a_rate.fits"), member("b_rate.fits", "background"), member(again, "background"))
-    )
+    tree = level2(product("a", member("a_rate.fits"), member("b_rate.fits", "background"), member(again, "background")))
     key, wrong, _ = refuse(tree)
     assert key == "products[0].members[2].expname"
     assert "already products[0].members[1].expname" in wrong
@@ -401,12 +397,8 @@ TREES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(), inner),
     max_leaves=25,
 )
-MEMBERS = st.lists(
-    st.fixed_dictionaries({"expname": WORDS | st.text(), "exptype": WORDS}) | TREES, max_size=3
-)
-PRODUCTS = st.lists(
-    st.fixed_dictionaries({"name": WORDS | st.text(), "members": MEMBERS}) | TREES, max_size=3
-)
+MEMBERS = st.lists(st.fixed_dictionaries({"expname": WORDS | st.text(), "exptype": WORDS}) | TREES, max_size=3)
+PRODUCTS = st.lists(st.fixed_dictionaries({"name": WORDS | st.text(), "members": MEMBERS}) | TREES, max_size=3)
 ASSOCIATIONS = TREES | st.fixed_dictionaries({"products": PRODUCTS}, optional={"asn_type": WORDS})
 
 

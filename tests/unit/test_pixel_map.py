@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from astropy.modeling import custom_model
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
+
 from steps import pixel_map as module
 from steps.assign_wcs import Pointing, build_wcs, footprint
 from steps.output_grid import grid_from_footprints

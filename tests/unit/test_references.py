@@ -1,6 +1,6 @@
 """Choice of references from a folder, by headers made up for the rule that is tested."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,11 @@ from planning.references import (
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "reference"
 
+
+def utc(*parts):
+    return datetime(*parts, tzinfo=UTC)
+
+
 MIRI = {
     "INSTRUME": "MIRI",
     "DETECTOR": "MIRIMAGE",
@@ -25,7 +30,7 @@ MIRI = {
     "READPATT": "FASTR1",
 }
 SELECTORS = ("DETECTOR", "FILTER", "BAND", "READPATT", "SUBARRAY")
-OBSERVED = datetime(2023, 3, 12, 7, 47)
+OBSERVED = utc(2023, 3, 12, 7, 47)
 
 
 def write_fits(path, **values):
@@ -251,12 +256,12 @@ def test_files_that_are_no_references_are_left_alone(select):
 @pytest.mark.parametrize(
     ("text", "time"),
     [
-        ("2018-01-02T03:04:05", datetime(2018, 1, 2, 3, 4, 5)),
-        ("2018-01-02 03:04:05", datetime(2018, 1, 2, 3, 4, 5)),
-        ("2018-01-02T03:04:05.250", datetime(2018, 1, 2, 3, 4, 5, 250_000)),
-        ("2018-01-02T03:04:05Z", datetime(2018, 1, 2, 3, 4, 5)),
-        (" 2015-06-01 ", datetime(2015, 6, 1)),
-        ("Jan 02 2015 00:00:00", datetime(2015, 1, 2)),
+        ("2018-01-02T03:04:05", utc(2018, 1, 2, 3, 4, 5)),
+        ("2018-01-02 03:04:05", utc(2018, 1, 2, 3, 4, 5)),
+        ("2018-01-02T03:04:05.250", utc(2018, 1, 2, 3, 4, 5, 250_000)),
+        ("2018-01-02T03:04:05Z", utc(2018, 1, 2, 3, 4, 5)),
+        (" 2015-06-01 ", utc(2015, 6, 1)),
+        ("Jan 02 2015 00:00:00", utc(2015, 1, 2)),
         ("02/01/2015", None),
         (20150102, None),
         (None, None),
@@ -268,15 +273,15 @@ def test_useafter(text, time):
 
 def test_observation_time():
     header = {"DATE-OBS": "2023-03-12", "TIME-OBS": "07:47:13.140"}
-    assert observation_time(header) == datetime(2023, 3, 12, 7, 47, 13, 140_000)
-    assert observation_time({"DATE-OBS": "2023-03-12"}) == datetime(2023, 3, 12)
+    assert observation_time(header) == utc(2023, 3, 12, 7, 47, 13, 140_000)
+    assert observation_time({"DATE-OBS": "2023-03-12"}) == utc(2023, 3, 12)
     assert observation_time({"TIME-OBS": "07:47:13.140"}) is None
     assert observation_time({"DATE-OBS": "yesterday"}) is None
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the folder of real files")
 class TestRealFiles:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def index(self):
         problems = []
         index = DirectoryIndex(REAL, None, problems)

@@ -1,0 +1,344 @@
+import asdf
+import numpy as np
+import pytest
+from astropy import coordinates, units
+from astropy.io.fits import Header
+from astropy.modeling.models import Pix2Sky_TAN, RotateNative2Celestial, Scale, Shift
+from astropy.wcs import WCS as FitsWCS
+from gwcs import WCS
+from gwcs import coordinate_frames as cf
+
+from steps.assign_wcs import Pointing, build_wcs, footprint
+from steps.output_grid import (
+    check_size,
+    fiducial,
+    fits_keywords,
+    grid_footprint,
+    grid_from_footprints,
+    grid_from_wcs,
+    mean_pixel_area,
+    pixel_area_keywords,
+    scale_at_reference,
+)
+from steps.windows import Window
+
+RA, DEC = 80.0, 20.0
+NX, NY = 60, 40
+SCALE = 0.1  # arcsec
+
+
+def exposure(roll=0.0, ra=RA, dec=DEC, v3_yangle=0.0):
+    """The WCS and the pointing of 60 x 40 pixels of 0.1 arcsec, without distortion."""
+    pointing = Pointing(0.0, 0.0, roll, ra, dec, v3_yangle=v3_yangle)
+    distortion = Shift(-29.5) & Shift(-19.5) | Scale(-SCALE) & Scale(SCALE)
+    window = Window(1, 1, NX, NY)
+    return build_wcs(distortion, pointing, window, window), pointing
+
+
+def grid_of(roll=0.0, **options):
+    wcs, pointing = exposure(roll)
+    return grid_from_footprints([footprint(wcs)], wcs, pointing, **options)
+
+
+def to_pixels(grid, ra, dec):
+    return np.array(grid.wcs.invert(ra, dec, with_bounding_box=False))
+
+
+def box_of(grid):
+    return grid.wcs.bounding_box.bounding_box(order="F")
+
+
+def test_grid_has_the_size_and_the_scale_of_a_single_input():
+    grid = grid_of()
+    assert grid.shape == (NY, NX)
+    assert grid.pixel_scale == pytest.approx(SCALE, rel=1e-9)
+    assert grid.pixel_scale_ratio == 1
+    assert box_of(grid) == ((-0.5, NX - 0.5), (-0.5, NY - 0.5))
+    assert grid.wcs.array_shape == (NY, NX)
+
+
+def test_lowest_vertices_are_at_the_centre_of_pixel_0():
+    """As in jwst: outer pixel edges come to lie on pixel centres."""
+    wcs, _ = exposure()
+    x, y = to_pixels(grid_of(), *footprint(wcs).T)
+    assert (x.min(), y.min()) == pytest.approx((0, 0), abs=1e-6)
+    assert (x.max(), y.max()) == pytest.approx((NX, NY), abs=1e-4)
+
+
+def test_reference_point_is_in_the_middle():
+    keywords = fits_keywords(grid_of())
+    assert (keywords["CRVAL1"], keywords["CRVAL2"]) == pytest.approx((RA, DEC), abs=1e-7)
+    assert (keywords["CRPIX1"], keywords["CRPIX2"]) == pytest.approx((NX / 2 + 1, NY / 2 + 1), abs=1e-3)
+
+
+def test_grid_covers_all_inputs():
+    """A second exposure 5 arcsec, 50 pixels, to the north."""
+    wcs, pointing = exposure()
+    further, _ = exposure(dec=DEC + 5 / 3600)
+    grid = grid_from_footprints([footprint(wcs), footprint(further)], wcs, pointing)
+    assert grid.shape == (NY + 50, NX)
+
+
+@pytest.mark.parametrize("roll", [0.0, 30.0, 200.0])
+def test_orientation_is_that_of_the_first_input(roll):
+    wcs, _ = exposure(roll)
+    grid = grid_of(roll)
+    # The detector's y axis: two pixels on the same column stay on one.
+    x, y = to_pixels(grid, *wcs(np.array([30.0, 30.0]), np.array([5.0, 35.0])))
+    assert np.diff(x)[0] == pytest.approx(0, abs=1e-4)
+    assert np.diff(y)[0] == pytest.approx(30, abs=1e-3)
+    assert grid.shape == (NY, NX)
+
+
+def test_orientation_counts_the_angle_between_v3_and_y():
+    wcs, _ = exposure()
+    pointing = Pointing(0.0, 0.0, 10.0, RA, DEC, vparity=-1, v3_yangle=25.0)
+    keywords = fits_keywords(grid_from_footprints([footprint(wcs)], wcs, pointing))
+    # roll 10 - vparity x 25 = 35 degrees
+    cos, sin = np.cos(np.radians(35)), np.sin(np.radians(35))
+    assert [keywords[f"PC{i}_{j}"] for i in (1, 2) for j in (1, 2)] == pytest.approx([-cos, sin, sin, cos])
+
+
+def test_rotation_zero_is_north_up_and_east_left():
+    grid = grid_of(roll=77.0, rotation=0)
+    x, y = to_pixels(grid, np.array([RA, RA, RA + 1e-4]), np.array([DEC, DEC + 1e-4, DEC]))
+    assert x[1] - x[0] == pytest.approx(0, abs=1e-4)
+    assert y[1] > y[0]
+    assert x[2] < x[0]
+
+
+def test_scale_ratio_makes_finer_pixels():
+    grid = grid_of(pixel_scale_ratio=0.5)
+    assert grid.shape == (2 * NY, 2 * NX)
+    assert grid.pixel_scale == pytest.approx(SCALE / 2)
+    assert grid.pixel_scale_ratio == 0.5
+
+
+def test_pixel_scale_goes_before_the_ratio():
+    grid = grid_of(pixel_scale=0.2, pixel_scale_ratio=0.5)
+    assert grid.shape == (NY // 2, NX // 2)
+    assert grid.pixel_scale == 0.2
+    assert grid.pixel_scale_ratio == pytest.approx(2, rel=1e-6)
+
+
+def test_crval_moves_the_reference_point_only():
+    keywords = fits_keywords(grid_of(crval=(RA, DEC + 1 / 3600)))
+    assert (keywords["CRVAL1"], keywords["CRVAL2"]) == (RA, DEC + 1 / 3600)
+    assert keywords["CRPIX2"] == pytest.approx(NY / 2 + 10 + 1, abs=1e-3)
+    assert grid_of(crval=(RA, DEC + 1 / 3600)).shape == (NY, NX)
+
+
+def test_crpix_cuts_off_what_gets_a_negative_coordinate():
+    grid = grid_of(crpix=(10.0, 30.0))
+    keywords = fits_keywords(grid)
+    assert (keywords["CRPIX1"], keywords["CRPIX2"]) == (11.0, 31.0)
+    assert grid.shape == (30 + NY // 2, 10 + NX // 2)
+
+
+def test_output_shape_is_x_before_y_and_the_box_is_what_the_inputs_cover():
+    grid = grid_of(output_shape=(100, 30))
+    assert grid.shape == (30, 100)
+    assert box_of(grid) == ((-0.5, NX - 0.5), (-0.5, 29.5))
+
+
+@pytest.mark.parametrize("name", ["pixel_scale_ratio", "pixel_scale"])
+@pytest.mark.parametrize("value", [0, -1.0])
+def test_scales_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        grid_of(**{name: value})
+
+
+def test_a_grid_of_less_than_two_pixels_is_refused():
+    with pytest.raises(ValueError, match=r"60 x 1 pixels; see crpix"):
+        grid_of(crpix=(30.0, -19.0))
+
+
+def test_reference_point_on_the_other_side_of_the_sky_is_refused():
+    with pytest.raises(ValueError, match="90 degrees"):
+        grid_of(crval=(RA + 180, -DEC))
+
+
+def test_fiducial_is_between_positions_on_both_sides_of_ra_0():
+    ra, dec = fiducial(np.array([[359.0, 1.0], [1.0, 1.0], [1.0, -1.0], [359.0, -1.0]]))
+    assert (ra + 180) % 360 == pytest.approx(180, abs=1e-9)
+    assert dec == pytest.approx(0, abs=1e-9)
+
+
+def test_fiducial_is_the_middle_of_the_range_and_not_the_mean():
+    ra, _ = fiducial(np.array([[10.0, 0.0], [10.2, 0.0], [10.2, 0.0], [10.2, 0.0]]))
+    assert ra == pytest.approx(10.1, abs=1e-5)
+
+
+def test_scale_at_the_reference_point_is_the_mean_of_both_axes():
+    distortion = Scale(-0.08) & Scale(0.18)
+    window = Window(1, 1, 10, 10)
+    pointing = Pointing(0.0, 0.0, 0.0, RA, DEC)
+    wcs = build_wcs(distortion, pointing, window, window)
+    assert scale_at_reference(wcs, pointing) == pytest.approx(0.12, rel=1e-7)  # sqrt(0.08 x 0.18)
+
+
+def test_scale_at_a_reference_point_without_a_pixel_is_an_error():
+    wcs, _ = exposure()
+    with pytest.raises(ValueError, match="no pixel scale"):
+        scale_at_reference(wcs, Pointing(0.0, 0.0, 0.0, np.nan, DEC))
+
+
+@pytest.mark.parametrize("shape", [None, (10, 20)])
+def test_mean_pixel_area_is_the_scale_squared_without_distortion(shape):
+    assert mean_pixel_area(exposure()[0], shape) == pytest.approx(SCALE**2, rel=1e-7)
+
+
+def test_keywords_are_read_by_other_programs_as_the_same_wcs():
+    grid = grid_of(roll=33.0, pixel_scale_ratio=0.7)
+    keywords = fits_keywords(grid)
+    assert (keywords["CTYPE1"], keywords["CTYPE2"], keywords["RADESYS"]) == ("RA---TAN", "DEC--TAN", "ICRS")
+    x, y = np.array([0.0, 70.0, 20.0]), np.array([0.0, 10.0, 50.0])
+    np.testing.assert_allclose(FitsWCS(Header(keywords)).all_pix2world(x, y, 0), grid.wcs(x, y), rtol=0, atol=1e-11)
+
+
+def test_pixel_area_is_that_of_the_output_pixels():
+    keywords = pixel_area_keywords(grid_of(pixel_scale=0.2))
+    assert keywords["PIXAR_A2"] == pytest.approx(0.04)
+    # 1 arcsec^2 = (pi / 648000)^2 sr
+    assert keywords["PIXAR_SR"] == pytest.approx(0.04 * (np.pi / 648000) ** 2)
+
+
+def test_a_grid_survives_an_asdf_file(tmp_path):
+    grid = grid_of(roll=12.0)
+    asdf.AsdfFile({"wcs": grid.wcs}).write_to(tmp_path / "grid.asdf")
+    with asdf.open(tmp_path / "grid.asdf") as file:
+        assert file["wcs"](3.0, 4.0) == pytest.approx(grid.wcs(3.0, 4.0), abs=0)
+        assert file["wcs"].array_shape == grid.shape
+
+
+def test_size_within_the_limit_passes():
+    check_size((100, 1000), 1e5)
+
+
+def test_size_above_the_limit_names_itself_and_causes():
+    with pytest.raises(ValueError, match=r"200000 x 100000 pixels .* GB; .*far apart.*pixel_scale"):
+        check_size((100_000, 200_000), 1e9)
+
+
+# A grid of the user
+
+
+def users_wcs(shape=None, box=None):
+    wcs = grid_of(roll=45.0).wcs
+    wcs.array_shape, wcs.bounding_box = shape, box
+    return wcs
+
+
+@pytest.mark.parametrize(
+    ("keys", "shape", "box", "output_shape", "expected"),
+    [
+        ({"array_shape": [5, 6], "pixel_shape": [7, 8]}, (3, 4), None, (21, 20), (20, 21)),
+        ({"array_shape": [5, 6], "pixel_shape": [7, 8]}, (3, 4), None, None, (3, 4)),
+        ({"array_shape": [5, 6], "pixel_shape": [7, 8]}, None, None, None, (5, 6)),
+        ({"pixel_shape": [7, 8]}, None, ((-0.5, 9.5), (-0.5, 10.5)), None, (8, 7)),
+        ({}, None, ((-0.5, 9.5), (-0.5, 10.5)), None, (11, 10)),
+    ],
+)
+def test_shape_comes_from_the_first_that_tells_it(keys, shape, box, output_shape, expected):
+    grid = grid_from_wcs({"wcs": users_wcs(shape, box)} | keys, exposure()[0], output_shape=output_shape)
+    assert grid.shape == grid.wcs.array_shape == expected
+    assert grid.wcs.bounding_box is not None
+
+
+def test_shape_must_be_told():
+    with pytest.raises(ValueError, match="does not tell the shape"):
+        grid_from_wcs({"wcs": users_wcs()}, exposure()[0])
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale"),
+    [
+        ({"pixel_scale": 0.3, "pixel_area": 0.04}, 0.3),
+        ({"pixel_area": 0.04}, 0.2),
+        ({}, SCALE),  # measured on the sky
+    ],
+)
+def test_scale_comes_from_the_first_that_tells_it(keys, scale):
+    grid = grid_from_wcs({"wcs": users_wcs((40, 60))} | keys, exposure()[0])
+    assert grid.pixel_scale == pytest.approx(scale, rel=1e-7)
+    assert grid.pixel_scale_ratio == pytest.approx(scale / SCALE, rel=1e-7)
+
+
+def test_ratio_is_to_the_nominal_input_scale_if_that_is_known():
+    tree = {"wcs": users_wcs((40, 60)), "pixel_scale": 0.3}
+    assert grid_from_wcs(tree, exposure()[0], nominal_pixel_area=0.25).pixel_scale_ratio == pytest.approx(0.6)
+
+
+def test_users_own_wcs_is_not_changed():
+    wcs = users_wcs((40, 60))
+    grid_from_wcs({"wcs": wcs}, exposure()[0], output_shape=(10, 10))
+    assert (wcs.array_shape, wcs.bounding_box) == ((40, 60), None)
+
+
+def test_wcs_of_an_exposure_is_no_grid():
+    with pytest.raises(ValueError, match="no map projection"):
+        grid_from_wcs({"wcs": exposure()[0]}, exposure()[0])
+
+
+def test_file_must_have_a_wcs():
+    with pytest.raises(ValueError, match="no key 'wcs'; it has roman"):
+        grid_from_wcs({"roman": 1}, exposure()[0])
+
+
+def test_scale_of_the_user_must_be_positive():
+    with pytest.raises(ValueError, match="must be positive"):
+        grid_from_wcs({"wcs": users_wcs((40, 60)), "pixel_scale": 0}, exposure()[0])
+
+
+def test_keywords_of_another_kind_of_transform_are_a_linear_fit():
+    step = SCALE / 3600
+    transform = Shift(-10.0) & Shift(-12.0) | Scale(-step) & Scale(step) | Pix2Sky_TAN()
+    transform = transform | RotateNative2Celestial(RA, DEC, 180.0)
+    world = cf.CelestialFrame(reference_frame=coordinates.ICRS(), name="world")
+    wcs = WCS([(cf.Frame2D(name="detector", unit=(units.pix, units.pix)), transform), (world, None)])
+    wcs.bounding_box = (-0.5, 24.5), (-0.5, 19.5)
+    keywords = fits_keywords(grid_from_wcs({"wcs": wcs}, exposure()[0]))
+    assert keywords["CTYPE1"] == "RA---TAN"
+    assert keywords["CD2_2"] == pytest.approx(step, rel=1e-6)
+    x, y = np.array([0.0, 24.0]), np.array([0.0, 19.0])
+    np.testing.assert_allclose(FitsWCS(Header(keywords)).all_pix2world(x, y, 0), wcs(x, y), rtol=0, atol=1e-8)
+
+
+# The part of a grid that is covered
+
+
+def outlines(grid, *footprints):
+    return [to_pixels(grid, *outline.T).T for outline in grid_footprint(footprints, grid)]
+
+
+def sky_box(grid, x0, y0, x1, y1):
+    return np.stack(grid.wcs(np.array([x0, x0, x1, x1]), np.array([y0, y1, y1, y0]), with_bounding_box=False), -1)
+
+
+def test_outline_of_one_input_ends_at_the_outer_pixel_edges():
+    (outline,) = outlines(grid_of(), footprint(exposure()[0]))
+    expected = [[0, NY - 0.5], [NX - 0.5, NY - 0.5], [NX - 0.5, 0], [0, 0]]
+    np.testing.assert_allclose(outline, expected, atol=1e-3)
+
+
+def test_outline_of_two_inputs_that_overlap_is_their_union():
+    grid = grid_of()
+    (outline,) = outlines(grid, sky_box(grid, 5, 5, 20, 20), sky_box(grid, 10, 10, 30, 30))
+    expected = {(5, 5), (5, 20), (10, 20), (10, 30), (30, 30), (30, 10), (20, 10), (20, 5)}
+    assert {tuple(vertex) for vertex in np.rint(outline).astype(int).tolist()} == expected
+
+
+def test_inputs_that_do_not_overlap_have_two_outlines():
+    grid = grid_of()
+    assert len(outlines(grid, sky_box(grid, 5, 5, 10, 10), sky_box(grid, 20, 20, 25, 25))) == 2
+
+
+def test_outline_is_within_the_bounding_box():
+    grid = grid_of(output_shape=(200, 200))
+    (outline,) = outlines(grid, sky_box(grid, -50, -50, 150, 150))
+    assert (outline.max(axis=0) <= (NX - 0.5 + 1e-6, NY - 0.5 + 1e-6)).all()
+
+
+def test_inputs_outside_the_grid_have_no_outline():
+    grid = grid_of()
+    assert outlines(grid, sky_box(grid, 500, 500, 510, 510)) == []

@@ -1,0 +1,289 @@
+import numpy as np
+import pytest
+from astropy.modeling.models import Scale
+
+from steps import resample as module
+from steps.assign_wcs import Pointing, build_wcs
+from steps.dq_flags import FLAGS
+from steps.image import Image
+from steps.resample import Resampler, fill_value, pixel_range, pixel_weights
+from steps.windows import Window
+
+SHAPE = (6, 8)
+INSIDE = (slice(1, -1), slice(1, -1))
+DNU, NON_SCIENCE, HOT, JUMP = (FLAGS[name] for name in ("DO_NOT_USE", "NON_SCIENCE", "HOT", "JUMP_DET"))
+
+
+def image(sci=10.0, var_poisson=2.0, var_rnoise=4.0, var_flat=0.5, dq=0):
+    def plane(value):
+        return np.full(SHAPE, value, np.float32)
+
+    return Image(
+        plane(sci),
+        plane(1),
+        np.full(SHAPE, dq, np.uint32),
+        plane(var_poisson),
+        plane(var_rnoise),
+        plane(var_flat),
+    )
+
+
+def shifted(dx=0.0, dy=0.0, scale=1.0):
+    """The map of pixels to the same place, or beside it."""
+    y, x = np.indices(SHAPE, dtype=float)
+    return np.stack([x * scale + dx, y * scale + dy], axis=-1)
+
+
+def combine(*images, pixmap=None, add=None, shape=SHAPE, **options):
+    resampler = Resampler(shape, n_images=len(images), **options)
+    for item in images:
+        resampler.add(item, shifted() if pixmap is None else pixmap, **(add or {}))
+    return resampler.finish()
+
+
+def test_one_image_on_its_own_grid_is_itself():
+    exposure = image()
+    exposure.sci[:] = np.arange(48).reshape(SHAPE)
+    out = combine(exposure)
+    np.testing.assert_array_equal(out.sci, exposure.sci)
+    np.testing.assert_array_equal(out.wht, 0.25)  # 1 / read noise variance
+    np.testing.assert_array_equal(out.con, np.ones((1, *SHAPE)))
+    # The squares of drizzled roots: equal up to rounding.
+    np.testing.assert_allclose(out.var_poisson, 2, rtol=1e-6)
+    np.testing.assert_allclose(out.var_rnoise, 4, rtol=1e-6)
+    np.testing.assert_allclose(out.var_flat, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(out.err, 6.5**0.5, rtol=1e-6)
+    assert out.dq is None
+    assert all(plane.dtype == np.float32 for plane in (out.sci, out.wht, out.err, out.var_flat))
+    assert out.con.dtype == np.int32
+
+
+def test_two_images_are_averaged_with_the_inverse_read_noise_variance():
+    out = combine(image(sci=10, var_rnoise=4), image(sci=20, var_rnoise=1))
+    np.testing.assert_allclose(out.sci, (10 / 4 + 20) / 1.25, rtol=1e-6)  # 18
+    np.testing.assert_array_equal(out.wht, 1.25)
+    np.testing.assert_array_equal(out.con, np.full((1, *SHAPE), 0b11))
+
+
+def test_variances_of_two_images_are_those_of_the_weighted_mean():
+    out = combine(image(var_rnoise=4, var_poisson=2), image(var_rnoise=1, var_poisson=3))
+    # weights 1/4 and 1: (2/16 + 3) / (5/4)^2 = 2;  (4/16 + 1) / (5/4)^2 = 0.8
+    np.testing.assert_allclose(out.var_poisson, 2.0, rtol=1e-6)
+    np.testing.assert_allclose(out.var_rnoise, 0.8, rtol=1e-6)
+    np.testing.assert_allclose(out.var_flat, 0.5 * (1 / 16 + 1) / (25 / 16), rtol=1e-6)
+    np.testing.assert_allclose(out.err**2, 2.8 + 0.34, rtol=1e-6)
+
+
+def test_image_is_not_changed():
+    exposure = image()
+    exposure.sci[2, 3] = np.nan
+    combine(exposure, add={"sky": 3.0})
+    assert exposure.dq[2, 3] == 0
+    assert exposure.sci[0, 0] == 10
+    assert exposure.err[2, 3] == 1
+
+
+def test_sky_is_subtracted():
+    np.testing.assert_array_equal(combine(image(sci=10), add={"sky": 2.5}).sci, 7.5)
+
+
+@pytest.mark.parametrize("flag", [DNU, NON_SCIENCE, DNU | HOT])
+def test_bad_pixels_do_not_contribute(flag):
+    bad = image(sci=1000)
+    bad.dq[2, 3] = flag
+    out = combine(image(sci=10), bad)
+    assert (out.sci[2, 3], out.wht[2, 3], out.con[0, 2, 3]) == (10, 0.25, 0b01)
+    assert out.sci[0, 0] == 505
+
+
+@pytest.mark.parametrize("flag", [HOT, JUMP, HOT | JUMP])
+def test_other_flags_exclude_nothing(flag):
+    np.testing.assert_array_equal(combine(image(dq=flag)).wht, 0.25)
+
+
+@pytest.mark.parametrize("plane", ["sci", "err", "var_poisson", "var_rnoise", "var_flat"])
+def test_pixel_with_nan_in_any_plane_does_not_contribute(plane):
+    exposure = image()
+    getattr(exposure, plane)[2, 3] = np.nan
+    out = combine(exposure)
+    assert out.wht[2, 3] == 0
+    assert out.con[0, 2, 3] == 0
+    assert np.isnan([out.sci[2, 3], out.err[2, 3], out.var_poisson[2, 3], out.var_flat[2, 3]]).all()
+    assert np.isfinite(out.err).sum() == 47
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0, np.inf])
+def test_pixel_without_a_sensible_read_noise_has_no_weight(variance):
+    exposure = image()
+    exposure.var_rnoise[2, 3] = variance
+    assert pixel_weights(exposure)[2, 3] == 0
+    assert pixel_weights(exposure)[0, 0] == 0.25
+
+
+def test_without_read_noise_all_pixels_have_the_same_weight():
+    exposure = image()
+    exposure.var_rnoise = None
+    out = combine(exposure, exposure)
+    np.testing.assert_array_equal(out.wht, 2)
+    assert out.var_rnoise is None
+    np.testing.assert_allclose(out.var_poisson, 1.0, rtol=1e-6)  # 2 / 2
+
+
+def test_weight_can_be_the_exposure_time():
+    resampler = Resampler(SHAPE, weight_type="exptime", n_images=2)
+    resampler.add(image(sci=10, var_poisson=2), shifted(), exposure_time=100)
+    resampler.add(image(sci=20, var_poisson=8), shifted(), exposure_time=300)
+    out = resampler.finish()
+    np.testing.assert_array_equal(out.wht, 400)
+    np.testing.assert_allclose(out.sci, 17.5, rtol=1e-6)
+    np.testing.assert_allclose(out.var_poisson, (2 + 9 * 8) / 16, rtol=1e-6)
+
+
+@pytest.mark.parametrize("time", [None, 0.0, float("nan")])
+def test_exposure_time_must_be_known_to_be_a_weight(time):
+    with pytest.raises(ValueError, match="positive exposure time"):
+        combine(image(), weight_type="exptime", add={"exposure_time": time})
+
+
+def test_half_a_pixel_beside_is_the_mean_of_neighbours_and_keeps_the_weight():
+    exposure = image()
+    exposure.sci[:] = np.arange(8)  # rises by 1 per column
+    pixmap = shifted(dx=10.5, dy=10.0)
+    out = combine(exposure, pixmap=pixmap, shape=(30, 30))
+    assert out.sci[12, 13] == 2.5  # columns 2 and 3
+    assert out.wht[12, 10] == 0.125
+    assert out.wht.sum() == pytest.approx(48 * 0.25)
+    # The error is drizzled as the signal is, as if neighbours were wholly correlated.
+    assert out.var_poisson[12, 13] == pytest.approx(2)
+
+
+def test_finer_grid_keeps_the_brightness_and_has_larger_errors():
+    out = combine(image(), pixmap=shifted(scale=2.0, dx=0.5, dy=0.5), shape=(12, 16), pixel_scale_ratio=0.5)
+    np.testing.assert_allclose(out.sci, 10, rtol=1e-6)
+    np.testing.assert_allclose(out.var_poisson, 2 / 0.25, rtol=1e-6)
+    assert out.wht.sum() == pytest.approx(48 * 0.25)
+
+
+def test_drops_are_smaller_with_pixfrac():
+    out = combine(image(), pixmap=shifted(dx=10.5, dy=10.0), shape=(30, 30), pixfrac=0.5)
+    # Drops of 0.5 x 0.5 pixel, centred on the edge between two pixels: a half in each.
+    assert out.wht[12, 13] == pytest.approx(0.25)
+    out = combine(image(), pixmap=shifted(dx=10.3, dy=10.0), shape=(30, 30), pixfrac=0.2)
+    assert out.wht[12, 13] == pytest.approx(0.25)
+    assert out.wht[12, 18] == 0
+
+
+@pytest.mark.filterwarnings("ignore:Kernel .* flux-conserving")
+@pytest.mark.parametrize("kernel", ["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"])
+def test_all_kernels_keep_a_flat_image_flat(kernel):
+    out = combine(image(), pixmap=shifted(dx=10.2, dy=10.3), shape=(30, 30), kernel=kernel)
+    np.testing.assert_allclose(out.sci[12:15, 12:16], 10, rtol=1e-5)
+    np.testing.assert_allclose(out.err[12:15, 12:16], 6.5**0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fillval", "expected"), [("NAN", np.nan), ("INDEF", np.nan), ("-5", -5), (0.0, 0), ("nan", np.nan)]
+)
+def test_pixels_without_input_have_the_fill_value(fillval, expected):
+    out = combine(image(), shape=(6, 12), fillval=fillval)
+    np.testing.assert_array_equal(out.sci[:, 8:], expected)
+    np.testing.assert_array_equal(out.wht[:, 8:], 0)
+    assert np.isnan(out.err[:, 8:]).all()
+    np.testing.assert_array_equal(out.sci[:, :8], 10)
+
+
+def test_fill_value_must_be_a_number():
+    with pytest.raises(ValueError, match="fillval is 'zero'"):
+        fill_value("zero")
+
+
+def test_context_has_a_plane_for_every_32_inputs():
+    out = combine(*[image()] * 33)
+    assert out.con.shape == (2, *SHAPE)
+    assert (out.con[0].view(np.uint32) == 0xFFFFFFFF).all()
+    assert (out.con[1] == 1).all()
+
+
+def test_context_can_be_left_out():
+    assert combine(image(), enable_ctx=False).con is None
+
+
+def test_errors_can_be_left_out_and_are_then_not_computed(monkeypatch):
+    monkeypatch.setattr(module.Resampler, "_add_variances", None)  # a call would fail
+    out = combine(image(), enable_err=False)
+    assert (out.err, out.var_poisson, out.var_rnoise, out.var_flat) == (None,) * 4
+    assert out.sci is not None
+
+
+def test_variances_can_be_left_out_of_the_result():
+    out = combine(image(), report_var=False)
+    np.testing.assert_allclose(out.err, 6.5**0.5, rtol=1e-6)
+    assert (out.var_poisson, out.var_rnoise, out.var_flat) == (None,) * 3
+
+
+def test_flags_of_contributing_pixels_are_joined():
+    first, second = image(dq=HOT), image(dq=JUMP)
+    second.dq[2, 3] = NON_SCIENCE
+    out = combine(first, second, propagate_dq=True)
+    assert out.dq.dtype == np.uint32
+    assert out.dq[0, 0] == HOT | JUMP
+    assert out.dq[2, 3] == HOT
+
+
+def test_other_bits_can_be_called_bad():
+    """As outlier detection does, which takes NON_SCIENCE pixels."""
+    np.testing.assert_array_equal(combine(image(dq=NON_SCIENCE), good_bits="~DO_NOT_USE").wht, 0.25)
+
+
+def test_pixels_without_a_position_or_out_of_bounds_are_left_out():
+    pixmap = shifted()
+    pixmap[:, :2] = np.nan
+    out = combine(image(), pixmap=pixmap, add={"bounds": ((2, 7), (3, 5))})
+    assert (out.wht[:, :2] == 0).all()
+    assert (out.wht[:3] == 0).all()
+    assert (out.wht[4:-1, 4:-1] == 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (((-0.5, 7.5), (-0.5, 5.5)), ((0, 7), (0, 5))),
+        (((3.5, 6.5), (0.2, 4.0)), ((4, 7), (0, 4))),
+        (None, ((0, 7), (0, 5))),
+    ],
+)
+def test_pixel_range_is_what_the_bounding_box_reaches(box, expected):
+    window = Window(1, 1, 8, 6)
+    wcs = build_wcs(Scale(0.1) & Scale(0.1), Pointing(0.0, 0.0, 0.0, 80.0, 20.0), window, window)
+    wcs.bounding_box = box
+    assert pixel_range(wcs, SHAPE) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_type": None}, "weight_type is None; it must be one of ivm, exptime"),
+        ({"weight_type": "ivm-sky"}, "weight_type is 'ivm-sky'"),
+        ({"kernel": "tophat"}, "kernel is 'tophat'"),
+        ({"pixfrac": 1.5}, "pixfrac is 1.5"),
+        ({"pixfrac": -0.1}, "pixfrac is -0.1"),
+        ({"pixel_scale_ratio": 0}, "pixel_scale_ratio is 0"),
+        ({"n_images": 0}, "n_images is 0"),
+        ({"fillval": "none"}, "fillval is 'none'"),
+        ({"good_bits": "~COSMIC"}, "COSMIC"),
+    ],
+)
+def test_parameters_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Resampler(SHAPE, **options)
+
+
+def test_cube_is_refused():
+    planes = [np.ones((2, *SHAPE), np.float32) for _ in range(2)]
+    with pytest.raises(ValueError, match="two-dimensional"):
+        combine(Image(*planes, np.zeros((2, *SHAPE), np.uint32)))
+
+
+def test_pixel_map_must_fit_the_image():
+    with pytest.raises(ValueError, match="pixel map has shape"):
+        combine(image(), pixmap=np.zeros((6, 9, 2)))
