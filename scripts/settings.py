@@ -177,7 +177,7 @@ def read_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
     config : mapping
         What Snakemake merged from the config files and the command line.
     files : sequence of paths
-        The config files, the last one strongest, to name the one that holds a wrong key.
+        The config files, to name the one that holds a wrong key.
 
     Raises
     ------
@@ -195,9 +195,9 @@ def _problem(error: dict[str, Any], files: Sequence[Path]) -> Problem:
     given = error["input"]
     if error["type"] == "extra_forbidden":
         known = _section_at(path[:-1]).model_fields
-        return Problem(_file_with(path, files), ".".join(path), "unknown key", nearest(path[-1], known))
+        return Problem(_file_with(path, given, files), ".".join(path), "unknown key", nearest(path[-1], known))
     right = error["msg"][0].lower() + error["msg"][1:]
-    return Problem(_file_with(path, files), ".".join(path), f"{given!r} is not valid", right)
+    return Problem(_file_with(path, given, files), ".".join(path), f"{given!r} is not valid", right)
 
 
 def _section_at(path: Sequence[str]) -> type[Section]:
@@ -207,20 +207,19 @@ def _section_at(path: Sequence[str]) -> type[Section]:
     return section
 
 
-def _file_with(path: Sequence[str], files: Sequence[Path]) -> str:
-    """Name the config file that holds a key; the command line if none does."""
-    for file in reversed(files):
+def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
+    """Name the config file that gives a key this value; the command line if none does."""
+    for file in files:
         try:
             node = yaml.safe_load(Path(file).read_text())
         except (OSError, yaml.YAMLError):
             continue
         for part in path:
-            if not isinstance(node, Mapping) or part not in node:
-                break
-            node = node[part]
-            if not isinstance(node, Mapping):
-                return str(file)
-        else:
+            if isinstance(node, list) and part.isdigit():
+                node = node[int(part)]
+            else:
+                node = node.get(part) if isinstance(node, Mapping) else None
+        if node == given and node is not None:
             return str(file)
     return "--config"
 

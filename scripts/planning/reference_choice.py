@@ -36,6 +36,7 @@ class ReferenceChooser:
         self.cache = cache
         self.problems = problems
         self.overrides = self._read_overrides(settings)
+        self._told: set[tuple] = set()
         self._directory: DirectoryIndex | None = None
         self._crds: dict[str, CrdsSelector | None] = {}
 
@@ -57,7 +58,7 @@ class ReferenceChooser:
             found = self._from_crds if self.settings.source == "crds" else self._from_directory
             for name, reference in found(missing, path, header, family).items():
                 if isinstance(reference, Problem):
-                    self.problems.append(reference)
+                    self._tell(reference, name, path, header, family)
                 else:
                     chosen[name] = reference
         for name, reference in chosen.items():
@@ -74,6 +75,15 @@ class ReferenceChooser:
             "CRDS_VER": (version("crds") if crds else NOT_APPLICABLE, "Version of CRDS file selection software used"),
             "CRDS_CTX": (self._context_name() or NOT_APPLICABLE, "CRDS context (.pmap) used to select ref files"),
         }
+
+    def _tell(self, problem: Problem, name: str, path: Path, header: ExposureHeader, family: Family) -> None:
+        """Add a problem once for all exposures that differ in nothing by which a reference is chosen."""
+        instrument = header.values["INSTRUME"]
+        selectors = family.references[name].selectors[instrument] if name in family.references else (str(path),)
+        key = (name, instrument, *(header.values.get(keyword, keyword) for keyword in selectors))
+        if key not in self._told:
+            self._told.add(key)
+            self.problems.append(Problem(str(path), problem.key, problem.wrong, problem.right))
 
     def _read_overrides(self, settings: Settings) -> dict[str, Reference]:
         known = {name for family in FAMILIES for name in family.references}

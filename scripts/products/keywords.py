@@ -68,9 +68,10 @@ def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:
     Parameters
     ----------
     origin : mapping of primary keyword to (value, comment)
+        FITS headers hold ASCII only: other characters, as paths may have, are written as escapes.
     """
     for keyword, (value, comment) in origin.items():
-        exposure.primary.set(keyword, value, comment)
+        exposure.primary.set(keyword, value.encode("ascii", "backslashreplace").decode(), comment)
 
 
 def record_unit(exposure: Exposure, unit: str) -> None:

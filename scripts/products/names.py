@@ -1,7 +1,6 @@
 """How products are named: the suffix of a file says what it is, the rest says of which exposure."""
 
 import re
-import unicodedata
 from pathlib import PurePath
 
 EXPOSURE_SUFFIXES = [
@@ -114,7 +113,8 @@ _EXPOSURE_FILE = re.compile(
 
 MAX_NAME_BYTES = 200  # file systems end at 255 bytes; suffix, extension and a temporary name come on top
 _ALLOWED_PUNCTUATION = frozenset("._+-@=, ")
-_ALLOWED_TEXT = "letters, digits, inner spaces and . _ + - @ = , are allowed"
+# ASCII alone: the name is written into FITS headers, which hold nothing else.
+_ALLOWED_TEXT = "ASCII letters, digits, inner spaces and . _ + - @ = , are allowed"
 
 
 def product_root(name: str) -> str:
@@ -189,7 +189,7 @@ def check_product_name(name: str) -> str | None:
 
 def _allowed(character: str) -> bool:
     # L letters, M their combining accents (as macOS writes them), N digits
-    return character in _ALLOWED_PUNCTUATION or unicodedata.category(character)[0] in "LMN"
+    return character in _ALLOWED_PUNCTUATION or (character.isascii() and character.isalnum())
 
 
 def _spell(character: str) -> str:

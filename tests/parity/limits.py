@@ -13,7 +13,9 @@ RELATIVE = 1e-6  # SCI, ERR, VAR_* of _bsub and _cal
 SKY_MAS = 0.01  # through gwcs
 FITS_PIXELS = 0.01  # through the FITS keywords
 I2D_OF_ERR = 1e-3  # SCI of _i2d, as a part of ERR
-I2D_RELATIVE = 1e-4  # WHT, VAR_*, ERR of _i2d
+# WHT, VAR_*, ERR of _i2d. WHT is taken relative to at least its median: where an input pixel covers an output pixel
+# by 1e-6 of its area, at the edge and beside bad pixels, the 1e-7 pixel of the pixel map's spline count for more.
+I2D_RELATIVE = 1e-4
 
 # Keywords of jwst that calflow does not write, with the reason; also in docs/differences.md.
 MISSING_KEYWORDS: dict[str, str] = {}
@@ -32,8 +34,8 @@ def same_value(key: str, theirs: object, ours: object) -> bool:
         return str(theirs).rpartition("/")[2] == str(ours).rpartition("/")[2]
     if key == "S_REGION":
         first, second = ([float(number) for number in str(text).split()[2:]] for text in (theirs, ours))
-        # Given with 9 decimals.
-        return len(first) == len(second) and all(abs(a - b) < 3e-9 for a, b in zip(first, second, strict=True))
+        # Given with 9 decimals; the union of the polygons of an _i2d is computed from rounded ones.
+        return len(first) == len(second) and all(abs(a - b) < 5e-9 for a, b in zip(first, second, strict=True))
     if isinstance(theirs, float) and isinstance(ours, int | float):
         relative = ROUGHER_KEYWORDS[key][0] if key in ROUGHER_KEYWORDS else 1e-9
         return math.isclose(theirs, ours, rel_tol=relative, abs_tol=1e-12)

@@ -91,10 +91,7 @@ def test_exposure_suffix(name, suffix):
         "jw01234-o001_t001_miri_f1130w-sub",
         "jw96090_t001_nircam_f150w2_mosaic.fits",
         "M 31, north+south",
-        "Ångström_β-Pictoris",
-        "o\u0308",
         "a=b@c",
-        "星雲",
         "x" * MAX_NAME_BYTES,
     ],
 )
@@ -143,7 +140,9 @@ def test_good_names_pass(name):
         ("a^b", "'^'"),
         ("a:b", "':'"),
         ("x" * (MAX_NAME_BYTES + 1), "201 bytes"),
-        ("é" * 101, "202 bytes"),
+        ("Ångström", "ASCII"),
+        ("星雲", "ASCII"),
+        ("o\u0308", "ASCII"),
         ("___", "no letter or digit"),
     ],
 )

@@ -114,8 +114,8 @@ def finished_folder(simulated, tmp_path_factory):
 @pytest.fixture
 def finished(finished_folder, tmp_path):
     """A working folder in which everything is made."""
-    shutil.copytree(finished_folder, tmp_path / "work")  # copy2 keeps the times
-    return Workflow(tmp_path / "work")
+    shutil.copytree(finished_folder, tmp_path / "finished")  # which keeps the times
+    return Workflow(tmp_path / "finished")
 
 
 @pytest.fixture

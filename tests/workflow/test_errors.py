@@ -71,13 +71,13 @@ def test_not_json(workflow):
     refused(workflow, workflow.association.name, "line 2")
 
 
-@pytest.mark.parametrize("name", ["../../escape", "a/b", "..", "x{y}", "a;rm -rf $HOME", 'q"uote', "new\nline"])
+@pytest.mark.parametrize("name", ["../../escape", "a/b", "..", "x{y}", "a;rm -rf $HOME", 'q"uote', "new\nline", "поле"])
 def test_product_name_is_data(workflow, name):
     workflow.edit_association(lambda tree: tree["products"][0].update(name=name))
     refused(workflow, "products[0].name")
 
 
-@pytest.mark.parametrize("name", ["my field 1", "чёрная_дыра", "f1130w+sub@2"])
+@pytest.mark.parametrize("name", ["my field 1", "f1130w+sub@2"])
 def test_unusual_names_work(workflow, name):
     workflow.edit_association(lambda tree: tree["products"][0].update(name=name))
     run = workflow.run()
@@ -171,7 +171,8 @@ def test_one_bad_exposure_does_not_stop_the_others(workflow):
     assert "FAILED calibrate jw01234001001_02101_00001_mirimage" in run.output
     assert "no usable pixel" in run.output
     assert "Traceback" not in run.output
-    assert workflow.products() == {f"jw01234001001_02101_00002_mirimage_{suffix}.fits" for suffix in ("cal", "i2d")}
+    made = {name for name in workflow.products() if "bsub" not in name}
+    assert made == {f"jw01234001001_02101_00002_mirimage_{suffix}.fits" for suffix in ("cal", "i2d")}
 
 
 def test_everything_flagged(workflow):

@@ -81,9 +81,8 @@ def test_removed_background_member(finished):
 
 def test_added_product(finished):
     rate = finished.folder / "data/rate"
-    shutil.copy(
-        rate / "jw01234001001_02101_00002_mirimage_rate.fits", rate / "jw01234001001_02101_00009_mirimage_rate.fits"
-    )
+    new = "jw01234001001_02101_00009_mirimage"
+    shutil.copy(rate / "jw01234001001_02101_00002_mirimage_rate.fits", rate / f"{new}_rate.fits")
 
     def add(tree):
         members = [dict(member) for member in tree["products"][1]["members"]]
@@ -135,17 +134,13 @@ def test_killed_run_resumes(workflow):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    first = workflow.folder / "results/stage2/backgrounds"
-    limit = time.monotonic() + 60
-    while not (first.exists() and any(first.glob("*.fits"))) and time.monotonic() < limit:
+    limit = time.monotonic() + 100
+    while not any("_cal" in name for name in workflow.products()) and time.monotonic() < limit:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not any(workflow.products()) or len(workflow.products()) < 4
-    unlocked = subprocess.run(
-        [*command, "--configfile", "my.yaml", "--unlock"], cwd=workflow.folder, capture_output=True
-    )
-    assert unlocked.returncode == 0
+    assert not any("_i2d" in name for name in workflow.products())
+    subprocess.run([*command, "--configfile", "my.yaml", "--unlock"], cwd=workflow.folder, check=True)
     run = workflow.run()
     assert run.code == 0, run.output
     assert "combine_background" not in run.rules
