@@ -5,7 +5,6 @@ The layout is that of the JWST archive; ``stdatamodels`` and jwst open these fil
 
 import io
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -159,10 +158,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:80]}.", suffix=f".partial{path.suffix}", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    partial.unlink()
+    # A fixed name: what a killed job leaves is overwritten by the next.
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial.unlink(missing_ok=True)
     try:
         yield partial
         os.replace(partial, path)
@@ -177,9 +175,18 @@ def wcs_hdu(wcs: Any) -> fits.BinTableHDU:
     buffer = io.BytesIO()
     with asdf.AsdfFile({"meta": {"wcs": wcs}}) as tree:
         tree.write_to(buffer)
-    data = np.frombuffer(buffer.getvalue(), np.uint8)
+    data = np.frombuffer(_sorted_history(buffer.getvalue()), np.uint8)
     column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data[np.newaxis])
     return fits.BinTableHDU.from_columns([column], name="ASDF")
+
+
+def _sorted_history(content: bytes) -> bytes:
+    """Sort the list of extensions in an ASDF file's history: asdf writes it in the random order of a set."""
+    head, key, rest = content.partition(b"\nhistory:\n  extensions:\n")
+    entries, meta, tail = rest.partition(b"\nmeta:\n")
+    mark = b"  - !core/extension_metadata"
+    items = sorted(mark + item.rstrip(b"\n") for item in entries.split(mark)[1:])
+    return head + key + b"\n".join(items) + meta + tail if items else content
 
 
 def _read_wcs(hdu: fits.BinTableHDU) -> Any:

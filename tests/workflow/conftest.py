@@ -70,7 +70,7 @@ class Workflow:
 
     def products(self) -> set[str]:
         """Return the names of all products of stage 2 that exist."""
-        return {path.name for path in (self.folder / "results" / "stage2").glob("*.fits")}
+        return {path.name for path in (self.folder / "results" / "stage2").glob("[!.]*.fits")}
 
     @property
     def association(self) -> Path:
