@@ -95,7 +95,7 @@ def _write_empty_cache(cache: Path) -> None:
 
 def _overrides(references: Path) -> dict[str, dict[str, object]]:
     """Return the parameters, by step, that name the reference files."""
-    files = {reftype: "N/A" for reftype in STEP_OF}
+    files = dict.fromkeys(STEP_OF, "N/A")
     for path in sorted(references.iterdir()):
         reftype = _reference_type(path)
         if reftype not in STEP_OF:

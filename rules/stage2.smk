@@ -26,7 +26,7 @@ rule combine_background:
         depth=lambda wildcards: plan.background_depth(wildcards.background),
         code=code_hash(SCRIPTS / "combine_background.py"),
     message:
-        "average of {input.members}"
+        "average the background exposures of set {wildcards.background}"
     script:
         "../scripts/combine_background.py"
 

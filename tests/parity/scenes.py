@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+
 from simulation import Scene
 
 STORED = Path(__file__).parent / "stored"

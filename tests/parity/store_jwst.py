@@ -11,6 +11,7 @@ from pathlib import Path
 
 from limits import ROOT, jwst_python
 from scenes import SCENES, SKIPPED, STORED, describe, digest, store
+
 from simulation import Scene, simulate
 
 

@@ -15,6 +15,7 @@ from limits import (
     same_value,
 )
 from scenes import FLOAT_PLANES, INTEGER_PLANES, SCENES, STORED, describe, digest, read_stored
+
 from simulation import simulate
 
 pytestmark = pytest.mark.slow

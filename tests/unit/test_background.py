@@ -6,6 +6,7 @@ from astropy.stats import sigma_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from steps.background import Background, _largest_deviation, average_integrations, combine, place, subtract
 from steps.image import Image
 from steps.windows import Window
@@ -168,9 +169,7 @@ def test_unknown_clip_method_is_refused():
         combine_pixel([1, 2], clip="median")
 
 
-@pytest.mark.parametrize(
-    "shapes", [((2, 2), (2, 2), (2, 2)), ((2, 1, 1), (3, 1, 1), (2, 1, 1)), ((0, 2, 2),) * 3]
-)
+@pytest.mark.parametrize("shapes", [((2, 2), (2, 2), (2, 2)), ((2, 1, 1), (3, 1, 1), (2, 1, 1)), ((0, 2, 2),) * 3])
 def test_arrays_that_are_no_stack_are_refused(shapes):
     arrays = [np.zeros(shape, np.float32) for shape in shapes]
     for function in (combine, average_integrations):
@@ -235,9 +234,7 @@ def test_place_keeps_the_integrations():
 
 
 def test_place_refuses_an_array_that_is_not_its_window():
-    with pytest.raises(
-        ValueError, match=r"shape \(2, 3\) does not fill its window columns 1\.\.2, rows 1\.\.3"
-    ):
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) does not fill its window columns 1\.\.2, rows 1\.\.3"):
         place(np.ones((2, 3)), Window(1, 1, 2, 3), Window(1, 1, 2, 2), 0)
 
 

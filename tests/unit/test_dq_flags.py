@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steps import dq_flags
 from steps.dq_flags import FLAGS, bad_pixels, flag_value, remap_flags
 
@@ -27,9 +28,7 @@ def test_standard_values():
     assert dq_flags.NO_FLAT_FIELD.dtype == np.uint32
 
 
-@pytest.mark.parametrize(
-    ("former", "now"), [("RESERVED_1", 16), ("UNDERSAMP", 128), ("UNRELIABLE_ERROR", 256)]
-)
+@pytest.mark.parametrize(("former", "now"), [("RESERVED_1", 16), ("UNDERSAMP", 128), ("UNRELIABLE_ERROR", 256)])
 def test_former_names_have_the_bit_of_their_successor(former, now):
     assert flag_value(former) == now
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steps.dq_flags import FLAGS
 from steps.flat_field import Flat, apply_flat
 from steps.image import Image, usable

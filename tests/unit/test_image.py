@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from steps.image import Image, match_nans, usable
 
 PLANES = ("sci", "err", "var_poisson", "var_rnoise", "var_flat")

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from steps.image import Image
 from steps.photom import MJYSR_TO_UJYA2, apply_conversion, conversion_factor, select_row, time_correction
 

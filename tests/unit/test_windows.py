@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steps.windows import Window
 
 windows = st.builds(Window, st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
@@ -36,9 +37,7 @@ def test_slices_are_rows_then_columns_and_0_based():
 
 
 def test_slices_of_a_window_that_sticks_out_are_refused():
-    with pytest.raises(
-        ValueError, match=r"columns 1\.\.5, rows 1\.\.4 is not inside columns 1\.\.4, rows 1\.\.4"
-    ):
+    with pytest.raises(ValueError, match=r"columns 1\.\.5, rows 1\.\.4 is not inside columns 1\.\.4, rows 1\.\.4"):
         Window(1, 1, 4, 4).slices(Window(1, 1, 5, 4))
 
 

@@ -1,0 +1,57 @@
+"""The fingerprint of code: what changes it and what does not."""
+
+import pytest
+
+from planning import code_hash as module
+from planning.code_hash import code_hash
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A script that imports a step, which imports a helper; and a step that nobody imports."""
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    (steps / "__init__.py").write_text('"""Steps."""\n')
+    (steps / "used.py").write_text("def work():\n    from steps.helper import help\n    return help()\n")
+    (steps / "helper.py").write_text('def help():\n    """Help."""\n    return 1\n')
+    (steps / "unused.py").write_text("x = 1\n")
+    (tmp_path / "script.py").write_text("import numpy\nfrom steps import used\nused.work()\n")
+    return tmp_path
+
+
+def changes(tree, name, text):
+    """Tell whether the hash changes when a file gets this text."""
+    before = code_hash(tree / "script.py")
+    (tree / name).write_text(text)
+    for memo in (module._tree, module._local_imports, module._meaning):
+        memo.cache_clear()
+    return code_hash(tree / "script.py") != before
+
+
+def test_the_script_counts(tree):
+    assert changes(tree, "script.py", "from steps import used\nused.work(2)\n")
+
+
+def test_an_imported_module_counts(tree):
+    assert changes(tree, "steps/used.py", "def work():\n    return 2\n")
+
+
+def test_a_module_imported_inside_a_function_counts(tree):
+    assert changes(tree, "steps/helper.py", "def help():\n    return 2\n")
+
+
+def test_a_module_that_is_not_imported_does_not_count(tree):
+    assert not changes(tree, "steps/unused.py", "x = 2\n")
+
+
+def test_comments_docstrings_and_layout_do_not_count(tree):
+    assert not changes(tree, "steps/helper.py", 'def help():\n    """Say more."""\n\n    # why\n    return (1)\n')
+
+
+def test_the_place_of_the_code_does_not_count(tree, tmp_path_factory):
+    other = tmp_path_factory.mktemp("elsewhere")
+    for path in tree.rglob("*.py"):
+        target = other / path.relative_to(tree)
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(path.read_text())
+    assert code_hash(other / "script.py") == code_hash(tree / "script.py")

@@ -1,0 +1,76 @@
+"""Exposure files: what is read is what was written, complete or not at all."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from products.exposure import read_exposure, replacing, write_exposure
+from simulation import Scene, simulate
+
+
+@pytest.fixture(scope="module")
+def rate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exposure")
+    scene = Scene("nircam_f200w", detector_shape=(24, 32), exposures=1, stars=1, galaxies=0)
+    return simulate(folder, scene).science[0]
+
+
+@pytest.fixture
+def cube(tmp_path):
+    scene = Scene("nircam_f200w", detector_shape=(24, 32), exposures=1, stars=1, galaxies=0, nints=2)
+    return simulate(tmp_path / "cube", scene).science[0]
+
+
+def test_planes_are_native_and_writable(rate):
+    image = read_exposure(rate).image
+    assert image.sci.dtype == np.dtype("=f4")
+    assert image.dq.dtype == np.dtype("=u4")
+    assert all(plane.flags.writeable for plane in image.planes().values())
+    assert image.var_flat is None
+
+
+def test_written_and_read_again_is_the_same(rate, tmp_path):
+    exposure = read_exposure(rate)
+    exposure.image.dq[0, 0] = np.uint32(2**31 + 5)
+    write_exposure(exposure, tmp_path / "x_cal.fits")
+    again = read_exposure(tmp_path / "x_cal.fits")
+    for name, plane in exposure.image.planes().items():
+        np.testing.assert_array_equal(getattr(again.image, name), plane)
+    assert again.primary["FILENAME"] == "x_cal.fits"
+    assert again.science["BUNIT"] == exposure.science["BUNIT"]
+    with fits.open(tmp_path / "x_cal.fits") as hdus:
+        hdus.verify("exception")
+        assert [hdu.name for hdu in hdus][:4] == ["PRIMARY", "SCI", "ERR", "DQ"]
+        assert hdus["DQ"].header["BZERO"] == 2**31
+        assert hdus["SCI"].data.dtype == np.dtype(">f4")
+
+
+def test_a_cube_keeps_its_times(cube, tmp_path):
+    exposure = read_exposure(cube)
+    write_exposure(exposure, tmp_path / "x_calints.fits")
+    with fits.open(tmp_path / "x_calints.fits") as hdus:
+        assert hdus[0].header["DATAMODL"] == "CubeModel"
+        assert len(hdus["INT_TIMES"].data) == 2
+
+
+def test_the_date_is_written_on_request_only(rate, tmp_path):
+    exposure = read_exposure(rate)
+    write_exposure(exposure, tmp_path / "a.fits")
+    write_exposure(exposure, tmp_path / "b.fits", write_date=True)
+    assert fits.getheader(tmp_path / "a.fits")["DATE"] == exposure.primary["DATE"]
+    assert fits.getheader(tmp_path / "b.fits")["DATE"] != exposure.primary["DATE"]
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_text("old")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

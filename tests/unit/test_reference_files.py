@@ -1,0 +1,88 @@
+"""Reference files: the part that belongs to an exposure, and what is wrong with the others."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from products.reference_files import ReferenceFileError, covered_window, read_area, read_flat, read_photom
+from steps.dq_flags import FLAGS
+from steps.windows import Window
+
+
+def write_flat(path, start=(1, 1), **primary):
+    sci = np.arange(20, dtype=np.float32).reshape(4, 5)
+    dq = np.zeros((4, 5), np.uint8)
+    dq[1, 2] = 4
+    header = fits.PrimaryHDU()
+    header.header.update({"SUBSTRT1": start[0], "SUBSTRT2": start[1]} | primary)
+    definitions = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("BIT", "J", array=[2]),
+            fits.Column("VALUE", "J", array=[4]),
+            fits.Column("NAME", "40A", array=["NO_FLAT_FIELD"]),
+        ],
+        name="DQ_DEF",
+    )
+    planes = [fits.ImageHDU(plane, name=name) for name, plane in (("SCI", sci), ("ERR", sci / 10), ("DQ", dq))]
+    fits.HDUList([header, *planes, definitions]).writeto(path)
+    return path
+
+
+def test_flat_is_cut_to_the_window(tmp_path):
+    sci, err, dq = read_flat(write_flat(tmp_path / "flat.fits", start=(11, 21)), Window(12, 22, 3, 2))
+    np.testing.assert_array_equal(sci, [[6, 7, 8], [11, 12, 13]])
+    np.testing.assert_allclose(err, sci / 10)
+    assert dq[0, 1] == FLAGS["NO_FLAT_FIELD"]
+    assert dq.dtype == np.uint32
+    assert sci.dtype == np.dtype("=f4")
+
+
+def test_flat_that_does_not_cover_the_exposure(tmp_path):
+    path = write_flat(tmp_path / "flat.fits")
+    with pytest.raises(ReferenceFileError, match=r"covers columns 1\.\.5, rows 1\.\.4 of the detector, the exposure"):
+        read_flat(path, Window(4, 1, 3, 2))
+
+
+def test_reference_without_window_starts_at_the_first_pixel(tmp_path):
+    path = tmp_path / "area.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((4, 5), np.float32), name="SCI")]).writeto(path)
+    assert covered_window(path) == Window(1, 1, 5, 4)
+    area, steradians, square_arcsec = read_area(path, Window(2, 2, 2, 2))
+    assert area.shape == (2, 2)
+    assert (steradians, square_arcsec) == (None, None)
+
+
+def test_reference_without_image(tmp_path):
+    path = tmp_path / "area.fits"
+    fits.PrimaryHDU().writeto(path)
+    with pytest.raises(ReferenceFileError, match="no two-dimensional SCI"):
+        covered_window(path)
+
+
+def write_photom(path, linear_rows=2):
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("filter", "12A", array=["F200W", "F444W"]), fits.Column("photmjsr", "E", array=[1.5, 2.5])],
+        name="PHOTOM",
+    )
+    linear = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("t0", "E", array=[59700.0] * linear_rows),
+            fits.Column("lossperyear", "E", array=[0.01] * linear_rows),
+        ],
+        name="TIMECOEFF_LINEAR",
+    )
+    fits.HDUList([fits.PrimaryHDU(), table, linear]).writeto(path)
+    return path
+
+
+def test_photom_tables(tmp_path):
+    table = read_photom(write_photom(tmp_path / "photom.fits"))
+    assert list(table.rows["filter"]) == ["F200W", "F444W"]
+    assert table.rows["photmjsr"][1] == 2.5
+    assert list(table.time_tables) == ["linear"]
+    assert table.pixel_area_sr is None
+
+
+def test_time_table_with_other_rows(tmp_path):
+    with pytest.raises(ReferenceFileError, match="TIMECOEFF_LINEAR has 1 rows, PHOTOM has 2"):
+        read_photom(write_photom(tmp_path / "photom.fits", linear_rows=1))
