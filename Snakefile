@@ -1,6 +1,7 @@
 # calflow: JWST imaging, from count rates to calibrated exposures.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from planning.code_hash import code_hash
+from planning.plan import stamps
 from planning.planner import make_plan
 from planning.problems import InputError
 from settings import read_settings
@@ -42,14 +44,14 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        plan.stage2_products(OUTPUT),
+        plan.stage2_products(),
     message:
         "everything is made"
 
 
 rule stage2:
     input:
-        plan.stage2_products(OUTPUT),
+        plan.stage2_products(),
     message:
         "stage 2 is made"
 

@@ -25,7 +25,7 @@ rule demo_data:
 
 rule demo_picture:
     input:
-        unpack(lambda wildcards: plan.picture_input(OUTPUT)),
+        unpack(lambda wildcards: plan.picture_input()),
     output:
         picture="before_and_after.png",
     log:
@@ -48,7 +48,7 @@ rule demo_picture:
 
 rule demo:
     input:
-        plan.stage2_products(OUTPUT),
+        plan.stage2_products(),
         "before_and_after.png",
     message:
         "the demo is done: look at before_and_after.png and at the products in {OUTPUT}/stage2"

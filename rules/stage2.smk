@@ -1,12 +1,13 @@
 # Stage 2: _rate[ints] -> _bsub[ints] -> _cal[ints] -> _i2d, one exposure at a time.
 # Memory: what was measured, as a multiple of the input, over what the interpreter and its imports take.
 
+# `stamps` must not take `input`: Snakemake does not compare parameters that depend on it.
 BSUB = f"{OUTPUT}/stage2/{{exposure}}_{{bsub}}.fits"
 
 
 rule combine_background:
     input:
-        members=lambda wildcards: plan.background_members(wildcards.background),
+        members=lambda wildcards: map(str, plan.background_set(wildcards.background).members),
     output:
         # Not temporary: made anew for one exposure, it would drag all others along.
         background=f"{OUTPUT}/stage2/backgrounds/{{background}}.fits",
@@ -21,9 +22,10 @@ rule combine_background:
         mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
-        settings=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
-        window=lambda wildcards: plan.background_window(wildcards.background),
-        depth=lambda wildcards: plan.background_depth(wildcards.background),
+        bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
+        window=lambda wildcards: astuple(plan.background_set(wildcards.background).window),
+        depth=lambda wildcards: plan.background_set(wildcards.background).depth,
+        stamps=lambda wildcards: stamps(plan.background_set(wildcards.background).members, plan.folder),
         code=code_hash(SCRIPTS / "combine_background.py"),
     message:
         "average the background exposures of set {wildcards.background}"
@@ -33,7 +35,7 @@ rule combine_background:
 
 rule save_combined_background:
     input:
-        background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
+        unpack(lambda wildcards: plan.subtraction_input(wildcards.exposure)),
     output:
         background=f"{OUTPUT}/stage2/{{exposure}}_combinedbackground.fits",
     log:
@@ -56,8 +58,7 @@ rule save_combined_background:
 
 rule subtract_background:
     input:
-        exposure=lambda wildcards: plan.science(wildcards.exposure, wildcards.bsub),
-        background=lambda wildcards: plan.background_of(OUTPUT, wildcards.exposure),
+        unpack(lambda wildcards: plan.subtraction_input(wildcards.exposure, wildcards.bsub)),
     output:
         bsub=BSUB if settings.stage2.save_bsub else temp(BSUB),
     log:
@@ -72,6 +73,9 @@ rule subtract_background:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
         origin=lambda wildcards: plan.association_record(wildcards.exposure),
+        stamps=lambda wildcards: stamps(
+            plan.subtraction_input(wildcards.exposure, wildcards.bsub).values(), plan.folder
+        ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "subtract_background.py"),
     message:
@@ -82,7 +86,7 @@ rule subtract_background:
 
 rule calibrate:
     input:
-        unpack(lambda wildcards: plan.calibration_input(OUTPUT, wildcards.exposure, wildcards.cal)),
+        unpack(lambda wildcards: plan.calibration_input(wildcards.exposure, wildcards.cal)),
     output:
         cal=f"{OUTPUT}/stage2/{{exposure}}_{{cal}}.fits",
     log:
@@ -96,8 +100,18 @@ rule calibrate:
         mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
-        settings=settings.stage2.model_dump(include={"assign_wcs", "flat_field", "photom"}),
-        exposure=lambda wildcards: plan.calibration_facts(wildcards.exposure),
+        # One parameter a step and a fact: a dry run then shows what has changed, and no more.
+        assign_wcs=settings.stage2.assign_wcs.model_dump(exclude={"skip"}),
+        flat_field=settings.stage2.flat_field.model_dump(include={"inverse"}),
+        photom=settings.stage2.photom.model_dump(exclude={"skip"}),
+        origin=lambda wildcards: plan.origin(wildcards.exposure),
+        status=lambda wildcards: plan.status(wildcards.exposure),
+        full_frame=lambda wildcards: plan.full_frame(wildcards.exposure),
+        filter_offset=lambda wildcards: plan.filter_offset(wildcards.exposure),
+        photom_row=lambda wildcards: plan.photom_row(wildcards.exposure),
+        stamps=lambda wildcards: stamps(
+            plan.calibration_input(wildcards.exposure, wildcards.cal).values(), plan.folder
+        ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "calibrate.py"),
     message:
@@ -122,6 +136,7 @@ rule save_flat:
         mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
         runtime=5,
     params:
+        stamps=lambda wildcards: stamps(plan.flat_input(wildcards.exposure).values(), plan.folder),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "save_flat.py"),
     message:
@@ -132,7 +147,7 @@ rule save_flat:
 
 rule resample_exposure:
     input:
-        unpack(lambda wildcards: plan.quick_look_input(OUTPUT, wildcards.exposure)),
+        unpack(lambda wildcards: plan.quick_look_input(wildcards.exposure)),
     output:
         i2d=f"{OUTPUT}/stage2/{{exposure}}_i2d.fits",
     log:
@@ -146,7 +161,10 @@ rule resample_exposure:
         mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
-        settings=settings.stage2.resample.model_dump(),
+        resample=settings.stage2.resample.model_dump(
+            exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}
+        ),
+        stamps=lambda wildcards: stamps(plan.quick_look_input(wildcards.exposure).values(), plan.folder),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "resample_exposure.py"),
     message:

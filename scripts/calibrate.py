@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 def calibrate(input, output, params):
     """Run the steps that the plan says, and record what became of each."""
-    exposure, facts = read_exposure(input.exposure), params.exposure
+    exposure = read_exposure(input.exposure)
     _require_usable(exposure, "before calibration")
-    record_origin(exposure, facts["origin"])
-    for step, status in facts["status"].items():
+    record_origin(exposure, params.origin)
+    for step, status in params.status.items():
         record_status(exposure, step, status)
     for step, work in (("assign_wcs", _assign_wcs), ("flat_field", _flat_field), ("photom", _photom)):
-        if step not in facts["status"]:
+        if step not in params.status:
             work(exposure, input, params)
             record_status(exposure, step, "COMPLETE")
             log.info("%s COMPLETE", step)
@@ -38,14 +38,14 @@ def _require_usable(exposure, when):
 
 
 def _assign_wcs(exposure, input, params):
-    offset = _filter_offset(input, params.exposure["filter_offset"])
-    full_frame = Window(1, 1, *params.exposure["full_frame"])
+    offset = _filter_offset(input, params.filter_offset)
+    full_frame = Window(1, 1, *params.full_frame)
     exposure.wcs = build_wcs(
         read_distortion(input.distortion), pointing(exposure), window(exposure), full_frame, offset
     )
     header = exposure.science
     header.set("S_REGION", s_region(footprint(exposure.wcs)), "Spatial footprint of the observation")
-    settings = params.settings["assign_wcs"]
+    settings = params.assign_wcs
     if settings["sip_approx"]:
         crpix = (header["CRPIX1"], header["CRPIX2"]) if "CRPIX1" in header and "CRPIX2" in header else None
         sip = sip_approximation(
@@ -79,13 +79,13 @@ def _filter_offset(input, selectors):
 
 def _flat_field(exposure, input, params):
     flat = Flat(*read_flat(input.flat, window(exposure)))
-    exposure.image = apply_flat(exposure.image, flat, params.settings["flat_field"]["inverse"])
+    exposure.image = apply_flat(exposure.image, flat, params.flat_field["inverse"])
 
 
 def _photom(exposure, input, params):
-    settings, header = params.settings["photom"], exposure.science
+    settings, header = params.photom, exposure.science
     table = read_photom(input.photom)
-    row = select_row(table.rows, **params.exposure["photom_row"])
+    row = select_row(table.rows, **params.photom_row)
     correction = 1.0
     if settings["apply_time_correction"] and table.time_tables:
         coefficients = {

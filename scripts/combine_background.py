@@ -16,7 +16,7 @@ BAND_PIXELS = 16_000_000
 
 def combine_background(input, output, params):
     """Average the members in bands of rows, so that memory does not grow with their number."""
-    target, settings = Window(*params.window), params.settings
+    target, settings = Window(*params.window), params.bkg_subtract
     rows = max(1, BAND_PIXELS // (len(input.members) * params.depth * target.nx))
     bands = [
         _combine_band(

@@ -41,7 +41,7 @@ EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat
 
 def resample_exposure(input, output, params):
     """Drizzle the exposure on the grid that the parameters ask for."""
-    settings = params.settings
+    settings = params.resample
     exposure = read_exposure(input.cal, with_wcs=True)
     vertices = parse_s_region(exposure.science["S_REGION"])
     grid = _grid(exposure, vertices, settings, input.get("output_wcs"))

@@ -99,83 +99,53 @@ class PlannedExposure:
 
 
 class Plan:
-    """The exposures of a configuration, and what each rule needs to know of them."""
+    """The exposures of a configuration, and what each rule needs to know of them.
+
+    Methods that rules use as input functions raise `UnknownExposure` for a target that cannot be made.
+    """
 
     def __init__(self, settings: Settings, exposures: Iterable[PlannedExposure], notices: Iterable[str] = ()):
         self.settings = settings
+        self.folder = f"{settings.output.rstrip('/')}/stage2"
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.notices = tuple(notices)
-        self.backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
+        self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
 
-    def stage2_products(self, output: str) -> list[str]:
+    def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
         stage2 = self.settings.stage2
-        names = []
+        paths = []
         for exposure in self.exposures.values():
-            names.append(exposure.product("cal"))
+            paths.append(self._path(exposure, "cal"))
             if exposure.quick_look:
-                names.append(exposure.product("i2d"))
+                paths.append(self._path(exposure, "i2d"))
             if exposure.background and stage2.save_bsub:
-                names.append(exposure.product("bsub"))
+                paths.append(self._path(exposure, "bsub"))
             if exposure.background and stage2.bkg_subtract.save_combined_background:
-                names.append(exposure.product("combinedbackground"))
+                paths.append(self._path(exposure, "combinedbackground"))
             if "flat" in exposure.references and stage2.flat_field.save_interpolated_flat:
-                names.append(exposure.product("interpolatedflat"))
-        return [f"{output}/stage2/{name}" for name in names]
+                paths.append(self._path(exposure, "interpolatedflat"))
+        return paths
 
-    def science(self, root: str, suffix: str) -> str:
-        """Return the count-rate file behind a product with this suffix."""
-        return str(self._exposure(root, suffix).science)
+    def background_set(self, name: str) -> BackgroundSet:
+        """Return a background set by its name."""
+        if name not in self._backgrounds:
+            raise UnknownExposure(f"no background set {name!r} in this configuration")
+        return self._backgrounds[name]
 
-    def background_members(self, name: str) -> list[str]:
-        """Return the files of a background set."""
-        return [str(path) for path in self.backgrounds[name].members]
-
-    def background_window(self, name: str) -> list[int]:
-        """Return the window of a background set: xstart, ystart, nx, ny."""
-        window = self.backgrounds[name].window
-        return [window.xstart, window.ystart, window.nx, window.ny]
-
-    def background_depth(self, name: str) -> int:
-        """Return the largest number of integrations of the members of a background set."""
-        return self.backgrounds[name].depth
-
-    def background_of(self, output: str, root: str) -> str:
-        """Return the average background of an exposure."""
-        exposure = self._exposure(root)
+    def subtraction_input(self, root: str, suffix: str = "") -> dict[str, str]:
+        """Return the exposure and the average background that is subtracted from it."""
+        exposure = self._exposure(root, suffix)
         if exposure.background is None:
             raise UnknownExposure(f"{root!r} has no background exposures to subtract")
-        return f"{output}/stage2/backgrounds/{exposure.background.name}.fits"
+        average = f"{self.folder}/backgrounds/{exposure.background.name}.fits"
+        return {"exposure": str(exposure.science), "background": average}
 
-    def association_record(self, root: str) -> dict[str, tuple[str, str]]:
-        """Return the keywords that name the association of an exposure."""
-        exposure = self._exposure(root)
-        return {
-            "ASNPOOL": (exposure.pool, "Name of the ASN pool"),
-            "ASNTABLE": (exposure.table, "Name of the ASN table"),
-        }
-
-    def calibration_input(self, output: str, root: str, suffix: str) -> dict[str, str]:
+    def calibration_input(self, root: str, suffix: str) -> dict[str, str]:
         """Return the files that an exposure is calibrated with, by role."""
         exposure = self._exposure(root, suffix)
-        bsub = f"{output}/stage2/{exposure.product('bsub')}"
-        files = {"exposure": bsub if exposure.background else str(exposure.science)}
+        files = {"exposure": self._path(exposure, "bsub") if exposure.background else str(exposure.science)}
         return files | {name: str(ref.path) for name, ref in exposure.references.items() if ref.path}
-
-    def calibration_facts(self, root: str) -> dict[str, Any]:
-        """Return what the headers and the instrument's description say about calibrating an exposure."""
-        exposure = self._exposure(root)
-        family, header = exposure.family, exposure.header.values
-        instrument = header["INSTRUME"]
-        ny, nx = family.instruments[instrument]
-        photom, offsets = family.photom_rows[instrument], family.filter_offsets.get(instrument)
-        return {
-            "origin": self.association_record(root) | exposure.reference_record,
-            "status": dict(exposure.status),
-            "full_frame": [nx, ny],
-            "photom_row": {"selectors": photom.wanted(header), "optional": sorted(photom.optional)},
-            "filter_offset": offsets.wanted(header) if offsets else [],
-        }
 
     def flat_input(self, root: str) -> dict[str, str]:
         """Return the flat of an exposure, and the exposure."""
@@ -184,22 +154,57 @@ class Plan:
             raise UnknownExposure(f"{root!r} is not flat-fielded")
         return {"exposure": str(exposure.science), "flat": str(exposure.references["flat"].path)}
 
-    def quick_look_input(self, output: str, root: str) -> dict[str, str]:
+    def quick_look_input(self, root: str) -> dict[str, str]:
         """Return the files that the quick look of an exposure is made of."""
         exposure = self._exposure(root)
         if not exposure.quick_look:
             raise UnknownExposure(f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped")
-        files = {"cal": f"{output}/stage2/{exposure.product('cal')}"}
         output_wcs = self.settings.stage2.resample.output_wcs
-        return files | ({"output_wcs": output_wcs} if output_wcs else {})
+        return {"cal": self._path(exposure, "cal")} | ({"output_wcs": output_wcs} if output_wcs else {})
 
-    def picture_input(self, output: str) -> dict[str, str]:
+    def picture_input(self) -> dict[str, str]:
         """Return one exposure before and after: ``rate``, ``cal`` and ``i2d``."""
         for exposure in self.exposures.values():
             if exposure.quick_look:
-                products = {suffix: f"{output}/stage2/{exposure.product(suffix)}" for suffix in ("cal", "i2d")}
-                return {"rate": str(exposure.science)} | products
+                return {"rate": str(exposure.science)} | {x: self._path(exposure, x) for x in ("cal", "i2d")}
         raise UnknownExposure("no exposure of this configuration gets a quick look to make a picture of")
+
+    def association_record(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, that name the association of an exposure."""
+        exposure = self._exposure(root)
+        return {
+            "ASNPOOL": (exposure.pool, "Name of the ASN pool"),
+            "ASNTABLE": (exposure.table, "Name of the ASN table"),
+        }
+
+    def origin(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, that name an exposure's association and references."""
+        return self.association_record(root) | dict(self._exposure(root).reference_record)
+
+    def status(self, root: str) -> dict[str, str]:
+        """Return the steps that do not run for an exposure, with their status."""
+        return dict(self._exposure(root).status)
+
+    def full_frame(self, root: str) -> list[int]:
+        """Return the columns and rows that the detector of an exposure has."""
+        exposure = self._exposure(root)
+        ny, nx = exposure.family.instruments[exposure.header.values["INSTRUME"]]
+        return [nx, ny]
+
+    def photom_row(self, root: str) -> dict[str, Any]:
+        """Return by what the row of the PHOTOM table is chosen for an exposure."""
+        exposure = self._exposure(root)
+        rows = exposure.family.photom_rows[exposure.header.values["INSTRUME"]]
+        return {"selectors": rows.wanted(exposure.header.values), "optional": sorted(rows.optional)}
+
+    def filter_offset(self, root: str) -> list[dict[str, str]]:
+        """Return by what the filter offset is chosen for an exposure; empty: it has none."""
+        exposure = self._exposure(root)
+        rows = exposure.family.filter_offsets.get(exposure.header.values["INSTRUME"])
+        return rows.wanted(exposure.header.values) if rows else []
+
+    def _path(self, exposure: PlannedExposure, suffix: str) -> str:
+        return f"{self.folder}/{exposure.product(suffix)}"
 
     def _exposure(self, root: str, suffix: str = "") -> PlannedExposure:
         if root not in self.exposures:
@@ -209,3 +214,17 @@ class Plan:
             shape = "integrations (3-D)" if exposure.cube else "no integrations (2-D)"
             raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
         return exposure
+
+
+def stamps(files: Iterable[str | Path], made: str) -> dict[str, str]:
+    """Return size and time of the files that are not in the folder `made`, to go with a rule's parameters.
+
+    Snakemake compares times only: an input replaced by another file that is older than the products, as a
+    download or a copy with its time kept, would go unnoticed.
+    """
+    found = {}
+    for file in map(str, files):
+        if not file.startswith(f"{made}/"):
+            status = Path(file).stat()
+            found[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    return found

@@ -20,6 +20,11 @@ def touch(path):
     os.utime(path, (time.time() + 2, time.time() + 2))
 
 
+def test_keeping_the_flat_makes_no_exposure_again(finished):
+    finished.config["stage2"] = {"flat_field": {"save_interpolated_flat": True}}
+    assert finished.planned() == {"save_flat": 2}
+
+
 def test_first_run_makes_the_average_once(workflow):
     run = workflow.run()
     assert run.code == 0, run.output
@@ -49,11 +54,12 @@ def test_changed_parameter(finished, step, parameter, value, rules):
     assert finished.run().rules == rules
 
 
-def test_replaced_flat(finished):
+@pytest.mark.parametrize("age", [-2, 10_000], ids=["newer", "older"])
+def test_replaced_flat(finished, age):
     flat = finished.reference("flat")
     with fits.open(flat, mode="update") as hdus:
         hdus["SCI"].data *= 1.01
-    touch(flat)
+    os.utime(flat, (time.time() - age, time.time() - age))
     assert finished.run().rules == BOTH
 
 
