@@ -50,7 +50,7 @@ demo: $(INSTALLED)
 	$(BIN)/snakemake --directory demo --cores $(CORES) --configfile rules/demo.yaml -- demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES)
+	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,7 +1,6 @@
 # calflow: JWST imaging, from count rates to calibrated exposures.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
 import sys
-from dataclasses import astuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError

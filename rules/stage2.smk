@@ -23,7 +23,7 @@ rule combine_background:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
         bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
-        window=lambda wildcards: astuple(plan.background_set(wildcards.background).window),
+        window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
         depth=lambda wildcards: plan.background_set(wildcards.background).depth,
         stamps=lambda wildcards: stamps(plan.background_set(wildcards.background).members, plan.folder),
         code=code_hash(SCRIPTS / "combine_background.py"),
@@ -136,6 +136,7 @@ rule save_flat:
         mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
         runtime=5,
     params:
+        window=lambda wildcards: plan.window(wildcards.exposure),
         stamps=lambda wildcards: stamps(plan.flat_input(wildcards.exposure).values(), plan.folder),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "save_flat.py"),

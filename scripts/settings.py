@@ -125,7 +125,7 @@ class Resample(Section):
     report_var: bool = Field(True, description="write VAR_POISSON, VAR_RNOISE, VAR_FLAT")
     propagate_dq: bool = Field(False, description="write DQ, the union of the flags of the inputs")
     pixmap_stepsize: float = Field(
-        1.0, ge=1, description="> 1: pixel map from a grid of this step; 1: as exact as 1e-6 pixel"
+        1.0, ge=1, description="> 1: pixel map from a grid of this step; 1: as exact as 1e-7 pixel"
     )
     pixmap_order: Literal[1, 3] = Field(1, description="order of the spline through that grid, 1 or 3")
 

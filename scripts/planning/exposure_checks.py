@@ -6,7 +6,7 @@ from typing import Any
 
 from instruments import FAMILIES
 from instruments.family import Family, Variant
-from planning.headers import ExposureHeader
+from planning.headers import ExposureHeader, window_of
 from planning.problems import Problem, nearest
 from steps.windows import Window
 
@@ -71,18 +71,6 @@ def check_background(path: Path, header: ExposureHeader, science: ExposureHeader
         if own != wanted:
             refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
     _check_uncalibrated(header.values, refuse)
-
-
-def window_of(header: ExposureHeader) -> Window:
-    """Return the detector pixels an exposure has; without keywords it starts at (1, 1).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If SUBSTRT1 and SUBSTRT2 are no positions on a detector.
-    """
-    ny, nx = header.shape[-2:]
-    return Window(header.values.get("SUBSTRT1") or 1, header.values.get("SUBSTRT2") or 1, nx, ny)
 
 
 def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> None:

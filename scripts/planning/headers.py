@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from planning.problems import Problem
+from steps.windows import Window
 
 CARD = 80
 BLOCK = 2880
@@ -186,11 +187,16 @@ def read_reference_header(
     return ReferenceHeader(path, entry["values"]) if entry is not None else None
 
 
-def missing_keywords(header: ExposureHeader, required: Iterable[str]) -> list[Problem]:
-    """Return one problem for each required keyword that an exposure does not have."""
-    right = "it is needed in the primary or the SCI header"
-    absent = [key for key in required if header.values.get(key) in (None, "")]
-    return [Problem(str(header.path), key, "missing keyword", right) for key in absent]
+def window_of(header: ExposureHeader) -> Window:
+    """Return the detector pixels an exposure has; without keywords it starts at (1, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If SUBSTRT1 and SUBSTRT2 are no positions on a detector.
+    """
+    ny, nx = header.shape[-2:]
+    return Window(header.values.get("SUBSTRT1") or 1, header.values.get("SUBSTRT2") or 1, nx, ny)
 
 
 def _cached(

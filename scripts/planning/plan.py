@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments.family import Family, Variant
-from planning.headers import ExposureHeader
+from planning.headers import ExposureHeader, window_of
 from planning.references import Reference
 from products.names import product_name
 from settings import Settings
@@ -190,6 +190,10 @@ class Plan:
         exposure = self._exposure(root)
         ny, nx = exposure.family.instruments[exposure.header.values["INSTRUME"]]
         return [nx, ny]
+
+    def window(self, root: str) -> tuple[int, int, int, int]:
+        """Return the detector window of an exposure: xstart, ystart, nx, ny."""
+        return window_of(self._exposure(root).header).numbers
 
     def photom_row(self, root: str) -> dict[str, Any]:
         """Return by what the row of the PHOTOM table is chosen for an exposure."""

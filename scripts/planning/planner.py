@@ -6,8 +6,8 @@ from pathlib import Path
 from instruments import family_of, header_keywords
 from instruments.family import Family, Use, Variant
 from planning.associations import Association, Product, expand, read_association, single_exposure
-from planning.exposure_checks import check_background, check_science, window_of
-from planning.headers import ExposureHeader, HeaderCache, read_exposure_header
+from planning.exposure_checks import check_background, check_science
+from planning.headers import ExposureHeader, HeaderCache, read_exposure_header, window_of
 from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure
 from planning.problems import InputError, Problem
 from planning.reference_checks import ReferenceChecker

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from planning.exposure_checks import window_of
+from planning.headers import window_of
 from planning.plan import PlannedExposure
 from planning.problems import Problem
 from products.reference_files import ReferenceFileError, covered_window, read_photom

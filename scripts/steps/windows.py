@@ -30,6 +30,11 @@ class Window:
         xend, yend = self.xstart + self.nx - 1, self.ystart + self.ny - 1
         return f"columns {self.xstart}..{xend}, rows {self.ystart}..{yend}"
 
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """The window as (xstart, ystart, nx, ny)."""
+        return self.xstart, self.ystart, self.nx, self.ny
+
     def contains(self, other: "Window") -> bool:
         """Tell whether all pixels of `other` are in this window."""
         return self.overlap(other) == other

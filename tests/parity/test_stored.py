@@ -18,7 +18,8 @@ from scenes import FLOAT_PLANES, INTEGER_PLANES, SCENES, STORED, describe, diges
 
 from simulation import simulate
 
-pytestmark = pytest.mark.slow
+# One worker of xdist does them all: the scenes are calibrated once for many tests.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stored")]
 
 PRODUCTS = [
     ("miri", "bsub"),

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from planning.headers import (
     MAX_DATA_BYTES,
     HeaderCache,
-    missing_keywords,
     read_exposure_header,
     read_reference_header,
 )
@@ -148,18 +147,6 @@ def test_unusual_values(path, field, value):
     found = card_value(path, b"INSTRUME= " + field)
     assert found == value
     assert type(found) is type(value)
-
-
-def test_missing_keywords(path):
-    hdulist = exposure()
-    hdulist[0].header["FILTER"] = ""
-    hdulist.writeto(path)
-    required = ("INSTRUME", "FILTER", "DETECTOR")
-    problems = missing_keywords(read(path, *required), required)
-    assert [(problem.key, problem.wrong) for problem in problems] == [
-        ("FILTER", "missing keyword"),
-        ("DETECTOR", "missing keyword"),
-    ]
 
 
 # Broken exposures -------------------------------------------------------------------------------------
