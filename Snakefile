@@ -18,7 +18,7 @@ sys.path.insert(0, str(SCRIPTS))
 from planning.code_hash import code_hash
 from planning.plan import stamps
 from planning.planner import make_plan
-from planning.problems import InputError
+from problems import InputError
 from settings import read_settings
 
 try:

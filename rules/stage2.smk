@@ -35,7 +35,7 @@ rule combine_background:
 
 rule save_combined_background:
     input:
-        unpack(lambda wildcards: plan.subtraction_input(wildcards.exposure)),
+        background=lambda wildcards: plan.subtraction_input(wildcards.exposure)["background"],
     output:
         background=f"{OUTPUT}/stage2/{{exposure}}_combinedbackground.fits",
     log:
@@ -101,7 +101,7 @@ rule calibrate:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         # One parameter a step and a fact: a dry run then shows what has changed, and no more.
-        assign_wcs=settings.stage2.assign_wcs.model_dump(exclude={"skip"}),
+        sip=settings.stage2.assign_wcs.sip_parameters(),
         flat_field=settings.stage2.flat_field.model_dump(include={"inverse"}),
         photom=settings.stage2.photom.model_dump(exclude={"skip"}),
         origin=lambda wildcards: plan.origin(wildcards.exposure),
@@ -137,6 +137,7 @@ rule save_flat:
         runtime=5,
     params:
         window=lambda wildcards: plan.window(wildcards.exposure),
+        keywords=lambda wildcards: plan.detector_keywords(wildcards.exposure),
         stamps=lambda wildcards: stamps(plan.flat_input(wildcards.exposure).values(), plan.folder),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "save_flat.py"),

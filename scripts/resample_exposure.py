@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from job import UnusableExposure, run
-from products.exposure import read_exposure, sign, wcs_hdu, write_hdus
+from products.exposure import read_exposure, write_product
 from products.keywords import pointing, record_status, replace_wcs
 from products.reference_files import read_asdf
-from steps.assign_wcs import parse_s_region, s_region
+from steps.footprints import parse_s_region, s_region
 from steps.output_grid import (
     check_size,
     fits_keywords,
@@ -79,6 +78,7 @@ def _record(exposure, grid, vertices, settings):
     """Record the grid, the weights and the times in the headers."""
     record_status(exposure, "resample", "COMPLETE")
     primary, header = exposure.primary, exposure.science
+    primary.set("DATAMODL", "ImageModel", "Type of data model")
     primary.set("NDRIZ", 1, "Number of exposures combined")
     primary.set("RESWHT", settings["weight_type"], "Drizzle weighting type")
     primary.set("PIXFRAC", settings["pixfrac"], "Pixel fraction used to shrink the pixels")
@@ -100,18 +100,9 @@ def _record(exposure, grid, vertices, settings):
 
 
 def _write(exposure, grid, result, path, write_date):
-    primary = exposure.primary.copy()
-    primary.set("FILENAME", path.name, "Name of the file")
-    primary.set("DATAMODL", "ImageModel", "Type of data model")
-    sign(primary, write_date)
-    hdus = [fits.PrimaryHDU(header=primary)]
-    for name in EXTENSIONS:
-        plane = getattr(result, name)
-        if plane is not None:
-            hdu = fits.ImageHDU(plane, header=exposure.headers.get(name.upper()), name=name.upper())
-            hdu.header.set("EXTVER", 1, "extension value")
-            hdus.append(hdu)
-    write_hdus([*hdus, wcs_hdu(grid.wcs)], path)
+    planes = {name.upper(): getattr(result, name) for name in EXTENSIONS}
+    planes = {name: plane for name, plane in planes.items() if plane is not None}
+    write_product(path, exposure.primary, planes, exposure.headers, wcs=grid.wcs, write_date=write_date)
 
 
 if "snakemake" in globals():

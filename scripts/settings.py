@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from planning.problems import InputError, Problem, nearest
+from problems import InputError, Problem, nearest
 
 # The largest output image that may be asked for, per axis: half a degree at 0.03 arcsec.
 MAX_OUTPUT_PIXELS = 65536
@@ -75,6 +75,18 @@ class AssignWcs(Section):
     sip_max_inv_pix_error: float = Field(0.01, gt=0, description="largest error of the inverse, pixels")
     sip_inv_degree: SipDegree = Field(None, description="degree of the inverse, 1 to 6; null: the lowest of 1 to 5")
     sip_npoints: int = Field(12, ge=8, le=1024, description="samples per axis of the fit")
+
+    def sip_parameters(self) -> dict[str, Any] | None:
+        """Return the parameters of `steps.sip.sip_approximation`, or None if it is not wanted."""
+        if not self.sip_approx:
+            return None
+        return {
+            "max_pix_error": self.sip_max_pix_error,
+            "degree": self.sip_degree,
+            "max_inv_pix_error": self.sip_max_inv_pix_error,
+            "inv_degree": self.sip_inv_degree,
+            "npoints": self.sip_npoints,
+        }
 
 
 class FlatField(Section):

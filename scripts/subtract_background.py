@@ -1,21 +1,18 @@
-"""Subtract an average background from an exposure."""
+"""Subtract an average background from an exposure. Makes ``_bsub`` of ``_rate``."""
 
 from pathlib import Path
 
-from astropy.io import fits
-
 from job import run
+from products.background_files import read_average
 from products.exposure import read_exposure, write_exposure
 from products.keywords import record_origin, record_status
-from steps.background import Background, subtract
+from steps.background import subtract
 
 
 def subtract_background(input, output, params):
-    """Make ``_bsub`` of ``_rate``."""
+    """Subtract the average and record it."""
     exposure = read_exposure(input.exposure)
-    with fits.open(input.background, memmap=False) as hdus:
-        background = Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data)
-        exposure.image = subtract(exposure.image, background)
+    exposure.image = subtract(exposure.image, read_average(input.background))
     record_origin(exposure, params.origin)
     record_status(exposure, "bkg_subtract", "COMPLETE")
     write_exposure(exposure, Path(output.bsub), params.write_date)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from planning.problems import Problem, nearest
+from problems import Problem, nearest
 from products.names import check_product_name, exposure_suffix, product_root
 
 SINGLETON = "singleton"  # ASNPOOL and ASNTABLE of an exposure that comes without an association

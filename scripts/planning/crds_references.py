@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from planning.headers import HeaderCache
-from planning.problems import Problem, nearest
 from planning.references import NOT_APPLICABLE, Reference
+from problems import Problem, nearest
 
 Parameters = dict[str, str | bool | int | float]
 

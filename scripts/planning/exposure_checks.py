@@ -7,7 +7,7 @@ from typing import Any
 from instruments import FAMILIES
 from instruments.family import Family, Variant
 from planning.headers import ExposureHeader, window_of
-from planning.problems import Problem, nearest
+from problems import Problem, nearest
 from steps.windows import Window
 
 # An exposure with one of these COMPLETE has been through stage 2.

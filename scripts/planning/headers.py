@@ -17,7 +17,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from planning.problems import Problem
+from problems import Problem
+from products.detector_window import detector_window
 from steps.windows import Window
 
 CARD = 80
@@ -188,15 +189,14 @@ def read_reference_header(
 
 
 def window_of(header: ExposureHeader) -> Window:
-    """Return the detector pixels an exposure has; without keywords it starts at (1, 1).
+    """Return the detector pixels an exposure has.
 
     Raises
     ------
     ValueError, TypeError
         If SUBSTRT1 and SUBSTRT2 are no positions on a detector.
     """
-    ny, nx = header.shape[-2:]
-    return Window(header.values.get("SUBSTRT1") or 1, header.values.get("SUBSTRT2") or 1, nx, ny)
+    return detector_window(header.values, header.shape)
 
 
 def _cached(

@@ -16,6 +16,7 @@ from products.names import product_name
 from settings import Settings
 from steps.windows import Window
 
+DETECTOR_KEYWORDS = "TELESCOP INSTRUME DETECTOR FILTER PUPIL SUBARRAY SUBSTRT1 SUBSTRT2 SUBSIZE1 SUBSIZE2".split()
 STAGE2_STEPS = ("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample")
 
 
@@ -195,17 +196,24 @@ class Plan:
         """Return the detector window of an exposure: xstart, ystart, nx, ny."""
         return window_of(self._exposure(root).header).numbers
 
+    def detector_keywords(self, root: str) -> dict[str, Any]:
+        """Return the keywords that name an exposure's detector, optical elements and window."""
+        values = self._exposure(root).header.values
+        return {keyword: values[keyword] for keyword in DETECTOR_KEYWORDS if keyword in values}
+
     def photom_row(self, root: str) -> dict[str, Any]:
         """Return by what the row of the PHOTOM table is chosen for an exposure."""
         exposure = self._exposure(root)
         rows = exposure.family.photom_rows[exposure.header.values["INSTRUME"]]
         return {"selectors": rows.wanted(exposure.header.values), "optional": sorted(rows.optional)}
 
-    def filter_offset(self, root: str) -> list[dict[str, str]]:
-        """Return by what the filter offset is chosen for an exposure; empty: it has none."""
+    def filter_offset(self, root: str) -> dict[str, Any]:
+        """Return by what the filter offset is chosen for an exposure, and whether there must be one."""
         exposure = self._exposure(root)
-        rows = exposure.family.filter_offsets.get(exposure.header.values["INSTRUME"])
-        return rows.wanted(exposure.header.values) if rows else []
+        instrument = exposure.header.values["INSTRUME"]
+        rows = exposure.family.filter_offsets.get(instrument)
+        required = instrument in exposure.family.references["filteroffset"].required
+        return {"selectors": rows.wanted(exposure.header.values) if rows else [], "required": required}
 
     def _path(self, exposure: PlannedExposure, suffix: str) -> str:
         return f"{self.folder}/{exposure.product(suffix)}"

@@ -9,10 +9,10 @@ from planning.associations import Association, Product, expand, read_association
 from planning.exposure_checks import check_background, check_science
 from planning.headers import ExposureHeader, HeaderCache, read_exposure_header, window_of
 from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure
-from planning.problems import InputError, Problem
 from planning.reference_checks import ReferenceChecker
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
+from problems import InputError, Problem
 from settings import Settings
 
 SKIPPED = "SKIPPED"
@@ -187,7 +187,7 @@ class _Planner:
 def _record(references: Mapping[str, Reference], family: Family) -> dict[str, tuple[str, str]]:
     """Return the keywords that record which references are used."""
     record = {
-        family.references[name].keyword: (reference.recorded, f"{name} reference file")
+        family.references[name].keyword: (reference.recorded, f"{name} reference")
         for name, reference in references.items()
     }
     return record | dict.fromkeys(family.unused_references, ("N/A", "not used in imaging"))

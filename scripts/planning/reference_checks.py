@@ -4,9 +4,9 @@ from pathlib import Path
 
 from planning.headers import window_of
 from planning.plan import PlannedExposure
-from planning.problems import Problem
+from problems import Problem
 from products.reference_files import ReferenceFileError, covered_window, read_photom
-from steps.photom import select_row
+from steps.table_rows import select_row
 
 # Types with one value per detector pixel.
 IMAGES = ("flat", "area")

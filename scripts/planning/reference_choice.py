@@ -9,7 +9,6 @@ from instruments import FAMILIES
 from instruments.family import Family
 from planning.crds_references import CrdsSelector, open_crds
 from planning.headers import ExposureHeader, HeaderCache
-from planning.problems import Problem, nearest
 from planning.references import (
     NOT_APPLICABLE,
     DirectoryIndex,
@@ -17,6 +16,7 @@ from planning.references import (
     observation_time,
     select_from_directory,
 )
+from problems import Problem, nearest
 from settings import Settings
 
 

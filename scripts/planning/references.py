@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from planning.headers import HeaderCache, ReferenceHeader, Value, read_reference_header
-from planning.problems import Problem
+from problems import Problem
 
 NOT_APPLICABLE = "N/A"
 

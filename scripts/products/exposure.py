@@ -5,7 +5,7 @@ The layout is that of the JWST archive; ``stdatamodels`` and jwst open these fil
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,20 +27,8 @@ PLANES = {
     "var_rnoise": "VAR_RNOISE",
     "var_flat": "VAR_FLAT",
 }
-# Cards that describe one HDU's array; they are made anew for the array that is written.
-STRUCTURAL = (
-    "SIMPLE",
-    "XTENSION",
-    "BITPIX",
-    "NAXIS",
-    "PCOUNT",
-    "GCOUNT",
-    "EXTEND",
-    "BSCALE",
-    "BZERO",
-    "CHECKSUM",
-    "DATASUM",
-)
+# Cards about the array as it was stored, which go with those that astropy strips.
+ABOUT_THE_ARRAY = ("BLANK", "CHECKSUM", "DATASUM")
 
 
 @dataclass
@@ -97,21 +85,25 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
     Exposure
         Float planes as native float32, DQ as uint32.
     """
-    with fits.open(path, memmap=False) as hdus:
+    # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
+    with fits.open(path, memmap=False, ignore_blank=True) as hdus:
         headers = {"PRIMARY": _without_structure(hdus[0].header)}
-        planes, others, area, wcs = {}, [], None, None
+        planes: dict[str, np.ndarray] = {}
+        others, area, wcs = [], None, None
         attribute = {extension: name for name, extension in PLANES.items()}
         for hdu in hdus[1:]:
-            if hdu.name in attribute:
-                dtype = np.uint32 if hdu.name == "DQ" else np.float32
-                planes[attribute[hdu.name]] = np.array(hdu.data, dtype=dtype)
+            name = attribute.get(hdu.name)
+            if name and name not in planes:  # of several versions the first counts
+                planes[name] = np.array(hdu.data, dtype=np.uint32 if name == "dq" else np.float32)
                 headers[hdu.name] = _without_structure(hdu.header)
+                del hdu.data  # astropy would keep it until the file is closed
             elif hdu.name == "AREA":
                 area = np.array(hdu.data, dtype=np.float32)
             elif hdu.name == "ASDF" and with_wcs:
                 wcs = _read_wcs(hdu)
             else:
-                others.append(hdu.copy())
+                _ = hdu.data  # read it while the file is open
+                others.append(hdu)
     return Exposure(Image(**planes), headers, wcs, area, others)
 
 
@@ -122,32 +114,62 @@ def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> 
     is set; otherwise the same exposure gives the same bytes.
     """
     primary = exposure.primary.copy()
-    primary.set("FILENAME", path.name, "Name of the file")
     primary.set("DATAMODL", "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel", "Type of data model")
-    sign(primary, write_date)
-    hdus = [fits.PrimaryHDU(header=primary)]
+    planes = {}
     for name, plane in exposure.image.planes().items():
-        hdus.append(_image_hdu(plane, PLANES[name], exposure.headers.get(PLANES[name])))
-    if exposure.area is not None:
-        hdus.insert(4, _image_hdu(exposure.area, "AREA"))
-    hdus += [hdu for hdu in exposure.others if exposure.wcs is None or hdu.name != "ASDF"]
-    if exposure.wcs is not None:
-        hdus.append(wcs_hdu(exposure.wcs))
-    write_hdus(hdus, path)
+        planes[PLANES[name]] = plane
+        if name == "dq" and exposure.area is not None:
+            planes["AREA"] = exposure.area
+    others = [hdu for hdu in exposure.others if exposure.wcs is None or hdu.name != "ASDF"]
+    write_product(path, primary, planes, exposure.headers, others, exposure.wcs, write_date)
 
 
-def sign(primary: fits.Header, write_date: bool = False) -> None:
+def write_product(
+    path: Path,
+    primary: fits.Header,
+    planes: Mapping[str, np.ndarray],
+    headers: Mapping[str, fits.Header] | None = None,
+    others: Sequence = (),
+    wcs: Any = None,
+    write_date: bool = False,
+) -> None:
+    """Write a FITS product, complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    primary : astropy Header
+        FILENAME, CAL_VER, CAL_VCS are set, and DATE if `write_date` is.
+    planes : mapping of extension name to array
+        In the order of the file.
+    headers : mapping of extension name to astropy Header
+        Of those planes that have keywords.
+    others : sequence of HDU
+        Written after the planes.
+    wcs : gwcs.WCS or None
+        Written as the ASDF extension, the last.
+    """
+    primary = primary.copy()
+    primary.set("FILENAME", path.name, "Name of the file")
+    _sign(primary, write_date)
+    hdus = [fits.PrimaryHDU(header=primary)]
+    for name, plane in planes.items():
+        hdu = fits.ImageHDU(plane, header=(headers or {}).get(name), name=name)
+        hdu.header.set("EXTVER", 1, "extension value")
+        hdus.append(hdu)
+    hdus += others
+    if wcs is not None:
+        hdus.append(_wcs_hdu(wcs))
+    with replacing(path) as partial:
+        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+
+
+def _sign(primary: fits.Header, write_date: bool = False) -> None:
     """Name calflow and its version in a primary header; write the time only on request."""
     primary.set("CAL_VER", f"calflow {VERSION}", "Calibration Software Version")
     primary.set("CAL_VCS", f"calflow v{VERSION}", "Calibration Software Repository Version")
     if write_date:
         primary.set("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC date file created")
-
-
-def write_hdus(hdus: list, path: Path) -> None:
-    """Write HDUs to `path`, complete or not at all."""
-    with replacing(path) as partial:
-        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
 
 
 @contextmanager
@@ -168,7 +190,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def wcs_hdu(wcs: Any) -> fits.BinTableHDU:
+def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
     """Return the ASDF extension that holds a gwcs as ``meta.wcs``."""
     import asdf
 
@@ -197,14 +219,8 @@ def _read_wcs(hdu: fits.BinTableHDU) -> Any:
         return tree.tree.get("meta", {}).get("wcs")
 
 
-def _image_hdu(data: np.ndarray, name: str, header: fits.Header | None = None) -> fits.ImageHDU:
-    hdu = fits.ImageHDU(data, header=header, name=name)
-    hdu.header.set("EXTVER", 1, "extension value")
-    return hdu
-
-
 def _without_structure(header: fits.Header) -> fits.Header:
-    header = header.copy()
-    for keyword in [card for card in header if card.startswith("NAXIS") or card in STRUCTURAL]:
+    header = header.copy(strip=True)
+    for keyword in ABOUT_THE_ARRAY:
         header.remove(keyword, ignore_missing=True)
     return header

@@ -5,8 +5,10 @@ from typing import Any
 
 from astropy.io import fits
 
+from products.detector_window import detector_window
 from products.exposure import Exposure
-from steps.assign_wcs import Pointing
+from steps.photom import square_arcsec_factor
+from steps.pointing import Pointing
 from steps.windows import Window
 
 STATUS = {
@@ -36,9 +38,8 @@ _WCS_COMMENTS = {
 
 
 def window(exposure: Exposure) -> Window:
-    """Return the detector pixels an exposure has; without keywords it starts at (1, 1)."""
-    ny, nx = exposure.image.sci.shape[-2:]
-    return Window(exposure.keyword("SUBSTRT1") or 1, exposure.keyword("SUBSTRT2") or 1, nx, ny)
+    """Return the detector pixels an exposure has."""
+    return detector_window(exposure.primary, exposure.image.sci.shape)
 
 
 def pointing(exposure: Exposure) -> Pointing:
@@ -78,6 +79,20 @@ def record_unit(exposure: Exposure, unit: str) -> None:
     """Record the unit of SCI and ERR."""
     for name in ("SCI", "ERR"):
         exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
+
+
+def record_photometry(
+    exposure: Exposure, factor: float, pixel_area_sr: float | None, pixel_area_a2: float | None, unit: str
+) -> None:
+    """Record the unit, the conversion factor in (MJy/sr)/(DN/s), and the nominal pixel area where it is known."""
+    record_unit(exposure, unit)
+    header = exposure.science
+    header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")
+    header.set("PHOTUJA2", square_arcsec_factor(factor), "Flux density (uJy/arcsec2) producing 1 cps")
+    if pixel_area_sr is not None:
+        header.set("PIXAR_SR", pixel_area_sr, "Nominal pixel area in steradians")
+    if pixel_area_a2 is not None:
+        header.set("PIXAR_A2", pixel_area_a2, "Nominal pixel area in arcsec^2")
 
 
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:

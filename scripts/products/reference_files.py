@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from products.detector_window import detector_window
+from products.exposure import write_product
 from steps.dq_flags import remap_flags
 from steps.windows import Window
 
@@ -34,6 +36,10 @@ class PhotomTable:
     pixel_area_sr: float | None
     pixel_area_a2: float | None
 
+    def time_coefficients(self, row: int) -> dict[str, dict[str, Any]]:
+        """Return the coefficients of a row by kind, as `steps.photom.time_correction` takes them."""
+        return {kind: {name: column[row] for name, column in table.items()} for kind, table in self.time_tables.items()}
+
 
 def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the part of a flat that covers a detector window.
@@ -59,6 +65,24 @@ def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.nd
             bits = {int(row[names["VALUE"]]): str(row[names["NAME"]]) for row in rows}
             dq = remap_flags(dq, bits)
         return sci, err, dq.astype(np.uint32)
+
+
+def write_flat(
+    path: Path,
+    sci: np.ndarray,
+    err: np.ndarray,
+    dq: np.ndarray,
+    source: str,
+    keywords: dict[str, Any],
+    write_date: bool = False,
+) -> None:
+    """Write a flat in CRDS format, with the name of the file it comes from and keywords of its own."""
+    primary = fits.Header()
+    primary.set("DATAMODL", "FlatModel", "Type of data model")
+    primary.set("REFTYPE", "FLAT", "Reference file type")
+    primary.set("R_FLAT", source, "Flat reference file name")
+    primary.update(keywords)
+    write_product(path, primary, {"SCI": sci, "DQ": dq, "ERR": err}, write_date=write_date)
 
 
 def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, float | None]:
@@ -161,8 +185,7 @@ def _window(hdus: fits.HDUList, path: Path) -> Window:
     """Return the window of an image reference; without keywords it starts at (1, 1)."""
     if "SCI" not in hdus or len(hdus["SCI"].shape) != 2:
         raise ReferenceFileError(f"{path}: has no two-dimensional SCI extension")
-    header, (ny, nx) = hdus[0].header, hdus["SCI"].shape
-    return Window(header.get("SUBSTRT1") or 1, header.get("SUBSTRT2") or 1, nx, ny)
+    return detector_window(hdus[0].header, hdus["SCI"].shape)
 
 
 def _columns(hdu: fits.BinTableHDU) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""assign_wcs: from the detector pixels to the sky, as a gwcs pipeline, and what FITS can say of it.
+"""assign_wcs: from the detector pixels to the sky, as a gwcs pipeline.
 
 The frames are those of the JWST products: ``detector`` (0-based pixel centres), ``v2v3``
 and ``v2v3vacorr`` (arcsec, before and after the velocity aberration correction), ``world``
@@ -7,12 +7,12 @@ and ``v2v3vacorr`` (arcsec, before and after the velocity aberration correction)
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steps.footprints import box_intervals
+from steps.pointing import Pointing
 from steps.windows import Window
 
 if TYPE_CHECKING:
@@ -20,83 +20,6 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 ARCSEC_PER_DEG = 3600.0
-S_REGION_PREFIX = "POLYGON ICRS  "
-# Degrees that are tried when none is asked for; higher ones exist but are numerically unsound.
-SIP_DEGREES = range(1, 6)
-SIP_MIN_POINTS = 8
-# What belongs into a product's header: neither image sizes nor the errors of the fit.
-SIP_KEYWORDS = (
-    "WCSAXES",
-    "CTYPE",
-    "CUNIT",
-    "CRPIX",
-    "CRVAL",
-    "CD1_",
-    "CD2_",
-    "A_",
-    "B_",
-    "AP_",
-    "BP_",
-    "RADESYS",
-)
-
-
-class SipError(ValueError):
-    """A WCS has no SIP approximation."""
-
-
-@dataclass(frozen=True)
-class SipApproximation:
-    """A TAN projection with SIP polynomials that stands for a WCS.
-
-    Attributes
-    ----------
-    keywords : dict
-        FITS keyword to value, in the order of a header. With degree 1 there are no
-        polynomial terms and CTYPE has no ``-SIP``.
-    max_error : float
-        Largest deviation from the WCS, pixels.
-    max_inverse_error : float or None
-        Largest error of the inverse polynomial, pixels. None: there is none.
-    doubts : tuple of str
-        What the fit could not hold, as that no allowed degree is accurate enough. Empty: it
-        is as accurate as asked.
-    """
-
-    keywords: dict[str, str | int | float]
-    max_error: float
-    max_inverse_error: float | None
-    doubts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pointing:
-    """Where an aperture of the telescope looks.
-
-    Attributes
-    ----------
-    v2_ref, v3_ref : float
-        Position of the aperture's reference point in the telescope frame, arcsec.
-    roll_ref : float
-        Angle of the V3 axis at the reference point, degrees east of north.
-    ra_ref, dec_ref : float
-        Sky position of the reference point, ICRS, degrees.
-    va_scale : float or None
-        Scale of the differential velocity aberration; None: not known, no correction.
-    vparity : int
-        1 or -1: sense of rotation between the detector's x, y and V2, V3.
-    v3_yangle : float
-        Angle from the V3 axis to the detector's y axis, degrees.
-    """
-
-    v2_ref: float
-    v3_ref: float
-    roll_ref: float
-    ra_ref: float
-    dec_ref: float
-    va_scale: float | None = None
-    vparity: int = -1
-    v3_yangle: float = 0.0
 
 
 def build_wcs(
@@ -206,146 +129,6 @@ def v2v3_to_sky(pointing: Pointing) -> Model:
     return model
 
 
-def footprint(wcs: WCS) -> np.ndarray:
-    """Return the sky positions of the four corners of the bounding box, the outer pixel edges.
-
-    Returns
-    -------
-    float64 array, shape (4, 2)
-        Right ascension in 0..360 and declination, degrees, of the corners (xmin, ymin),
-        (xmin, ymax), (xmax, ymax), (xmax, ymin).
-
-    Raises
-    ------
-    ValueError
-        If the WCS has no bounding box, or gives no position for a corner.
-    """
-    (xmin, xmax), (ymin, ymax) = pixel_bounds(wcs)
-    x = np.array([xmin, xmin, xmax, xmax])
-    y = np.array([ymin, ymax, ymax, ymin])
-    ra, dec = wcs(x, y, with_bounding_box=False)
-    vertices = np.stack([np.mod(ra, 360.0), dec], axis=-1)
-    if not np.isfinite(vertices).all():
-        raise ValueError(f"the WCS gives no sky position for corners of {pixel_bounds(wcs)}: {vertices.tolist()}")
-    return vertices
-
-
-def pixel_bounds(wcs: WCS) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the bounding box of a two-dimensional WCS as ((xmin, xmax), (ymin, ymax)).
-
-    Raises
-    ------
-    ValueError
-        If it has none.
-    """
-    if wcs.bounding_box is None:
-        raise ValueError("the WCS has no bounding box, so the size of the image is not known")
-    return _box_intervals(wcs.bounding_box)
-
-
-def s_region(*polygons: np.ndarray) -> str:
-    """Write sky polygons as the value of the S_REGION keyword.
-
-    Parameters
-    ----------
-    *polygons : float array, shape (n, 2)
-        Right ascension and declination of the vertices, degrees.
-
-    Returns
-    -------
-    str
-        ``POLYGON ICRS  ra dec ra dec ...`` with nine decimals, once per polygon.
-    """
-    parts = [" ".join(f"{number:.9f}" for number in np.ravel(polygon)) for polygon in polygons]
-    return " ".join(S_REGION_PREFIX + part for part in parts)
-
-
-def parse_s_region(text: str) -> list[np.ndarray]:
-    """Read the polygons of an S_REGION keyword.
-
-    Returns
-    -------
-    list of float64 array, shape (n, 2)
-        Right ascension and declination of the vertices, degrees.
-
-    Raises
-    ------
-    ValueError
-        If the text is not made of ICRS polygons.
-    """
-    try:
-        polygons = []
-        for part in filter(str.strip, text.upper().split("POLYGON")):
-            frame, *numbers = part.split()
-            vertices = np.array(numbers, float).reshape(-1, 2)
-            if frame != "ICRS" or len(vertices) < 3:
-                raise ValueError
-            polygons.append(vertices)
-        if not polygons:
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"S_REGION {text!r} is not 'POLYGON ICRS ra dec ra dec ra dec ...'") from None
-    return polygons
-
-
-def sip_approximation(
-    wcs: WCS,
-    crpix: tuple[float, float] | None = None,
-    *,
-    max_pix_error: float = 0.01,
-    degree: int | None = None,
-    max_inv_pix_error: float = 0.01,
-    inv_degree: int | None = None,
-    npoints: int = 12,
-) -> SipApproximation:
-    """Approximate a WCS by a TAN projection with SIP polynomials (Shupe et al. 2005).
-
-    Parameters
-    ----------
-    wcs : gwcs.WCS
-    crpix : (x, y) or None
-        The FITS reference pixel (1-based). None: near the centre of the bounding box.
-    max_pix_error, max_inv_pix_error : float
-        Largest error of the forward and inverse polynomial, pixels. Not used where the
-        degree is given.
-    degree, inv_degree : int or None
-        None: the lowest of 1..5 that is accurate enough, else the best of them.
-    npoints : int
-        Samples per axis, at least 8.
-
-    Raises
-    ------
-    SipError
-        If no polynomial could be fitted.
-    ValueError
-        If `npoints` is too small.
-    """
-    if npoints < SIP_MIN_POINTS:
-        raise ValueError(f"sip_npoints is {npoints}; at least {SIP_MIN_POINTS} samples per axis are needed")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            header = wcs.to_fits_sip(
-                max_pix_error=max_pix_error,
-                degree=SIP_DEGREES if degree is None else degree,
-                max_inv_pix_error=max_inv_pix_error,
-                inv_degree=SIP_DEGREES if inv_degree is None else inv_degree,
-                npoints=npoints,
-                crpix=crpix,
-                projection="TAN",
-            )
-        except (ValueError, RuntimeError) as error:
-            raise SipError(f"the WCS could not be fitted by SIP polynomials: {error}") from error
-    doubts = [str(warning.message) for warning in caught]
-    cards = (card for card in header.cards if card.keyword.startswith(SIP_KEYWORDS))
-    return SipApproximation(
-        keywords={card.keyword: getattr(card.value, "item", lambda v=card.value: v)() for card in cards},
-        max_error=float(header["SIPMXERR"]),
-        max_inverse_error=float(header["SIPIVERR"]) if "SIPIVERR" in header else None,
-        doubts=tuple(dict.fromkeys(doubts)),
-    )
-
-
 def _check_pointing(pointing: Pointing) -> None:
     for name in ("v2_ref", "v3_ref", "roll_ref", "ra_ref", "dec_ref"):
         value = getattr(pointing, name)
@@ -377,7 +160,7 @@ def _detector_to_v2v3(distortion, window, full_frame, filter_offset):
     model = distortion.copy()
     box = None
     if model.get_bounding_box() is not None:
-        box = _box_intervals(model.bounding_box)
+        box = box_intervals(model.bounding_box)
         del model.bounding_box
     if box is None or window != full_frame:
         box = (-0.5, window.nx - 0.5), (-0.5, window.ny - 0.5)
@@ -388,9 +171,3 @@ def _detector_to_v2v3(distortion, window, full_frame, filter_offset):
     if (window.xstart, window.ystart) != (1, 1):
         model = Shift(window.xstart - 1.0) & Shift(window.ystart - 1.0) | model
     return model, box
-
-
-def _box_intervals(box) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return ((xmin, xmax), (ymin, ymax)) of an astropy box, whichever axis order it has."""
-    (xmin, xmax), (ymin, ymax) = box.bounding_box(order="F")
-    return (float(xmin), float(xmax)), (float(ymin), float(ymax))

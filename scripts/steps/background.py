@@ -205,8 +205,7 @@ def subtract(image: Image, background: Background) -> Image:
 def _check_stack(sci: np.ndarray, err: np.ndarray, dq: np.ndarray) -> None:
     if sci.ndim != 3 or sci.shape[0] == 0 or not sci.shape == err.shape == dq.shape:
         raise ValueError(
-            "sci, err and dq must be stacks (n, ny, nx) of one shape, "
-            f"not {sci.shape}, {err.shape} and {dq.shape}"
+            f"sci, err and dq must be stacks (n, ny, nx) of one shape, not {sci.shape}, {err.shape} and {dq.shape}"
         )
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.assign_wcs import ARCSEC_PER_DEG, Pointing, pixel_bounds
+from steps.footprints import pixel_bounds
+from steps.pointing import Pointing
 from steps.polygons import clip, drop_needless_vertices, union
 
 if TYPE_CHECKING:
     from gwcs import WCS
 
+ARCSEC_PER_DEG = 3600.0
 SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
 # 4 bytes each: SCI, WHT, CON, six sums for the variances, seven planes in between.
 BYTES_PER_PIXEL = 4 * 16
@@ -406,6 +408,6 @@ def _user_shape(tree, wcs, output_shape) -> tuple[int, int]:
 
 
 def _linear_keywords(wcs) -> dict[str, str | int | float]:
-    from steps.assign_wcs import sip_approximation
+    from steps.sip import sip_approximation
 
     return sip_approximation(wcs, degree=1, inv_degree=1).keywords

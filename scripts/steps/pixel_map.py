@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steps.assign_wcs import pixel_bounds
+from steps.footprints import pixel_bounds
 
 if TYPE_CHECKING:
     from gwcs import WCS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steps.dq_flags import DO_NOT_USE, bad_pixels
+from steps.footprints import pixel_bounds
 from steps.image import FLOAT_PLANES, Image
 
 if TYPE_CHECKING:
@@ -245,7 +246,6 @@ def pixel_range(wcs: WCS, shape: tuple[int, int]) -> tuple[tuple[int, int], tupl
     """
     if wcs.bounding_box is None:
         return (0, shape[1] - 1), (0, shape[0] - 1)
-    from steps.assign_wcs import pixel_bounds
 
     (x, y), (ny, nx) = pixel_bounds(wcs), shape
     return _pixels_between(*x, nx), _pixels_between(*y, ny)

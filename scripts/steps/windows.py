@@ -22,9 +22,7 @@ class Window:
 
     def __post_init__(self):
         if self.xstart < 1 or self.ystart < 1 or self.nx < 1 or self.ny < 1:
-            raise ValueError(
-                f"a detector window starts at (1, 1) or later and has at least one pixel, not {self}"
-            )
+            raise ValueError(f"a detector window starts at (1, 1) or later and has at least one pixel, not {self}")
 
     def __str__(self):
         xend, yend = self.xstart + self.nx - 1, self.ystart + self.ny - 1

@@ -10,8 +10,8 @@ import pytest
 
 from planning.crds_references import open_crds
 from planning.headers import HeaderCache
-from planning.problems import Problem
 from planning.references import Reference
+from problems import Problem
 
 pytestmark = pytest.mark.skipif(
     not (importlib.util.find_spec("crds") and importlib.util.find_spec("stdatamodels")),

@@ -8,7 +8,8 @@ from astropy.wcs import WCS as FitsWCS
 from gwcs import WCS
 from gwcs import coordinate_frames as cf
 
-from steps.assign_wcs import Pointing, build_wcs, footprint
+from steps.assign_wcs import build_wcs
+from steps.footprints import footprint
 from steps.output_grid import (
     check_size,
     fiducial,
@@ -20,6 +21,7 @@ from steps.output_grid import (
     pixel_area_keywords,
     scale_at_reference,
 )
+from steps.pointing import Pointing
 from steps.windows import Window
 
 RA, DEC = 80.0, 20.0

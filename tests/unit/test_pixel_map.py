@@ -4,9 +4,11 @@ from astropy.modeling import custom_model
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
 
 from steps import pixel_map as module
-from steps.assign_wcs import Pointing, build_wcs, footprint
+from steps.assign_wcs import build_wcs
+from steps.footprints import footprint
 from steps.output_grid import grid_from_footprints
 from steps.pixel_map import pixel_map
+from steps.pointing import Pointing
 from steps.windows import Window
 
 POINTING = Pointing(0.0, 0.0, 30.0, 80.0, -70.0)

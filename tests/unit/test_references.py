@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from planning.headers import HeaderCache
-from planning.problems import Problem
 from planning.references import (
     DirectoryIndex,
     Reference,
@@ -14,6 +13,7 @@ from planning.references import (
     parse_useafter,
     select_from_directory,
 )
+from problems import Problem
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "reference"
 

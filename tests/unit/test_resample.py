@@ -3,9 +3,10 @@ import pytest
 from astropy.modeling.models import Scale
 
 from steps import resample as module
-from steps.assign_wcs import Pointing, build_wcs
+from steps.assign_wcs import build_wcs
 from steps.dq_flags import FLAGS
 from steps.image import Image
+from steps.pointing import Pointing
 from steps.resample import Resampler, fill_value, pixel_range, pixel_weights
 from steps.windows import Window
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from planning.problems import InputError
+from problems import InputError
 from settings import Settings, default_config, read_settings
 
 ROOT = Path(__file__).parents[2]
