@@ -30,7 +30,7 @@ except InputError as error:
 for notice in plan.notices:
     logger.warning(notice)
 
-OUTPUT = settings.output.rstrip("/")
+OUTPUT = plan.output
 
 
 wildcard_constraints:

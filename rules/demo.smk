@@ -29,9 +29,9 @@ rule demo_picture:
     output:
         picture="before_and_after.png",
     log:
-        f"{OUTPUT}/logs/demo_picture.log",
+        f"{OUTPUT}logs/demo_picture.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/demo_picture.tsv"
+        f"{OUTPUT}benchmarks/demo_picture.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -51,4 +51,4 @@ rule demo:
         plan.stage2_products(),
         "before_and_after.png",
     message:
-        "the demo is done: look at before_and_after.png and at the products in {OUTPUT}/stage2"
+        "the demo is done: look at before_and_after.png and at the products in {OUTPUT}stage2"

@@ -2,7 +2,7 @@
 # Memory: what was measured, as a multiple of the input, over what the interpreter and its imports take.
 
 # `stamps` must not take `input`: Snakemake does not compare parameters that depend on it.
-BSUB = f"{OUTPUT}/stage2/{{exposure}}_{{bsub}}.fits"
+BSUB = f"{OUTPUT}stage2/{{exposure}}_{{bsub}}.fits"
 
 
 rule combine_background:
@@ -10,11 +10,11 @@ rule combine_background:
         members=lambda wildcards: map(str, plan.background_set(wildcards.background).members),
     output:
         # Not temporary: made anew for one exposure, it would drag all others along.
-        background=f"{OUTPUT}/stage2/backgrounds/{{background}}.fits",
+        background=f"{OUTPUT}stage2/backgrounds/{{background}}.fits",
     log:
-        f"{OUTPUT}/logs/combine_background/{{background}}.log",
+        f"{OUTPUT}logs/combine_background/{{background}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/combine_background/{{background}}.tsv"
+        f"{OUTPUT}benchmarks/combine_background/{{background}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -37,11 +37,11 @@ rule save_combined_background:
     input:
         background=lambda wildcards: plan.subtraction_input(wildcards.exposure)["background"],
     output:
-        background=f"{OUTPUT}/stage2/{{exposure}}_combinedbackground.fits",
+        background=f"{OUTPUT}stage2/{{exposure}}_combinedbackground.fits",
     log:
-        f"{OUTPUT}/logs/save_combined_background/{{exposure}}.log",
+        f"{OUTPUT}logs/save_combined_background/{{exposure}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/save_combined_background/{{exposure}}.tsv"
+        f"{OUTPUT}benchmarks/save_combined_background/{{exposure}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -62,9 +62,9 @@ rule subtract_background:
     output:
         bsub=BSUB if settings.stage2.save_bsub else temp(BSUB),
     log:
-        f"{OUTPUT}/logs/subtract_background/{{exposure}}_{{bsub}}.log",
+        f"{OUTPUT}logs/subtract_background/{{exposure}}_{{bsub}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/subtract_background/{{exposure}}_{{bsub}}.tsv"
+        f"{OUTPUT}benchmarks/subtract_background/{{exposure}}_{{bsub}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -88,11 +88,11 @@ rule calibrate:
     input:
         unpack(lambda wildcards: plan.calibration_input(wildcards.exposure, wildcards.cal)),
     output:
-        cal=f"{OUTPUT}/stage2/{{exposure}}_{{cal}}.fits",
+        cal=f"{OUTPUT}stage2/{{exposure}}_{{cal}}.fits",
     log:
-        f"{OUTPUT}/logs/calibrate/{{exposure}}_{{cal}}.log",
+        f"{OUTPUT}logs/calibrate/{{exposure}}_{{cal}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
+        f"{OUTPUT}benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -124,11 +124,11 @@ rule save_flat:
     input:
         unpack(lambda wildcards: plan.flat_input(wildcards.exposure)),
     output:
-        flat=f"{OUTPUT}/stage2/{{exposure}}_interpolatedflat.fits",
+        flat=f"{OUTPUT}stage2/{{exposure}}_interpolatedflat.fits",
     log:
-        f"{OUTPUT}/logs/save_flat/{{exposure}}.log",
+        f"{OUTPUT}logs/save_flat/{{exposure}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/save_flat/{{exposure}}.tsv"
+        f"{OUTPUT}benchmarks/save_flat/{{exposure}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -151,11 +151,11 @@ rule resample_exposure:
     input:
         unpack(lambda wildcards: plan.quick_look_input(wildcards.exposure)),
     output:
-        i2d=f"{OUTPUT}/stage2/{{exposure}}_i2d.fits",
+        i2d=f"{OUTPUT}stage2/{{exposure}}_i2d.fits",
     log:
-        f"{OUTPUT}/logs/resample_exposure/{{exposure}}.log",
+        f"{OUTPUT}logs/resample_exposure/{{exposure}}.log",
     benchmark:
-        f"{OUTPUT}/benchmarks/resample_exposure/{{exposure}}.tsv"
+        f"{OUTPUT}benchmarks/resample_exposure/{{exposure}}.tsv"
     conda:
         "../envs/calflow.yaml"
     threads: 1

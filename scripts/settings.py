@@ -4,6 +4,7 @@ These models are the one place where a parameter is declared. ``config.yaml`` is
 them (``python scripts/settings.py > config.yaml``); a test holds the two together.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -33,6 +34,11 @@ def _fill_value(value: Any) -> Any:
         return str(float(value))
     except (TypeError, ValueError):
         raise ValueError("a fill value is a number or NAN") from None
+
+
+def _normal_path(value: Any) -> Any:
+    """Write a path in its simplest form: Snakemake knows files by their spelling."""
+    return os.path.normpath(os.path.expanduser(value)) if isinstance(value, str) and value else value
 
 
 T = TypeVar("T")
@@ -173,7 +179,9 @@ class Settings(Section):
     )
     associations: Files = Field([], description="association (ASN) files or globs, level 2 and level 3")
     exposures: Files = Field([], description="single _rate or _rateints files or globs, processed without an ASN")
-    output: str = Field("results", min_length=1, description="folder of the products")
+    output: Annotated[str, BeforeValidator(_normal_path)] = Field(
+        "results", min_length=1, description="folder of the products"
+    )
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
     )
@@ -202,7 +210,7 @@ def read_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
         raise InputError(_problem(item, files) for item in error.errors()) from None
 
 
-def _problem(error: dict[str, Any], files: Sequence[Path]) -> Problem:
+def _problem(error: Mapping[str, Any], files: Sequence[Path]) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-"))]
     given = error["input"]
     if error["type"] == "extra_forbidden":
@@ -213,7 +221,7 @@ def _problem(error: dict[str, Any], files: Sequence[Path]) -> Problem:
 
 
 def _section_at(path: Sequence[str]) -> type[Section]:
-    section: type[Section] = Settings
+    section: Any = Settings
     for part in path:
         section = section.model_fields[part].annotation
     return section
@@ -227,10 +235,9 @@ def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
         except (OSError, yaml.YAMLError):
             continue
         for part in path:
-            if isinstance(node, list) and part.isdigit():
-                node = node[int(part)]
-            else:
-                node = node.get(part) if isinstance(node, Mapping) else None
+            if isinstance(node, list):
+                node = {str(index): item for index, item in enumerate(node)}
+            node = node.get(part) if isinstance(node, Mapping) else None
         if node == given and node is not None:
             return str(file)
     return "--config"

@@ -106,15 +106,13 @@ class Family:
     variants : sequence of Variant
         The first that applies counts.
     references : mapping of type to ReferenceType
-    unused_references : mapping of keyword to value
-        Keywords of types that are recorded though imaging never uses them.
+    unused_references : sequence of str
+        Keywords of types that are recorded, as N/A, though imaging never uses them.
     crds_names : mapping of keyword to the name that CRDS selects on
-    required_keywords : tuple of str
+    required_keywords : sequence of str
         What an exposure cannot be calibrated without.
     photom_rows, filter_offsets : mapping of instrument to RowMatch
         How the row of the photom table and of the filter offsets is chosen; None: there is nothing to choose by.
-    planes : tuple of str
-        Extensions every exposure has, besides SCI.
     no_photom_cubes : frozenset of instruments
         Instruments whose 3-D exposures photom leaves in DN/s.
     """
@@ -124,12 +122,11 @@ class Family:
     instruments: Mapping[str, tuple[int, int]]
     variants: Sequence[Variant]
     references: Mapping[str, ReferenceType]
-    unused_references: tuple[str, ...]
+    unused_references: Sequence[str]
     crds_names: Mapping[str, str]
-    required_keywords: tuple[str, ...]
+    required_keywords: Sequence[str]
     photom_rows: Mapping[str, RowMatch]
     filter_offsets: Mapping[str, RowMatch]
-    planes: tuple[str, ...]
     no_photom_cubes: frozenset[str] = frozenset()
 
     def variant(self, header: Mapping[str, Any]) -> Variant | None:

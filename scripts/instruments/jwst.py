@@ -129,6 +129,5 @@ FAMILY = Family(
         "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
         "MIRI": RowMatch([{"filter": "FILTER"}]),
     },
-    planes=("ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"),
     no_photom_cubes=frozenset({"NIRISS"}),
 )

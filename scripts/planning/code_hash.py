@@ -9,6 +9,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
 
 def code_hash(script: Path) -> str:
     """Return a short hash of a script and of every local module it imports, directly or not.
@@ -21,7 +23,7 @@ def code_hash(script: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.relative_to(script.parent).as_posix().encode())
-        digest.update(_meaning(file).encode())
+        digest.update(_read(file)[0].encode())
     return digest.hexdigest()[:12]
 
 
@@ -36,33 +38,26 @@ def _reachable(script: Path) -> set[Path]:
 
 
 @cache
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(), str(file))
-
-
-@cache
-def _local_imports(file: Path, root: Path) -> tuple[Path, ...]:
-    names = set()
-    for node in ast.walk(_tree(file)):
+def _read(file: Path) -> tuple[str, frozenset[str]]:
+    """Return what a module says, without comments and docstrings, and the names it imports."""
+    tree = ast.parse(file.read_text(), str(file))
+    names: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    paths = set()
-    for name in names:
-        base = root.joinpath(*name.split("."))
-        packages = [root.joinpath(*name.split(".")[:depth]) / "__init__.py" for depth in range(1, name.count(".") + 2)]
-        paths |= {path for path in [base.with_suffix(".py"), *packages] if path.is_file()}
-    return tuple(sorted(paths))
+        elif isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            node.body[0] = ast.Pass()
+    # Not ast.dump: it differs from one version of Python to the next.
+    return ast.unparse(tree), frozenset(names)
 
 
 @cache
-def _meaning(file: Path) -> str:
-    """Return the syntax tree of a module as text, without docstrings."""
-    tree = ast.parse(file.read_text(), str(file))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body[0] = ast.Pass()
-    return ast.dump(tree)
+def _local_imports(file: Path, root: Path) -> tuple[Path, ...]:
+    paths = set()
+    for name in _read(file)[1]:
+        parts = name.split(".")
+        packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+        paths |= {path for path in [root.joinpath(*parts).with_suffix(".py"), *packages] if path.is_file()}
+    return tuple(sorted(paths))

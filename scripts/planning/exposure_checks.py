@@ -99,7 +99,7 @@ def _check_uncalibrated(keywords: dict[str, Any], refuse: Any) -> None:
 
 
 def _check_window(header: ExposureHeader, family: Family, refuse: Any) -> None:
-    full = family.instruments.get(header.values.get("INSTRUME"))
+    full = family.instruments.get(str(header.values.get("INSTRUME")))
     if full is None:
         return
     ny, nx = header.shape[-2:]

@@ -90,6 +90,11 @@ class PlannedExposure:
     quick_look: bool = False
 
     @property
+    def instrument(self) -> str:
+        """The value of INSTRUME."""
+        return str(self.header.values["INSTRUME"])
+
+    @property
     def cube(self) -> bool:
         """Whether the exposure has integrations."""
         return self.header.is_cube
@@ -107,7 +112,9 @@ class Plan:
 
     def __init__(self, settings: Settings, exposures: Iterable[PlannedExposure], notices: Iterable[str] = ()):
         self.settings = settings
-        self.folder = f"{settings.output.rstrip('/')}/stage2"
+        # Snakemake warns of paths that begin with "./", and does not find them under another spelling.
+        self.output = "" if settings.output == "." else f"{settings.output}/"
+        self.folder = f"{self.output}stage2"
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.notices = tuple(notices)
         self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
@@ -189,7 +196,7 @@ class Plan:
     def full_frame(self, root: str) -> list[int]:
         """Return the columns and rows that the detector of an exposure has."""
         exposure = self._exposure(root)
-        ny, nx = exposure.family.instruments[exposure.header.values["INSTRUME"]]
+        ny, nx = exposure.family.instruments[exposure.instrument]
         return [nx, ny]
 
     def window(self, root: str) -> tuple[int, int, int, int]:
@@ -204,15 +211,14 @@ class Plan:
     def photom_row(self, root: str) -> dict[str, Any]:
         """Return by what the row of the PHOTOM table is chosen for an exposure."""
         exposure = self._exposure(root)
-        rows = exposure.family.photom_rows[exposure.header.values["INSTRUME"]]
+        rows = exposure.family.photom_rows[exposure.instrument]
         return {"selectors": rows.wanted(exposure.header.values), "optional": sorted(rows.optional)}
 
     def filter_offset(self, root: str) -> dict[str, Any]:
         """Return by what the filter offset is chosen for an exposure, and whether there must be one."""
         exposure = self._exposure(root)
-        instrument = exposure.header.values["INSTRUME"]
-        rows = exposure.family.filter_offsets.get(instrument)
-        required = instrument in exposure.family.references["filteroffset"].required
+        rows = exposure.family.filter_offsets.get(exposure.instrument)
+        required = exposure.instrument in exposure.family.references["filteroffset"].required
         return {"selectors": rows.wanted(exposure.header.values) if rows else [], "required": required}
 
     def _path(self, exposure: PlannedExposure, suffix: str) -> str:

@@ -49,7 +49,7 @@ class _Planner:
         self.notices: list[str] = []
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.chooser = ReferenceChooser(settings, cache, self.problems)
-        self.checker = ReferenceChecker(self.problems)
+        self.checker = ReferenceChecker(cache, self.problems)
 
     def plan(self) -> Plan:
         """Return the plan, or raise InputError."""
@@ -132,7 +132,7 @@ class _Planner:
         for step, name in DECISIVE_REFERENCES.items():
             if name in references and references[name].path is None:
                 status[step] = SKIPPED
-        if header.is_cube and header.values["INSTRUME"] in family.no_photom_cubes:
+        if header.is_cube and str(header.values["INSTRUME"]) in family.no_photom_cubes:
             status["photom"] = SKIPPED
         return PlannedExposure(
             root=product.root,

@@ -47,7 +47,7 @@ class ReferenceChooser:
 
         A type that an exposure cannot do without, and that has no file, is a problem.
         """
-        instrument = header.values["INSTRUME"]
+        instrument = str(header.values["INSTRUME"])
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
         chosen = {name: self.overrides[name] for name in wanted if name in self.overrides}
         for name, kind in wanted.items():
@@ -78,7 +78,7 @@ class ReferenceChooser:
 
     def _tell(self, problem: Problem, name: str, path: Path, header: ExposureHeader, family: Family) -> None:
         """Add a problem once for all exposures that differ in nothing by which a reference is chosen."""
-        instrument = header.values["INSTRUME"]
+        instrument = str(header.values["INSTRUME"])
         selectors = family.references[name].selectors[instrument] if name in family.references else (str(path),)
         key = (name, instrument, *(header.values.get(keyword, keyword) for keyword in selectors))
         if key not in self._told:
@@ -116,7 +116,7 @@ class ReferenceChooser:
             when = f"{header.values.get('DATE-OBS')!r}, {header.values.get('TIME-OBS')!r}"
             wrong = f"{when} are not a date and a time"
             return {"": Problem(str(path), "DATE-OBS, TIME-OBS", wrong, "write 2023-03-12 and 07:47:13.140")}
-        instrument = header.values["INSTRUME"]
+        instrument = str(header.values["INSTRUME"])
         return {
             name: select_from_directory(
                 self._directory, name, family.references[name].selectors[instrument], header.values, observed
@@ -133,9 +133,9 @@ class ReferenceChooser:
         if selector is None:
             return {}
         parameters = {
-            name: header.values[keyword]
+            name: value
             for keyword, name in family.crds_names.items()
-            if header.values.get(keyword) is not None
+            if (value := header.values.get(keyword)) is not None
         }
         return selector.select(parameters, names)
 

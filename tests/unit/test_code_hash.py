@@ -23,7 +23,7 @@ def changes(tree, name, text):
     """Tell whether the hash changes when a file gets this text."""
     before = code_hash(tree / "script.py")
     (tree / name).write_text(text)
-    for memo in (module._tree, module._local_imports, module._meaning):
+    for memo in (module._read, module._local_imports):
         memo.cache_clear()
     return code_hash(tree / "script.py") != before
 

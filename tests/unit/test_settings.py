@@ -44,6 +44,17 @@ def test_one_file_is_a_list_of_one():
     assert read_settings({"associations": "a.json"}).associations == ["a.json"]
 
 
+@pytest.mark.parametrize(("given", "normal"), [("./out/", "out"), (".", "."), ("a//b/../c", "a/c")])
+def test_the_output_folder_has_one_spelling(given, normal):
+    assert read_settings({"output": given}).output == normal
+
+
+def test_a_wrong_item_of_a_list(tmp_path):
+    (tmp_path / "my.yaml").write_text("associations: [3]")
+    (problem,) = problems({"associations": [3]}, [ROOT / "config.yaml", tmp_path / "my.yaml"])
+    assert problem.startswith(f"{tmp_path}/my.yaml: associations.0: 3 is not valid")
+
+
 def test_all_problems_together():
     found = problems({"outputt": "x", "stage2": {"photom": {"skp": True}, "resample": {"pixfrac": 3}}})
     assert len(found) == 3

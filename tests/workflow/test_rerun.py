@@ -121,6 +121,15 @@ def test_edited_code(workflow, own_code, module, rules):
     assert workflow.planned() == rules
 
 
+def test_edited_step_and_kept_background_subtracted_exposures(workflow, own_code):
+    workflow.snakefile = own_code / "Snakefile"
+    workflow.config["stage2"] = {"save_bsub": True}
+    assert workflow.run().code == 0
+    sip = own_code / "scripts/steps/sip.py"
+    sip.write_text(sip.read_text() + "\nEDITED = True\n")
+    assert workflow.planned() == {"calibrate": 2, "resample_exposure": 2}
+
+
 def test_cosmetic_edits_rebuild_nothing(workflow, own_code):
     workflow.snakefile = own_code / "Snakefile"
     assert workflow.run().code == 0

@@ -1,7 +1,10 @@
 """What stage 2 makes of the variants of the pipeline, and how it is called."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -123,6 +126,30 @@ def test_one_product_as_target(workflow):
 
 def test_stage2_as_target(workflow):
     assert workflow.planned("stage2") == workflow.planned()
+
+
+def test_a_target_that_is_no_product(workflow):
+    run = workflow.run("results/stage2/nobody_cal.fits")
+    assert run.code != 0
+    assert "no exposure 'nobody' in this configuration" in run.output
+
+
+@pytest.mark.parametrize("output", [".", "./made/", "deep/er"])
+def test_output_folders(workflow, output):
+    workflow.config["output"] = output
+    folder = {".": "stage2", "./made/": "made/stage2", "deep/er": "deep/er/stage2"}[output]
+    run = workflow.run(f"{folder}/{ROOT_1}_cal.fits", dry=True)
+    assert run.code == 0, run.output
+    assert "discouraged" not in run.output
+
+
+def test_from_another_folder(workflow, tmp_path_factory):
+    workflow.run(dry=True)  # writes the configuration
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    arguments = ["--directory", str(workflow.folder), "--configfile", str(workflow.folder / "my.yaml"), "-n"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.snakefile), "--cores", "1", *arguments]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+    assert re.search(r"^calibrate +2$", done.stdout + done.stderr, re.M)
 
 
 def test_members_in_the_input_folder(workflow):
