@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from job import UnusableExposure, run
+from products.asdf_files import read_tree
 from products.exposure import read_exposure, write_product
 from products.keywords import pointing, record_status, replace_wcs
-from products.reference_files import read_asdf
 from steps.footprints import parse_s_region, s_region
 from steps.output_grid import (
     check_size,
@@ -65,7 +65,7 @@ def _grid(exposure, vertices, settings, output_wcs):
     if output_wcs:
         area = exposure.science.get("PIXAR_A2")
         return grid_from_wcs(
-            read_asdf(output_wcs),
+            read_tree(output_wcs),
             exposure.wcs,
             nominal_pixel_area=area,
             output_shape=settings["output_shape"],

@@ -3,7 +3,6 @@
 The layout is that of the JWST archive; ``stdatamodels`` and jwst open these files.
 """
 
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from products.asdf_files import wcs_from_bytes, wcs_to_bytes
 from products.version import VERSION
 from steps.image import Image
 
@@ -100,7 +100,7 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
             elif hdu.name == "AREA":
                 area = np.array(hdu.data, dtype=np.float32)
             elif hdu.name == "ASDF" and with_wcs:
-                wcs = _read_wcs(hdu)
+                wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
             else:
                 _ = hdu.data  # read it while the file is open
                 others.append(hdu)
@@ -191,32 +191,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
-    """Return the ASDF extension that holds a gwcs as ``meta.wcs``."""
-    import asdf
-
-    buffer = io.BytesIO()
-    with asdf.AsdfFile({"meta": {"wcs": wcs}}) as tree:
-        tree.write_to(buffer)
-    data = np.frombuffer(_sorted_history(buffer.getvalue()), np.uint8)
+    """Return the ASDF extension."""
+    data = np.frombuffer(wcs_to_bytes(wcs), np.uint8)
     column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data[np.newaxis])
     return fits.BinTableHDU.from_columns([column], name="ASDF")
-
-
-def _sorted_history(content: bytes) -> bytes:
-    """Sort the list of extensions in an ASDF file's history: asdf writes it in the random order of a set."""
-    head, key, rest = content.partition(b"\nhistory:\n  extensions:\n")
-    entries, meta, tail = rest.partition(b"\nmeta:\n")
-    mark = b"  - !core/extension_metadata"
-    items = sorted(mark + item.rstrip(b"\n") for item in entries.split(mark)[1:])
-    return head + key + b"\n".join(items) + meta + tail if items else content
-
-
-def _read_wcs(hdu: fits.BinTableHDU) -> Any:
-    import asdf
-
-    data = hdu.data["ASDF_METADATA"][0].tobytes()
-    with asdf.open(io.BytesIO(data), lazy_load=False, ignore_missing_extensions=True) as tree:
-        return tree.tree.get("meta", {}).get("wcs")
 
 
 def _without_structure(header: fits.Header) -> fits.Header:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from products.asdf_files import read_tree
 from products.detector_window import detector_window
 from products.exposure import write_product
 from steps.dq_flags import remap_flags
@@ -142,24 +143,16 @@ def read_photom(path: Path) -> PhotomTable:
 
 def read_distortion(path: Path) -> Any:
     """Read the distortion model: full-frame pixel (0-based) to V2, V3 (arcsec)."""
-    return _read_tree(path, "model")
+    return _entry(path, "model")
 
 
 def read_filter_offsets(path: Path) -> list[dict[str, Any]]:
     """Read the filter offsets: entries with the filter (and pupil), ``column_offset``, ``row_offset`` in pixels."""
-    return [dict(entry) for entry in _read_tree(path, "filters")]
+    return [dict(entry) for entry in _entry(path, "filters")]
 
 
-def read_asdf(path: Path) -> dict[str, Any]:
-    """Read the whole tree of an ASDF file."""
-    import asdf
-
-    with asdf.open(path, lazy_load=False, memmap=False) as file:
-        return dict(file.tree)
-
-
-def _read_tree(path: Path, key: str) -> Any:
-    tree = read_asdf(path)
+def _entry(path: Path, key: str) -> Any:
+    tree = read_tree(path)
     if key not in tree:
         raise ReferenceFileError(f"{path}: has no entry {key!r}")
     return tree[key]
