@@ -19,7 +19,7 @@ from planning.code_hash import code_hash
 from planning.plan import stamps
 from planning.planner import make_plan
 from problems import InputError
-from settings import read_settings
+from settings import MAX_OUTPUT_PIXELS, read_settings
 
 try:
     settings = read_settings(config, workflow.configfiles)

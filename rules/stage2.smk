@@ -166,6 +166,7 @@ rule resample_exposure:
         resample=settings.stage2.resample.model_dump(
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}
         ),
+        max_pixels=MAX_OUTPUT_PIXELS,
         stamps=lambda wildcards: stamps(plan.quick_look_input(wildcards.exposure).values(), plan.folder),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "resample_exposure.py"),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from job import UnusableExposure, run
 from products.exposure import read_exposure, write_exposure
-from products.keywords import pointing, record_origin, record_photometry, record_status, replace_wcs, window
+from products.keywords import (
+    pointing,
+    record_origin,
+    record_photometry,
+    record_pixel_area,
+    record_status,
+    replace_wcs,
+    window,
+)
 from products.reference_files import read_area, read_distortion, read_filter_offsets, read_flat, read_photom
 from steps.assign_wcs import build_wcs
 from steps.flat_field import Flat, apply_flat
@@ -31,6 +39,8 @@ def calibrate(input, output, params):
             work(exposure, input, params)
             record_status(exposure, step, "COMPLETE")
             log.info("%s COMPLETE", step)
+    if "photom" in params.status and input.get("area"):
+        record_pixel_area(exposure, *_attach_area(exposure, input))
     _require_usable(exposure, "after calibration")
     write_exposure(exposure, Path(output.cal), params.write_date)
 
@@ -88,10 +98,17 @@ def _photom(exposure, input, params):
     exposure.image = apply_conversion(exposure.image, factor, settings["inverse"])
     pixel_area = table.pixel_area_sr, table.pixel_area_a2
     if input.get("area"):
-        exposure.area, *pixel_area = read_area(input.area, window(exposure))
+        pixel_area = _attach_area(exposure, input)
     if None in pixel_area:
         log.warning("neither the AREA nor the PHOTOM reference has both PIXAR_SR and PIXAR_A2")
-    record_photometry(exposure, factor, *pixel_area, unit="DN/s" if settings["inverse"] else "MJy/sr")
+    record_photometry(exposure, factor, unit="DN/s" if settings["inverse"] else "MJy/sr")
+    record_pixel_area(exposure, *pixel_area)
+
+
+def _attach_area(exposure, input):
+    """Attach the relative pixel area, and return the nominal one: steradian, square arcsec."""
+    exposure.area, *pixel_area = read_area(input.area, window(exposure))
+    return pixel_area
 
 
 if "snakemake" in globals():

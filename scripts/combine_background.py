@@ -1,14 +1,16 @@
 """Average the background exposures of a set on the window of the exposures that use it."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
-from job import run
+from job import UnusableExposure, run
 from products.background_files import read_part, write_average
 from steps.background import Background, average_integrations, combine, place
 from steps.windows import Window
 
+log = logging.getLogger(__name__)
 # Pixels of all members together that are averaged at a time: memory does not grow with their number.
 BAND_PIXELS = 2_000_000
 
@@ -22,6 +24,8 @@ def combine_background(input, output, params):
         _average(input.members, Window(target.xstart, y, target.nx, min(rows, end - y)), params.bkg_subtract)
         for y in range(target.ystart, end, rows)
     ]
+    if not any(band.sci.any() for band in bands):
+        raise UnusableExposure("no background exposure has a value in the window of the science exposures")
     planes = {name: np.concatenate([getattr(band, name) for band in bands]) for name in ("sci", "err", "dq")}
     write_average(Background(**planes), len(input.members), Path(output.background))
 
@@ -38,7 +42,9 @@ def _average(members, band, settings):
             sci, err, dq = average_integrations(sci, err, dq, **clipping)
         stack.append([place(sci, own, band, np.nan), place(err, own, band, np.nan), place(dq, own, band, 0)])
     if not stack:
-        raise ValueError(f"no background exposure covers {band}")
+        log.warning("no background exposure covers %s: nothing is subtracted there", band)
+        nothing = np.zeros((band.ny, band.nx), np.float32)
+        return Background(nothing, nothing, nothing.astype(np.uint32))
     sci, err, dq = (np.stack(planes) for planes in zip(*stack, strict=True))
     return combine(sci, err, dq, **clipping, clip=settings["clip"])
 

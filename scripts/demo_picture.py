@@ -58,14 +58,15 @@ def make_picture(rate: Path, cal: Path, i2d: Path, out_png: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     panels = _read_panels(rate, cal, i2d)
     corners = _find_patch(panels[1])
-    figure = pyplot.figure(figsize=(10.4, 7.1), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04, wspace=0.02)
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04, wspace=0.02)
+    figure = pyplot.figure(figsize=(10.4, 7.1), layout=layout)
     rows = figure.subplots(2, 3, height_ratios=(1.0, 0.86))
-    limits = [_limits(panels[0].data), _limits(panels[1].data), None]
-    limits[2] = limits[1]
+    count_rate, brightness = _limits(panels[0].data), _limits(panels[1].data)
+    limits = (count_rate, brightness, brightness)
     for column, (panel, (low, high, softening)) in enumerate(zip(panels, limits, strict=True)):
         norm = matplotlib.colors.AsinhNorm(softening, low, high)
         patch = _project(panels[1].header, corners, panel)
@@ -206,7 +207,7 @@ def _label_bar(bar, unit: str, norm) -> None:
 
     wanted = MaxNLocator(nbins=60, steps=[1, 2, 5, 10]).tick_values(norm.vmin, norm.vmax)
     wanted = [value for value in wanted if norm.vmin <= value <= norm.vmax]
-    ticks = []
+    ticks: list[float] = []
     # Zero and the coarse values first, then what fits between them.
     for value in sorted(wanted, key=_roundness):
         if all(abs(float(norm(value)) - float(norm(other))) > 0.13 for other in ticks):

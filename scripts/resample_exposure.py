@@ -20,8 +20,6 @@ from steps.output_grid import (
 from steps.pixel_map import pixel_map
 from steps.resample import Resampler, pixel_range
 
-# What 12 GB hold; a full NIRCam frame at a fifth of its pixel scale is 1.1e8.
-MAX_PIXELS = 2.5e8
 GRID_PARAMETERS = ("pixel_scale_ratio", "pixel_scale", "rotation", "crpix", "crval", "output_shape")
 DRIZZLE_PARAMETERS = [
     "kernel",
@@ -44,7 +42,7 @@ def resample_exposure(input, output, params):
     exposure = read_exposure(input.cal, with_wcs=True)
     vertices = parse_s_region(exposure.science["S_REGION"])
     grid = _grid(exposure, vertices, settings, input.get("output_wcs"))
-    check_size(grid.shape, MAX_PIXELS)
+    check_size(grid.shape, params.max_pixels)
     resampler = Resampler(
         grid.shape,
         pixel_scale_ratio=grid.pixel_scale_ratio,
@@ -56,7 +54,10 @@ def resample_exposure(input, output, params):
     resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(exposure.wcs, shape))
     result = resampler.finish()
     if not np.any(result.wht):
-        raise UnusableExposure("no pixel of the output grid gets data; look at crval, crpix, output_shape, output_wcs")
+        raise UnusableExposure(
+            "no pixel of the output grid gets data: it lies elsewhere (crval, crpix, output_shape, output_wcs), "
+            "or no pixel has weight (DQ, VAR_RNOISE)"
+        )
     _record(exposure, grid, vertices, settings)
     _write(exposure, grid, result, Path(output.i2d), params.write_date)
 

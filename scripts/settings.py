@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from problems import InputError, Problem, nearest
 
-# The largest output image that may be asked for, per axis: half a degree at 0.03 arcsec.
-MAX_OUTPUT_PIXELS = 65536
+# The largest output image: it takes 16 GB. A full NIRCam frame at a fifth of its pixel scale has 1.1e8 pixels.
+MAX_OUTPUT_PIXELS = 250_000_000
 
 
 def _none_from_text(value: Any) -> Any:
@@ -41,19 +41,40 @@ def _normal_path(value: Any) -> Any:
     return os.path.normpath(os.path.expanduser(value)) if isinstance(value, str) and value else value
 
 
+def _sky_position(value: list[float]) -> list[float]:
+    if not (-360 <= value[0] <= 360 and -90 <= value[1] <= 90):
+        raise ValueError("a position is [ra, dec] in degrees, with dec from -90 to 90")
+    return value
+
+
+def _affordable(value: list[int]) -> list[int]:
+    if value[0] * value[1] > MAX_OUTPUT_PIXELS:
+        raise ValueError(f"an image has at most {MAX_OUTPUT_PIXELS:.3g} pixels")
+    return value
+
+
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 Files = Annotated[list[str], BeforeValidator(_list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-OutputSize = Annotated[int, Field(ge=1, le=MAX_OUTPUT_PIXELS)]
-Shape = Annotated[list[OutputSize], Field(min_length=2, max_length=2)]
+Size = Annotated[int, Field(ge=1)]
+Shape = Annotated[list[Size], Field(min_length=2, max_length=2), AfterValidator(_affordable)]
 
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, values: Any) -> Any:
+        """Take a section with nothing below it as its defaults."""
+        if not isinstance(values, dict):
+            return values
+        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        return {name: value for name, value in values.items() if value is not None or name not in sections}
 
 
 class BkgSubtract(Section):
@@ -126,13 +147,15 @@ class Resample(Section):
     weight_type: Literal["ivm", "exptime"] = Field("ivm", description="ivm: 1 / VAR_RNOISE; exptime: exposure time")
     output_shape: Maybe[Shape] = Field(None, description="[nx, ny] of the output, pixels")
     crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")
-    crval: Maybe[Pair] = Field(None, description="[ra, dec] of the reference pixel, degrees")
+    crval: Maybe[Annotated[Pair, AfterValidator(_sky_position)]] = Field(
+        None, description="[ra, dec] of the reference pixel, degrees"
+    )
     rotation: Maybe[float] = Field(None, description="position angle of +y, degrees east of north; null: as the input")
     pixel_scale_ratio: float = Field(1.0, gt=0, description="output pixel scale / input pixel scale")
     pixel_scale: Maybe[Annotated[float, Field(gt=0)]] = Field(
         None, description="output pixel scale, arcsec; overrides pixel_scale_ratio"
     )
-    output_wcs: str = Field(
+    output_wcs: Annotated[str, BeforeValidator(_normal_path)] = Field(
         "", description="ASDF file with the output WCS; overrides all of the above but output_shape"
     )
     single: bool = Field(False, description="one output per exposure; a quick look always is")

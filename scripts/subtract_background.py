@@ -12,7 +12,8 @@ from steps.background import subtract
 def subtract_background(input, output, params):
     """Subtract the average and record it."""
     exposure = read_exposure(input.exposure)
-    exposure.image = subtract(exposure.image, read_average(input.background))
+    background, _ = read_average(input.background)
+    exposure.image = subtract(exposure.image, background)
     record_origin(exposure, params.origin)
     record_status(exposure, "bkg_subtract", "COMPLETE")
     write_exposure(exposure, Path(output.bsub), params.write_date)

@@ -23,4 +23,4 @@ def header_keywords() -> tuple[str, ...]:
         keywords |= {
             keyword for kind in family.references.values() for names in kind.selectors.values() for keyword in names
         }
-    return tuple(sorted(keywords | {"BUNIT", "S_FLAT", "S_PHOTOM", "VA_SCALE"}))
+    return tuple(sorted(keywords | {"BUNIT", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}))

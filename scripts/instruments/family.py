@@ -84,12 +84,18 @@ class ReferenceType:
         Keywords by which a file is chosen, besides the date.
     required : frozenset of instruments
         Instruments that cannot do without it.
+    asdf : bool
+        The file is ASDF, not FITS.
+    planes : tuple of str
+        Extensions it has besides SCI; None: it holds no image.
     """
 
     keyword: str
     step: str
     selectors: Mapping[str, tuple[str, ...]]
     required: frozenset[str] = frozenset()
+    asdf: bool = False
+    planes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ REFERENCES = {
             "FGS": ("DETECTOR", "EXP_TYPE"),
         },
         required=frozenset({"NIRCAM", "MIRI", "NIRISS", "FGS"}),
+        asdf=True,
     ),
     "filteroffset": ReferenceType(
         "R_FILOFF",
@@ -44,6 +45,7 @@ REFERENCES = {
             "NIRISS": ("EXP_TYPE",),
         },
         required=frozenset({"MIRI"}),
+        asdf=True,
     ),
     "flat": ReferenceType(
         "R_FLAT",
@@ -54,6 +56,7 @@ REFERENCES = {
             "NIRISS": ("DETECTOR", "FILTER", "PUPIL"),
             "FGS": ("DETECTOR", "EXP_TYPE"),
         },
+        planes=("ERR", "DQ"),
     ),
     "photom": ReferenceType(
         "R_PHOTOM",
@@ -74,6 +77,7 @@ REFERENCES = {
             "NIRISS": ("DETECTOR", "FILTER", "PUPIL", "EXP_TYPE"),
             "FGS": ("DETECTOR",),
         },
+        planes=(),
     ),
 }
 

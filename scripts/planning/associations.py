@@ -180,9 +180,9 @@ def single_exposure(path: Path, problems: list[Problem]) -> Association | None:
         What is wrong with the name is added here.
     """
     path = Path(path)
-    wrong = _wrong_suffix(path.name, 2) or check_product_name(path.name)
-    if wrong:
-        problems.append(_as_problem(path, "", wrong))
+    refusal = _wrong_suffix(path.name, 2) or _wrong_name(path.name)
+    if refusal:
+        problems.append(Problem(str(path), "", *refusal))
         return None
     member = Member(path.name, "science", path)
     product = Product(path.name, product_root(path.name), (member,))
@@ -234,12 +234,6 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
 
 def _seen_from() -> str:
     return f"relative paths are taken from {os.path.abspath('.')!r}"
-
-
-def _as_problem(path: Path, key: str, text: str) -> Problem:
-    """Make a problem of a text ``what is wrong; what would be right``."""
-    wrong, _, right = text.rpartition("; ")
-    return Problem(str(path), key, wrong, right)
 
 
 # Strict JSON ----------------------------------------------------------------------------------------
@@ -348,9 +342,10 @@ class _Reader:
 
     def check_id(self, asn_id: str | None) -> None:
         """Refuse an id that cannot be part of a file name."""
-        wrong = check_product_name(asn_id) if asn_id is not None else None
-        if wrong:
-            self.problems.append(_as_problem(self.path, "asn_id", wrong.replace("the name", "the id", 1)))
+        refusal = _wrong_name(asn_id) if asn_id is not None else None
+        if refusal:
+            wrong, right = refusal
+            self.refuse("asn_id", wrong.replace("the name", "the id", 1), right)
 
     def level(self, asn_type: str, rule: str, trees: list[tuple[str, dict]]) -> int | None:
         """Return 2 or 3: from the type, else from the rule, else from the members' suffixes."""
@@ -410,9 +405,9 @@ class _Reader:
             name = self.path.stem
         if name is None:
             return None
-        wrong = check_product_name(name) or check_product_name(product_root(name))
-        if wrong:
-            self.problems.append(_as_problem(self.path, f"{place}.name", wrong))
+        refusal = _wrong_name(name) or _wrong_name(product_root(name))
+        if refusal:
+            self.refuse(f"{place}.name", *refusal)
             return None
         return name
 
@@ -428,9 +423,9 @@ class _Reader:
         if expname is None or exptype not in EXPTYPES:
             return None
         used = exptype in _USED_EXPTYPES[level]
-        wrong = _wrong_file_name(expname) or (_wrong_suffix(expname, level) if used else None)
-        if wrong:
-            self.problems.append(_as_problem(self.path, f"{place}.expname", wrong))
+        refusal = _wrong_file_name(expname) or (_wrong_suffix(expname, level) if used else None)
+        if refusal:
+            self.refuse(f"{place}.expname", *refusal)
             return None
         path = self.find(expname, f"{place}.expname", required=used and level == 2)
         group_id = tree.get("group_id")
@@ -509,26 +504,39 @@ def _science_names(trees: list[tuple[str, dict]]) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _wrong_file_name(expname: str) -> str | None:
-    """Return what is wrong with a member's file name, ``wrong; right``."""
+# What is wrong and what would be right, or None if nothing is wrong
+_Refusal = tuple[str, str] | None
+
+
+def _wrong_name(name: str) -> _Refusal:
+    """Return what is wrong with the name of a product."""
+    text = check_product_name(name)
+    if text is None:
+        return None
+    wrong, _, right = text.rpartition("; ")  # from behind: the name, quoted in front, may hold one
+    return wrong, right
+
+
+def _wrong_file_name(expname: str) -> _Refusal:
+    """Return what is wrong with a member's file name."""
     if not expname.strip():
-        return "the file name is empty; give the name of an exposure"
+        return "the file name is empty", "give the name of an exposure"
     bad = [character for character in expname if unicodedata.category(character) in ("Cc", "Cs")]
     if bad:
-        return f"{expname!r} holds the control character U+{ord(bad[0]):04X}; give a plain file name"
+        return f"{expname!r} holds the control character U+{ord(bad[0]):04X}", "give a plain file name"
     return None
 
 
-def _wrong_suffix(name: str, level: int) -> str | None:
-    """Return what is wrong with an exposure's suffix at a level, ``wrong; right``. No suffix is all right."""
+def _wrong_suffix(name: str, level: int) -> _Refusal:
+    """Return what is wrong with an exposure's suffix at a level. No suffix is all right."""
     suffix = exposure_suffix(name)
     if suffix is None or suffix in _RIGHT_SUFFIXES[level]:
         return None
     if level == 2:
         state = "already calibrated" if suffix in _CALIBRATED else "not a count-rate exposure"
-        return f"{name!r} is {state} (_{suffix}); stage 2 takes _rate or _rateints"
+        return f"{name!r} is {state} (_{suffix})", "stage 2 takes _rate or _rateints"
     how = ", which stage 2 makes of it" if suffix in _RIGHT_SUFFIXES[2] else ""
-    return f"{name!r} is not a calibrated exposure (_{suffix}); stage 3 takes _cal{how}"
+    return f"{name!r} is not a calibrated exposure (_{suffix})", f"stage 3 takes _cal{how}"
 
 
 def _plain(path: Path) -> Path:

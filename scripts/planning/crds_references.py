@@ -8,10 +8,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from planning.headers import HeaderCache
+from planning.header_cache import HeaderCache
 from planning.references import NOT_APPLICABLE, Reference
 from problems import Problem, nearest
+
+if TYPE_CHECKING:
+    from crds.core.rmap import InstrumentContext, PipelineContext
 
 Parameters = dict[str, str | bool | int | float]
 
@@ -23,7 +27,7 @@ def open_crds(
     cache: HeaderCache | None,
     problems: list[Problem],
 ) -> "CrdsSelector | None":
-    """Return the selector of a CRDS cache, or None and problems if the cache or the context is not there.
+    """Return the selector of a CRDS cache, or None and problems if the cache or the context cannot be used.
 
     Parameters
     ----------
@@ -51,8 +55,28 @@ def open_crds(
         hint = nearest(context, known) if known else "the cache has no context at all"
         problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", hint))
     else:
-        return CrdsSelector(crds_path, context, observatory, cache)
+        bad_files = _bad_files(crds_path, observatory)
+        if not isinstance(bad_files, Problem):
+            return CrdsSelector(crds_path, context, observatory, bad_files, cache)
+        problems.append(bad_files)
     return None
+
+
+def _bad_files(crds_path: Path, observatory: str) -> frozenset[str] | Problem:
+    """Return the files that the server had declared bad when the cache was last synchronised."""
+    path = crds_path / "config" / observatory / "server_config"
+    try:
+        listed = ast.literal_eval(path.read_text("utf-8"))["bad_files_list"]
+    except FileNotFoundError:
+        return frozenset()  # a cache that was copied together by hand
+    except OSError as error:
+        return Problem(str(path), "", f"cannot be read ({error.strerror})", "make it readable")
+    except (ValueError, SyntaxError, TypeError, KeyError):
+        listed = None
+    if not isinstance(listed, list):
+        right = "run 'crds sync' again; calflow has to know which references are invalid"
+        return Problem(str(path), "", "damaged: it has no 'bad_files_list'", right)
+    return frozenset(map(str, listed))
 
 
 class CrdsSelector:
@@ -62,14 +86,21 @@ class CrdsSelector:
     the cache's own idea of the current context plays a part, and nothing is written into the cache.
     """
 
-    def __init__(self, crds_path: Path, context: str, observatory: str, cache: HeaderCache | None):
+    def __init__(
+        self,
+        crds_path: Path,
+        context: str,
+        observatory: str,
+        bad_files: frozenset[str],
+        cache: HeaderCache | None,
+    ):
         self.crds_path = crds_path
         self.context = context
         self.observatory = observatory
         self._mappings = crds_path / "mappings" / observatory
         self._cache = cache
-        self._pipeline = None
-        self._bad_files: frozenset[str] | None = None
+        self._bad_files = bad_files
+        self._pipeline: PipelineContext | None = None
 
     def select(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, Reference | Problem]:
         """Choose the references of one exposure.
@@ -104,7 +135,7 @@ class CrdsSelector:
         folder = self.crds_path / "references" / self.observatory
         places = (folder / instrument / name, folder / name)  # caches are laid out by instrument, or flat
         path = next((place for place in places if place.is_file()), None)
-        if name in self._invalid_files():
+        if name in self._bad_files:
             right = f"choose another context, or set references.override.{reftype}"
             return self._problem(reftype, f"{name!r} is marked as scientifically invalid by CRDS", right)
         if path is None:
@@ -115,23 +146,12 @@ class CrdsSelector:
     def _problem(self, reftype: str, wrong: str, right: str) -> Problem:
         return Problem(str(self.crds_path), reftype, wrong, right)
 
-    def _invalid_files(self) -> frozenset[str]:
-        """Return the files that the server had declared bad when the cache was last synchronised."""
-        if self._bad_files is None:
-            path = self.crds_path / "config" / self.observatory / "server_config"
-            try:
-                listed = ast.literal_eval(path.read_text())["bad_files_list"]
-                self._bad_files = frozenset(str(name) for name in listed)
-            except (OSError, ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
-                self._bad_files = frozenset()  # a cache without this file is a good one
-        return self._bad_files
-
     # Selections of earlier runs -----------------------------------------------------------------------
 
     def _kind(self, parameters: Parameters, reftypes: tuple[str, ...]) -> str:
         return "crds:" + json.dumps([sorted(parameters.items()), reftypes])
 
-    def _remembered(self, parameters: Parameters, reftypes: tuple[str, ...]) -> dict[str, str] | None:
+    def _remembered(self, parameters: Parameters, reftypes: tuple[str, ...]) -> dict[str, str | Problem] | None:
         """Return the names found in an earlier run, if the mapping files that led to them are as they were."""
         if self._cache is None:
             return None
@@ -170,7 +190,7 @@ class CrdsSelector:
         self._remember(parameters, names, used)
         return names
 
-    def _instrument(self, rmap, parameters: Parameters, used: set[str]) -> object:
+    def _instrument(self, rmap, parameters: Parameters, used: set[str]) -> "InstrumentContext | Problem":
         """Return the instrument's mapping, or a Problem."""
         try:
             if self._pipeline is None:
@@ -182,7 +202,9 @@ class CrdsSelector:
         used.add(Path(mapping.filename).name)
         return mapping
 
-    def _name(self, instrument, reftype: str, parameters: Parameters, used: set[str]) -> str | Problem:
+    def _name(
+        self, instrument: "InstrumentContext", reftype: str, parameters: Parameters, used: set[str]
+    ) -> str | Problem:
         """Return the name of the reference, ``N/A``, or a Problem."""
         exceptions = importlib.import_module("crds.core.exceptions")
         try:

@@ -14,6 +14,7 @@ from steps.windows import Window
 CALIBRATED = ("S_FLAT", "S_PHOTOM")
 COUNT_RATE_UNITS = ("DN/S",)
 NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
+OPTIONAL_NUMBERS = ("CRPIX1", "CRPIX2")
 # A background exposure must have the same light path as the science exposure.
 SAME_LIGHT_PATH = ("TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "PUPIL")
 
@@ -54,7 +55,9 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
     return None if found else variant
 
 
-def check_background(path: Path, header: ExposureHeader, science: ExposureHeader, problems: list[Problem]) -> None:
+def check_background(
+    path: Path, header: ExposureHeader, science: ExposureHeader, family: Family, problems: list[Problem]
+) -> None:
     """Check that a background exposure can be subtracted from a science exposure."""
 
     def refuse(key: str, wrong: str, right: str) -> None:
@@ -70,7 +73,14 @@ def check_background(path: Path, header: ExposureHeader, science: ExposureHeader
         own, wanted = header.values.get(keyword), science.values.get(keyword)
         if own != wanted:
             refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
+    if family.variant(header.values) is None:
+        refuse("EXP_TYPE", f"{header.values.get('EXP_TYPE')!r} is not imaging", "use backgrounds taken alike")
     _check_uncalibrated(header.values, refuse)
+    before = len(problems)
+    _check_window(header, family, refuse)
+    if len(problems) == before and window_of(header).overlap(window_of(science)) is None:
+        wrong = f"covers {window_of(header)}, its science exposure {window_of(science)}: they do not overlap"
+        refuse("SUBSTRT1, SUBSTRT2", wrong, "use backgrounds of the same part of the detector")
 
 
 def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> None:
@@ -80,6 +90,13 @@ def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> No
             refuse(keyword, "is missing", "stage 2 cannot do without it")
         elif keyword not in NOT_NUMBERS and not _is_number(value):
             refuse(keyword, f"{value!r} is not a number", "give a finite number")
+    for keyword in OPTIONAL_NUMBERS:
+        if keywords.get(keyword) is not None and not _is_number(keywords[keyword]):
+            refuse(keyword, f"{keywords[keyword]!r} is not a number", "give a finite number, or leave it out")
+    if _is_number(keywords.get("VPARITY")) and keywords["VPARITY"] not in (-1, 1):
+        refuse("VPARITY", f"is {keywords['VPARITY']!r}", "it is -1 or 1")
+    if _is_number(keywords.get("EXPMID")) and not keywords["EXPMID"] > 0:
+        refuse("EXPMID", f"is {keywords['EXPMID']!r}", "it is the middle of the exposure, a modified Julian date")
     scale = keywords.get("VA_SCALE")
     if scale is not None and not (_is_number(scale) and scale > 0):
         refuse("VA_SCALE", f"is {scale!r}", "the velocity aberration scale must be positive")
@@ -110,8 +127,9 @@ def _check_window(header: ExposureHeader, family: Family, refuse: Any) -> None:
             return
     try:
         inside = Window(1, 1, full[1], full[0]).contains(window_of(header))
-    except (TypeError, ValueError):
-        inside = False
+    except ValueError as error:
+        refuse("SUBSTRT1, SUBSTRT2", str(error), "give the window of the image on the detector")
+        return
     if not inside:
         start = header.values.get("SUBSTRT1"), header.values.get("SUBSTRT2")
         refuse(

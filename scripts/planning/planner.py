@@ -7,9 +7,10 @@ from instruments import family_of, header_keywords
 from instruments.family import Family, Use, Variant
 from planning.associations import Association, Product, expand, read_association, single_exposure
 from planning.exposure_checks import check_background, check_science
-from planning.headers import ExposureHeader, HeaderCache, read_exposure_header, window_of
+from planning.header_cache import HeaderCache
+from planning.headers import ExposureHeader, read_exposure_header, window_of
 from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure
-from planning.reference_checks import ReferenceChecker
+from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
 from problems import InputError, Problem
@@ -73,9 +74,12 @@ class _Planner:
         if stage2.assign_wcs.skip and not stage2.resample.skip:
             wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
+        output = Path(self.settings.output)
+        if any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
+            self.problems.append(Problem("config", "output", f"{str(output)!r} is not a folder", "give another one"))
         output_wcs = stage2.resample.output_wcs
-        if output_wcs and not Path(output_wcs).is_file():
-            wrong = f"no such file {output_wcs!r}"
+        if output_wcs and not is_asdf(Path(output_wcs)):
+            wrong = f"{output_wcs!r} is not there, or not an ASDF file"
             self.problems.append(Problem("config", "stage2.resample.output_wcs", wrong, "give an ASDF file"))
 
     def _associations(self) -> list[Association]:
@@ -127,13 +131,15 @@ class _Planner:
         status = self._status(variant, header.is_cube, bool(product.backgrounds))
         background = None
         if product.backgrounds and "bkg_subtract" not in status:
-            background = self._background(product, header)
+            background = self._background(product, header, family)
         references = self.chooser.choose(path, header, family, status)
         for step, name in DECISIVE_REFERENCES.items():
             if name in references and references[name].path is None:
                 status[step] = SKIPPED
+        used = {name: ref for name, ref in references.items() if family.references[name].step not in status}
         if header.is_cube and str(header.values["INSTRUME"]) in family.no_photom_cubes:
             status["photom"] = SKIPPED
+            used.pop("photom", None)  # the pixel area is attached all the same
         return PlannedExposure(
             root=product.root,
             science=path,
@@ -143,7 +149,7 @@ class _Planner:
             pool=association.pool,
             table=association.table,
             background=background,
-            references={name: ref for name, ref in references.items() if family.references[name].step not in status},
+            references=used,
             reference_record=_record(references, family) | self.chooser.context(),
             status=status,
             quick_look=variant.resample is Use.RUN and not header.is_cube and "resample" not in status,
@@ -160,13 +166,13 @@ class _Planner:
             skipped.discard("resample")
         return {step: SKIPPED for step in STAGE2_STEPS if step in skipped}
 
-    def _background(self, product: Product, science: ExposureHeader) -> BackgroundSet | None:
+    def _background(self, product: Product, science: ExposureHeader, family: Family) -> BackgroundSet | None:
         headers = {member.path: self._header(member.path) for member in product.backgrounds}
         found = {path: header for path, header in headers.items() if header}
         if len(found) < len(headers):
             return None
         for path, header in found.items():
-            check_background(path, header, science, self.problems)
+            check_background(path, header, science, family, self.problems)
         depth = max(header.shape[0] if header.is_cube else 1 for header in found.values())
         return BackgroundSet(tuple(sorted(found)), window_of(science), depth)
 

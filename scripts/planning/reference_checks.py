@@ -1,17 +1,20 @@
 """Checks of the chosen references against the exposures: does the file have what this exposure needs."""
 
+import math
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
-from planning.headers import window_of
+from planning.header_cache import HeaderCache
+from planning.headers import read_reference_header, window_of
 from planning.plan import PlannedExposure
 from problems import Problem
 from steps.table_rows import select_row
 from steps.windows import Window
 
-# Types with one value per detector pixel.
-IMAGES = ("flat", "area")
+# Keywords in which a reference that the user gives must agree with the exposure, unless it is for any value.
+IDENTITY = ("TELESCOP", "INSTRUME", "DETECTOR")
+ANY_VALUE = ("", "ANY", "N/A", "MULTIPLE")
 
 
 class ReferenceChecker:
@@ -24,34 +27,66 @@ class ReferenceChecker:
         Everything that does not fit is added here.
     """
 
-    def __init__(self, cache, problems: list[Problem]):
+    def __init__(self, cache: HeaderCache, problems: list[Problem]):
         self.cache = cache
         self.problems = problems
         self._told: set[Path] = set()
 
     def check(self, exposure: PlannedExposure) -> None:
-        """Check that PHOTOM has a row for the exposure, and that flat and area cover its window."""
-        photom = exposure.references.get("photom")
-        if photom and photom.path:
-            self._check_photom(exposure, photom.path)
-        for name in IMAGES:
-            reference = exposure.references.get(name)
-            if reference and reference.path:
-                self._check_window(exposure, reference.path)
+        """Check that references are what they should be, and have what the exposure needs."""
+        for name, reference in exposure.references.items():
+            path, kind = reference.path, exposure.family.references[name]
+            if path is None or not self._check_identity(exposure, name, path):
+                continue
+            if name == "photom":
+                self._check_photom(exposure, path)
+            elif kind.planes is not None:
+                self._check_window(exposure, path, kind.planes)
+
+    def _check_identity(self, exposure: PlannedExposure, name: str, path: Path) -> bool:
+        """Check that a file is of the type and for the detector it is used for."""
+        if path in self._told:
+            return False
+        kind = exposure.family.references[name]
+        if is_asdf(path) != kind.asdf:
+            return self._refuse(
+                path, "", f"is not {'an ASDF' if kind.asdf else 'a FITS'} file", f"a {name} reference is"
+            )
+        header = read_reference_header(path, self.problems, self.cache)
+        if header is None:
+            self._told.add(path)
+            return False
+        wanted = {"REFTYPE": name} | {keyword: exposure.header.values.get(keyword) for keyword in IDENTITY}
+        for keyword, value in wanted.items():
+            own, right = str(header.values.get(keyword) or "").upper(), str(value or "").upper()
+            listed = str(header.values.get(f"P_{keyword}"[:8]) or "").upper().split("|")
+            if own not in (*ANY_VALUE, right) and right not in listed:
+                return self._refuse(path, keyword, f"is {own!r}", f"{exposure.science} needs a {name} of {right!r}")
+        return True
+
+    def _refuse(self, path: Path, key: str, wrong: str, right: str) -> bool:
+        self._told.add(path)
+        self.problems.append(Problem(str(path), key, wrong, right))
+        return False
 
     def _check_photom(self, exposure: PlannedExposure, path: Path) -> None:
-        columns = self._remembered(path, "photom rows", _photom_columns)
-        if columns is None:
+        table = self._remembered(path, "photom table", _photom_table)
+        if table is None:
             return
         rows = exposure.family.photom_rows[exposure.instrument]
         try:
-            select_row(columns, rows.wanted(exposure.header.values), rows.optional)
+            row = select_row(table["columns"], rows.wanted(exposure.header.values), rows.optional)
         except (LookupError, ValueError) as error:
             right = f"{exposure.science} needs a row; set references.override.photom or skip photom"
             self.problems.append(Problem(str(path), "PHOTOM", str(error), right))
+            return
+        photmjsr = table["photmjsr"][row]
+        if photmjsr is None or not photmjsr > 0:
+            wrong = f"photmjsr of row {row + 1} is {'not finite' if photmjsr is None else photmjsr}"
+            self.problems.append(Problem(str(path), "PHOTOM", wrong, f"{exposure.science} needs a positive one"))
 
-    def _check_window(self, exposure: PlannedExposure, path: Path) -> None:
-        numbers = self._remembered(path, "window", _window_numbers)
+    def _check_window(self, exposure: PlannedExposure, path: Path, planes: tuple[str, ...]) -> None:
+        numbers = self._remembered(path, f"window with {planes}", lambda path: _window_numbers(path, planes))
         if numbers is None:
             return
         covered, wanted = Window(*numbers), window_of(exposure.header)
@@ -59,7 +94,7 @@ class ReferenceChecker:
             wrong = f"covers {covered} of the detector, {exposure.science} needs {wanted}"
             self.problems.append(Problem(str(path), "SCI", wrong, "give a reference that covers the exposure"))
 
-    def _remembered(self, path: Path, kind: str, read: Callable[[Path], object]):
+    def _remembered(self, path: Path, kind: str, read: Callable[[Path], Any]) -> Any:
         """Return what a file covers, from the cache if the file is as it was; None and one problem if it fails."""
         if path in self._told:
             return None
@@ -79,14 +114,26 @@ class ReferenceChecker:
 # The imports are deferred: with everything remembered, planning does without astropy.
 
 
-def _photom_columns(path: Path) -> dict[str, list[str]]:
+def _photom_table(path: Path) -> dict[str, Any]:
+    """Return the columns that select, and the conversion factors, None where they are not finite."""
     from products.reference_files import read_photom
 
     rows = read_photom(path).rows
-    return {name: [str(value) for value in column] for name, column in rows.items() if column.dtype.kind in "SU"}
+    columns = {name: [str(value) for value in column] for name, column in rows.items() if column.dtype.kind in "SU"}
+    factors = [float(value) for value in rows["photmjsr"]]
+    return {"columns": columns, "photmjsr": [value if math.isfinite(value) else None for value in factors]}
 
 
-def _window_numbers(path: Path) -> tuple[int, ...]:
+def _window_numbers(path: Path, planes: tuple[str, ...]) -> tuple[int, ...]:
     from products.reference_files import covered_window
 
-    return astuple(covered_window(path))
+    return covered_window(path, planes).numbers
+
+
+def is_asdf(path: Path) -> bool:
+    """Tell whether a file exists and begins as an ASDF file does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(5) == b"#ASDF"
+    except OSError:
+        return False

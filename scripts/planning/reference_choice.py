@@ -8,7 +8,8 @@ from pathlib import Path
 from instruments import FAMILIES
 from instruments.family import Family
 from planning.crds_references import CrdsSelector, open_crds
-from planning.headers import ExposureHeader, HeaderCache
+from planning.header_cache import HeaderCache
+from planning.headers import ExposureHeader
 from planning.references import (
     NOT_APPLICABLE,
     DirectoryIndex,
@@ -83,7 +84,9 @@ class ReferenceChooser:
         key = (name, instrument, *(header.values.get(keyword, keyword) for keyword in selectors))
         if key not in self._told:
             self._told.add(key)
-            self.problems.append(Problem(str(path), problem.key, problem.wrong, problem.right))
+            # A choice that fails is told of the exposure; a reference that is broken, of itself.
+            file = problem.file if Path(problem.file).is_file() else str(path)
+            self.problems.append(Problem(file, problem.key, problem.wrong, problem.right))
 
     def _read_overrides(self, settings: Settings) -> dict[str, Reference]:
         known = {name for family in FAMILIES for name in family.references}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from planning.headers import HeaderCache, ReferenceHeader, Value, read_reference_header
+from planning.fits_headers import Value
+from planning.header_cache import HeaderCache
+from planning.headers import ReferenceHeader, read_reference_header
 from problems import Problem
 
 NOT_APPLICABLE = "N/A"
@@ -82,9 +84,9 @@ class DirectoryIndex:
         key = (_text(reftype), _text(instrument), wanted)
         if key not in self._matches:
             self._matches[key] = [
-                _Match(reference, sum(fits))
+                _Match(reference, closeness)
                 for reference in self.references(reftype, instrument)
-                if None not in (fits := [_fit(reference.values, *selector) for selector in wanted])
+                if (closeness := _closeness(reference, wanted)) is not None
             ]
         return self._matches[key]
 
@@ -187,6 +189,17 @@ def _listed(reference: dict[str, Value], keyword: str) -> set[str]:
     """Return the values of the ``P_*`` list of a keyword, whose FITS name is cut to eight characters."""
     items = _text(reference.get(f"P_{keyword}"[:8])).split("|")
     return {item.strip() for item in items} - {""}
+
+
+def _closeness(reference: ReferenceHeader, wanted: tuple[tuple[str, str], ...]) -> int | None:
+    """Return how closely a reference fits all selectors together, or None if it does not fit one of them."""
+    total = 0
+    for keyword, value in wanted:
+        fit = _fit(reference.values, keyword, value)
+        if fit is None:
+            return None
+        total += fit
+    return total
 
 
 def _fit(reference: dict[str, Value], keyword: str, wanted: str) -> int | None:

@@ -33,7 +33,7 @@ def _asdf() -> Any:
     """
     import yaml
 
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]  # on purpose, see above
     import asdf
 
     return asdf

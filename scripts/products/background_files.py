@@ -31,10 +31,10 @@ def read_part(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.nd
         return sci, err, np.asarray(hdus["DQ"].section[part], np.uint32), common
 
 
-def read_average(path: Path) -> Background:
-    """Read the average of a set."""
+def read_average(path: Path) -> tuple[Background, int]:
+    """Read the average of a set, and the number of its members."""
     with fits.open(path, memmap=False) as hdus:
-        return Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data)
+        return Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data), hdus[0].header["NBKG"]
 
 
 def write_average(background: Background, members: int, path: Path) -> None:

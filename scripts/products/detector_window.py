@@ -17,8 +17,14 @@ def detector_window(header: Mapping[str, Any], shape: tuple[int, ...]) -> Window
 
     Raises
     ------
-    ValueError, TypeError
-        If SUBSTRT1 and SUBSTRT2 are no positions on a detector.
+    ValueError
+        If SUBSTRT1 or SUBSTRT2 is no position on a detector.
     """
     ny, nx = shape[-2:]
-    return Window(header.get("SUBSTRT1") or 1, header.get("SUBSTRT2") or 1, nx, ny)
+    start = []
+    for keyword in ("SUBSTRT1", "SUBSTRT2"):
+        value = header.get(keyword)
+        if value is not None and (type(value) is not int or value < 1):
+            raise ValueError(f"{keyword} is {value!r}; it must be a whole number, 1 or more")
+        start.append(1 if value is None else value)
+    return Window(*start, nx, ny)

@@ -69,10 +69,11 @@ def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:
     Parameters
     ----------
     origin : mapping of primary keyword to (value, comment)
-        FITS headers hold ASCII only: other characters, as paths may have, are written as escapes.
+        FITS headers hold printable ASCII only: other characters, as paths may have, are written as escapes.
     """
     for keyword, (value, comment) in origin.items():
-        exposure.primary.set(keyword, value.encode("ascii", "backslashreplace").decode(), comment)
+        text = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in value)
+        exposure.primary.set(keyword, text, comment)
 
 
 def record_unit(exposure: Exposure, unit: str) -> None:
@@ -81,14 +82,17 @@ def record_unit(exposure: Exposure, unit: str) -> None:
         exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
 
 
-def record_photometry(
-    exposure: Exposure, factor: float, pixel_area_sr: float | None, pixel_area_a2: float | None, unit: str
-) -> None:
-    """Record the unit, the conversion factor in (MJy/sr)/(DN/s), and the nominal pixel area where it is known."""
+def record_photometry(exposure: Exposure, factor: float, unit: str) -> None:
+    """Record the unit and the conversion factor in (MJy/sr)/(DN/s)."""
     record_unit(exposure, unit)
     header = exposure.science
     header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")
     header.set("PHOTUJA2", square_arcsec_factor(factor), "Flux density (uJy/arcsec2) producing 1 cps")
+
+
+def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_area_a2: float | None) -> None:
+    """Record the nominal pixel area, where it is known."""
+    header = exposure.science
     if pixel_area_sr is not None:
         header.set("PIXAR_SR", pixel_area_sr, "Nominal pixel area in steradians")
     if pixel_area_a2 is not None:

@@ -112,6 +112,8 @@ _EXPOSURE_FILE = re.compile(
 )
 
 MAX_NAME_BYTES = 200  # file systems end at 255 bytes; suffix, extension and a temporary name come on top
+# Snakemake takes a path that ends so for an endless recursion and stops.
+_PERIODIC = re.compile(r"(?P<value>.+)(?P=value){19,}$")
 _ALLOWED_PUNCTUATION = frozenset("._+-@=, ")
 # ASCII alone: the name is written into FITS headers, which hold nothing else.
 _ALLOWED_TEXT = "ASCII letters, digits, inner spaces and . _ + - @ = , are allowed"
@@ -182,13 +184,14 @@ def check_product_name(name: str) -> str | None:
     size = len(name.encode())
     if size > MAX_NAME_BYTES:
         return f"the name {name[:40]!r}... is {size} bytes long; at most {MAX_NAME_BYTES} are possible"
+    if _PERIODIC.search(name):
+        return f"the name {name[:40]!r}... ends in one pattern many times over; give a name with less repetition"
     if not any(character.isalnum() for character in name):
         return f"the name {name!r} holds no letter or digit; give it one"
     return None
 
 
 def _allowed(character: str) -> bool:
-    # L letters, M their combining accents (as macOS writes them), N digits
     return character in _ALLOWED_PUNCTUATION or (character.isascii() and character.isalnum())
 
 

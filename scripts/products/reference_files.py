@@ -13,6 +13,13 @@ from products.exposure import write_product
 from steps.dq_flags import remap_flags
 from steps.windows import Window
 
+# Coefficients of each kind of change of sensitivity.
+TIME_COLUMNS = {
+    "linear": ("t0", "lossperyear"),
+    "exponential": ("t0", "amplitude", "tau", "const"),
+    "powerlaw": ("t0", "year1value", "tsoft", "alpha"),
+}
+
 
 class ReferenceFileError(ValueError):
     """A reference file that does not hold what its type requires."""
@@ -100,16 +107,20 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
         return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
 
 
-def covered_window(path: Path) -> Window:
+def covered_window(path: Path, planes: tuple[str, ...] = ()) -> Window:
     """Return the detector pixels that an image reference covers, without reading its pixels.
 
     Raises
     ------
     ReferenceFileError
-        If there is no two-dimensional SCI extension.
+        If there is no two-dimensional SCI extension, or one of the other `planes` is missing or of another shape.
     """
     with fits.open(path, memmap=False) as hdus:
-        return _window(hdus, path)
+        window = _window(hdus, path)
+        for name in planes:
+            if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus["SCI"].shape:
+                raise ReferenceFileError(f"{path}: has no extension {name} of the shape of SCI")
+        return window
 
 
 def read_photom(path: Path) -> PhotomTable:
@@ -128,10 +139,13 @@ def read_photom(path: Path) -> PhotomTable:
             raise ReferenceFileError(f"{path}: table PHOTOM has no column photmjsr; it has {', '.join(rows)}")
         time_tables = {
             kind: _columns(hdus[f"TIMECOEFF_{kind.upper()}"])
-            for kind in ("linear", "exponential", "powerlaw")
+            for kind in TIME_COLUMNS
             if f"TIMECOEFF_{kind.upper()}" in hdus
         }
         for kind, table in time_tables.items():
+            missing = [name for name in TIME_COLUMNS[kind] if name not in table]
+            if missing:
+                raise ReferenceFileError(f"{path}: TIMECOEFF_{kind.upper()} has no column {', '.join(missing)}")
             if len(table["t0"]) != len(rows["photmjsr"]):
                 raise ReferenceFileError(
                     f"{path}: TIMECOEFF_{kind.upper()} has {len(table['t0'])} rows, "
@@ -160,7 +174,7 @@ def _entry(path: Path, key: str) -> Any:
 
 def _section(hdus: fits.HDUList, name: str, part: tuple[slice, slice], path: Path) -> np.ndarray:
     """Read a part of a plane, and only that from the disk."""
-    if name not in hdus or not hdus[name].shape:
+    if name not in hdus or not hdus[name].is_image or not hdus[name].shape:
         raise ReferenceFileError(f"{path}: has no extension {name}")
     return hdus[name].section[part]
 
@@ -176,7 +190,7 @@ def _cut_out(hdus: fits.HDUList, path: Path, window: Window) -> tuple[slice, sli
 
 def _window(hdus: fits.HDUList, path: Path) -> Window:
     """Return the window of an image reference; without keywords it starts at (1, 1)."""
-    if "SCI" not in hdus or len(hdus["SCI"].shape) != 2:
+    if "SCI" not in hdus or not hdus["SCI"].is_image or len(hdus["SCI"].shape) != 2:
         raise ReferenceFileError(f"{path}: has no two-dimensional SCI extension")
     return detector_window(hdus[0].header, hdus["SCI"].shape)
 

@@ -180,10 +180,11 @@ def _spoil_some_pixels(image: Image, random: np.random.Generator) -> None:
     full = np.flatnonzero(
         ((image.dq & FLAGS["SATURATED"]) != 0) & ((image.dq & FLAGS["DO_NOT_USE"]) != 0) & (image.sci > 0)
     )
+    planes = image.planes()
     for pixels in (flagged, unflagged, full):
-        for plane in (image.sci, image.err, image.var_poisson, image.var_rnoise):
-            plane.flat[pixels] = np.nan
-    image.var_rnoise.flat[one_plane] = np.nan
+        for name in ("sci", "err", "var_poisson", "var_rnoise"):
+            planes[name].flat[pixels] = np.nan
+    planes["var_rnoise"].flat[one_plane] = np.nan
     image.dq.flat[flagged] |= np.uint32(FLAGS["DO_NOT_USE"])
 
 

@@ -87,7 +87,7 @@ def isoformat(moment: datetime) -> str:
 
 def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
     """Return the primary header of an exposure."""
-    groups = {
+    groups: dict[str, list[tuple]] = {
         "": _file(exposure),
         "Program information": [
             ("TITLE", "Simulated field", "Proposal title"),
@@ -133,7 +133,7 @@ def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
 def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
     """Return the header of the SCI extension, with what the spacecraft believed of its pointing."""
     times = exposure.times
-    groups = {
+    groups: dict[str, list[tuple]] = {
         "": [
             ("MJD-BEG", times.start_mjd, "[d] exposure start time in MJD"),
             ("MJD-AVG", times.middle_mjd, "[d] exposure mid time in MJD"),

@@ -6,6 +6,7 @@ images are like those of real exposures; they are not a calibration of the real 
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 SQUARE_ARCSEC_PER_STERADIAN = (180 / math.pi * 3600) ** 2
 
@@ -124,34 +125,36 @@ _NEAR_INFRARED_Y = (
     (-0.018, 0.022, -0.031, 0.014, 0.025),
     (0.0024, 0.0036, -0.0017, 0.0029, 0.0011, -0.0033),
 )
-_NIRCAM = {
-    "instrument": "NIRCAM",
-    "exp_type": "NRC_IMAGE",
-    "shape": (2048, 2048),
-    "x_reference": 1024.5,
-    "y_reference": 1024.5,
-    "pupil": "CLEAR",
-    "module": "B",
-    "gain": 2.0,
-    "read_noise": 5.0,
-    "integration_time": 1030.7,
-    "full_well": 36000.0,
-    "readpatt": "MEDIUM8",
-    "pattern": "INTRAMODULE",
-    "subarray": "SUB640",
-}
-_TWO_MICRON_SLITLESS = {
-    "shape": (2048, 2048),
-    "x_reference": 1024.5,
-    "y_reference": 1024.5,
-    "gain": 1.6,
-    "integration_time": 515.3,
-    "full_well": 42000.0,
-    "pattern": "IMAGING",
-    "subarray": "SUB256",
-    "distortion_x": _NEAR_INFRARED_X,
-    "distortion_y": _NEAR_INFRARED_Y,
-}
+_nircam = partial(
+    Instrument,
+    instrument="NIRCAM",
+    exp_type="NRC_IMAGE",
+    shape=(2048, 2048),
+    x_reference=1024.5,
+    y_reference=1024.5,
+    pupil="CLEAR",
+    module="B",
+    gain=2.0,
+    read_noise=5.0,
+    integration_time=1030.7,
+    full_well=36000.0,
+    readpatt="MEDIUM8",
+    pattern="INTRAMODULE",
+    subarray="SUB640",
+)
+_two_micron_slitless = partial(
+    Instrument,
+    shape=(2048, 2048),
+    x_reference=1024.5,
+    y_reference=1024.5,
+    gain=1.6,
+    integration_time=515.3,
+    full_well=42000.0,
+    pattern="IMAGING",
+    subarray="SUB256",
+    distortion_x=_NEAR_INFRARED_X,
+    distortion_y=_NEAR_INFRARED_Y,
+)
 
 INSTRUMENTS = {
     "miri_f1130w": Instrument(
@@ -187,8 +190,7 @@ INSTRUMENTS = {
         unlit=True,
         abvega_offset=5.2,
     ),
-    "nircam_f200w": Instrument(
-        **_NIRCAM,
+    "nircam_f200w": _nircam(
         detector="NRCB1",
         aperture="NRCB1_FULL",
         channel="SHORT",
@@ -207,8 +209,7 @@ INSTRUMENTS = {
         sky=0.42,
         abvega_offset=1.69,
     ),
-    "nircam_long": Instrument(
-        **_NIRCAM,
+    "nircam_long": _nircam(
         detector="NRCBLONG",
         aperture="NRCB5_FULL",
         channel="LONG",
@@ -227,8 +228,7 @@ INSTRUMENTS = {
         sky=0.55,
         abvega_offset=3.23,
     ),
-    "niriss_f200w": Instrument(
-        **_TWO_MICRON_SLITLESS,
+    "niriss_f200w": _two_micron_slitless(
         instrument="NIRISS",
         detector="NIS",
         aperture="NIS_CEN",
@@ -249,8 +249,7 @@ INSTRUMENTS = {
         readpatt="NIS",
         abvega_offset=1.70,
     ),
-    "fgs": Instrument(
-        **_TWO_MICRON_SLITLESS,
+    "fgs": _two_micron_slitless(
         instrument="FGS",
         detector="GUIDER1",
         aperture="FGS1_FULL",

@@ -85,8 +85,9 @@ def combine(
 
     Notes
     -----
-    Every pixel stands by itself, so a large stack can be given in bands of rows; bands of about
-    128 rows of 2048 pixels are several times faster than all at once, and take little memory.
+    Every pixel stands by itself, so a large stack can be given in bands of rows. Bands of about
+    128 rows of 2048 pixels are up to 1.4 times faster than all at once, and the memory needed does
+    not grow with the image.
     """
     _check_stack(sci, err, dq)
     if clip == "scatter":

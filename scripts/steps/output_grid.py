@@ -104,15 +104,15 @@ def grid_from_footprints(
 
     offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / (pixel_scale / ARCSEC_PER_DEG)
     low, high = offsets.min(axis=0), offsets.max(axis=0)
-    crpix = -low if crpix is None else np.asarray(crpix, float)
-    size = np.trunc(high + crpix + 0.5) if output_shape is None else output_shape
+    reference_pixel = -low if crpix is None else np.asarray(crpix, float)
+    size = np.trunc(high + reference_pixel + 0.5) if output_shape is None else output_shape
     nx, ny = (int(n) for n in size)
     if nx < 2 or ny < 2:
         raise ValueError(f"the output image would have {nx} x {ny} pixels; see crpix, crval, output_shape")
     box = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
     if output_shape is not None:
-        box = _covered_box(low + crpix, high + crpix, (nx, ny))
-    wcs = _tan_wcs(crpix, crval, pixel_scale / ARCSEC_PER_DEG, pc, (ny, nx), box)
+        box = _covered_box(low + reference_pixel, high + reference_pixel, (nx, ny))
+    wcs = _tan_wcs(reference_pixel, crval, pixel_scale / ARCSEC_PER_DEG, pc, (ny, nx), box)
     return OutputGrid(wcs, (ny, nx), float(pixel_scale), float(pixel_scale_ratio))
 
 
@@ -181,7 +181,7 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
             f"the output image would have {nx} x {ny} pixels and need about "
             f"{nx * ny * BYTES_PER_PIXEL / 1e9:.1f} GB; the limit is {max_pixels:.3g} pixels. Likely causes: "
             "exposures that lie far apart (not of one target, or a wrong pointing), a small pixel_scale or "
-            "pixel_scale_ratio, a large output_shape. Split the association, or raise the limit"
+            "pixel_scale_ratio, a large output_shape"
         )
 
 
@@ -203,7 +203,7 @@ def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
         return _linear_keywords(grid.wcs)
     code = transform.projection.prjprm.code
     crpix, crval, cdelt, pc = (getattr(transform, n).value for n in ("crpix", "crval", "cdelt", "pc"))
-    keywords = {"WCSAXES": 2}
+    keywords: dict[str, str | int | float] = {"WCSAXES": 2}
     keywords |= {f"CRPIX{i}": float(crpix[i - 1]) + 1.0 for i in (1, 2)}
     keywords |= {f"CRVAL{i}": float(crval[i - 1]) for i in (1, 2)}
     keywords |= {"CTYPE1": f"RA---{code}", "CTYPE2": f"DEC--{code}", "CUNIT1": "deg", "CUNIT2": "deg"}

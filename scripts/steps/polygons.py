@@ -126,7 +126,7 @@ def _cut(polygon, axis, limit, sign):
     return np.array(kept).reshape(-1, 2)
 
 
-def _cut_sides(polygons):
+def _cut_sides(polygons: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the starts and ends of all sides, cut where they meet others, each shape (n, 2)."""
     a = np.concatenate(polygons)
     b = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])

@@ -23,7 +23,6 @@ KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 WEIGHT_TYPES = ("ivm", "exptime")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
 GOOD_BITS = "~DO_NOT_USE+NON_SCIENCE"
-BITS_PER_CONTEXT_PLANE = 32
 # drizzle wants a time, and uses it for data in counts only.
 NO_TIME = 1.0
 
@@ -104,7 +103,8 @@ class Resampler:
         good_bits: str = GOOD_BITS,
     ):
         _check_parameters(kernel, pixfrac, weight_type, pixel_scale_ratio, n_images)
-        self._shape = tuple(shape)
+        ny, nx = shape
+        self._shape = ny, nx
         self._kernel = kernel
         self._pixfrac = pixfrac
         self._weight_type = weight_type
@@ -163,7 +163,7 @@ class Resampler:
             **geometry,
         )
         if self._sums is not None:
-            self._add_variances(image, weight, geometry, exposure_time)
+            self._add_variances(self._sums, image, weight, geometry, exposure_time)
 
     def finish(self) -> Resampled:
         """Return the combined planes. Nothing can be added afterwards."""
@@ -186,7 +186,7 @@ class Resampler:
 
         return Drizzle(kernel=self._kernel, out_shape=self._shape, **options)
 
-    def _add_variances(self, image, weight, geometry, exposure_time) -> None:
+    def _add_variances(self, sums: _VarianceSums, image: Image, weight, geometry, exposure_time) -> None:
         """Drizzle the error of each kind as if it were the image, and add the squares."""
         combination_weight = exposure_time if self._weight_type == "exptime" else None
         for name in VARIANCES:
@@ -201,7 +201,7 @@ class Resampler:
             if combination_weight is None:
                 # The read noise comes first: its inverse is the weight of all kinds.
                 combination_weight = _inverse(resampled) if name == "var_rnoise" else 1.0
-            self._sums.add(name, resampled, combination_weight)
+            sums.add(name, resampled, combination_weight)
 
 
 def pixel_weights(

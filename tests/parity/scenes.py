@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,13 @@ from astropy.io import fits
 from simulation import Scene
 
 STORED = Path(__file__).parent / "stored"
-SIZE = {"detector_shape": (40, 48), "stars": 6, "galaxies": 3, "cosmic_rays": 5e-3, "bad_pixels": 2e-2}
+_tiny = partial(Scene, detector_shape=(40, 48), stars=6, galaxies=3, cosmic_rays=5e-3, bad_pixels=2e-2)
 SCENES = {
-    "miri": Scene("miri_f1130w", exposures=1, backgrounds=3, seed=11, **SIZE),
-    "nircam": Scene("nircam_f200w", exposures=1, seed=12, **SIZE),
-    "niriss": Scene("niriss_f200w", exposures=1, seed=13, **SIZE),
-    "tso": Scene("nircam_f200w", exposures=1, nints=2, tso=True, seed=14, **SIZE),
-    "wfs": Scene("nircam_f200w", exposures=1, visit_type="PRIME_WFSC_SENSING_CONTROL", seed=15, **SIZE),
+    "miri": _tiny("miri_f1130w", exposures=1, backgrounds=3, seed=11),
+    "nircam": _tiny("nircam_f200w", exposures=1, seed=12),
+    "niriss": _tiny("niriss_f200w", exposures=1, seed=13),
+    "tso": _tiny("nircam_f200w", exposures=1, nints=2, tso=True, seed=14),
+    "wfs": _tiny("nircam_f200w", exposures=1, visit_type="PRIME_WFSC_SENSING_CONTROL", seed=15),
 }
 # What operations decide by a parameter reference of the pipeline (contract: variants).
 SKIPPED = {"tso": ["bkg_subtract", "resample"], "wfs": ["resample"]}
@@ -91,7 +92,7 @@ def store(file: Path, inputs: str, products: dict[str, dict[str, np.ndarray]]) -
         By suffix, for example ``cal``, what `describe` returns.
     """
     arrays = {f"{suffix}/{name}": array for suffix, product in products.items() for name, array in product.items()}
-    np.savez_compressed(file, inputs=np.array(inputs), **arrays)
+    np.savez_compressed(file, allow_pickle=False, inputs=np.array(inputs), **arrays)
 
 
 def read_stored(file: Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:

@@ -350,6 +350,15 @@ def test_wrong_suffix_at_level_2(refuse, name, word):
     assert right == "stage 2 takes _rate or _rateints"
 
 
+def test_semicolon_in_a_name_stays_there(refuse):
+    _, wrong, right = refuse(level2(product("a", member("a; b_cal.fits"))))
+    assert wrong == "'a; b_cal.fits' is already calibrated (_cal)"
+    assert right == "stage 2 takes _rate or _rateints"
+    _, wrong, right = refuse(level2(product("a; b", member("a_rate.fits"))))
+    assert wrong == "the name 'a; b' holds ';'"
+    assert right.startswith("ASCII letters")
+
+
 def test_rate_at_level_3(refuse):
     _, wrong, right = refuse({"asn_type": "image3", "products": [product("m", member("a_rate.fits"))]})
     assert "not a calibrated exposure (_rate)" in wrong

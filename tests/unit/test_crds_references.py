@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from planning.crds_references import open_crds
-from planning.headers import HeaderCache
+from planning.header_cache import HeaderCache
 from planning.references import Reference
 from problems import Problem
 
@@ -184,11 +184,49 @@ def test_mapping_with_code_is_not_run(crds, tmp_path):
     assert not (tmp_path / "never").exists()
 
 
-def test_reference_marked_as_invalid(crds):
-    config = crds / "config" / "jwst"
-    config.mkdir(parents=True)
-    (config / "server_config").write_text(repr({"bad_files_list": ["jwst_miri_flat_0001.fits"]}))
+@pytest.fixture
+def server_config(crds):
+    """The file in which crds keeps what the server told."""
+    path = crds / "config" / "jwst" / "server_config"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_reference_marked_as_invalid(crds, server_config):
+    server_config.write_text(repr({"bad_files_list": ["jwst_miri_flat_0001.fits"]}))
     assert "scientifically invalid" in refuse(crds, "flat").wrong
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{'bad_files_list': ['jwst_miri_fl",
+        b"{'observatory': 'jwst'}",
+        b"{'bad_files_list': 'jwst_miri_flat_0001.fits'}",
+        b"{'bad_files_list': None}",
+        b"['jwst_miri_flat_0001.fits']",
+        b"{[]: 1}",
+        b"open('x')",
+        b"{'bad_files_list': ['\xff']}",
+        bytes(100),
+    ],
+)
+def test_damaged_list_of_invalid_files_is_told(crds, server_config, content):
+    server_config.write_bytes(content)
+    problems = []
+    assert open_crds(crds, CONTEXT, "jwst", None, problems) is None
+    (problem,) = problems
+    assert problem.file == str(server_config)
+    assert "damaged" in problem.wrong
+    assert "crds sync" in problem.right
+
+
+def test_unreadable_list_of_invalid_files_is_told(crds, server_config):
+    server_config.mkdir()
+    problems = []
+    assert open_crds(crds, CONTEXT, "jwst", None, problems) is None
+    assert problems[0].wrong == "cannot be read (Is a directory)"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +278,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from planning.crds_references import open_crds
-from planning.headers import HeaderCache
+from planning.header_cache import HeaderCache
 cache = HeaderCache(Path(sys.argv[2]))
 selector = open_crds(Path(sys.argv[1]), "jwst_9000.pmap", "jwst", cache, [])
 print(selector.select({parameters!r}, ["flat", "dark"])["flat"].recorded, "crds" in sys.modules)

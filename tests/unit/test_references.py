@@ -1,11 +1,12 @@
 """Choice of references from a folder, by headers made up for the rule that is tested."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from planning.headers import HeaderCache
+from planning.header_cache import HeaderCache
 from planning.references import (
     DirectoryIndex,
     Reference,
@@ -172,6 +173,12 @@ def test_sub_folders_and_asdf_are_read(tmp_path):
         assert select_from_directory(index, reftype, ("DETECTOR",), MIRI, OBSERVED).recorded == name
 
 
+def blank(path):
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def test_cache_gives_the_same(folder, tmp_path):
     directory = folder(a={}, b={"FILTER": "F770W"})
     for _ in range(2):
@@ -179,7 +186,7 @@ def test_cache_gives_the_same(folder, tmp_path):
         index = DirectoryIndex(directory, cache, [])
         assert select_from_directory(index, "flat", SELECTORS, MIRI, OBSERVED).recorded == "b.fits"
         cache.save()
-    assert len(HeaderCache(tmp_path / "cache")) == 2
+        blank(directory / "b.fits")  # not read again, the size and the time being the same
 
 
 # Problems ---------------------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ def test_the_output_folder_has_one_spelling(given, normal):
     assert read_settings({"output": given}).output == normal
 
 
+def test_an_empty_section_is_its_defaults():
+    assert read_settings({"stage2": {"resample": None}, "references": None}) == Settings()
+
+
 def test_a_wrong_item_of_a_list(tmp_path):
     (tmp_path / "my.yaml").write_text("associations: [3]")
     (problem,) = problems({"associations": [3]}, [ROOT / "config.yaml", tmp_path / "my.yaml"])
@@ -65,7 +69,8 @@ def test_all_problems_together():
     [
         ({"stage2": {"resample": {"weight_type": "None"}}}, "'ivm' or 'exptime'"),
         ({"stage2": {"resample": {"output_shape": [0, 5]}}}, "output_shape.0"),
-        ({"stage2": {"resample": {"output_shape": [70000, 5]}}}, "65536"),
+        ({"stage2": {"resample": {"output_shape": [60000, 60000]}}}, "at most 2.5e+08 pixels"),
+        ({"stage2": {"resample": {"crval": [10, 95]}}}, "dec from -90 to 90"),
         ({"stage2": {"resample": {"pixel_scale": -1}}}, "greater than 0"),
         ({"stage2": {"assign_wcs": {"sip_degree": 7}}}, "less than or equal to 6"),
         ({"stage2": {"bkg_subtract": {"sigma": float("nan")}}}, "finite"),

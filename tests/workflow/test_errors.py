@@ -154,6 +154,60 @@ def test_photom_without_a_row(workflow):
     refused(workflow, workflow.reference("photom").name, "F1130W", "F560W")
 
 
+def test_photom_without_a_factor(workflow):
+    with fits.open(workflow.reference("photom"), mode="update") as hdus:
+        hdus["PHOTOM"].data["photmjsr"][:] = np.nan
+    refused(workflow, workflow.reference("photom").name, "photmjsr", "not finite")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "texts"),
+    [
+        ("area", "flat", ("REFTYPE", "'FLAT'")),
+        ("distortion", "filteroffset", ("REFTYPE", "'FILTEROFFSET'")),
+        ("distortion", "flat", ("is not an ASDF file",)),
+        ("flat", "distortion", ("is not a FITS file",)),
+    ],
+)
+def test_reference_of_another_type(workflow, kind, given, texts):
+    path = workflow.reference(given)
+    workflow.config["references"]["override"] = {kind: str(path.relative_to(workflow.folder))}
+    refused(workflow, path.name, *texts)
+
+
+def test_reference_of_another_detector(workflow):
+    flat = workflow.reference("flat")
+    edit_header(flat, DETECTOR="MIRIFULONG")
+    workflow.config["stage2"] = {"flat_field": {"user_supplied_flat": str(flat.relative_to(workflow.folder))}}
+    refused(workflow, flat.name, "DETECTOR", "'MIRIFULONG'")
+
+
+def test_flat_without_error(workflow):
+    with fits.open(workflow.reference("flat"), mode="update") as hdus:
+        del hdus["ERR"]
+    refused(workflow, workflow.reference("flat").name, "no extension ERR")
+
+
+def test_background_beside_the_science_window(workflow):
+    edit_header(workflow.folder / "data/rate" / BACKGROUNDS[0], SUBSTRT1=500)
+    refused(workflow, BACKGROUNDS[0], "they do not overlap")
+
+
+def test_output_in_the_place_of_a_file(workflow):
+    (workflow.folder / "made").write_text("")
+    workflow.config["output"] = "made/here"
+    refused(workflow, "output", "is not a folder")
+
+
+def test_backgrounds_without_a_value(workflow):
+    for name in BACKGROUNDS:
+        with fits.open(workflow.folder / "data/rate" / name, mode="update") as hdus:
+            hdus["SCI"].data[:] = np.nan
+    run = workflow.run()
+    assert run.code != 0
+    assert "no background exposure has a value" in run.output
+
+
 def test_the_same_name_twice(workflow):
     tree = json.loads(workflow.association.read_text())
     tree["products"][0]["members"][0]["expname"] = RATES[1]

@@ -20,6 +20,16 @@ def touch(path):
     os.utime(path, (time.time() + 2, time.time() + 2))
 
 
+def test_nothing_to_do_with_everything_kept(workflow):
+    workflow.config["stage2"] = {
+        "save_bsub": True,
+        "bkg_subtract": {"save_combined_background": True},
+        "flat_field": {"save_interpolated_flat": True},
+    }
+    assert workflow.run().code == 0
+    assert workflow.planned() == {}
+
+
 def test_keeping_the_flat_makes_no_exposure_again(finished):
     finished.config["stage2"] = {"flat_field": {"save_interpolated_flat": True}}
     assert finished.planned() == {"save_flat": 2}

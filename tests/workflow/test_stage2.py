@@ -149,7 +149,7 @@ def test_from_another_folder(workflow, tmp_path_factory):
     arguments = ["--directory", str(workflow.folder), "--configfile", str(workflow.folder / "my.yaml"), "-n"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.snakefile), "--cores", "1", *arguments]
     done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
-    assert re.search(r"^calibrate +2$", done.stdout + done.stderr, re.M)
+    assert re.search(r"^calibrate +2$", done.stdout + done.stderr, re.MULTILINE)
 
 
 def test_members_in_the_input_folder(workflow):

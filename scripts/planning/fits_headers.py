@@ -1,0 +1,284 @@
+"""FITS headers: the cards of a file's extensions, the shapes of their data, and whether it is an exposure.
+
+Planning looks at every input of every run, so the 80-character cards are read here: all headers of an exposure
+take 0.3 ms, with astropy's `Header.fromfile` they take 1.75 ms.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+CARD = 80
+BLOCK = 2880
+MAX_HEADER_BYTES = 8 * 1024**2  # ~100,000 cards; a JWST header has some hundred
+MAX_HDUS = 1000
+MAX_DATA_BYTES = 2**33  # per extension; the largest time-series segments have 2 GB
+
+FLOAT_BITPIX = (-32, -64)
+INTEGER_BITPIX = (8, 16, 32, 64)
+
+# What every exposure has beside SCI, and whether its values are floats
+PLANES = {"ERR": True, "DQ": False, "VAR_POISSON": True, "VAR_RNOISE": True}
+
+Value = str | bool | int | float | None
+
+_COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gunzip"),
+    b"BZ": ("bzip2", "bunzip2"),
+    b"\xfd7": ("xz", "unxz"),
+    b"PK": ("zip", "unzip"),
+}
+_QUOTED = re.compile(rb" *'((?:[^']|'')*)'")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class HduShape:
+    """Name, version, shape and type of one HDU.
+
+    Attributes
+    ----------
+    name : str
+        EXTNAME in upper case; ``PRIMARY`` for the first.
+    version : int
+        EXTVER.
+    kind : str
+        ``IMAGE``, ``BINTABLE``...; ``IMAGE`` for the first.
+    shape : tuple of int
+        In numpy's order, (ny, nx) for an image; empty without data.
+    bitpix : int
+        FITS code of the values' type.
+    """
+
+    name: str
+    version: int
+    kind: str
+    shape: tuple[int, ...]
+    bitpix: int
+
+
+Hdu = tuple[dict[str, Value], HduShape]
+
+
+class HeaderError(Exception):
+    """A file is not what it should be.
+
+    Attributes
+    ----------
+    wrong, right : str
+        What is wrong, and what would be right or what to do.
+    """
+
+    def __init__(self, wrong: str, right: str):
+        super().__init__(f"{wrong}; {right}")
+        self.wrong, self.right = wrong, right
+
+
+def read_hdus(file: BinaryIO, keywords: Iterable[str] | None) -> list[Hdu]:
+    """Return the values and the shape of every HDU, having checked that the file holds all their data.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+    keywords : iterable of str or None
+        Those wanted of the primary header and of SCI. None: every keyword of the primary header, none of
+        the others.
+
+    Raises
+    ------
+    HeaderError
+        If this is no FITS file, or a damaged one.
+    """
+    hdus: list[Hdu] = []
+    wanted = None if keywords is None else frozenset(keyword.encode() for keyword in keywords)
+    size = os.fstat(file.fileno()).st_size
+    for header, data_bytes in _hdu_headers(file, size):
+        shape = _shape(header, first=not hdus)
+        values: dict[str, Value] = {}
+        if not hdus or shape.name == "SCI":
+            chosen = header if wanted is None else wanted.intersection(header)
+            values = {key.decode("latin-1"): _value(header[key]) for key in sorted(chosen)}
+        hdus.append((values, shape))
+        where = shape.name or f"HDU {len(hdus) - 1}"
+        promised = file.tell() + data_bytes
+        if data_bytes > MAX_DATA_BYTES:
+            wrong = f"{where} is {data_bytes} bytes large according to its header"
+            raise HeaderError(wrong, f"at most {MAX_DATA_BYTES} are possible")
+        if promised > size:
+            raise _truncated(where, size, promised)
+        file.seek(data_bytes + -data_bytes % BLOCK, os.SEEK_CUR)
+    return hdus
+
+
+def check_exposure(hdus: list[Hdu]) -> None:
+    """Check that the planes of an exposure are there, each once, and fit together.
+
+    Raises
+    ------
+    HeaderError
+        If they are not, or do not.
+    """
+    named: dict[str, HduShape] = {}
+    for _, shape in hdus:
+        first = named.setdefault(shape.name, shape)
+        if first is not shape and shape.name in ("SCI", *PLANES):
+            versions = f"EXTVER {first.version} and {shape.version}"
+            raise HeaderError(f"{shape.name} stands twice ({versions})", "give an exposure with one of each extension")
+    sci = named.get("SCI")
+    if sci is None:
+        present = ", ".join(named)
+        raise HeaderError(f"no SCI extension (it has {present})", "give a _rate or _rateints file")
+    if sci.kind == "COMPRESSED":
+        raise HeaderError("SCI is tile-compressed", "funpack the file first")
+    if not sci.shape or 0 in sci.shape:
+        raise HeaderError("SCI holds no data", "give a file with pixels")
+    if len(sci.shape) not in (2, 3) or sci.kind != "IMAGE":
+        raise HeaderError(f"SCI has {len(sci.shape)} dimensions", "it should be an image of 2 or 3")
+    if sci.bitpix not in FLOAT_BITPIX:
+        raise HeaderError(f"SCI has BITPIX {sci.bitpix}", "it should be -32 or -64 (float)")
+    missing = [name for name in PLANES if name not in named]
+    if missing:
+        right = f"an exposure has SCI, {', '.join(PLANES)}; is the file complete?"
+        raise HeaderError(f"no {', '.join(missing)} extension", right)
+    for name, is_float in PLANES.items():
+        plane = named[name]
+        if plane.shape != sci.shape:
+            raise HeaderError(f"{name} has the shape {plane.shape}", f"it should be that of SCI, {sci.shape}")
+        if plane.bitpix not in (FLOAT_BITPIX if is_float else INTEGER_BITPIX):
+            right = "-32 or -64 (float)" if is_float else "8, 16, 32 or 64 (integer)"
+            raise HeaderError(f"{name} has BITPIX {plane.bitpix}", f"it should be {right}")
+
+
+def _hdu_headers(file: BinaryIO, size: int) -> Iterator[tuple[dict[bytes, bytes], int]]:
+    """Yield the cards of each header and the number of bytes of its data; the caller skips the data."""
+    start = file.read(BLOCK)
+    if not start:
+        raise HeaderError("empty", "get the file again")
+    for magic, (name, command) in _COMPRESSED.items():
+        if start.startswith(magic):
+            raise HeaderError(f"compressed with {name}", f"{command} it first")
+    if not re.match(rb"SIMPLE  = +[TF]", start):
+        raise HeaderError("not a FITS file", "it should begin with the keyword SIMPLE")
+    for number in range(MAX_HDUS):
+        if number and not start.startswith(b"XTENSION"):
+            return  # the end, or something after the last HDU that FITS allows to be there
+        cards = _cards(_header_bytes(file, start, number, size))
+        yield cards, _data_bytes(cards, number)
+        start = file.read(BLOCK)
+    raise HeaderError(f"more than {MAX_HDUS} extensions", "give an exposure")
+
+
+def _header_bytes(file: BinaryIO, start: bytes, number: int, size: int) -> bytes:
+    """Return a whole header, up to its END card."""
+    blocks = [start]
+    begin = file.tell() - len(start)
+    while not _has_end(blocks[-1]):
+        block = file.read(BLOCK)
+        if not block:
+            whole = len(blocks[-1]) == BLOCK
+            promised = begin + (len(blocks) + whole) * BLOCK
+            raise _truncated(f"the header of HDU {number}", size, promised)
+        if len(blocks) * BLOCK >= MAX_HEADER_BYTES:
+            raise HeaderError(f"the header of HDU {number} does not end", "get the file again")
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _truncated(where: str, size: int, promised: int) -> HeaderError:
+    wrong = f"truncated in {where}: the file has {size} bytes, its headers promise at least {promised}"
+    return HeaderError(wrong, "get the file again")
+
+
+def _has_end(block: bytes) -> bool:
+    position = block.find(b"END     ")
+    while position >= 0:
+        if position % CARD == 0 and not block[position + 8 : position + CARD].strip():
+            return True
+        position = block.find(b"END     ", position + 1)
+    return False
+
+
+def _cards(header: bytes) -> dict[bytes, bytes]:
+    """Return the value fields of a header by keyword, the first of each, long strings joined."""
+    cards: dict[bytes, bytes] = {}
+    last = b""
+    for position in range(0, len(header), CARD):
+        key = header[position : position + 8].rstrip()
+        if header[position + 8 : position + 10] == b"= ":
+            last = key if key not in cards else b""
+            cards.setdefault(key, header[position + 10 : position + CARD])
+        elif key == b"CONTINUE" and last:
+            cards[last] = _continued(cards[last], header[position + 8 : position + CARD])
+        elif key == b"END":
+            break
+    return cards
+
+
+def _continued(field: bytes, more: bytes) -> bytes:
+    """Return a string field whose last character, ``&``, is replaced by the text of the next card."""
+    text, addition = _QUOTED.match(field), _QUOTED.match(more)
+    if not text or not addition or not text[1].rstrip().endswith(b"&"):
+        return field
+    return b"'" + text[1].rstrip()[:-1] + addition[1] + b"'"
+
+
+def _value(field: bytes) -> Value:
+    """Return the value of a card's value field; None if it is undefined or not of a simple kind."""
+    quoted = _QUOTED.match(field)
+    if quoted:
+        return quoted[1].decode("ascii", "replace").replace("''", "'").rstrip()
+    text = field.partition(b"/")[0].strip().decode("ascii", "replace")
+    if text in ("T", "F"):
+        return text == "T"
+    number = _NUMBER.fullmatch(text)
+    if not number:
+        return None
+    if text.lstrip("+-").isdigit():
+        return int(text)
+    value = float(text.upper().replace("D", "E"))
+    return value if math.isfinite(value) else None
+
+
+def _integer(cards: dict[bytes, bytes], key: str, default: int | None = None, least: int = 0) -> int:
+    """Return an integer that the structure of the file depends on."""
+    field = cards.get(key.encode())
+    value = default if field is None else _value(field)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        shown = "missing" if field is None else repr(value)
+        raise HeaderError(f"{key} is {shown}", f"it should be an integer, at least {least}")
+    return value
+
+
+def _axes(cards: dict[bytes, bytes]) -> list[int]:
+    count = _integer(cards, "NAXIS")
+    if count > 999:
+        raise HeaderError(f"NAXIS is {count}", "FITS allows 999 at most")
+    return [_integer(cards, f"NAXIS{axis}") for axis in range(1, count + 1)]
+
+
+def _data_bytes(cards: dict[bytes, bytes], number: int) -> int:
+    """Return the number of bytes of an HDU's data (FITS standard 4.0, section 4.4.1)."""
+    bitpix = _integer(cards, "BITPIX", least=-64)
+    if bitpix not in FLOAT_BITPIX + INTEGER_BITPIX:
+        raise HeaderError(f"BITPIX is {bitpix} in HDU {number}", "it should be 8, 16, 32, 64, -32 or -64")
+    axes = _axes(cards)
+    if not axes:
+        return 0
+    groups, parameters = _integer(cards, "GCOUNT", 1), _integer(cards, "PCOUNT", 0)
+    return abs(bitpix) // 8 * groups * (parameters + math.prod(axes))
+
+
+def _shape(cards: dict[bytes, bytes], first: bool) -> HduShape:
+    name = _value(cards.get(b"EXTNAME", b""))
+    kind = _value(cards.get(b"XTENSION", b"'IMAGE'"))
+    return HduShape(
+        "PRIMARY" if first else str(name or "").strip().upper(),
+        _integer(cards, "EXTVER", 1, least=-(2**31)),
+        "COMPRESSED" if _value(cards.get(b"ZIMAGE", b"")) is True else str(kind).strip(),
+        tuple(reversed(_axes(cards))),
+        _integer(cards, "BITPIX", least=-64),
+    )

@@ -1,0 +1,91 @@
+"""What was found out about files, remembered between runs."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+MAX_CACHE_ENTRIES = 100_000
+_CACHE_VERSION = "calflow headers 2"
+
+
+class HeaderCache:
+    """Headers of files, by path, size and time of modification, kept in one file between runs.
+
+    The file has one line per entry: key, size and time, JSON, with tabs between. An entry is parsed when it is
+    asked for, so that loading many costs little; the file is only ever replaced as a whole, so that runs beside
+    each other see a complete one (the last to write wins, what is lost is read again). A broken file or entry is
+    as none.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made, with its folder, at the first `save`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._lines = self._load()
+        self._new: dict[str, str] = {}
+
+    def get(self, path: Path, status: os.stat_result, kind: str) -> dict | None:
+        """Return the entry of a file with this status, or None."""
+        stamp, _, text = self._lines.get(self._name(path, kind), "").partition("\t")
+        if stamp != self._stamp(status):
+            return None
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return None
+
+    def put(self, path: Path, status: os.stat_result, kind: str, entry: dict) -> None:
+        """Remember an entry; `save` writes it."""
+        name, text = self._name(path, kind), json.dumps(entry, separators=(",", ":"))
+        self._lines[name] = self._new[name] = f"{self._stamp(status)}\t{text}"
+
+    def save(self) -> None:
+        """Write the entries if there are new ones. A cache that cannot be written is no error."""
+        if not self._new:
+            return
+        lines = self._load() | self._new  # with what others wrote meanwhile; the new ones last
+        newest = list(lines.items())[-MAX_CACHE_ENTRIES:]
+        text = "\n".join([_CACHE_VERSION, *(f"{name}\t{line}" for name, line in newest)]) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(self.path, text.encode("utf-8"))
+        except OSError:
+            return
+        self._new = {}
+
+    def _load(self) -> dict[str, str]:
+        try:
+            version, *lines = self.path.read_bytes().decode("utf-8").split("\n")
+        except (OSError, UnicodeDecodeError):
+            return {}
+        if version != _CACHE_VERSION:
+            return {}
+        pairs = (line.partition("\t") for line in lines)
+        return {name: entry for name, _, entry in pairs if entry}
+
+    @staticmethod
+    def _name(path: Path, kind: str) -> str:
+        # A digest, because a path can hold anything, tabs and broken unicode included
+        whole = f"{kind}\0{os.path.abspath(path)}"
+        return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    @staticmethod
+    def _stamp(status: os.stat_result) -> str:
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside it and move it into place."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
