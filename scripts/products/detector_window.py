@@ -27,4 +27,4 @@ def detector_window(header: Mapping[str, Any], shape: tuple[int, ...]) -> Window
         if value is not None and (type(value) is not int or value < 1):
             raise ValueError(f"{keyword} is {value!r}; it must be a whole number, 1 or more")
         start.append(1 if value is None else value)
-    return Window(*start, nx, ny)
+    return Window(start[0], start[1], nx, ny)

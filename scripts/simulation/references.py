@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from products.asdf_files import tree_to_bytes
 from simulation.detector import BAR_TRANSMISSION, Detector, reference_pixels
 from simulation.geometry import Optics
 from simulation.instruments import Instrument
@@ -141,8 +142,6 @@ def _vega_offsets(instrument: Instrument) -> dict:
 
 
 def _write_asdf(path: Path, instrument: Instrument, reftype: str, tree: dict) -> None:
-    import asdf
-
     models = {
         "distortion": "DistortionModel",
         "filteroffset": "FilteroffsetModel",
@@ -171,7 +170,7 @@ def _write_asdf(path: Path, instrument: Instrument, reftype: str, tree: dict) ->
     }
     if reftype == "distortion":
         meta |= {"input_units": "pixel", "output_units": "arcsec"}
-    asdf.AsdfFile({"meta": meta, **tree}).write_to(path)
+    path.write_bytes(tree_to_bytes({"meta": meta, **tree}))
 
 
 def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:

@@ -119,10 +119,10 @@ def average_integrations(
 
     Returns
     -------
-    sci : float32 array, shape (ny, nx)
-        Mean of the surviving values; NaN where there is none, so that `combine` leaves this
-        exposure out there.
-    err : float32 array, shape (ny, nx)
+    sci : float64 array, shape (ny, nx)
+        Mean of the surviving values, summed in the precision of `sci` as jwst does; NaN where
+        there is none, so that `combine` leaves this exposure out there.
+    err : float64 array, shape (ny, nx)
         Root of the mean of the surviving squared errors: the error of one integration, not of
         the average. NaN where there is none.
     dq : uint32 array, shape (ny, nx)
@@ -135,9 +135,9 @@ def average_integrations(
     """
     _check_stack(sci, err, dq)
     mean = _mean_of(sci, _kept_by_scatter(sci, sigma, maxiters))
-    variance = np.square(err, dtype=np.float64)
+    variance = np.square(err)
     variance = _mean_of(variance, _kept_by_scatter(variance, sigma, maxiters))
-    return (mean.astype(np.float32), np.sqrt(variance).astype(np.float32), np.bitwise_or.reduce(dq, axis=0))
+    return mean, np.sqrt(variance), np.bitwise_or.reduce(dq, axis=0)
 
 
 def place(array: np.ndarray, own: Window, target: Window, fill: float) -> np.ndarray:
@@ -210,17 +210,18 @@ def _check_stack(sci: np.ndarray, err: np.ndarray, dq: np.ndarray) -> None:
         )
 
 
-def _sum_of(stack: np.ndarray, kept: np.ndarray, squared: bool = False) -> np.ndarray:
-    total = np.zeros(stack.shape[1:], np.float64)
+def _sum_of(stack: np.ndarray, kept: np.ndarray, squared: bool = False, dtype: type = np.float64) -> np.ndarray:
+    total = np.zeros(stack.shape[1:], dtype)
     for plane, keep in zip(stack, kept, strict=True):
-        values = np.where(keep, plane, 0).astype(np.float64)
+        values = np.where(keep, plane, 0).astype(dtype)
         total += np.square(values, out=values) if squared else values
     return total
 
 
 def _mean_of(stack: np.ndarray, kept: np.ndarray) -> np.ndarray:
     number = kept.sum(axis=0, dtype=np.int32)
-    return np.where(number > 0, _sum_of(stack, kept) / np.maximum(number, 1), np.nan)
+    total = _sum_of(stack, kept, dtype=stack.dtype.type)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _kept_by_scatter(stack: np.ndarray, sigma: float, maxiters: int | None) -> np.ndarray:

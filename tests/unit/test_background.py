@@ -183,7 +183,7 @@ def test_integrations_are_averaged_without_outliers_values_and_errors_each_by_th
     dq[3] = 1
     mean, error, flags = average_integrations(sci, err, dq)
     assert (mean[0, 0], error[0, 0], flags[0, 0]) == (2, 3, 5)
-    assert (mean.dtype, error.dtype, flags.dtype) == (np.float32, np.float32, np.uint32)
+    assert (mean.dtype, error.dtype, flags.dtype) == (np.float64, np.float64, np.uint32)
 
 
 def test_the_error_of_averaged_integrations_is_the_root_mean_square():
