@@ -15,6 +15,7 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from steps.image import Image
 from steps.windows import Window
@@ -210,7 +211,7 @@ def _check_stack(sci: np.ndarray, err: np.ndarray, dq: np.ndarray) -> None:
         )
 
 
-def _sum_of(stack: np.ndarray, kept: np.ndarray, squared: bool = False, dtype: type = np.float64) -> np.ndarray:
+def _sum_of(stack: np.ndarray, kept: np.ndarray, squared: bool = False, dtype: DTypeLike = np.float64) -> np.ndarray:
     total = np.zeros(stack.shape[1:], dtype)
     for plane, keep in zip(stack, kept, strict=True):
         values = np.where(keep, plane, 0).astype(dtype)
@@ -220,7 +221,7 @@ def _sum_of(stack: np.ndarray, kept: np.ndarray, squared: bool = False, dtype: t
 
 def _mean_of(stack: np.ndarray, kept: np.ndarray) -> np.ndarray:
     number = kept.sum(axis=0, dtype=np.int32)
-    total = _sum_of(stack, kept, dtype=stack.dtype.type)
+    total = _sum_of(stack, kept, dtype=stack.dtype)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
