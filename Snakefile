@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -23,9 +22,9 @@ from settings import MAX_OUTPUT_PIXELS, read_settings
 
 try:
     settings = read_settings(config, workflow.configfiles)
-    plan = make_plan(settings, cache=Path(".snakemake/calflow/headers"))
+    plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))
 
 for notice in plan.notices:
     logger.warning(notice)

@@ -253,10 +253,7 @@ def _section_at(path: Sequence[str]) -> type[Section]:
 def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
     """Name the config file that gives a key this value; the command line if none does."""
     for file in files:
-        try:
-            node = yaml.safe_load(Path(file).read_text())
-        except (OSError, yaml.YAMLError):
-            continue
+        node = _read_yaml(file)
         for part in path:
             if isinstance(node, list):
                 node = {str(index): item for index, item in enumerate(node)}
@@ -264,6 +261,25 @@ def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
         if node == given and node is not None:
             return str(file)
     return "--config"
+
+
+def config_file(key: str, files: Sequence[Path]) -> str:
+    """Name the config file that a key, such as ``associations[1]``, comes from; the command line if none has it."""
+    path = key.partition("[")[0].split(".")
+    for file in files:
+        node = _read_yaml(file)
+        for part in path:
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if node not in (None, [], {}, ""):
+            return str(file)
+    return "--config"
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(Path(file).read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
 
 
 def default_config() -> str:

@@ -1,6 +1,7 @@
 """Making the plan: all associations and headers read, references chosen, everything checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from instruments import family_of, header_keywords
@@ -14,7 +15,7 @@ from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
 from problems import InputError, Problem
-from settings import Settings
+from settings import Settings, config_file
 
 SKIPPED = "SKIPPED"
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
@@ -22,13 +23,15 @@ BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 DECISIVE_REFERENCES = {"flat_field": "flat", "photom": "photom"}
 
 
-def make_plan(settings: Settings, cache: Path) -> Plan:
+def make_plan(settings: Settings, files: Sequence[Path], cache: Path) -> Plan:
     """Read all associations and headers, choose references, and check everything.
 
     Parameters
     ----------
     settings : Settings
         Relative paths in it are taken from the working directory.
+    files : sequence of Path
+        The config files, strongest first, to name the one that holds a wrong key.
     cache : Path
         Where headers are remembered between runs.
 
@@ -37,7 +40,13 @@ def make_plan(settings: Settings, cache: Path) -> Plan:
     InputError
         With everything that is wrong.
     """
-    return _Planner(settings, HeaderCache(cache)).plan()
+    try:
+        return _Planner(settings, HeaderCache(cache)).plan()
+    except InputError as error:
+        raise InputError(
+            replace(problem, file=config_file(problem.key, files)) if problem.file == "config" else problem
+            for problem in error.problems
+        ) from None
 
 
 class _Planner:

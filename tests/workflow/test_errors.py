@@ -18,6 +18,7 @@ def refused(workflow, *texts):
     run = workflow.run()
     assert run.code != 0
     assert run.jobs == []
+    assert "Traceback" not in run.output
     assert not (workflow.folder / "results").exists()
     for text in texts:
         assert text in run.output, run.output
@@ -56,7 +57,7 @@ def test_all_problems_are_told_together(workflow):
         ({"stage2": {"flat_field": {"skip": "perhaps"}}}, ("stage2.flat_field.skip", "perhaps")),
         ({"refernces": {}}, ("refernces", "'references'")),
         ({"references": {"source": "web"}}, ("references.source", "'directory' or 'crds'")),
-        ({"references": {"override": {"flt": "N/A"}}}, ("references.override.flt", "'flat'")),
+        ({"references": {"override": {"flt": "N/A"}}}, ("my.yaml: references.override.flt", "'flat'")),
         ({"references": {"override": {"flat": "no.fits"}}}, ("references.override.flat", "no such file")),
         ({"references": {"override": {"distortion": "N/A"}}}, ("distortion", "assign_wcs")),
         ({"output": "out/{x}"}, ("output", "braces")),
