@@ -17,7 +17,7 @@ BOTH = dict.fromkeys(CHAIN, 2)
 
 
 def touch(path):
-    os.utime(path, (time.time() + 2, time.time() + 2))
+    os.utime(path)
 
 
 def test_nothing_to_do_with_everything_kept(workflow):
@@ -64,7 +64,7 @@ def test_changed_parameter(finished, step, parameter, value, rules):
     assert finished.run().rules == rules
 
 
-@pytest.mark.parametrize("age", [-2, 10_000], ids=["newer", "older"])
+@pytest.mark.parametrize("age", [0, 10_000], ids=["newer", "older"])
 def test_replaced_flat(finished, age):
     flat = finished.reference("flat")
     with fits.open(flat, mode="update") as hdus:
