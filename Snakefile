@@ -19,6 +19,7 @@ from planning.plan import stamps
 from planning.planner import make_plan
 from problems import InputError
 from settings import MAX_OUTPUT_PIXELS, read_settings
+from snakemake_timers import stop_timers
 
 try:
     settings = read_settings(config, workflow.configfiles)
@@ -56,3 +57,11 @@ rule stage2:
 
 include: "rules/stage2.smk"
 include: "rules/demo.smk"
+
+
+onsuccess:
+    stop_timers()
+
+
+onerror:
+    stop_timers()
