@@ -64,6 +64,7 @@ def run_calflow(folder: Path, config: dict) -> Path:
     Path
         Folder of the stage-2 products.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     configfile = folder / "parity.yaml"
     configfile.write_text(json.dumps(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]

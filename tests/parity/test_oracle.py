@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,25 @@ def test_keywords_have_the_same_values(comparison):
         for extension, header in file["headers"].items():
             different = {key: pair for key, pair in header["differ"].items() if not same_value(key, *pair)}
             assert different == {}, (name, extension)
+
+
+def test_jwst_takes_our_calibrated_exposures_into_stage_3(tmp_path):
+    data = simulated("nircam_sw", "small", 1)
+    mine = run_calflow(
+        tmp_path / "calflow",
+        {
+            "associations": [str(data / "rate" / "jw*_image2_asn.json")],
+            "references": {"source": "crds", "crds_path": str(data / "crds"), "crds_context": CONTEXT},
+            "stage2": {"resample": {"skip": True}},
+        },
+    )
+    combined = {}
+    for name, folder in (("ours", mine), ("jwst", calibrated_by_jwst(data))):
+        (tmp_path / name).mkdir()
+        for path in folder.glob("*_cal.fits"):
+            shutil.copy(path, tmp_path / name)
+        oracle("run_jwst.py", data, tmp_path / name, "--stage", 3)
+        (combined[name],) = (tmp_path / name / "l3").glob("*_i2d.fits")
+    with fits.open(combined["ours"]) as ours, fits.open(combined["jwst"]) as theirs:
+        np.testing.assert_array_equal(ours["CON"].data, theirs["CON"].data)
+        assert np.nanmax(np.abs(ours["SCI"].data - theirs["SCI"].data) / theirs["ERR"].data) < I2D_OF_ERR
