@@ -39,7 +39,8 @@ _WCS_COMMENTS = {
 
 def window(exposure: Exposure) -> Window:
     """Return the detector pixels an exposure has."""
-    return detector_window(exposure.primary, exposure.image.sci.shape)
+    start = {keyword: exposure.keyword(keyword) for keyword in ("SUBSTRT1", "SUBSTRT2")}
+    return detector_window(start, exposure.image.sci.shape)
 
 
 def pointing(exposure: Exposure) -> Pointing:

@@ -478,7 +478,7 @@ def test_demo_script_writes_under_the_name_of_the_rule(tmp_path, monkeypatch):
 def test_picture_is_reproducible(tmp_path, small):
     """Drawn of count-rate files: they have what the picture needs, an image and its place on the sky."""
     pytest.importorskip("matplotlib")
-    from demo_picture import make_picture
+    from pictures.before_and_after import make_picture
 
     rate = small.science[0]
     pictures = [tmp_path / "first.png", tmp_path / "second.png"]
