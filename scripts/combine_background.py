@@ -24,7 +24,7 @@ def combine_background(input, output, params):
         _average(input.members, Window(target.xstart, y, target.nx, min(rows, end - y)), params.bkg_subtract)
         for y in range(target.ystart, end, rows)
     ]
-    if not any(band.sci.any() for band in bands):
+    if not any(band.sci.any() or band.err.any() for band in bands):  # both are 0 where no member has a value
         raise UnusableExposure("no background exposure has a value in the window of the science exposures")
     planes = {name: np.concatenate([getattr(band, name) for band in bands]) for name in ("sci", "err", "dq")}
     write_average(Background(**planes), len(input.members), Path(output.background))

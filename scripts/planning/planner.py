@@ -68,6 +68,9 @@ class _Planner:
         for exposure in exposures:
             self._check_paths(exposure)
             self.checker.check(exposure)
+        if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
+            wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
+            self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
@@ -80,9 +83,6 @@ class _Planner:
         stage2 = self.settings.stage2
         if any(brace in self.settings.output for brace in "{}"):
             self.problems.append(Problem("config", "output", "has braces", BRACES))
-        if stage2.assign_wcs.skip and not stage2.resample.skip:
-            wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
-            self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         output = Path(self.settings.output)
         if any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
             self.problems.append(Problem("config", "output", f"{str(output)!r} is not a folder", "give another one"))

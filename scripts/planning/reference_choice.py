@@ -103,7 +103,7 @@ class ReferenceChooser:
             elif not path.is_file():
                 self.problems.append(Problem("config", key, f"no such file {value!r}", 'give a file, or "N/A"'))
             else:
-                overrides[name] = Reference(name, path, str(path))
+                overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides
 
     def _from_directory(

@@ -32,11 +32,14 @@ class Reference:
         None: this type does not apply to the exposure.
     recorded : str
         What the ``R_*`` keyword says: ``crds://<name>``, the base name, or ``N/A``.
+    by_user : bool
+        The user gave this file, no rule chose it.
     """
 
     reftype: str
     path: Path | None
     recorded: str
+    by_user: bool = False
 
 
 @dataclass(frozen=True)

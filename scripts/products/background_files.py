@@ -1,5 +1,6 @@
 """Background files: the part of a member that lies in a window, and the average of a set."""
 
+from collections import ChainMap
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def read_part(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.nd
         The pixels that were read, those which exposure and window share. None in place of it all: there are none.
     """
     with fits.open(path, memmap=False) as hdus:
-        own = detector_window(hdus[0].header, hdus["SCI"].shape)
+        own = detector_window(ChainMap(hdus[0].header, hdus["SCI"].header), hdus["SCI"].shape)
         common = own.overlap(window)
         if common is None:
             return None

@@ -214,7 +214,7 @@ def test_a_grid_survives_an_asdf_file(tmp_path):
 
 
 def test_size_within_the_limit_passes():
-    check_size((100, 1000), 1e5)
+    assert check_size((100, 1000), 1e5) is None
 
 
 def test_size_above_the_limit_names_itself_and_causes():

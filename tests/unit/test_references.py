@@ -306,3 +306,29 @@ class TestRealFiles:
         header = {"INSTRUME": "FGS", "DETECTOR": "GUIDER1", "EXP_TYPE": "FGS_IMAGE"}
         problem = select_from_directory(index, "distortion", ("DETECTOR", "EXP_TYPE"), header, OBSERVED)
         assert "excluded only by its DETECTOR GUIDER2" in problem.right
+
+
+def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
+    """A filter offset file of the archive serves several detectors and carries the name of one."""
+    from instruments.jwst import FAMILY
+    from planning.header_cache import HeaderCache
+    from planning.headers import ExposureHeader
+    from planning.plan import PlannedExposure
+    from planning.reference_checks import ReferenceChecker
+
+    path = tmp_path / "offset.asdf"
+    path.write_text(
+        "#ASDF 1.0.0\n%YAML 1.1\n---\nmeta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n...\n"
+    )
+    header = ExposureHeader(tmp_path / "x_rate.fits", {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA2"}, ())
+
+    def told(reference):
+        problems = []
+        exposure = PlannedExposure(
+            "x", tmp_path, header, FAMILY, FAMILY.variants[-1], "", "", references={"filteroffset": reference}
+        )
+        ReferenceChecker(HeaderCache(tmp_path / "cache"), problems).check(exposure)
+        return [problem.key for problem in problems]
+
+    assert told(Reference("filteroffset", path, "crds://offset.asdf")) == []
+    assert told(Reference("filteroffset", path, str(path), by_user=True)) == ["DETECTOR"]

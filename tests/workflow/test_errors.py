@@ -183,6 +183,11 @@ def test_reference_of_another_detector(workflow):
     refused(workflow, flat.name, "DETECTOR", "'MIRIFULONG'")
 
 
+def test_assign_wcs_skipped_needs_the_quick_look_skipped(workflow):
+    workflow.config["stage2"] = {"assign_wcs": {"skip": True}}
+    refused(workflow, "stage2.resample", "assign_wcs")
+
+
 def test_flat_without_error(workflow):
     with fits.open(workflow.reference("flat"), mode="update") as hdus:
         del hdus["ERR"]
