@@ -1,5 +1,6 @@
 # calflow: JWST imaging, from count rates to calibrated exposures.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
+import os
 import sys
 from pathlib import Path
 
@@ -14,11 +15,12 @@ configfile: f"{workflow.basedir}/config.yaml"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import code_hash
 from planning.plan import stamps
 from planning.planner import make_plan
 from problems import InputError
-from settings import MAX_OUTPUT_PIXELS, read_settings
+from settings import read_settings
 from snakemake_timers import stop_timers
 
 try:
@@ -38,12 +40,19 @@ wildcard_constraints:
     background=r"[0-9a-f]+",
     cal="cal|calints",
     bsub="bsub|bsubints",
+    member=r"[^/]+",
+    # The products of a group in the outlier search end like those of an association.
+    association=r"[^/]+(?<!_outlier)",
+    crf=r"[^/]+",
+    grid=r"[^/]+",
+    catalog=r"[^/_]+(_s3)?",
 
 
 rule all:
     default_target: True
     input:
         plan.stage2_products(),
+        plan.stage3.products(),
     message:
         "everything is made"
 
@@ -55,7 +64,15 @@ rule stage2:
         "stage 2 is made"
 
 
+rule stage3:
+    input:
+        plan.stage3.products(),
+    message:
+        "stage 3 is made"
+
+
 include: "rules/stage2.smk"
+include: "rules/stage3.smk"
 include: "rules/demo.smk"
 
 

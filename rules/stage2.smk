@@ -156,6 +156,8 @@ rule resample_exposure:
         f"{OUTPUT}logs/resample_exposure/{{exposure}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/resample_exposure/{{exposure}}.tsv"
+    # Nothing waits for a quick look: it fills the gaps that the joins of stage 3 leave.
+    priority: -1
     conda:
         "../envs/calflow.yaml"
     threads: 1

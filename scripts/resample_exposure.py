@@ -6,16 +6,15 @@ import numpy as np
 
 from job import UnusableExposure, run
 from products.asdf_files import read_tree
+from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
-from products.keywords import pointing, record_status, replace_wcs
-from steps.footprints import parse_s_region, s_region
+from products.keywords import pointing, record_grid
+from steps.footprints import parse_s_region, pixel_bounds
 from steps.output_grid import (
     check_size,
-    fits_keywords,
     grid_footprint,
     grid_from_footprints,
     grid_from_wcs,
-    pixel_area_keywords,
 )
 from steps.pixel_map import pixel_map
 from steps.resample import Resampler, pixel_range
@@ -31,8 +30,6 @@ DRIZZLE_PARAMETERS = [
     "report_var",
     "propagate_dq",
 ]
-# Keywords of the detector's orientation: a rectified image has none.
-OF_THE_DETECTOR = ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "V3I_YANG", "VPARITY")
 EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 
 
@@ -49,7 +46,13 @@ def resample_exposure(input, output, params):
         **{name: settings[name] for name in DRIZZLE_PARAMETERS},
     )
     shape = exposure.image.sci.shape
-    pixmap = pixel_map(exposure.wcs, grid.wcs, shape, settings["pixmap_stepsize"], settings["pixmap_order"])
+    pixmap = pixel_map(
+        lambda x, y: grid.to_pixel(np.stack(exposure.wcs(x, y, with_bounding_box=False), axis=-1)),
+        shape,
+        pixel_bounds(exposure.wcs),
+        settings["pixmap_stepsize"],
+        settings["pixmap_order"],
+    )
     time = exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
     resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(exposure.wcs, shape))
     result = resampler.finish()
@@ -77,27 +80,9 @@ def _grid(exposure, vertices, settings, output_wcs):
 
 def _record(exposure, grid, vertices, settings):
     """Record the grid, the weights and the times in the headers."""
-    record_status(exposure, "resample", "COMPLETE")
-    primary, header = exposure.primary, exposure.science
-    primary.set("DATAMODL", "ImageModel", "Type of data model")
-    primary.set("NDRIZ", 1, "Number of exposures combined")
-    primary.set("RESWHT", settings["weight_type"], "Drizzle weighting type")
-    primary.set("PIXFRAC", settings["pixfrac"], "Pixel fraction used to shrink the pixels")
-    primary.set("PXSCLRT", grid.pixel_scale_ratio, "Ratio of output to input pixel scale")
-    for keyword in OF_THE_DETECTOR:
-        header.remove(keyword, ignore_missing=True)
-    replace_wcs(header, fits_keywords(grid) | pixel_area_keywords(grid))
-    region = grid_footprint(vertices, grid)
-    if region:
-        header.set("S_REGION", s_region(*region), "Spatial footprint of the observation")
-    else:
-        header.remove("S_REGION", ignore_missing=True)
-    for keyword, source, comment in (
-        ("XPOSURE", "EFFEXPTM", "[s] Effective exposure time"),
-        ("TELAPSE", "DURATION", "[s] Total elapsed exposure time"),
-    ):
-        if exposure.keyword(source) is not None:
-            header.set(keyword, exposure.keyword(source), comment)
+    blended = blend_headers([(exposure.primary, exposure.science)], [0])
+    exposure.headers |= blended
+    record_grid(exposure.headers, grid, grid_footprint(vertices, grid), settings["weight_type"], settings["pixfrac"])
 
 
 def _write(exposure, grid, result, path, write_date):

@@ -23,4 +23,6 @@ def header_keywords() -> tuple[str, ...]:
         keywords |= {
             keyword for kind in family.references.values() for names in kind.selectors.values() for keyword in names
         }
-    return tuple(sorted(keywords | {"BUNIT", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}))
+        keywords |= {*family.light_path, *family.group_keywords(), family.moving_target[0], *family.target_position}
+    keywords |= {"BUNIT", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}
+    return tuple(sorted(keywords | {"S_WCS", "S_REGION", "BKGSUB", "BKGLEVEL", "TCATFILE"}))

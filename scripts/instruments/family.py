@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from string import Formatter
 from typing import Any
 
 
@@ -84,6 +85,8 @@ class ReferenceType:
         Keywords by which a file is chosen, besides the date.
     required : frozenset of instruments
         Instruments that cannot do without it.
+    optional : bool
+        Without a file its step fails, and nothing else does.
     asdf : bool
         The file is ASDF, not FITS.
     planes : tuple of str
@@ -94,6 +97,7 @@ class ReferenceType:
     step: str
     selectors: Mapping[str, tuple[str, ...]]
     required: frozenset[str] = frozenset()
+    optional: bool = False
     asdf: bool = False
     planes: tuple[str, ...] | None = None
 
@@ -119,6 +123,16 @@ class Family:
         What an exposure cannot be calibrated without.
     photom_rows, filter_offsets : mapping of instrument to RowMatch
         How the row of the photom table and of the filter offsets is chosen; None: there is nothing to choose by.
+    aperture_corrections, ab_vega_offsets : mapping of instrument to RowMatch
+        How the rows of the APCORR table and of the AB to Vega offsets are chosen.
+    light_path : sequence of str
+        Keywords in which the exposures of one combination must agree.
+    group_id : str
+        Which exposures were taken at once, by different detectors: keywords in braces.
+    moving_target : (keyword, value)
+        What tells an exposure that followed a moving target.
+    target_position : (keyword, keyword)
+        Right ascension and declination of a moving target at the middle of the exposure.
     no_photom_cubes : frozenset of instruments
         Instruments whose 3-D exposures photom leaves in DN/s.
     """
@@ -133,8 +147,28 @@ class Family:
     required_keywords: Sequence[str]
     photom_rows: Mapping[str, RowMatch]
     filter_offsets: Mapping[str, RowMatch]
+    aperture_corrections: Mapping[str, RowMatch]
+    ab_vega_offsets: Mapping[str, RowMatch]
+    light_path: Sequence[str]
+    group_id: str
+    moving_target: tuple[str, str]
+    target_position: tuple[str, str]
     no_photom_cubes: frozenset[str] = frozenset()
 
     def variant(self, header: Mapping[str, Any]) -> Variant | None:
         """Return the variant of an exposure, or None if its type is not imaging."""
         return next((variant for variant in self.variants if variant.applies(header)), None)
+
+    def group_keywords(self) -> tuple[str, ...]:
+        """Return the keywords that `group_id` is made of."""
+        return tuple(name for _, name, _, _ in Formatter().parse(self.group_id) if name)
+
+    def group_of(self, header: Mapping[str, Any]) -> str | None:
+        """Return what exposures taken at once have in common, or None if a keyword is missing."""
+        values = {keyword: header.get(keyword) for keyword in self.group_keywords()}
+        return None if None in values.values() or "" in values.values() else self.group_id.format(**values)
+
+    def is_moving(self, header: Mapping[str, Any]) -> bool:
+        """Tell whether an exposure followed a moving target."""
+        keyword, value = self.moving_target
+        return str(header.get(keyword, "")).strip().upper() == value

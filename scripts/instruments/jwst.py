@@ -79,6 +79,19 @@ REFERENCES = {
         },
         planes=(),
     ),
+    "apcorr": ReferenceType(
+        "R_APCORR",
+        "source_catalog",
+        dict.fromkeys(("NIRCAM", "MIRI", "NIRISS", "FGS"), ("EXP_TYPE",)),
+        optional=True,
+    ),
+    "abvegaoffset": ReferenceType(
+        "R_ABVEGA",
+        "source_catalog",
+        dict.fromkeys(("NIRCAM", "MIRI", "NIRISS", "FGS"), ("EXP_TYPE",)),
+        optional=True,
+        asdf=True,
+    ),
 }
 
 FAMILY = Family(
@@ -133,5 +146,22 @@ FAMILY = Family(
         "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
         "MIRI": RowMatch([{"filter": "FILTER"}]),
     },
+    aperture_corrections={
+        "NIRCAM": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "MIRI": RowMatch([{"filter": "FILTER", "subarray": "SUBARRAY"}]),
+        "FGS": RowMatch([{}]),
+    },
+    ab_vega_offsets={
+        "NIRCAM": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "NIRISS": RowMatch([{"filter": "FILTER", "pupil": "PUPIL"}]),
+        "MIRI": RowMatch([{"filter": "FILTER"}]),
+        "FGS": RowMatch([{"detector": "DETECTOR"}]),
+    },
+    # CHANNEL tells NIRCam's short wavelengths from its long ones.
+    light_path=("TELESCOP", "INSTRUME", "CHANNEL", "FILTER", "PUPIL"),
+    group_id="jw{PROGRAM}{OBSERVTN}{VISIT}_{VISITGRP}{SEQ_ID}{ACT_ID}_{EXPOSURE}",
+    moving_target=("TARGTYPE", "MOVING"),
+    target_position=("MT_RA", "MT_DEC"),
     no_photom_cubes=frozenset({"NIRISS"}),
 )

@@ -175,18 +175,19 @@ def single_exposure(path: Path, problems: list[Problem]) -> Association | None:
     Parameters
     ----------
     path : Path
-        A ``_rate`` or ``_rateints`` file; the product is named after it.
+        A ``_rate`` or ``_rateints`` file for stage 2, or a ``_cal`` file for stage 3; the product is named after it.
     problems : list of Problem
         What is wrong with the name is added here.
     """
     path = Path(path)
-    refusal = _wrong_suffix(path.name, 2) or _wrong_name(path.name)
+    level = 3 if exposure_suffix(path.name) in ("cal", "crf") else 2
+    refusal = _wrong_suffix(path.name, level) or _wrong_name(path.name)
     if refusal:
         problems.append(Problem(str(path), "", *refusal))
         return None
-    member = Member(path.name, "science", path)
+    member = Member(path.name, "science", path, "products[0].members[0]")
     product = Product(path.name, product_root(path.name), (member,))
-    return Association(path, 2, SINGLETON, SINGLETON, None, "image2", (product,))
+    return Association(path, level, SINGLETON, SINGLETON, None, f"image{level}", (product,))
 
 
 def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "config") -> list[Path]:

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from instruments import FAMILIES
+from instruments import FAMILIES, family_of
 from instruments.family import Family, Variant
 from planning.headers import ExposureHeader, window_of
 from problems import Problem, nearest
@@ -13,6 +13,7 @@ from steps.windows import Window
 # An exposure with one of these COMPLETE has been through stage 2.
 CALIBRATED = ("S_FLAT", "S_PHOTOM")
 COUNT_RATE_UNITS = ("DN/S",)
+SURFACE_BRIGHTNESS = "MJY/SR"
 NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
 OPTIONAL_NUMBERS = ("CRPIX1", "CRPIX2")
 # A background exposure must have the same light path as the science exposure.
@@ -81,6 +82,36 @@ def check_background(
     if len(problems) == before and window_of(header).overlap(window_of(science)) is None:
         wrong = f"covers {window_of(header)}, its science exposure {window_of(science)}: they do not overlap"
         refuse("SUBSTRT1, SUBSTRT2", wrong, "use backgrounds of the same part of the detector")
+
+
+def check_calibrated(path: Path, header: ExposureHeader, subtract: bool, problems: list[Problem]) -> None:
+    """Check that stage 3 can combine a calibrated exposure that this run does not make.
+
+    Parameters
+    ----------
+    subtract : bool
+        Whether the sky is going to be subtracted from the pixels.
+    """
+    values = header.values
+
+    def refuse(key: str, wrong: str, right: str) -> None:
+        problems.append(Problem(str(path), key, wrong, right))
+
+    if family_of(values) is None:
+        refuse("TELESCOP", f"{values.get('TELESCOP')!r} is not known", "give an exposure of a known telescope")
+    if values.get("S_WCS") not in (None, "COMPLETE") or not any(hdu.name == "ASDF" for hdu in header.hdus):
+        refuse("S_WCS", "the exposure has no world coordinates", "stage 3 takes _cal with a gwcs (ASDF extension)")
+    for keyword in ("RA_REF", "DEC_REF", "ROLL_REF", "VPARITY", "V3I_YANG"):
+        if not _is_number(values.get(keyword)):
+            refuse(keyword, f"is {values.get(keyword)!r}", "stage 3 needs a number")
+    if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS:
+        refuse("BUNIT", f"is {values.get('BUNIT')!r}", "stage 3 takes surface brightness, MJy/sr")
+    subtracted = values.get("BKGSUB")
+    if subtracted is None and values.get("BKGLEVEL") is not None:
+        refuse("BKGSUB", "is missing, though BKGLEVEL is there", "it tells whether the sky was subtracted")
+    if isinstance(subtracted, bool) and subtracted != subtract:
+        done = "was" if subtracted else "was not"
+        refuse("BKGSUB", f"a sky level {done} subtracted", f"set stage3.skymatch.subtract: {str(subtracted).lower()}")
 
 
 def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments.family import Family, Variant
+from planning.combination import Combinations, PlannedAssociation
 from planning.headers import ExposureHeader, window_of
 from planning.references import Reference
 from products.names import product_name
@@ -18,6 +19,17 @@ from steps.windows import Window
 
 DETECTOR_KEYWORDS = "TELESCOP INSTRUME DETECTOR FILTER PUPIL SUBARRAY SUBSTRT1 SUBSTRT2 SUBSIZE1 SUBSIZE2".split()
 STAGE2_STEPS = ("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample")
+
+
+def output_folder(settings: Settings) -> str:
+    """Return what the paths of all products begin with."""
+    # Snakemake warns of paths that begin with "./", and does not find them under another spelling.
+    return "" if settings.output == "." else f"{settings.output}/"
+
+
+def stage_folder(settings: Settings, stage: int) -> str:
+    """Return the folder of the products of a stage."""
+    return f"{output_folder(settings)}stage{stage}"
 
 
 class UnknownExposure(Exception):
@@ -110,11 +122,17 @@ class Plan:
     Methods that rules use as input functions raise `UnknownExposure` for a target that cannot be made.
     """
 
-    def __init__(self, settings: Settings, exposures: Iterable[PlannedExposure], notices: Iterable[str] = ()):
+    def __init__(
+        self,
+        settings: Settings,
+        exposures: Iterable[PlannedExposure],
+        associations: Iterable[PlannedAssociation] = (),
+        notices: Iterable[str] = (),
+    ):
         self.settings = settings
-        # Snakemake warns of paths that begin with "./", and does not find them under another spelling.
-        self.output = "" if settings.output == "." else f"{settings.output}/"
-        self.folder = f"{self.output}stage2"
+        self.output = output_folder(settings)
+        self.folder = stage_folder(settings, 2)
+        self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.notices = tuple(notices)
         self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
@@ -234,15 +252,15 @@ class Plan:
         return exposure
 
 
-def stamps(files: Iterable[str | Path], made: str) -> dict[str, str]:
-    """Return size and time of the files that are not in the folder `made`, to go with a rule's parameters.
+def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
+    """Return size and time of the files that are not in the folders `made`, to go with a rule's parameters.
 
     Snakemake compares times only: an input replaced by another file that is older than the products, as a
     download or a copy with its time kept, would go unnoticed.
     """
     found = {}
     for file in map(str, files):
-        if not file.startswith(f"{made}/"):
+        if not file.startswith(tuple(f"{folder}/" for folder in made)):
             status = Path(file).stat()
             found[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
     return found

@@ -1,16 +1,19 @@
 """Making the plan: all associations and headers read, references chosen, everything checked."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from instruments import family_of, header_keywords
 from instruments.family import Family, Use, Variant
 from planning.associations import Association, Product, expand, read_association, single_exposure
+from planning.combination import STAGE3_STEPS, PlannedAssociation
+from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
 from planning.exposure_checks import check_background, check_science
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header, window_of
-from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure
+from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
@@ -18,6 +21,7 @@ from problems import InputError, Problem
 from settings import Settings, config_file
 
 SKIPPED = "SKIPPED"
+GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 # Steps that cannot run without the reference of this type.
 DECISIVE_REFERENCES = {"flat_field": "flat", "photom": "photom"}
@@ -64,19 +68,36 @@ class _Planner:
     def plan(self) -> Plan:
         """Return the plan, or raise InputError."""
         self._check_settings()
-        exposures = self._exposures(self._associations())
+        associations = self._associations()
+        exposures = self._exposures([a for a in associations if a.level == 2])
         for exposure in exposures:
             self._check_paths(exposure)
             self.checker.check(exposure)
         if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
             wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
+        combinations = self._combinations([a for a in associations if a.level == 3], exposures)
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
-        if not exposures:
+        if not exposures and not combinations:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, self.notices)
+        return Plan(self.settings, exposures, combinations, self.notices)
+
+    def _combinations(
+        self, associations: list[Association], exposures: list[PlannedExposure]
+    ) -> list[PlannedAssociation]:
+        """Plan the level-3 associations."""
+        folder = stage_folder(self.settings, 2)
+        planner = CombinationPlanner(
+            self.settings, exposures, folder, self._header, self.chooser, self.problems, self.notices
+        )
+        combinations = planner.plan(associations)
+        files = {member.cal for found in combinations for member in found.members}
+        files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
+        files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}
+        self._check_braces(files)
+        return combinations
 
     def _check_settings(self) -> None:
         """Check what concerns several settings, or the outside world."""
@@ -86,13 +107,21 @@ class _Planner:
         output = Path(self.settings.output)
         if any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
             self.problems.append(Problem("config", "output", f"{str(output)!r} is not a folder", "give another one"))
-        output_wcs = stage2.resample.output_wcs
-        if output_wcs and not is_asdf(Path(output_wcs)):
-            wrong = f"{output_wcs!r} is not there, or not an ASDF file"
-            self.problems.append(Problem("config", "stage2.resample.output_wcs", wrong, "give an ASDF file"))
+        grids = {f"grids.{name}": grid.output_wcs for name, grid in self.settings.grids.items()}
+        grids |= {"stage2.resample": stage2.resample.output_wcs}
+        grids |= {"stage3.resample": self.settings.stage3.resample.output_wcs}
+        for key, output_wcs in grids.items():
+            if output_wcs and not is_asdf(Path(output_wcs)):
+                wrong = f"{output_wcs!r} is not there, or not an ASDF file"
+                self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
+        for name in self.settings.grids:
+            if not GRID_NAME.fullmatch(name):
+                wrong = f"{name!r} cannot be part of a file name"
+                self.problems.append(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
+        check_astrometric_catalog(self.settings, self.problems)
 
     def _associations(self) -> list[Association]:
-        """Read the level-2 associations and the single exposures."""
+        """Read the associations and the single exposures."""
         settings, problems = self.settings, self.problems
         files = expand(settings.associations, "associations", problems)
         singles = expand(settings.exposures, "exposures", problems)
@@ -100,11 +129,9 @@ class _Planner:
         read += [single_exposure(path, problems) for path in singles]
         found = [association for association in read if association]
         for association in found:
-            if association.level == 3:
-                self.notices.append(f"{association.path}: level 3 is read and checked, but not processed yet")
             for member in association.ignored:
                 self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
-        return [association for association in found if association.level == 2]
+        return found
 
     def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
         """Plan every product of the associations; the same product in two of them is planned once."""
@@ -141,7 +168,7 @@ class _Planner:
         background = None
         if product.backgrounds and "bkg_subtract" not in status:
             background = self._background(product, header, family)
-        references = self.chooser.choose(path, header, family, status)
+        references = self.chooser.choose(path, header, family, status | dict.fromkeys(STAGE3_STEPS, SKIPPED))
         for step, name in DECISIVE_REFERENCES.items():
             if name in references and references[name].path is None:
                 status[step] = SKIPPED
@@ -194,9 +221,12 @@ class _Planner:
         """Refuse inputs whose paths Snakemake would take for patterns."""
         paths = [exposure.science, *(exposure.background.members if exposure.background else ())]
         paths += [reference.path for reference in exposure.references.values() if reference.path]
-        for path in paths:
-            if "{" in str(path) or "}" in str(path):
-                self.problems.append(Problem(str(path), "", "has braces in its path", BRACES))
+        self._check_braces(map(str, paths))
+
+    def _check_braces(self, paths: Iterable[str]) -> None:
+        for path in sorted(paths):
+            if "{" in path or "}" in path:
+                self.problems.append(Problem(path, "", "has braces in its path", BRACES))
 
 
 def _record(references: Mapping[str, Reference], family: Family) -> dict[str, tuple[str, str]]:

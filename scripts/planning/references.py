@@ -34,12 +34,15 @@ class Reference:
         What the ``R_*`` keyword says: ``crds://<name>``, the base name, or ``N/A``.
     by_user : bool
         The user gave this file, no rule chose it.
+    reason : str
+        Why an optional type has no file; empty if that is on purpose.
     """
 
     reftype: str
     path: Path | None
     recorded: str
     by_user: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
     with fits.open(path, memmap=False, ignore_blank=True) as hdus:
-        headers = {"PRIMARY": _without_structure(hdus[0].header)}
+        headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
         attribute = {extension: name for name, extension in PLANES.items()}
@@ -95,7 +95,7 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
             name = attribute.get(hdu.name)
             if name and name not in planes:  # of several versions the first counts
                 planes[name] = np.array(hdu.data, dtype=np.uint32 if name == "dq" else np.float32)
-                headers[hdu.name] = _without_structure(hdu.header)
+                headers[hdu.name] = without_structure(hdu.header)
                 del hdu.data  # astropy would keep it until the file is closed
             elif hdu.name == "AREA":
                 area = np.array(hdu.data, dtype=np.float32)
@@ -105,6 +105,19 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
                 _ = hdu.data  # read it while the file is open
                 others.append(hdu)
     return Exposure(Image(**planes), headers, wcs, area, others)
+
+
+def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Return planes of an exposure by their extension names, DQ as uint32, others as native float32."""
+    with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+        return tuple(np.array(hdus[name].data, dtype=np.uint32 if name == "DQ" else np.float32) for name in names)
+
+
+def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the gwcs of an exposure, and its keywords: of the primary and, failing that, of the SCI header."""
+    with fits.open(path, memmap=True) as hdus:
+        wcs = wcs_from_bytes(hdus["ASDF"].data["ASDF_METADATA"][0].tobytes())
+        return wcs, dict(hdus["SCI"].header) | dict(hdus[0].header)
 
 
 def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
@@ -197,7 +210,8 @@ def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
     return fits.BinTableHDU.from_columns([column], name="ASDF")
 
 
-def _without_structure(header: fits.Header) -> fits.Header:
+def without_structure(header: fits.Header) -> fits.Header:
+    """Return a copy of a header without the cards that describe how the array is stored."""
     header = header.copy(strip=True)
     for keyword in ABOUT_THE_ARRAY:
         header.remove(keyword, ignore_missing=True)

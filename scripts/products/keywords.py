@@ -1,12 +1,16 @@
 """Header keywords: where the facts that steps need stand, and how their results are recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
 
 from products.detector_window import detector_window
 from products.exposure import Exposure
+from products.sky_tables import SkyOfExposure
+from steps.footprints import s_region
+from steps.output_grid import OutputGrid, fits_keywords, pixel_area_keywords
 from steps.photom import square_arcsec_factor
 from steps.pointing import Pointing
 from steps.windows import Window
@@ -16,8 +20,15 @@ STATUS = {
     "assign_wcs": ("S_WCS", "Assign World Coordinate System"),
     "flat_field": ("S_FLAT", "Flat Field Correction"),
     "photom": ("S_PHOTOM", "Photometric Calibration"),
+    "assign_mtwcs": ("S_MTWCS", "Moving target World Coordinate System"),
+    "tweakreg": ("S_TWKREG", "Tweakreg image alignment"),
+    "skymatch": ("S_SKYMAT", "Sky matching"),
+    "outlier_detection": ("S_OUTLIR", "Outlier detection"),
     "resample": ("S_RESAMP", "Resample"),
+    "source_catalog": ("S_SRCCAT", "Source catalog"),
 }
+# Keywords of the detector's orientation: a rectified image has none.
+OF_THE_DETECTOR = ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "V3I_YANG", "VPARITY")
 # Linear and polynomial terms of a FITS WCS; a new WCS replaces them all.
 _LINEAR = ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2")
 _THIRD_AXIS = ("CRPIX3", "CRVAL3", "CTYPE3", "CUNIT3", "CDELT3", "PC1_3", "PC2_3", "PC3_1", "PC3_2", "PC3_3")
@@ -45,7 +56,12 @@ def window(exposure: Exposure) -> Window:
 
 def pointing(exposure: Exposure) -> Pointing:
     """Return where the exposure's aperture looks."""
-    key = exposure.keyword
+    return pointing_of({**exposure.science, **exposure.primary})
+
+
+def pointing_of(keywords: Mapping[str, Any]) -> Pointing:
+    """Return where an aperture looks whose keywords are given."""
+    key: Any = keywords.get
     return Pointing(
         v2_ref=key("V2_REF"),
         v3_ref=key("V3_REF"),
@@ -70,11 +86,19 @@ def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:
     Parameters
     ----------
     origin : mapping of primary keyword to (value, comment)
-        FITS headers hold printable ASCII only: other characters, as paths may have, are written as escapes.
+        As `record_origin_in` takes it.
+    """
+    record_origin_in(exposure.primary, origin)
+
+
+def record_origin_in(primary: fits.Header, origin: Mapping[str, Any]) -> None:
+    """Record the same in a primary header.
+
+    FITS headers hold printable ASCII only: other characters, as paths may have, are written as escapes.
     """
     for keyword, (value, comment) in origin.items():
         text = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in value)
-        exposure.primary.set(keyword, text, comment)
+        primary.set(keyword, text, comment)
 
 
 def record_unit(exposure: Exposure, unit: str) -> None:
@@ -98,6 +122,61 @@ def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_are
         header.set("PIXAR_SR", pixel_area_sr, "Nominal pixel area in steradians")
     if pixel_area_a2 is not None:
         header.set("PIXAR_A2", pixel_area_a2, "Nominal pixel area in arcsec^2")
+
+
+def record_sky(exposure: Exposure, sky: SkyOfExposure, subtract: bool) -> None:
+    """Record the sky level, and take what remains of it from SCI if it is to be subtracted."""
+    record_status(exposure, "skymatch", sky.status)
+    if sky.level is None:
+        return
+    if subtract and sky.status == "COMPLETE":
+        exposure.image.sci = exposure.image.sci - np.float32(sky.remaining)
+    subtracted = bool(exposure.keyword("BKGSUB")) if sky.status != "COMPLETE" else subtract
+    if sky.method:
+        exposure.primary.set("BKGMETH", sky.method, "Sky background matching method")
+    exposure.primary.set("BKGLEVEL", sky.level, "Computed sky background level")
+    exposure.primary.set("BKGSUB", subtracted, "Sky background subtracted?")
+
+
+def record_target(exposure: Exposure, sky_shift: tuple[float, float]) -> None:
+    """Record the mean position of a moving target, which is `sky_shift` from that in the exposure."""
+    for keyword, mean, shift in zip(("MT_RA", "MT_DEC"), ("MT_AVRA", "MT_AVDEC"), sky_shift, strict=True):
+        if shift and exposure.keyword(keyword) is not None:
+            exposure.science.set(mean, exposure.keyword(keyword) + shift, "[deg] mean position of the target")
+
+
+def record_grid(
+    headers: Mapping[str, fits.Header],
+    grid: OutputGrid,
+    regions: Sequence[np.ndarray],
+    weight_type: str,
+    pixfrac: float,
+) -> None:
+    """Record in the headers of an image what it was resampled to.
+
+    Parameters
+    ----------
+    headers : mapping
+        ``PRIMARY`` and ``SCI``.
+    grid : OutputGrid
+    regions : sequence of float array, shape (n, 2)
+        Outlines of what the inputs cover, degrees.
+    weight_type, pixfrac
+        As `steps.resample.Resampler` takes them.
+    """
+    primary, science = headers["PRIMARY"], headers["SCI"]
+    primary.set("S_RESAMP", "COMPLETE", STATUS["resample"][1])
+    primary.set("DATAMODL", "ImageModel", "Type of data model")
+    primary.set("RESWHT", weight_type, "Drizzle weighting type")
+    primary.set("PIXFRAC", pixfrac, "Pixel fraction used to shrink the pixels")
+    primary.set("PXSCLRT", grid.pixel_scale_ratio, "Ratio of output to input pixel scale")
+    for keyword in OF_THE_DETECTOR:
+        science.remove(keyword, ignore_missing=True)
+    replace_wcs(science, fits_keywords(grid) | pixel_area_keywords(grid))
+    if regions:
+        science.set("S_REGION", s_region(*regions), "Spatial footprint of the observation")
+    else:
+        science.remove("S_REGION", ignore_missing=True)
 
 
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 S_REGION_PREFIX = "POLYGON ICRS  "
+S_REGION_DECIMALS = 9
 
 
 def footprint(wcs: WCS) -> np.ndarray:
@@ -60,9 +61,9 @@ def s_region(*polygons: np.ndarray) -> str:
     Returns
     -------
     str
-        ``POLYGON ICRS  ra dec ra dec ...`` with nine decimals, once per polygon.
+        ``POLYGON ICRS  ra dec ra dec ...`` with `S_REGION_DECIMALS` decimals, once per polygon.
     """
-    parts = [" ".join(f"{number:.9f}" for number in np.ravel(polygon)) for polygon in polygons]
+    parts = [" ".join(f"{number:.{S_REGION_DECIMALS}f}" for number in np.ravel(polygon)) for polygon in polygons]
     return " ".join(S_REGION_PREFIX + part for part in parts)
 
 

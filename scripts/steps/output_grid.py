@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +13,17 @@ import numpy as np
 from steps.footprints import pixel_bounds
 from steps.pointing import Pointing
 from steps.polygons import clip, drop_needless_vertices, union
+from steps.tan_projection import ARCSEC_PER_DEG, TanProjection, projection_of
+from steps.tangent_plane import to_plane
 
 if TYPE_CHECKING:
     from gwcs import WCS
 
-ARCSEC_PER_DEG = 3600.0
 SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
 # 4 bytes each: SCI, WHT, CON, six sums for the variances, seven planes in between.
 BYTES_PER_PIXEL = 4 * 16
+# An exposure further from the middle of all than this, in diagonals of its own, is called far.
+FAR = 5.0
 # Samples per side of an outline whose area is measured; the sides of a detector are curved.
 OUTLINE_SAMPLES = 65
 
@@ -30,19 +34,44 @@ class OutputGrid:
 
     Attributes
     ----------
-    wcs : gwcs.WCS
-        From output pixels (0-based) to right ascension and declination, degrees.
     shape : (ny, nx)
     pixel_scale : float
         Nominal side of an output pixel, arcsec.
     pixel_scale_ratio : float
         Output over input pixel scale (keyword PXSCLRT).
+    box : ((xmin, xmax), (ymin, ymax))
+        Bounding box, outer pixel edges.
+    projection : TanProjection or None
+        None for a grid of another kind, which `user_wcs` then describes.
+    user_wcs : gwcs.WCS or None
     """
 
-    wcs: WCS
     shape: tuple[int, int]
     pixel_scale: float
     pixel_scale_ratio: float
+    box: tuple[tuple[float, float], tuple[float, float]]
+    projection: TanProjection | None
+    user_wcs: WCS | None = None
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """The gwcs: from output pixels (0-based) to right ascension and declination, degrees."""
+        if self.projection is None:
+            return self.user_wcs
+        return self.projection.gwcs(self.shape, self.box)
+
+    def to_pixel(self, sky: np.ndarray) -> np.ndarray:
+        """Return the output pixels (0-based) of sky positions in degrees, both shape (..., 2)."""
+        if self.projection is not None:
+            return self.projection.to_pixel(sky)
+        return np.stack(self.wcs.invert(sky[..., 0], sky[..., 1], with_bounding_box=False), axis=-1)
+
+    def to_sky(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the sky positions of output pixels, both shape (..., 2), right ascension in 0..360."""
+        if self.projection is not None:
+            return self.projection.to_sky(pixels)
+        ra, dec = self.wcs(pixels[..., 0], pixels[..., 1], with_bounding_box=False)
+        return np.stack([np.mod(ra, 360.0), dec], axis=-1)
 
 
 def grid_from_footprints(
@@ -102,7 +131,7 @@ def grid_from_footprints(
         rotation = first_pointing.roll_ref - first_pointing.vparity * first_pointing.v3_yangle
     pc = _rotation_matrix(np.radians(rotation), first_pointing.vparity)
 
-    offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / (pixel_scale / ARCSEC_PER_DEG)
+    offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / pixel_scale
     low, high = offsets.min(axis=0), offsets.max(axis=0)
     reference_pixel = -low if crpix is None else np.asarray(crpix, float)
     size = np.trunc(high + reference_pixel + 0.5) if output_shape is None else output_shape
@@ -112,8 +141,10 @@ def grid_from_footprints(
     box = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
     if output_shape is not None:
         box = _covered_box(low + reference_pixel, high + reference_pixel, (nx, ny))
-    wcs = _tan_wcs(reference_pixel, crval, pixel_scale / ARCSEC_PER_DEG, pc, (ny, nx), box)
-    return OutputGrid(wcs, (ny, nx), float(pixel_scale), float(pixel_scale_ratio))
+    (a, b), (c, d) = pc.tolist()
+    x, y = reference_pixel.tolist()
+    projection = TanProjection((x, y), crval, float(pixel_scale / ARCSEC_PER_DEG), ((a, b), (c, d)))
+    return OutputGrid((ny, nx), float(pixel_scale), float(pixel_scale_ratio), box, projection)
 
 
 def grid_from_wcs(
@@ -164,7 +195,8 @@ def grid_from_wcs(
     if not scale > 0:
         raise ValueError(f"the pixel scale of the output WCS is {scale} arcsec; it must be positive")
     input_area = mean_pixel_area(first_wcs) if nominal_pixel_area is None else nominal_pixel_area
-    return OutputGrid(wcs, shape, float(scale), float(scale / np.sqrt(input_area)))
+    ratio = float(scale / np.sqrt(input_area))
+    return OutputGrid(shape, float(scale), ratio, pixel_bounds(wcs), projection_of(wcs), wcs)
 
 
 def check_size(shape: tuple[int, int], max_pixels: float) -> None:
@@ -185,6 +217,26 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
         )
 
 
+def far_footprints(footprints: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of footprints that lie far from the others: more than `FAR` times their size from the middle.
+
+    Parameters
+    ----------
+    footprints : mapping of name to float array, shape (n, 2)
+        Right ascension and declination of the vertices, degrees.
+    """
+    middles = {name: fiducial(vertices) for name, vertices in footprints.items()}
+    ra, dec = np.radians(list(middles.values())).T
+    xyz = np.median(np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]), axis=1)
+    middle = np.degrees(np.arctan2(xyz[1], xyz[0])), np.degrees(np.arctan2(xyz[2], np.hypot(xyz[0], xyz[1])))
+    far = []
+    for name, vertices in footprints.items():
+        size = max(_separation(*vertices[0], *vertex) for vertex in vertices)
+        if _separation(*middle, *middles[name]) > FAR * size:
+            far.append(name)
+    return far
+
+
 def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
     """Return the FITS WCS keywords of a grid.
 
@@ -196,6 +248,8 @@ def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
     ValueError
         If a linear fit is needed and fails.
     """
+    if grid.projection is not None:
+        return grid.projection.keywords()
     from gwcs.fitswcs import FITSImagingWCSTransform
 
     transform = grid.wcs.forward_transform
@@ -233,22 +287,20 @@ def grid_footprint(footprints: Sequence[np.ndarray], grid: OutputGrid) -> list[n
         The polygons of their union within the outer pixel edges of the grid, in the same
         coordinates, clockwise in the image. Holes are left out. Empty if nothing is covered.
     """
-    (xmin, xmax), (ymin, ymax) = pixel_bounds(grid.wcs)
+    (xmin, xmax), (ymin, ymax) = grid.box
     ny, nx = grid.shape
     frame = max(xmin, -0.5), min(xmax, nx - 0.5), max(ymin, -0.5), min(ymax, ny - 0.5)
 
     pieces = []
     for footprint in footprints:
-        x, y = grid.wcs.invert(*np.transpose(footprint), with_bounding_box=False)
-        piece = clip(np.stack([x, y], axis=-1), frame)
+        piece = clip(grid.to_pixel(np.asarray(footprint)), frame)
         if len(piece):
             pieces.append(piece)
     outlines = []
     for ring in union(pieces):
         ring = drop_needless_vertices(ring)
         if len(ring) >= 3:
-            ra, dec = grid.wcs(ring[:, 0], ring[:, 1], with_bounding_box=False)
-            outlines.append(np.stack([np.mod(ra, 360.0), dec], axis=-1))
+            outlines.append(grid.to_sky(ring))
     return outlines
 
 
@@ -328,14 +380,14 @@ def _tangent_components(vertices, centre):
 
 
 def _gnomonic(vertices: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Project sky positions to the tangent plane, degrees east and north of the centre, shape (n, 2)."""
-    east, north, along = _tangent_components(vertices, centre)
-    if not (along > 0).all():
+    """Project sky positions to the tangent plane, arcsec east and north of the centre, shape (n, 2)."""
+    plane = to_plane(vertices, centre)
+    if np.isnan(plane).any():
         raise ValueError(
             f"footprints are 90 degrees or more from the reference point {centre}; "
             "one image cannot show both: see crval, and the pointings of the inputs"
         )
-    return np.degrees(np.stack([east / along, north / along], axis=-1))
+    return plane
 
 
 def _equal_area(vertices: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
@@ -350,24 +402,6 @@ def _covered_box(low, high, size):
     last = np.minimum(np.trunc(np.asarray(high) + 0.5), size)
     (x0, y0), (x1, y1) = first.tolist(), last.tolist()
     return (x0 - 0.5, x1 - 0.5), (y0 - 0.5, y1 - 0.5)
-
-
-def _tan_wcs(crpix, crval, cdelt, pc, shape, box) -> WCS:
-    from astropy import coordinates, units
-    from astropy.modeling.models import Pix2Sky_TAN
-    from gwcs import WCS
-    from gwcs import coordinate_frames as cf
-    from gwcs.fitswcs import FITSImagingWCSTransform
-
-    transform = FITSImagingWCSTransform(
-        Pix2Sky_TAN(), crpix=list(crpix), crval=list(crval), cdelt=[cdelt, cdelt], pc=pc
-    )
-    detector = cf.Frame2D(name="detector", axes_order=(0, 1), unit=(units.pix, units.pix))
-    world = cf.CelestialFrame(name="world", reference_frame=coordinates.ICRS())
-    wcs = WCS([(detector, transform), (world, None)])
-    wcs.array_shape = shape
-    wcs.bounding_box = box
-    return wcs
 
 
 def _check_projection(wcs) -> None:

@@ -6,41 +6,44 @@ result is smooth: some nodes and a spline between them give the same map.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from steps.footprints import pixel_bounds
+from steps.smooth_map import NotSmooth, smooth_map
 
-if TYPE_CHECKING:
-    from gwcs import WCS
-
-# Distance of the nodes to begin with, and the smallest before every pixel is evaluated.
-NODE_STEP = 32
-MIN_NODE_STEP = 4
-NODE_SPLINE_ORDER = 5
-MIN_NODES = 10
-# Below this number of pixels along an axis a spline saves nothing.
-MIN_SIZE_FOR_SPLINE = 64
-# Largest deviation of the spline from the exact map, pixels. Rounding of degrees in float64 makes 1e-8.
+# Largest deviation from the exact map, pixels. Rounding of degrees in float64 makes 1e-8.
 MAX_ERROR = 1e-7
+# An image with fewer pixels on an axis is evaluated pixel by pixel.
+MIN_SIZE_FOR_FIT = 16
 SPARSE_ORDERS = (1, 3)
+MIN_NODES = 10
+# Pixels around the outermost pixel centres that a window takes in.
+MARGIN = 8
+
+Interval = tuple[float, float]
 
 
-def pixel_map(wcs_in: WCS, wcs_out: WCS, shape: tuple[int, int], stepsize: float = 1.0, order: int = 1) -> np.ndarray:
+def pixel_map(
+    to_output: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    shape: tuple[int, int],
+    bounds: tuple[Interval, Interval] | None = None,
+    stepsize: float = 1.0,
+    order: int = 1,
+) -> np.ndarray:
     """Return the positions of the pixel centres of one image in the pixels of another.
-
-    Only the pixel-to-sky direction of `wcs_in` and the sky-to-pixel direction of `wcs_out` are
-    used: the inverse of a distortion is an approximation, that of a projection is exact.
 
     Parameters
     ----------
-    wcs_in : gwcs.WCS
-        Of the image the map is for.
-    wcs_out : gwcs.WCS
-        Of the other image, a map projection.
+    to_output : callable
+        Takes x and y of the image the map is for, returns positions in the other image, shape
+        (..., 2). It should go through the pixel-to-sky direction of the one and the
+        sky-to-pixel direction of the other, a map projection: the inverse of a distortion is
+        an approximation, that of a projection is exact.
     shape : (ny, nx)
         Of the image the map is for.
+    bounds : ((xmin, xmax), (ymin, ymax)) or None
+        Its bounding box. None: all of it.
     stepsize : float
         1: within 1e-7 pixel of the exact map. Greater: nodes at about this distance (at least
         10 per axis) and a spline between them, whatever its error.
@@ -50,8 +53,7 @@ def pixel_map(wcs_in: WCS, wcs_out: WCS, shape: tuple[int, int], stepsize: float
     Returns
     -------
     float64 array, shape (ny, nx, 2)
-        x and y (0-based) in the other image; NaN for pixels outside the bounding box of
-        `wcs_in`.
+        x and y (0-based) in the other image; NaN for pixels outside the bounds.
 
     Raises
     ------
@@ -62,40 +64,76 @@ def pixel_map(wcs_in: WCS, wcs_out: WCS, shape: tuple[int, int], stepsize: float
         raise ValueError(f"pixmap_stepsize is {stepsize}; it must be 1 (exact) or greater")
     if order not in SPARSE_ORDERS:
         raise ValueError(f"pixmap_order is {order}; it must be 1 or 3")
-
-    def exact(x, y):
-        sky = wcs_in(x, y, with_bounding_box=False)
-        return np.stack(wcs_out.invert(*sky, with_bounding_box=False), axis=-1)
-
     pixmap = np.full((*shape, 2), np.nan)
-    rows, columns = _pixels_inside(wcs_in, shape)
+    rows, columns = _pixels_inside(bounds, shape)
     if len(rows) and len(columns):
         part = pixmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        if stepsize == 1 or not _fill_by_spline(part, exact, rows, columns, stepsize, order):
-            _fill_to_accuracy(part, exact, rows, columns)
+        if stepsize == 1 or not _fill_by_spline(part, to_output, rows, columns, stepsize, order):
+            _fill_to_accuracy(part, to_output, rows, columns)
     return pixmap
 
 
-def _pixels_inside(wcs: WCS, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the rows and of the columns whose centres are in the bounding box."""
+def pixel_range(bounds: tuple[Interval, Interval], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and last columns and rows, last included, of an image that its bounding box takes in.
+
+    Parameters
+    ----------
+    bounds : ((xmin, xmax), (ymin, ymax))
+    shape : (ny, nx)
+    """
+    (x, y), (ny, nx) = bounds, shape
+    return _pixels_between(*x, nx), _pixels_between(*y, ny)
+
+
+def covered_window(pixmaps: Sequence[np.ndarray], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows and columns ((y0, y1), (x0, x1)), ends not included, that images reach in another one.
+
+    Parameters
+    ----------
+    pixmaps : sequence of float64 array, shape (ny, nx, 2)
+        Where the pixel centres of the images lie in the other one; NaN: nowhere.
+    shape : (ny, nx)
+        Of the other image.
+    """
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for pixmap in pixmaps:
+        if np.isfinite(pixmap).any():
+            low = np.minimum(low, np.nanmin(pixmap, axis=(0, 1)))
+            high = np.maximum(high, np.nanmax(pixmap, axis=(0, 1)))
+    if not np.isfinite(low).all():
+        return (0, 0), (0, 0)
+    # A pixel reaches around its centre by its half diagonal; the scale of the pixels may differ.
+    (x0, y0), (x1, y1) = np.floor(low).astype(int) - MARGIN, np.ceil(high).astype(int) + MARGIN + 1
+    ny, nx = shape
+    return (min(max(int(y0), 0), ny), min(max(int(y1), 0), ny)), (min(max(int(x0), 0), nx), min(max(int(x1), 0), nx))
+
+
+def _pixels_inside(bounds, shape) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the rows and of the columns whose centres are within the bounds."""
     rows, columns = (np.arange(n, dtype=float) for n in shape)
-    if wcs.bounding_box is None:
+    if bounds is None:
         return rows.astype(int), columns.astype(int)
-    (xmin, xmax), (ymin, ymax) = pixel_bounds(wcs)
+    (xmin, xmax), (ymin, ymax) = bounds
     return (
         np.flatnonzero((rows >= ymin) & (rows <= ymax)),
         np.flatnonzero((columns >= xmin) & (columns <= xmax)),
     )
 
 
+def _pixels_between(low: float, high: float, n: int) -> tuple[int, int]:
+    return max(0, int(low + 0.5)), min(n - 1, int(high + 0.5))
+
+
 def _fill_to_accuracy(pixmap, exact, rows, columns) -> None:
-    """Fill a map by a spline that is accurate enough, or exactly."""
-    step = NODE_STEP
-    while min(len(rows), len(columns)) >= MIN_SIZE_FOR_SPLINE and step >= MIN_NODE_STEP:
-        filled = _fill_by_spline(pixmap, exact, rows, columns, step, NODE_SPLINE_ORDER)
-        if filled and _largest_error(pixmap, exact, rows, columns, step) <= MAX_ERROR:
+    """Fill a map by polynomials that are accurate enough, or exactly."""
+    if min(len(rows), len(columns)) >= MIN_SIZE_FOR_FIT:
+        try:
+            approximation = smooth_map(exact, (columns[0], columns[-1]), (rows[0], rows[-1]), MAX_ERROR)
+        except NotSmooth:
+            pass
+        else:
+            approximation.on_grid(columns, rows, out=pixmap)
             return
-        step //= 2
     pixmap[...] = exact(*np.meshgrid(columns.astype(float), rows.astype(float)))
 
 
@@ -125,10 +163,3 @@ def _spline_matrix(nodes: np.ndarray, pixels: np.ndarray, order: int) -> np.ndar
     from scipy.interpolate import make_interp_spline
 
     return make_interp_spline(nodes, np.eye(len(nodes)), k=order)(pixels)
-
-
-def _largest_error(pixmap, exact, rows, columns, step) -> float:
-    """Return the largest deviation from the exact map, at pixels in the middle between nodes."""
-    y, x = (np.rint(nodes[:-1] + np.diff(nodes) / 2) for nodes in (_nodes(rows, step), _nodes(columns, step)))
-    approximate = pixmap[np.ix_(y.astype(int) - rows[0], x.astype(int) - columns[0])]
-    return float(np.abs(approximate - exact(*np.meshgrid(x, y))).max())

@@ -447,7 +447,7 @@ def test_single_exposure(tmp_path):
     assert association.products[0].backgrounds == ()
 
 
-@pytest.mark.parametrize(("name", "word"), [("x_cal.fits", "already calibrated"), ("x{1}_rate.fits", "'{'")])
+@pytest.mark.parametrize(("name", "word"), [("x_i2d.fits", "not a count-rate exposure"), ("x{1}_rate.fits", "'{'")])
 def test_single_exposure_that_is_refused(tmp_path, name, word):
     problems = []
     assert single_exposure(tmp_path / name, problems) is None

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Folders with Python code, and the extras that the code may use.
-CODE = {"scripts": ["crds"], "envs": [], "benchmarks": ["test"], "tests": ["crds", "test"]}
+CODE = {"scripts": ["crds", "fast"], "envs": [], "benchmarks": ["test"], "tests": ["crds", "test"]}
 # Packages of jwst's environment, imported by scripts that run there.
 OF_JWST = {"benchmarks/run_jwst.py": {"jwst"}}
 
@@ -55,7 +55,7 @@ def test_lock_has_the_versions_of_pyproject(requirements):
 def test_conda_environment_has_the_versions_of_pyproject():
     environment = yaml.safe_load((ROOT / "envs" / "calflow.yaml").read_text())
     (packages,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
-    core = pins(PROJECT["dependencies"])
+    core = pins(PROJECT["dependencies"]) | pins(EXTRAS["fast"])
     # Snakemake starts the jobs; inside of them it brings itself along.
     core.pop("snakemake")
     assert pins(packages) == core

@@ -1,6 +1,10 @@
+import sys
+
 import numpy as np
 import pytest
 from astropy.modeling.models import Scale
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steps import resample as module
 from steps.assign_wcs import build_wcs
@@ -13,6 +17,15 @@ from steps.windows import Window
 SHAPE = (6, 8)
 INSIDE = (slice(1, -1), slice(1, -1))
 DNU, NON_SCIENCE, HOT, JUMP = (FLAGS[name] for name in ("DO_NOT_USE", "NON_SCIENCE", "HOT", "JUMP_DET"))
+
+
+@pytest.fixture(params=["drizzle package", "numba"], autouse=True)
+def engine(request, monkeypatch):
+    """All tests are made twice: the results must not depend on numba."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(module, "SECONDS_TO_START", -np.inf if request.param == "numba" else np.inf)
+    return request.param
 
 
 def image(sci=10.0, var_poisson=2.0, var_rnoise=4.0, var_flat=0.5, dq=0):
@@ -210,7 +223,7 @@ def test_context_can_be_left_out():
 
 
 def test_errors_can_be_left_out_and_are_then_not_computed(monkeypatch):
-    monkeypatch.setattr(module.Resampler, "_add_variances", None)  # a call would fail
+    monkeypatch.setattr(module, "_stack", None)  # a call would fail
     out = combine(image(), enable_err=False)
     assert (out.err, out.var_poisson, out.var_rnoise, out.var_flat) == (None,) * 4
     assert out.sci is not None
@@ -272,6 +285,8 @@ def test_pixel_range_is_what_the_bounding_box_reaches(box, expected):
         ({"n_images": 0}, "n_images is 0"),
         ({"fillval": "none"}, "fillval is 'none'"),
         ({"good_bits": "~COSMIC"}, "COSMIC"),
+        ({"variance": "linear"}, "variance is 'linear'; it must be one of resampled, propagated"),
+        ({"threads": 0}, "threads is 0"),
     ],
 )
 def test_parameters_out_of_range(options, message):
@@ -288,3 +303,170 @@ def test_cube_is_refused():
 def test_pixel_map_must_fit_the_image():
     with pytest.raises(ValueError, match="pixel map has shape"):
         combine(image(), pixmap=np.zeros((6, 9, 2)))
+
+
+def test_pixel_map_must_have_positions():
+    pixmap = np.full((*SHAPE, 2), np.nan)
+    pixmap[2, 3:5] = 1.0
+    with pytest.raises(ValueError, match="less than 2 x 2 pixels"):
+        combine(image(), pixmap=pixmap)
+
+
+def test_more_images_than_announced_are_refused():
+    resampler = Resampler(SHAPE)
+    resampler.add(image(), shifted())
+    with pytest.raises(ValueError, match="n_images is 1; no more"):
+        resampler.add(image(), shifted())
+
+
+def test_image_beside_the_output_adds_nothing_and_counts():
+    resampler = Resampler(SHAPE, n_images=2)
+    resampler.add(image(), shifted(dx=100))
+    resampler.add(image(), shifted())
+    out = resampler.finish()
+    np.testing.assert_array_equal(out.con, 0b10)
+    np.testing.assert_allclose(out.err, 6.5**0.5, rtol=1e-6)
+
+
+def test_propagated_variance_is_that_of_independent_pixels():
+    out = combine(image(), pixmap=shifted(dx=10.5, dy=10.0), shape=(30, 30), variance="propagated")
+    # Halves of two pixels: (1/4 + 1/4) of the variance of one; at the sides, half of one alone.
+    np.testing.assert_allclose(out.var_poisson[12, 10:19], [2, *[1] * 7, 2])
+    np.testing.assert_allclose(out.var_rnoise[12, 10:19], [4, *[2] * 7, 4])
+    np.testing.assert_allclose(out.err[12, 13], 3.25**0.5, rtol=1e-6)
+    assert np.isnan(out.err[12, 9])
+    assert np.isnan(out.var_flat[12, 9])
+
+
+def test_propagated_variance_of_two_images_is_that_of_the_weighted_mean():
+    out = combine(image(var_rnoise=4, var_poisson=2), image(var_rnoise=1, var_poisson=3), variance="propagated")
+    # weights 1/4 and 1: (2/16 + 3) / (5/4)^2 = 2;  (4/16 + 1) / (5/4)^2 = 0.8
+    np.testing.assert_allclose(out.var_poisson, 2.0, rtol=1e-6)
+    np.testing.assert_allclose(out.var_rnoise, 0.8, rtol=1e-6)
+    np.testing.assert_allclose(out.err**2, 2.8 + 0.5 * (1 / 16 + 1) / (25 / 16), rtol=1e-6)
+
+
+def test_propagated_variance_of_a_coarse_grid_is_that_of_the_mean():
+    out = combine(
+        image(),
+        pixmap=shifted(scale=0.5, dx=-0.25, dy=-0.25),
+        shape=(3, 4),
+        pixel_scale_ratio=2.0,
+        variance="propagated",
+    )
+    np.testing.assert_allclose(out.var_poisson, 2 / 4, rtol=1e-6)
+
+
+def test_propagated_variance_matches_the_scatter_of_images():
+    rng = np.random.default_rng(1)
+    pixmap = shifted(scale=1.1, dx=10.3, dy=10.4)
+    means = []
+    for _ in range(400):
+        noisy = image(var_poisson=0, var_rnoise=4, var_flat=0)
+        noisy.sci[:] = rng.normal(10, 2, SHAPE)
+        means.append(combine(noisy, pixmap=pixmap, shape=(22, 24), enable_err=False).sci)
+    out = combine(noisy, pixmap=pixmap, shape=(22, 24), variance="propagated")
+    ratio = np.var(means, axis=0)[11:15, 12:18] / out.var_rnoise[11:15, 12:18]
+    assert ratio.mean() == pytest.approx(1, abs=0.05)
+    assert (abs(ratio - 1) < 0.35).all()  # 5 sigma of 400 draws
+
+
+def test_propagated_variance_needs_the_same_kinds_in_all():
+    other = image()
+    other.var_flat = None
+    with pytest.raises(ValueError, match="same kinds"):
+        combine(image(), other, variance="propagated")
+
+
+def test_propagated_variance_of_an_image_without_any_is_missing():
+    exposure = image()
+    exposure.var_poisson = exposure.var_rnoise = exposure.var_flat = None
+    for variance in ("resampled", "propagated"):
+        out = combine(exposure, variance=variance)
+        assert np.isnan(out.err).all()
+        np.testing.assert_array_equal(out.sci, 10)
+
+
+def scene(rng, number):
+    """An image with noise and bad pixels, and a turned map of it into a larger output."""
+    exposure = image(dq=0)
+    for name in ("sci", "var_poisson", "var_rnoise", "var_flat"):
+        getattr(exposure, name)[:] = rng.uniform(1, 3, SHAPE)
+    exposure.dq[rng.random(SHAPE) < 0.1] = DNU
+    angle = np.radians(10 * number)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return exposure, (shifted() - (3.5, 2.5)) @ turn + (25 + 2 * number, 30 - 3 * number)
+
+
+def mosaic(window, **options):
+    resampler = Resampler((60, 70), n_images=3, pixel_scale_ratio=1.0, **options)
+    rng = np.random.default_rng(5)
+    for number in range(3):
+        exposure, pixmap = scene(rng, number)
+        pixmap[: window[0], : window[1]] = np.nan
+        resampler.add(exposure, pixmap, exposure_time=10.0 * (number + 1))
+    return resampler.finish()
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated"])
+@pytest.mark.parametrize("weight_type", ["ivm", "exptime"])
+def test_numba_and_threads_change_no_bit(variance, weight_type, monkeypatch):
+    pytest.importorskip("numba")
+    results = []
+    for start, threads in ((np.inf, 1), (-np.inf, 1), (-np.inf, 2)):
+        monkeypatch.setattr(module, "SECONDS_TO_START", start)
+        results.append(mosaic((2, 3), variance=variance, weight_type=weight_type, threads=threads))
+    assert np.count_nonzero(results[0].wht) > 50
+    for result in results[1:]:
+        for name in ("sci", "wht", "con", "err", "var_poisson", "var_rnoise", "var_flat"):
+            np.testing.assert_array_equal(getattr(result, name), getattr(results[0], name), err_msg=name)
+
+
+def test_work_is_confined_to_the_window_of_the_image(monkeypatch):
+    """Of a large mosaic only the pixels around the image are touched."""
+    sizes = []
+    add = module._ErrorSums.add
+
+    def watch(self, names, errors, seen, window, weight):
+        sizes.append(errors.shape)
+        add(self, names, errors, seen, window, weight)
+
+    monkeypatch.setattr(module._ErrorSums, "add", watch)
+    out = combine(image(), pixmap=shifted(dx=500, dy=300), shape=(1000, 2000))
+    assert sizes[0][0] == 3
+    assert sizes[0][1] < 12
+    assert sizes[0][2] < 14
+    assert np.count_nonzero(out.wht) == 48
+    np.testing.assert_allclose(out.err[300:306, 500:508], 6.5**0.5, rtol=1e-6)
+
+
+@given(
+    angle=st.floats(-180, 180),
+    scale=st.floats(0.2, 3),
+    dx=st.floats(-20, 80),
+    dy=st.floats(-20, 80),
+    bend=st.floats(-0.05, 0.05),
+)
+def test_nothing_lies_outside_the_window(angle, scale, dx, dy, bend):
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    pixmap = shifted() @ turn + (dx, dy)
+    pixmap += bend * (shifted() - 3) ** 2
+    (rows, columns) = module._window(pixmap, ((0, 7), (0, 5)), (60, 70))
+    out = combine(image(), pixmap=pixmap, shape=(60, 70), enable_err=False).wht
+    everything = np.count_nonzero(out)
+    assert np.count_nonzero(out[rows, columns]) == everything
+
+
+@pytest.mark.parametrize("pixels", [4 * 256 * 256, 4 * 2048 * 2048])
+def test_numba_is_started_for_large_work_only(pixels, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.undo()
+    found = module._one_pass_kernel(pixels, n_planes=4, threads=1)
+    assert (found is not None) == (pixels > 1e6)
+
+
+def test_without_numba_the_drizzle_package_does_it(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_TO_START", -np.inf)
+    monkeypatch.setitem(sys.modules, "steps.drizzle_kernel", None)
+    monkeypatch.delattr("steps.drizzle_kernel", raising=False)
+    np.testing.assert_array_equal(combine(image()).sci, 10)

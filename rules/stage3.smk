@@ -1,0 +1,400 @@
+# Stage 3: _cal -> alignment and sky tables -> _crf -> _i2d -> _cat, _segm, per level-3 association.
+# The joins (alignment, sky, grid) exchange small tables; what touches pixels is a job per exposure, per group or
+# per association, with one exposure at a time in memory.
+
+STAGE3 = f"{OUTPUT}stage3"
+MADE = (f"{OUTPUT}stage2", STAGE3)
+stage3 = plan.stage3
+
+
+def stamps_of(files):
+    """Return the stamps of the input files that no rule makes; `files` as an input function returns them."""
+    flat = [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]
+    return stamps(flat, *MADE)
+
+
+# Intermediate products of the outlier search, if they are wanted.
+SAVED_GROUP, SAVED_MEDIAN, SAVED_BLOT = (
+    {name: f"{STAGE3}/{{crf}}_{suffix}.fits"} if settings.stage3.outlier_detection.saves_images() else {}
+    for name, suffix in (("outlier_i2d", "outlier_i2d"), ("median_image", "median"), ("blot", "blot"))
+)
+
+
+rule find_stars:
+    input:
+        cal=lambda wildcards: stage3.cal(wildcards.member),
+    output:
+        geometry=f"{STAGE3}/geometry/{{member}}.json",
+        stars=f"{STAGE3}/stars/{{member}}_cal_cat.{settings.stage3.tweakreg.catalog_format}",
+    log:
+        f"{OUTPUT}logs/find_stars/{{member}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/find_stars/{{member}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+    params:
+        finder=lambda wildcards: (
+            settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
+        ),
+        stamps=lambda wildcards: stamps_of({"cal": stage3.cal(wildcards.member)}),
+        code=code_hash(SCRIPTS / "find_stars.py"),
+    message:
+        "{wildcards.member}: find stars"
+    script:
+        "../scripts/find_stars.py"
+
+
+rule fetch_catalog:
+    input:
+        geometries=lambda wildcards: stage3.geometries(wildcards.association),
+    output:
+        catalog=f"{STAGE3}/catalogs/{{association}}_fit_{{catalog}}_ref.ecsv",
+    log:
+        f"{OUTPUT}logs/fetch_catalog/{{association}}_{{catalog}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/fetch_catalog/{{association}}_{{catalog}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        catalog=lambda wildcards: wildcards.catalog.upper(),
+        epoch=lambda wildcards: stage3.epoch(wildcards.association),
+        url=os.environ.get("ASTROMETRIC_CATALOG_URL"),
+        retries=4,
+        code=code_hash(SCRIPTS / "fetch_catalog.py"),
+    message:
+        "{wildcards.association}: fetch {wildcards.catalog}"
+    script:
+        "../scripts/fetch_catalog.py"
+
+
+rule align:
+    input:
+        unpack(lambda wildcards: stage3.alignment_input(wildcards.association)),
+    output:
+        table=f"{STAGE3}/{{association}}_alignment.ecsv",
+    log:
+        f"{OUTPUT}logs/align/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/align/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: 500 + len(stage3.association(wildcards.association).members),
+        runtime=lambda wildcards: 5 + len(stage3.association(wildcards.association).members) // 20,
+    params:
+        members=lambda wildcards: stage3.identities(wildcards.association),
+        alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
+        targets=lambda wildcards: stage3.targets(wildcards.association),
+        status=lambda wildcards: stage3.status(wildcards.association),
+        tweakreg=settings.stage3.tweakreg.alignment_parameters(),
+        stamps=lambda wildcards: stamps_of(stage3.alignment_input(wildcards.association)),
+        code=code_hash(SCRIPTS / "align.py"),
+    message:
+        "{wildcards.association}: align the exposures"
+    script:
+        "../scripts/align.py"
+
+
+rule lay_grid:
+    input:
+        unpack(lambda wildcards: stage3.grid_input(wildcards.association)),
+    output:
+        grid=f"{STAGE3}/{{association}}_grid.json",
+    log:
+        f"{OUTPUT}logs/lay_grid/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/lay_grid/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
+        max_pixels=MAX_OUTPUT_PIXELS,
+        stamps=lambda wildcards: stamps_of(stage3.grid_input(wildcards.association)),
+        code=code_hash(SCRIPTS / "lay_grid.py"),
+    message:
+        "{wildcards.association}: output grid"
+    script:
+        "../scripts/lay_grid.py"
+
+
+rule lay_outlier_grid:
+    input:
+        unpack(lambda wildcards: stage3.outlier_grid_input(wildcards.association)),
+    output:
+        grid=f"{STAGE3}/outliers/{{association}}_grid.json",
+    log:
+        f"{OUTPUT}logs/lay_outlier_grid/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/lay_outlier_grid/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        grid=lambda wildcards: stage3.default_grid_parameters(),
+        max_pixels=MAX_OUTPUT_PIXELS,
+        stamps=lambda wildcards: stamps_of(stage3.outlier_grid_input(wildcards.association)),
+        code=code_hash(SCRIPTS / "lay_grid.py"),
+    message:
+        "{wildcards.association}: grid of the outlier search"
+    script:
+        "../scripts/lay_grid.py"
+
+
+rule lay_common_grid:
+    input:
+        unpack(lambda wildcards: stage3.common_grid_input(wildcards.grid)),
+    output:
+        grid=f"{STAGE3}/grids/{{grid}}.json",
+    log:
+        f"{OUTPUT}logs/lay_common_grid/{{grid}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/lay_common_grid/{{grid}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
+        max_pixels=MAX_OUTPUT_PIXELS,
+        stamps=lambda wildcards: stamps_of(stage3.common_grid_input(wildcards.grid)),
+        code=code_hash(SCRIPTS / "lay_grid.py"),
+    message:
+        "common grid {wildcards.grid}"
+    script:
+        "../scripts/lay_grid.py"
+
+
+rule measure_sky:
+    input:
+        unpack(lambda wildcards: stage3.sky_input(wildcards.association, wildcards.member)),
+    output:
+        sky=f"{STAGE3}/sky/{{association}}/{{member}}.json",
+    log:
+        f"{OUTPUT}logs/measure_sky/{{association}}/{{member}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/measure_sky/{{association}}/{{member}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 400 + int(2 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+    params:
+        exposure=lambda wildcards: wildcards.member,
+        skymatch=settings.stage3.skymatch.measuring_parameters(),
+        stamps=lambda wildcards: stamps_of(stage3.sky_input(wildcards.association, wildcards.member)),
+        code=code_hash(SCRIPTS / "measure_sky.py"),
+    message:
+        "{wildcards.member}: measure the sky"
+    script:
+        "../scripts/measure_sky.py"
+
+
+rule match_sky:
+    input:
+        unpack(lambda wildcards: stage3.sky_match_input(wildcards.association)),
+    output:
+        table=f"{STAGE3}/{{association}}_sky.ecsv",
+    log:
+        f"{OUTPUT}logs/match_sky/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/match_sky/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: 300 + len(stage3.association(wildcards.association).members) ** 2 // 10000,
+        runtime=5,
+    params:
+        skymatch=settings.stage3.skymatch.matching_parameters(),
+        stamps=lambda wildcards: stamps_of(stage3.sky_match_input(wildcards.association)),
+        code=code_hash(SCRIPTS / "match_sky.py"),
+    message:
+        "{wildcards.association}: sky levels"
+    script:
+        "../scripts/match_sky.py"
+
+
+rule resample_group:
+    input:
+        unpack(lambda wildcards: stage3.group_input(wildcards.crf)),
+    output:
+        **SAVED_GROUP,
+        layer=temp(f"{STAGE3}/outliers/{{crf}}_layer.npy"),
+        window=temp(f"{STAGE3}/outliers/{{crf}}_layer.json"),
+    log:
+        f"{OUTPUT}logs/resample_group/{{crf}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/resample_group/{{crf}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: 500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6,
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+    params:
+        exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
+        outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
+        stamps=lambda wildcards: stamps_of(stage3.group_input(wildcards.crf)),
+        code=code_hash(SCRIPTS / "resample_group.py"),
+    message:
+        "{wildcards.crf}: resample the group for the outlier search"
+    script:
+        "../scripts/resample_group.py"
+
+
+rule take_median:
+    input:
+        unpack(lambda wildcards: stage3.median_input(wildcards.crf)),
+    output:
+        **SAVED_MEDIAN,
+        median=temp(f"{STAGE3}/outliers/{{crf}}_median.npy"),
+    log:
+        f"{OUTPUT}logs/take_median/{{crf}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/take_median/{{crf}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+    params:
+        code=code_hash(SCRIPTS / "take_median.py"),
+    message:
+        "{wildcards.crf}: median of the groups"
+    script:
+        "../scripts/take_median.py"
+
+
+rule flag_outliers:
+    input:
+        unpack(lambda wildcards: stage3.crf_input(wildcards.crf)),
+    output:
+        **SAVED_BLOT,
+        crf=f"{STAGE3}/{{crf}}_crf.fits",
+        counts=f"{STAGE3}/outliers/{{crf}}_count.json",
+    log:
+        f"{OUTPUT}logs/flag_outliers/{{crf}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/flag_outliers/{{crf}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: 500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6,
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+    params:
+        exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
+        origin=lambda wildcards: stage3.association_record(stage3.crf_of(wildcards.crf)[0]),
+        alignment_step=lambda wildcards: stage3.association(stage3.crf_of(wildcards.crf)[0]).alignment_step,
+        status=lambda wildcards: stage3.status(stage3.crf_of(wildcards.crf)[0]),
+        sip=settings.stage3.tweakreg.sip_parameters(),
+        subtract=settings.stage3.skymatch.subtract,
+        outlier_detection=settings.stage3.outlier_detection.flagging_parameters(),
+        stamps=lambda wildcards: stamps_of(stage3.crf_input(wildcards.crf)),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "flag_outliers.py"),
+    message:
+        "{wildcards.crf}: flag outliers"
+    script:
+        "../scripts/flag_outliers.py"
+
+
+rule count_outliers:
+    input:
+        counts=lambda wildcards: stage3.outlier_counts(wildcards.association),
+    output:
+        table=f"{STAGE3}/{{association}}_outliers.ecsv",
+    log:
+        f"{OUTPUT}logs/count_outliers/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/count_outliers/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        code=code_hash(SCRIPTS / "count_outliers.py"),
+    message:
+        "{wildcards.association}: numbers of outliers"
+    script:
+        "../scripts/count_outliers.py"
+
+
+rule combine:
+    input:
+        unpack(lambda wildcards: stage3.combination_input(wildcards.association)),
+    output:
+        i2d=f"{STAGE3}/{{association}}_i2d.fits",
+    log:
+        f"{OUTPUT}logs/combine/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/combine/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1000 + 64 * stage3.pixels(wildcards.association) // 10**6,
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+    params:
+        members=lambda wildcards: stage3.identities(wildcards.association),
+        resample=settings.stage3.resample.drizzle_parameters(),
+        origin=lambda wildcards: stage3.association_record(wildcards.association),
+        stamps=lambda wildcards: stamps_of(stage3.combination_input(wildcards.association)),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "combine.py"),
+    message:
+        "{wildcards.association}: combine the exposures"
+    script:
+        "../scripts/combine.py"
+
+
+rule catalog_sources:
+    input:
+        unpack(lambda wildcards: stage3.catalog_input(wildcards.association)),
+    output:
+        catalog=f"{STAGE3}/{{association}}_cat.ecsv",
+        segm=f"{STAGE3}/{{association}}_segm.fits",
+        regions=f"{STAGE3}/{{association}}_cat.reg",
+    log:
+        f"{OUTPUT}logs/catalog_sources/{{association}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/catalog_sources/{{association}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1000 + int(4 * input.size_mb),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 20),
+    params:
+        source_catalog=settings.stage3.source_catalog.model_dump(exclude={"skip", "suffix"}),
+        rows=lambda wildcards: stage3.aperture_rows(wildcards.association),
+        missing=lambda wildcards: stage3.missing_references(wildcards.association),
+        stamps=lambda wildcards: stamps_of(stage3.catalog_input(wildcards.association)),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "catalog_sources.py"),
+    message:
+        "{wildcards.association}: source catalogue"
+    script:
+        "../scripts/catalog_sources.py"

@@ -1,0 +1,64 @@
+"""Find and measure the sources of a combined image. Makes ``_cat.ecsv``, ``_segm.fits`` and regions of ``_i2d``."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from job import run
+from products.aperture_references import read_abvega_offset, read_apertures
+from products.catalogs import write_catalog, write_regions
+from products.combined_image import read_combined
+from products.exposure import write_product
+from products.reference_files import ReferenceFileError
+from steps.source_catalog import CatalogParameters, no_sources, source_catalog
+
+log = logging.getLogger(__name__)
+
+
+def catalog(input, output, params):
+    """Write the catalogue; without aperture corrections an empty one, which says that it FAILED and why."""
+    image = read_combined(input.i2d)
+    settings = CatalogParameters(**params.source_catalog)
+    try:
+        apertures, offset = _references(input, params)
+    except ReferenceFileError as error:
+        log.warning("source_catalog FAILED: %s", error)
+        found = no_sources(settings)
+        meta = {"status": "FAILED", "reason": str(error)}
+    else:
+        found = source_catalog(
+            image.sci,
+            image.err,
+            image.wht,
+            pixel_area_sr=image.keyword("PIXAR_SR"),
+            to_sky=image.to_sky,
+            reference_pixel=image.reference_pixel,
+            apertures=apertures,
+            abvega_offset=offset,
+            pixel_scale_ratio=image.keyword("PXSCLRT", 1.0),
+            parameters=settings,
+        )
+        meta = {"status": "COMPLETE"}
+        log.info("%d sources", len(found.table))
+    found.table.meta = meta | found.table.meta
+    segments = np.zeros(image.sci.shape, np.uint32) if found.segments is None else found.segments
+    primary = image.headers["PRIMARY"].copy()
+    primary.set("DATAMODL", "SegmentationMapModel", "Type of data model")
+    write_product(Path(output.segm), primary, {"SCI": segments}, {"SCI": image.wcs_header()}, [image.asdf])
+    write_regions(found.table, Path(output.regions), image.keyword("PIXAR_A2") ** 0.5)
+    write_catalog(found.table, Path(output.catalog))
+
+
+def _references(input, params):
+    """Return apertures and magnitude offset, or raise the reason why there are none."""
+    for kind in ("apcorr", "abvegaoffset"):
+        if not input.get(kind):
+            raise ReferenceFileError(params.missing.get(kind) or f"there is no {kind} reference")
+    ee = [params.source_catalog[f"aperture_ee{number}"] for number in (1, 2, 3)]
+    apertures = read_apertures(input.apcorr, params.rows["apcorr"], ee)
+    return apertures, read_abvega_offset(input.abvegaoffset, params.rows["abvegaoffset"])
+
+
+if "snakemake" in globals():
+    run(catalog, snakemake)

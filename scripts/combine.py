@@ -1,0 +1,111 @@
+"""Combine the exposures of an association on one grid. Makes ``_i2d`` of ``_crf``, one exposure at a time in memory."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from job import UnusableExposure, run
+from products.alignment_tables import find_row, read_alignment
+from products.asdf_files import read_tree
+from products.blended_headers import blend_headers
+from products.exposure import read_exposure, write_product
+from products.geometry_files import read_geometry, read_grid
+from products.header_table import header_table
+from products.keywords import record_grid, record_origin_in
+from steps.output_grid import grid_footprint
+from steps.pixel_map import pixel_map, pixel_range
+from steps.resample import Resampler
+
+log = logging.getLogger(__name__)
+DRIZZLE_PARAMETERS = [
+    "kernel",
+    "pixfrac",
+    "fillval",
+    "weight_type",
+    "enable_ctx",
+    "enable_err",
+    "report_var",
+    "propagate_dq",
+    "variance",
+]
+EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
+
+
+def combine(input, output, params):
+    """Drizzle the exposures one after the other, and write the image with the headers of all."""
+    settings = params.resample
+    rows = read_alignment(input.alignment)
+    user_wcs = read_tree(input.output_wcs)["wcs"] if input.get("output_wcs") else None
+    grid = read_grid(input.grid, user_wcs)
+    members = [
+        (path, geometry, find_row(rows, root))
+        for path, geometry, (root, _) in zip(input.exposures, input.geometries, params.members, strict=True)
+    ]
+    members = [member for member in members if member[-1].used]
+    resampler = Resampler(
+        grid.shape,
+        pixel_scale_ratio=grid.pixel_scale_ratio,
+        n_images=len(members),
+        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+    )
+    headers = []
+    for path, geometry_file, row in members:
+        geometry = read_geometry(geometry_file).corrected(row.correction, row.sky_shift)
+        exposure = read_exposure(path)
+        resampler.add(
+            exposure.image,
+            _pixel_map(geometry, grid, settings),
+            exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
+            sky=_remaining_sky(exposure),
+            bounds=pixel_range(geometry.bounds, geometry.shape),
+        )
+        headers.append((exposure.primary, exposure.science))
+        log.info("added %s", path)
+    result = resampler.finish()
+    if not np.any(result.wht):
+        raise UnusableExposure("no pixel of the output grid gets data: it lies elsewhere, or no pixel has weight")
+    _write(grid, result, headers, [row for *_, row in members], Path(output.i2d), params)
+
+
+def _pixel_map(geometry, grid, settings):
+    return pixel_map(
+        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
+        geometry.shape,
+        geometry.bounds,
+        settings["pixmap_stepsize"],
+        settings["pixmap_order"],
+    )
+
+
+def _remaining_sky(exposure):
+    """Return the sky level that was found but not subtracted."""
+    level = exposure.keyword("BKGLEVEL")
+    return 0.0 if level is None or exposure.keyword("BKGSUB") else level
+
+
+def _write(grid, result, headers, rows, path, params):
+    settings = params.resample
+    blended = blend_headers(headers, [row.group for row in rows])
+    if not settings["blendheaders"]:
+        primary, science = headers[0]
+        blended = {"PRIMARY": primary.copy(), "SCI": science.copy()}
+    record_origin_in(blended["PRIMARY"], params.origin)
+    regions = grid_footprint([row.footprint for row in rows], grid)
+    record_grid(blended, grid, regions, settings["weight_type"], settings["pixfrac"])
+    planes = {name.upper(): getattr(result, name) for name in EXTENSIONS if getattr(result, name) is not None}
+    extensions = blended | ({"ERR": _unit(blended["SCI"])} if "ERR" in planes else {})
+    others = [header_table(headers)] if settings["blendheaders"] else []
+    write_product(path, blended["PRIMARY"], planes, extensions, others, grid.wcs, params.write_date)
+
+
+def _unit(science):
+    """Return a header with the unit of SCI alone, for the error."""
+    header = type(science)()
+    if "BUNIT" in science:
+        header["BUNIT"] = (science["BUNIT"], science.comments["BUNIT"])
+    return header
+
+
+if "snakemake" in globals():
+    run(combine, snakemake)

@@ -1,0 +1,26 @@
+"""Gather the numbers of outliers of the exposures of an association in one table."""
+
+from pathlib import Path
+
+from job import run
+from products.geometry_files import read_json
+from products.tables import write_table
+
+COLUMNS = (
+    ("exposure", "", ""),
+    ("group", "", "exposures taken at once"),
+    ("status", "", "COMPLETE, SKIPPED or FAILED"),
+    ("flagged", "", "pixels flagged as outliers"),
+    ("pixels", "", "all pixels"),
+    ("fraction", "", "flagged / pixels"),
+)
+
+
+def count(input, output, params):
+    """Write the outlier table."""
+    rows = [read_json(path) for path in input.counts]
+    write_table(Path(output.table), COLUMNS, [row | {"fraction": row["flagged"] / row["pixels"]} for row in rows])
+
+
+if "snakemake" in globals():
+    run(count, snakemake)

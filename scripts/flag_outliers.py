@@ -1,0 +1,84 @@
+"""Flag the outliers of an exposure, and record alignment and sky. Makes ``_crf`` of ``_cal``."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from job import run
+from products.alignment_tables import find_row, read_alignment
+from products.exposure import read_exposure, write_exposure
+from products.geometry_files import read_geometry, read_grid, write_json
+from products.intermediate_images import save_image
+from products.keywords import pointing, record_origin, record_sky, record_status, record_target, replace_wcs
+from products.sky_tables import sky_of
+from steps.footprints import s_region
+from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
+from steps.pixel_map import pixel_map
+from steps.sip import sip_approximation
+from steps.wcs_correction import correct_wcs
+
+log = logging.getLogger(__name__)
+
+
+def flag(input, output, params):
+    """Write the exposure with its outliers flagged, and their number."""
+    row = find_row(read_alignment(input.alignment), params.exposure)
+    moved = not row.correction.is_identity or row.sky_shift != (0.0, 0.0)
+    exposure = read_exposure(input.cal, with_wcs=moved)
+    record_origin(exposure, params.origin)
+    record_status(exposure, params.alignment_step, row.status)
+    if moved:
+        _correct(exposure, row, params.sip)
+    sky = sky_of(exposure, params.exposure, input.get("sky"))
+    status = params.status.get("outlier_detection", "COMPLETE" if row.used else "SKIPPED")
+    total, flagged = exposure.image.sci.size, 0
+    if status == "COMPLETE":
+        geometry = read_geometry(input.geometry).corrected(row.correction, row.sky_shift)
+        outliers = _find(exposure, geometry, sky, input, output, params.outlier_detection)
+        flagged = apply_outliers(exposure.image, outliers)
+        log.info("%d of %d pixels are outliers", flagged, total)
+    record_sky(exposure, sky, params.subtract)
+    record_status(exposure, "outlier_detection", status)
+    write_exposure(exposure, Path(output.crf), params.write_date)
+    counts = {"exposure": params.exposure, "group": row.group, "status": status}
+    write_json(Path(output.counts), counts | {"flagged": flagged, "pixels": total})
+
+
+def _correct(exposure, row, sip):
+    """Put the corrected WCS in place of the nominal one."""
+    record_target(exposure, row.sky_shift)
+    exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.sky_shift)
+    header = exposure.science
+    header.set("S_REGION", s_region(row.footprint), "Spatial footprint of the observation")
+    if sip:
+        crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None
+        found = sip_approximation(exposure.wcs, crpix, **sip)
+        for doubt in found.doubts:
+            log.warning("SIP approximation: %s", doubt)
+        replace_wcs(header, found.keywords)
+
+
+def _find(exposure, geometry, sky, input, output, settings):
+    """Return the mask of the outliers."""
+    median = np.load(input.median, mmap_mode="r")
+    if not settings["resample_data"]:
+        return flag_outliers_unresampled(exposure.image, np.asarray(median), settings["snr"][0], sky.remaining)
+    grid = read_grid(input.grid)
+    pixmap = pixel_map(
+        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
+        geometry.shape,
+        geometry.bounds,
+        settings["pixmap_stepsize"],
+        settings["pixmap_order"],
+    )
+    blotted = blot(median, pixmap)
+    if output.get("blot"):
+        save_image(Path(output.blot), {"SCI": blotted}, exposure.science)
+    level = None if sky.level is None else sky.remaining
+    thresholds = {name: tuple(settings[name]) for name in ("snr", "scale")}
+    return flag_outliers(exposure.image, blotted, level, backg=settings["backg"], **thresholds)
+
+
+if "snakemake" in globals():
+    run(flag, snakemake)

@@ -1,0 +1,44 @@
+"""Lay the output grid over the corrected footprints of one or more associations, or take the user's."""
+
+from pathlib import Path
+
+import numpy as np
+
+from job import UnusableExposure, run
+from products.alignment_tables import read_alignment
+from products.asdf_files import read_tree
+from products.exposure import read_wcs
+from products.geometry_files import write_grid
+from products.keywords import pointing_of
+from steps.footprints import S_REGION_DECIMALS
+from steps.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
+from steps.wcs_correction import correct_wcs
+
+
+def lay_grid(input, output, params):
+    """Write the grid; refuse one that is absurdly large, and name the exposure that makes it so."""
+    rows = [row for path in input.alignments for row in read_alignment(path) if row.used]
+    if not rows:
+        raise UnusableExposure("no exposure is left: all were dropped, because they could not be aligned")
+    first, header = read_wcs(input.first)
+    looks_at = pointing_of(header)
+    wcs = correct_wcs(first, looks_at, rows[0].correction, rows[0].sky_shift)
+    shape = params.grid["output_shape"]
+    if input.get("output_wcs"):
+        tree = read_tree(input.output_wcs)
+        grid = grid_from_wcs(tree, wcs, nominal_pixel_area=header.get("PIXAR_A2"), output_shape=shape)
+    else:
+        # With the decimals of S_REGION, as in jwst: unrounded, the grid would differ by 1e-4 pixel.
+        footprints = [np.round(row.footprint, S_REGION_DECIMALS) for row in rows]
+        grid = grid_from_footprints(footprints, wcs, looks_at, **params.grid)
+    try:
+        check_size(grid.shape, params.max_pixels)
+    except ValueError as error:
+        culprits = far_footprints({row.exposure: row.footprint for row in rows})
+        far = f"; far from the others: {', '.join(culprits)}" if culprits else ""
+        raise ValueError(f"{error}{far}") from None
+    write_grid(Path(output.grid), grid)
+
+
+if "snakemake" in globals():
+    run(lay_grid, snakemake)

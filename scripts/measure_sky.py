@@ -1,0 +1,57 @@
+"""Measure the sky of an exposure, in all of it and where it overlaps with others."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from job import run
+from products.alignment_tables import find_row, read_alignment
+from products.exposure import read_planes
+from products.geometry_files import read_geometry, write_json
+from steps.dq_flags import bad_pixels
+from steps.geometry import outline
+from steps.sky_overlaps import exposure_sky
+from steps.sky_statistics import sky_statistic
+
+STATISTIC = ("skystat", "lower", "upper", "nclip", "lsigma", "usigma", "binwidth")
+
+
+def measure_sky(input, output, params):
+    """Write the sky level and the number of pixels, in all and per overlapping group."""
+    settings = params.skymatch
+    rows = read_alignment(input.alignment)
+    own = find_row(rows, params.exposure)
+    others: dict[str, list] = {}
+    if settings["skymethod"] in ("match", "global+match") and own.used:
+        for row in rows:
+            if row.group != own.group and row.used:
+                others.setdefault(row.group, []).append(row.footprint)
+    sci, dq = read_planes(input.cal, "SCI", "DQ")
+    usable = ~bad_pixels(dq, settings["dqbits"]) & np.isfinite(sci)
+    geometry = read_geometry(input.geometry).corrected(own.correction, own.sky_shift)
+    sky = exposure_sky(
+        sci,
+        usable,
+        outline(geometry, settings["stepsize"]),
+        others,
+        geometry.pixel,
+        partial(sky_statistic, **{name: settings[name] for name in STATISTIC}),
+    )
+    write_json(
+        Path(output.sky),
+        {
+            "exposure": own.exposure,
+            "group": own.group,
+            "whole": _plain(sky.whole),
+            "overlaps": {group: _plain(found) for group, found in sky.overlaps.items()},
+        },
+    )
+
+
+def _plain(found):
+    return found and {"value": float(found.value), "n": int(found.n)}
+
+
+if "snakemake" in globals():
+    run(measure_sky, snakemake)

@@ -1,0 +1,1 @@
+"""The parameters: one typed section per step."""

@@ -1,0 +1,71 @@
+"""What all sections of the configuration are made of: their base class and the types of their values."""
+
+import os
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+# The largest output image: it takes 16 GB. A full NIRCam frame at a fifth of its pixel scale has 1.1e8 pixels.
+MAX_OUTPUT_PIXELS = 250_000_000
+
+
+def _none_from_text(value: Any) -> Any:
+    """Read "None" and "null" as None: values given with ``--config`` arrive as text."""
+    return None if isinstance(value, str) and value.strip().lower() in ("none", "null") else value
+
+
+def _list_from_one(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _fill_value(value: Any) -> Any:
+    if str(value).strip().upper() in ("NAN", "INDEF"):
+        return "NAN"
+    try:
+        return str(float(value))
+    except (TypeError, ValueError):
+        raise ValueError("a fill value is a number or NAN") from None
+
+
+def _normal_path(value: Any) -> Any:
+    """Write a path in its simplest form: Snakemake knows files by their spelling."""
+    return os.path.normpath(os.path.expanduser(value)) if isinstance(value, str) and value else value
+
+
+def _sky_position(value: list[float]) -> list[float]:
+    if not (-360 <= value[0] <= 360 and -90 <= value[1] <= 90):
+        raise ValueError("a position is [ra, dec] in degrees, with dec from -90 to 90")
+    return value
+
+
+def _affordable(value: list[int]) -> list[int]:
+    if value[0] * value[1] > MAX_OUTPUT_PIXELS:
+        raise ValueError(f"an image has at most {MAX_OUTPUT_PIXELS:.3g} pixels")
+    return value
+
+
+T = TypeVar("T")
+Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
+Files = Annotated[list[str], BeforeValidator(_list_from_one)]
+SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+Size = Annotated[int, Field(ge=1)]
+SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
+FillValue = Annotated[str, BeforeValidator(_fill_value)]
+NormalPath = Annotated[str, BeforeValidator(_normal_path)]
+Shape = Annotated[list[Size], Field(min_length=2, max_length=2), AfterValidator(_affordable)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, values: Any) -> Any:
+        """Take a section with nothing below it as its defaults."""
+        if not isinstance(values, dict):
+            return values
+        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        return {name: value for name, value in values.items() if value is not None or name not in sections}

@@ -1,0 +1,314 @@
+"""Planning stage 3: the exposures of level-3 associations found, checked against each other, and named."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from instruments import family_of
+from instruments.family import Family
+from planning.associations import Association, Member, Product
+from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
+from planning.exposure_checks import check_calibrated
+from planning.headers import ExposureHeader
+from planning.plan import STAGE2_STEPS, PlannedExposure
+from planning.reference_choice import ReferenceChooser
+from problems import Problem, nearest
+from products.names import product_root
+from settings import Settings
+
+SKIPPED, FAILED = "SKIPPED", "FAILED"
+COMBINED_TYPES = ("image3", "")
+
+
+class CombinationPlanner:
+    """Plans level-3 associations, and gathers all that is wrong with them.
+
+    Parameters
+    ----------
+    settings : Settings
+    exposures : iterable of PlannedExposure
+        What stage 2 makes in the same run.
+    folder : str
+        Where stage 2 writes.
+    read_header : callable
+        From a path to its `ExposureHeader`, or None after adding a problem.
+    chooser : ReferenceChooser
+    problems : list of Problem
+    notices : list of str
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        exposures: Iterable[PlannedExposure],
+        folder: str,
+        read_header: Callable[[Path], ExposureHeader | None],
+        chooser: ReferenceChooser,
+        problems: list[Problem],
+        notices: list[str],
+    ):
+        self.settings = settings
+        self.exposures = {exposure.root: exposure for exposure in exposures}
+        self.folder = folder
+        self.read_header = read_header
+        self.chooser = chooser
+        self.problems = problems
+        self.notices = notices
+        self.star_lists = self._read_catfile()
+
+    def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
+        """Return the plans of all products that nothing is wrong with."""
+        planned: dict[str, PlannedAssociation] = {}
+        for association in associations:
+            if association.asn_type not in COMBINED_TYPES:
+                self.notices.append(f"{association.path}: stage 3 of type {association.asn_type!r} is not done")
+                continue
+            for product in association.products:
+                if product.root in planned:
+                    wrong = f"{product.root!r} is made from another association too"
+                    self._refuse(association, f"{product.key}.name", wrong, "give every product a name of its own")
+                elif found := self._association(association, product):
+                    planned[product.root] = found
+        self._check_names(planned.values())
+        return self._with_grids(planned)
+
+    def _association(self, association: Association, product: Product) -> PlannedAssociation | None:
+        before = len(self.problems)
+        headers: dict[str, Mapping[str, Any]] = {}
+        members = []
+        for number, member in enumerate(product.sciences, start=1):
+            found = self._member(association, member, number)
+            if found:
+                planned, header = found
+                members.append(planned)
+                headers[member.key] = header
+        if len(members) < len(product.sciences) or not members:
+            return None
+        first = next(iter(headers.values()))
+        family = family_of(first)
+        if family is None:
+            return None  # told already
+        self._check_alike(association, headers, family)
+        moving = self._check_targets(association, headers, family)
+        if len(self.problems) > before:
+            return None
+        single = len(members) == 1
+        status = self._status(members, moving, single)
+        return PlannedAssociation(
+            name=product.root,
+            asn_id=association.asn_id,
+            pool=association.pool,
+            table=association.table,
+            members=tuple(members),
+            family=family,
+            header=first,
+            moving=moving,
+            single=single,
+            status=status,
+            references=self._references(association, first, family, status),
+        )
+
+    # Members --------------------------------------------------------------------------------------------
+
+    def _member(
+        self, association: Association, member: Member, number: int
+    ) -> tuple[PlannedMember, Mapping[str, Any]] | None:
+        """Return the plan and the keywords of a member; None if it cannot be combined."""
+        root = product_root(member.expname)
+        made = self.exposures.get(root) if member.suffix in ("cal", "calints", None) else None
+        header = made.header if made else self._existing(association, member)
+        if header is None:
+            return None
+        where = f"{member.key}.expname"
+        if header.is_cube:
+            wrong = f"{member.expname!r} has integrations (3-D)"
+            self._refuse(association, where, wrong, "stage 3 combines 2-D exposures, _cal")
+            return None
+        values = dict(header.values)
+        if made:
+            if not self._check_made(association, where, made):
+                return None
+            cal = f"{self.folder}/{made.product('cal')}"
+            values["BUNIT"] = "MJy/sr"
+        else:
+            before = len(self.problems)
+            check_calibrated(member.path, header, self.settings.stage3.skymatch.subtract, self.problems)
+            if len(self.problems) > before:
+                return None
+            cal = str(member.path)
+        family = family_of(values)
+        group = member.group_id or (family.group_of(values) if family else None) or f"exposure{number:04d}"
+        target = [values.get(keyword) for keyword in family.target_position] if family else []
+        numbers = [float(value) for value in target if isinstance(value, int | float)]
+        planned = PlannedMember(
+            root=root,
+            cal=cal,
+            group=group,
+            star_list=self._star_list(association, member, values),
+            target=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
+            size=math.prod(header.shape),
+        )
+        return planned, values
+
+    def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
+        if not member.path.is_file():
+            wrong = f"no such file {str(member.path)!r}, and no exposure of this configuration makes it"
+            right = "give the level-2 association or the _rate file that it is made of, or the file itself"
+            self._refuse(association, f"{member.key}.expname", wrong, right)
+            return None
+        return self.read_header(member.path)
+
+    def _check_made(self, association: Association, where: str, made: PlannedExposure) -> bool:
+        """Refuse a member that stage 2 leaves without what stage 3 needs."""
+        for step, lost in (("assign_wcs", "world coordinates"), ("photom", "its unit, MJy/sr")):
+            if step in made.status:
+                wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
+                self._refuse(association, where, wrong, f"let {step} run")
+                return False
+        if self.settings.stage2.photom.inverse:
+            self._refuse(association, where, f"{made.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr")
+            return False
+        return True
+
+    def _star_list(self, association: Association, member: Member, values: Mapping[str, Any]) -> Path | None:
+        """Return the user's star list of a member: from catfile, from the association, from the header."""
+        if not self.settings.stage3.tweakreg.use_custom_catalogs:
+            return None
+        name = product_root(member.expname)
+        if name in self.star_lists:
+            path = self.star_lists[name]
+        elif member.tweakreg_catalog is not None:
+            path = member.tweakreg_catalog
+        elif values.get("TCATFILE"):
+            path = member.path.parent / str(values["TCATFILE"])
+        else:
+            path = None
+        if path is not None and not path.is_file():
+            self._refuse(association, member.key, f"its star list {str(path)!r} is not there", "give the file")
+        return path
+
+    def _read_catfile(self) -> dict[str, Path | None]:
+        """Return the star lists that `catfile` names, by exposure; None: to be made."""
+        tweakreg = self.settings.stage3.tweakreg
+        if not tweakreg.use_custom_catalogs or not tweakreg.catfile:
+            return {}
+        path, lists = Path(tweakreg.catfile), {}
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            wrong = f"{str(path)!r} is not there, or not a text file"
+            self.problems.append(Problem("config", "stage3.tweakreg.catfile", wrong, "give two columns of text"))
+            return {}
+        for line in lines:
+            columns = line.split()
+            if columns and not columns[0].startswith("#"):
+                lists[product_root(columns[0])] = path.parent / columns[1] if len(columns) > 1 else None
+        return lists
+
+    # What members must have in common -------------------------------------------------------------------
+
+    def _check_alike(self, association: Association, headers: Mapping[str, Mapping[str, Any]], family: Family) -> None:
+        first_place, first = next(iter(headers.items()))
+        for place, header in headers.items():
+            for keyword in (*family.light_path, "BUNIT"):
+                own, wanted = header.get(keyword), first.get(keyword)
+                if own != wanted:
+                    wrong = f"{keyword} is {own!r}, that of {first_place} {wanted!r}"
+                    self._refuse(association, place, wrong, "combine exposures of one filter and wavelength channel")
+                    break
+
+    def _check_targets(
+        self, association: Association, headers: Mapping[str, Mapping[str, Any]], family: Family
+    ) -> bool:
+        """Return whether the members follow a moving target, which all must then do."""
+        moving = {place: family.is_moving(header) for place, header in headers.items()}
+        first = next(iter(moving.values()))
+        for place, value in moving.items():
+            if value != first:
+                keyword, kind = family.moving_target
+                wrong = f"{keyword} {'is' if value else 'is not'} {kind}, unlike the first member"
+                self._refuse(association, place, wrong, "combine moving and fixed targets apart")
+        return first
+
+    def _check_names(self, associations: Iterable[PlannedAssociation]) -> None:
+        """Refuse members and ``_crf`` files that would be two files of one name."""
+        sources: dict[str, str] = {}
+        owners: dict[str, str] = {}
+        for association in associations:
+            for member in association.members:
+                cal = sources.setdefault(member.root, member.cal)
+                if cal != member.cal:
+                    wrong = f"{member.root!r} is both {cal!r} and {member.cal!r}"
+                    self.problems.append(Problem(association.table, "", wrong, "give one file for one exposure"))
+                if association.single:
+                    continue
+                crf = association.crf(member)
+                owner = owners.setdefault(crf, association.name)
+                if owner != association.name:
+                    wrong = f"{crf!r} is made for {owner!r} and for {association.name!r}"
+                    right = "give the associations different asn_id"
+                    self.problems.append(Problem(association.table, "asn_id", wrong, right))
+
+    # What runs ------------------------------------------------------------------------------------------
+
+    def _status(self, members: list[PlannedMember], moving: bool, single: bool) -> dict[str, str]:
+        """Return the steps that do not run: SKIPPED on purpose, or FAILED because they cannot."""
+        stage3 = self.settings.stage3
+        status = {step: SKIPPED for step in STAGE3_STEPS if getattr(stage3, step).skip}
+        status.pop("tweakreg" if moving else "assign_mtwcs", None)
+        if single:
+            status |= dict.fromkeys(("skymatch", "outlier_detection"), SKIPPED)
+            if not moving and not stage3.tweakreg.abs_refcat:
+                status["tweakreg"] = SKIPPED
+        elif len({member.group for member in members}) < 2:
+            status.setdefault("outlier_detection", FAILED)
+        if "resample" in status:
+            status["source_catalog"] = SKIPPED
+        return status
+
+    def _references(
+        self, association: Association, header: Mapping[str, Any], family: Family, status: Mapping[str, str]
+    ) -> dict:
+        if "source_catalog" in status:
+            return {}
+        others = dict.fromkeys((*STAGE2_STEPS, *(s for s in STAGE3_STEPS if s != "source_catalog")), SKIPPED)
+        chosen = self.chooser.choose(
+            association.path, ExposureHeader(association.path, dict(header), ()), family, others
+        )
+        for reference in chosen.values():
+            if reference.path is None and reference.reason:
+                self.notices.append(f"{association.path}: no source catalogue: {reference.reason}")
+        return chosen
+
+    # Grids ----------------------------------------------------------------------------------------------
+
+    def _with_grids(self, planned: dict[str, PlannedAssociation]) -> list[PlannedAssociation]:
+        """Give associations the common grid that the configuration says they use."""
+        users: dict[str, str] = {}
+        for grid, section in self.settings.grids.items():
+            for index, pattern in enumerate(section.associations):
+                key = f"grids.{grid}.associations[{index}]"
+                names = [name for name in planned if fnmatchcase(name, pattern)]
+                if not names and not self.problems:
+                    wrong = f"{pattern!r} is no product of a level-3 association"
+                    self.problems.append(Problem("config", key, wrong, nearest(pattern, planned)))
+                for name in names:
+                    if users.setdefault(name, grid) != grid:
+                        wrong = f"{name!r} already uses the grid {users[name]!r}"
+                        self.problems.append(Problem("config", key, wrong, "one product has one grid"))
+        return [replace(found, common_grid=users.get(name, "")) for name, found in planned.items()]
+
+    def _refuse(self, association: Association, key: str, wrong: str, right: str) -> None:
+        self.problems.append(Problem(str(association.path), key, wrong, right))
+
+
+def check_astrometric_catalog(settings: Settings, problems: list[Problem]) -> None:
+    """Check that the catalogue to align to is a file or one that is known."""
+    wanted = settings.stage3.tweakreg.abs_refcat
+    if wanted and wanted.upper() not in ONLINE_CATALOGS and not Path(wanted).is_file():
+        wrong = f"{wanted!r} is neither a file nor a catalogue that is known"
+        right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"
+        problems.append(Problem("config", "stage3.tweakreg.abs_refcat", wrong, right))

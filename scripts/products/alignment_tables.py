@@ -1,0 +1,130 @@
+"""The alignment table of an association: what is done about the pointing of each exposure, and how well it went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from products.tables import read_table, write_table
+from steps.tangent_plane import IDENTITY, Affine
+
+
+@dataclass(frozen=True)
+class AlignmentRow:
+    """What is done about the pointing of one exposure.
+
+    Attributes
+    ----------
+    exposure, group : str
+    status : {'COMPLETE', 'SKIPPED', 'FAILED'}
+    reason : str
+        Why it is not COMPLETE.
+    used : bool
+        Whether the exposure goes into the combination.
+    reference : bool
+        Whether the others are aligned to it.
+    stars, matches : int
+        Stars found; of them, those the fit used.
+    rms : float
+        Of the residuals, arcsec; NaN without a fit.
+    shift : (east, north)
+        Motion of the exposure's centre on the sky, arcsec.
+    rotation : float
+        From north to east, degrees.
+    scale : float
+    corner_motion : float
+        Largest motion of a corner, arcsec.
+    correction : Affine
+        The motion, in the tangent plane at (RA_REF, DEC_REF).
+    sky_shift : (ra, dec)
+        Degrees added for a moving target.
+    footprint : float array, shape (4, 2)
+        The corrected corners, degrees.
+    """
+
+    exposure: str
+    group: str
+    status: str
+    reason: str
+    used: bool
+    footprint: np.ndarray
+    reference: bool = False
+    stars: int = 0
+    matches: int = 0
+    rms: float = np.nan
+    shift: tuple[float, float] = (0.0, 0.0)
+    rotation: float = 0.0
+    scale: float = 1.0
+    corner_motion: float = 0.0
+    correction: Affine = IDENTITY
+    sky_shift: tuple[float, float] = (0.0, 0.0)
+
+
+# Column, unit, description; in the order of the table.
+_COLUMNS = (
+    ("exposure", "", ""),
+    ("group", "", "exposures taken at once are moved together"),
+    ("status", "", "COMPLETE, SKIPPED or FAILED"),
+    ("used", "", "goes into the combination"),
+    ("reference", "", "the others are aligned to it"),
+    ("stars", "", "stars found"),
+    ("matches", "", "stars the fit used"),
+    ("rms", "arcsec", "of the residuals"),
+    ("shift_east", "arcsec", "motion of the centre"),
+    ("shift_north", "arcsec", "motion of the centre"),
+    ("rotation", "deg", "from north to east"),
+    ("scale", "", ""),
+    ("corner_motion", "arcsec", "largest motion of a corner"),
+    ("m11", "", "matrix in the tangent plane at RA_REF, DEC_REF"),
+    ("m12", "", ""),
+    ("m21", "", ""),
+    ("m22", "", ""),
+    ("d_east", "arcsec", "shift in that plane, after the matrix"),
+    ("d_north", "arcsec", ""),
+    ("d_ra", "deg", "added for a moving target"),
+    ("d_dec", "deg", "added for a moving target"),
+    *((f"{axis}{corner}", "deg", "corrected corner") for corner in range(1, 5) for axis in ("ra", "dec")),
+    ("reason", "", "why it is not COMPLETE"),
+)
+
+
+def write_alignment(path: Path, rows: Sequence[AlignmentRow], meta: Mapping[str, Any]) -> None:
+    """Write an alignment table as ECSV."""
+    write_table(path, _COLUMNS, [_cells(row) for row in rows], meta)
+
+
+def read_alignment(path: Path) -> list[AlignmentRow]:
+    """Read an alignment table."""
+    return [_row(cells) for cells in read_table(path)]
+
+
+def find_row(rows: Sequence[AlignmentRow], exposure: str) -> AlignmentRow:
+    """Return the row of an exposure."""
+    return next(row for row in rows if row.exposure == exposure)
+
+
+def _cells(row: AlignmentRow) -> dict[str, Any]:
+    (m11, m12), (m21, m22) = row.correction.matrix
+    cells = {field.name: getattr(row, field.name) for field in fields(row)}
+    cells |= {"shift_east": row.shift[0], "shift_north": row.shift[1]}
+    cells |= {"m11": m11, "m12": m12, "m21": m21, "m22": m22}
+    cells |= {"d_east": row.correction.shift[0], "d_north": row.correction.shift[1]}
+    cells |= {"d_ra": row.sky_shift[0], "d_dec": row.sky_shift[1]}
+    for corner, (ra, dec) in enumerate(np.asarray(row.footprint).tolist(), start=1):
+        cells |= {f"ra{corner}": ra, f"dec{corner}": dec}
+    return {name: cells[name] for name, _, _ in _COLUMNS}
+
+
+def _row(cells: Mapping[str, Any]) -> AlignmentRow:
+    plain = ("exposure", "group", "status", "reason", "used", "reference", "stars", "matches", "rms")
+    return AlignmentRow(
+        **{name: cells[name] for name in (*plain, "rotation", "scale", "corner_motion")},
+        shift=(cells["shift_east"], cells["shift_north"]),
+        correction=Affine(
+            ((cells["m11"], cells["m12"]), (cells["m21"], cells["m22"])), (cells["d_east"], cells["d_north"])
+        ),
+        sky_shift=(cells["d_ra"], cells["d_dec"]),
+        footprint=np.array([[cells[f"ra{corner}"], cells[f"dec{corner}"]] for corner in range(1, 5)]),
+    )

@@ -1,0 +1,92 @@
+"""Resample the exposures of one group on the grid of the outlier search, over their own footprint only."""
+
+from pathlib import Path
+
+import numpy as np
+
+from job import UnusableExposure, run
+from products.alignment_tables import find_row, read_alignment
+from products.exposure import read_exposure, replacing
+from products.geometry_files import read_geometry, read_grid, write_json
+from products.intermediate_images import save_on_grid
+from products.sky_tables import sky_of
+from steps.outlier_detection import weight_cut
+from steps.pixel_map import covered_window, pixel_map, pixel_range
+from steps.resample import Resampler, pixel_weights
+
+DRIZZLE_PARAMETERS = ("kernel", "pixfrac", "fillval", "weight_type", "good_bits")
+
+
+def resample_group(input, output, params):
+    """Write the part of the grid that the group covers, NaN where it has little weight, and where that part is."""
+    settings = params.outlier_detection
+    rows = read_alignment(input.alignment)
+    files = zip(input.cals, input.geometries, params.exposures, strict=True)
+    members = [(cal, path, find_row(rows, root)) for cal, path, root in files]
+    members = [member for member in members if member[-1].used]
+    if settings["resample_data"]:
+        layer, weight, origin = _resampled(members, read_grid(input.grid), input, settings)
+    else:
+        layer, weight, origin = _as_it_is(members, input, settings)
+    if output.get("outlier_i2d") and settings["resample_data"]:
+        save_on_grid(Path(output.outlier_i2d), read_grid(input.grid), {"SCI": layer, "WHT": weight}, origin)
+    with replacing(Path(output.layer)) as partial, open(partial, "wb") as file:
+        np.save(file, weight_cut(layer, weight, settings["maskpt"]))
+    write_json(Path(output.window), {"y0": origin[0], "x0": origin[1]})
+
+
+def _resampled(members, grid, input, settings):
+    """Drizzle the members on the part of the grid that they cover; return image, weights and where that part is."""
+    maps = []
+    for cal, path, row in members:
+        geometry = read_geometry(path).corrected(row.correction, row.sky_shift)
+        maps.append((cal, row.exposure, geometry, _pixel_map(geometry, grid, settings)))
+    (y0, y1), (x0, x1) = covered_window([pixmap for *_, pixmap in maps], grid.shape)
+    resampler = Resampler(
+        (max(y1 - y0, 1), max(x1 - x0, 1)),
+        enable_ctx=False,
+        enable_err=False,
+        n_images=max(len(maps), 1),
+        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+    )
+    for cal, root, geometry, pixmap in maps:
+        exposure = read_exposure(cal)
+        pixmap -= (x0, y0)
+        resampler.add(
+            exposure.image,
+            pixmap,
+            exposure_time=_time(exposure),
+            sky=sky_of(exposure, root, input.get("sky")).remaining,
+            bounds=pixel_range(geometry.bounds, geometry.shape),
+        )
+    result = resampler.finish()
+    return result.sci, result.wht, (y0, x0)
+
+
+def _as_it_is(members, input, settings):
+    """Return the image of the one member on its own pixels, without its sky, and its weights."""
+    if len(members) != 1:
+        raise UnusableExposure("resample_data: false needs groups of one exposure, with the same pixels")
+    ((cal, _, row),) = members
+    exposure = read_exposure(cal)
+    weight = pixel_weights(exposure.image, settings["weight_type"], settings["good_bits"], _time(exposure))
+    sky = sky_of(exposure, row.exposure, input.get("sky")).remaining
+    return exposure.image.sci - np.float32(sky), weight, (0, 0)
+
+
+def _time(exposure):
+    return exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
+
+
+def _pixel_map(geometry, grid, settings):
+    return pixel_map(
+        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
+        geometry.shape,
+        geometry.bounds,
+        settings["pixmap_stepsize"],
+        settings["pixmap_order"],
+    )
+
+
+if "snakemake" in globals():
+    run(resample_group, snakemake)

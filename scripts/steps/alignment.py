@@ -1,0 +1,422 @@
+"""Alignment: bring the stars of exposures together, and to a catalogue.
+
+Detectors of one exposure are a group and move together. The first group with stars is the
+reference and stays; the others are moved onto it (`align_relative`). Then all can be moved onto a
+catalogue (`align_absolute`). A correction is an affine map of the plane that touches the sky at
+the exposure's own reference point.
+
+With ``robust=False`` this is the procedure of the JWST pipeline (jwst 3.0.0 with tweakwcs), whose
+corrections these functions give. With ``robust=True``
+
+- stars are matched by `star_matching.match`, which chance matches do not pull;
+- a group that does not match the reference is tried with all groups that do, and then by a search
+  `WIDE_SEARCH` times as wide;
+- a group that fails, fails alone: jwst drops all corrections if one is too large;
+- if no group matches the first, the next one leads, so that one exposure without stars or with a
+  wrong pointing does not spoil the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steps.star_groups import IDENTITY, Catalogue, ExposureStars, Group, groups_of, overlap
+from steps.star_matching import MIN_STARS, Matching, NoMatchError, Solution, match, match_once
+from steps.tangent_plane import Affine
+
+# Search radius, in units of searchrad, for groups that do not match otherwise.
+WIDE_SEARCH = 4
+# Largest rms of a fit of exposures to each other, pixels.
+MAX_RMS = 1.0
+
+COMPLETE, FAILED, SKIPPED = "COMPLETE", "FAILED", "SKIPPED"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How one exposure was aligned.
+
+    Attributes
+    ----------
+    name, group : str
+    status : {"COMPLETE", "FAILED", "SKIPPED"}
+    reason : str
+        In one line, with numbers; a predicate of the group.
+    correction : Affine
+        What is to be applied, in the plane of the exposure. The identity for the reference and
+        for what failed; only `align_absolute` may move what failed, with the others.
+    reference : str
+        Group that leads the set this one was aligned in; empty if none.
+    rms : float
+        Root of the mean squared distance between the stars of the fit, arcsec; NaN without a fit.
+    n_matches : int
+        Stars in the fit of the group.
+    corner_motion : float
+        Largest motion of a corner of the exposure, arcsec.
+    """
+
+    name: str
+    group: str
+    status: str
+    reason: str
+    correction: Affine = IDENTITY
+    reference: str = ""
+    rms: float = np.nan
+    n_matches: int = 0
+    corner_motion: float = 0.0
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether others were aligned with this one."""
+        return self.group == self.reference
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """Motion of the reference point to the east and north, arcsec."""
+        return self.correction.shift
+
+    @property
+    def rotation(self) -> float:
+        """Rotation from east to north, degrees."""
+        (a, b), (c, d) = self.correction.matrix
+        return float(np.degrees(np.arctan2(c - b, a + d)))
+
+    @property
+    def scale(self) -> float:
+        """Change of scale, geometric mean of both axes."""
+        (a, b), (c, d) = self.correction.matrix
+        return float(np.sqrt(abs(a * d - b * c)))
+
+
+def align_relative(
+    exposures: Sequence[ExposureStars],
+    how: Matching | None = None,
+    *,
+    expand_refcat: bool = False,
+    enforce_user_order: bool = False,
+    robust: bool = True,
+) -> list[Alignment]:
+    """Align exposures with each other.
+
+    Parameters
+    ----------
+    exposures : sequence of ExposureStars
+    how : Matching, optional
+        How stars are matched and fitted; None: the defaults.
+    expand_refcat : bool
+        Add the stars of each group that was aligned to the reference, and take the groups by
+        their overlap with it: of the two that overlap most, the one with more overlap leads.
+    enforce_user_order : bool
+        With `expand_refcat`, take the groups in the order given nevertheless.
+    robust : bool
+        See the module; False: as jwst.
+
+    Returns
+    -------
+    list of Alignment
+        One for each exposure, in the same order. SKIPPED if there is only one group.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range; if not all exposures of a group have weights or none.
+    """
+    how = Matching() if how is None else how
+    _check(how)
+    groups = groups_of(exposures)
+    if len(groups) < 2:
+        reason = "is the only group: there is nothing to align it with"
+        return [Alignment(each.name, each.group, SKIPPED, reason) for each in exposures]
+    with_stars = [each for each in groups if len(each.catalogue())]
+    if len(with_stars) < 2:
+        reason = f"cannot be aligned: of {len(groups)} groups {len(with_stars)} have stars, 2 must have"
+        return [Alignment(each.name, each.group, FAILED, reason) for each in exposures]
+    by_overlap = expand_refcat and not enforce_user_order
+    align = _align_robustly if robust else _align_once
+    done = {each.name: replace(each, reason="has no stars") for each in groups}
+    done |= {each.name: each for each in align(with_stars, how, expand_refcat, by_overlap)}
+    return [_relative(each, done[each.group]) for each in exposures]
+
+
+def align_absolute(
+    exposures: Sequence[ExposureStars],
+    relative: Sequence[Alignment],
+    sky: np.ndarray,
+    weight: np.ndarray | None = None,
+    how: Matching | None = None,
+    *,
+    robust: bool = True,
+) -> list[Alignment]:
+    """Align exposures to a catalogue, after they were aligned with each other.
+
+    Parameters
+    ----------
+    exposures : sequence of ExposureStars
+    relative : sequence of Alignment
+        What `align_relative` returned for them.
+    sky : float array, shape (n, 2)
+        Right ascension and declination of the catalogue, degrees.
+    weight : float array, shape (n,), or None
+        Weights of the catalogue in the fit.
+    how : Matching, optional
+        How stars are matched and fitted; None: the defaults, with a searchrad of 6 arcsec.
+    robust : bool
+        False, as jwst: all exposures move together, those that failed before as well. True: those
+        that were aligned with each other move together, the others by themselves. What cannot be
+        brought to the catalogue moves with the first that can, as the error of a pointing is
+        mostly common; its status is FAILED.
+
+    Returns
+    -------
+    list of Alignment
+        One for each exposure, with relative and absolute correction combined. If nothing could be
+        brought to the catalogue all are FAILED and keep their relative correction. (jwst drops
+        that if the catalogue has fewer than ``how.minobj`` stars.)
+
+    Raises
+    ------
+    ValueError
+        As `align_relative`.
+    """
+    how = Matching(searchrad=6.0) if how is None else how
+    _check(how)
+    reference = Catalogue(np.reshape(sky, (-1, 2)), weight)
+    moved = [each.moved(before.correction) for each, before in zip(exposures, relative, strict=True)]
+    sets = [_to_catalogue(each, reference, how, robust) for each in _sets(moved, relative, robust)]
+    if not robust and len(reference) < how.minobj:
+        relative = [replace(each, correction=IDENTITY) for each in relative]
+    first = next((each for each in sets if each.solution is not None), None)
+    own = {member.name: each for each in sets for member in each.members}
+    return [
+        _absolute(exposure, now, before, own[exposure.name], first)
+        for exposure, now, before in zip(exposures, moved, relative, strict=True)
+    ]
+
+
+def _align_once(groups: list[Group], how: Matching, expand: bool, by_overlap: bool) -> list[Group]:
+    """Align as jwst: one reference, one try, and nothing if a motion is too large."""
+    lead = _lead(groups, by_overlap)
+    rest = [each for each in groups if each is not lead]
+    done, failed = [replace(lead, reference=lead.name)], []
+    reference = lead.catalogue()
+    while rest:
+        group = _next(rest, done, by_overlap)
+        rest.remove(group)
+        try:
+            solution = match_once(group.stars(), reference.seen_from(group.centre), group.pixel_scale, how)
+        except NoMatchError as error:
+            failed.append(replace(group, reason=str(error)))
+            continue
+        group = replace(group, motion=solution.motion, solution=solution, reference=lead.name)
+        done.append(group)
+        if expand:
+            reference = reference.with_others(group.corrected_catalogue(), solution.matched)
+    worst = max(done, key=Group.corner_motion)
+    if worst.corner_motion() < _too_far(how, how.searchrad):
+        return done + failed
+    reason = f"is not aligned: group {worst.name} {_too_far_text(worst, how, how.searchrad)}"
+    return [replace(_as_given(each), reason=reason) for each in groups]
+
+
+def _align_robustly(groups: list[Group], how: Matching, expand: bool, by_overlap: bool) -> list[Group]:
+    """Align, and leave out what does not fit.
+
+    Groups are gathered to sets that match within the search radius. The first set of two or more
+    is the main one: a first group that nothing matches does not lead it. Groups outside it are
+    then searched for more widely. Sets that have no star in common with it keep their own leads.
+    """
+    lead = _lead(groups, by_overlap)
+    rest = [lead, *(each for each in groups if each is not lead)]
+    sets = []
+    while rest:
+        gathered, rest = _gather([replace(rest[0], reference=rest[0].name)], rest[1:], how, expand, by_overlap)
+        sets.append(gathered)
+    main = next((each for each in sets if len(each) > 1), sets[0])
+    outside = [_as_given(each) for gathered in sets if gathered is not main for each in gathered]
+    if how.use2dhist:
+        main, outside = _gather(main, outside, how, True, by_overlap, WIDE_SEARCH * how.searchrad)
+    if len(main) == 1:
+        return [replace(_as_given(main[0]), reason="is matched by no other group"), *outside]
+    left = {each.name: each for each in outside}
+    for gathered in sets:
+        together = [each for each in gathered if each.name in left]
+        if len(together) > 1 and together[0] is gathered[0]:
+            left |= {each.name: each for each in together}
+    return [*main, *left.values()]
+
+
+def _gather(
+    done: list[Group],
+    rest: list[Group],
+    how: Matching,
+    expand: bool,
+    by_overlap: bool,
+    searchrad: float | None = None,
+) -> tuple[list[Group], list[Group]]:
+    """Align groups with those done, until no more can be.
+
+    They are first matched with the first of `done`, unless `expand`; then with the stars of all
+    that were aligned so far.
+
+    Returns
+    -------
+    (done, rest), and the rest say why.
+    """
+    done, rest = list(done), list(rest)
+    searchrad = how.searchrad if searchrad is None else searchrad
+    growing, joined = expand, True
+    while rest and joined:
+        reference = done[0].catalogue()
+        for each in done[1:] if growing else []:
+            reference = reference.with_group(each, how.tolerance)
+        joined, failed = False, []
+        while rest:
+            group = _next(rest, done, by_overlap)
+            rest.remove(group)
+            try:
+                group = _align(group, reference, how, searchrad)
+            except NoMatchError as error:
+                failed.append(replace(group, reason=str(error)))
+                continue
+            joined = True
+            done.append(replace(group, reference=done[0].name))
+            if growing:
+                reference = reference.with_group(group, how.tolerance)
+        rest, growing = failed, True
+    return done, rest
+
+
+def _align(group: Group, reference: Catalogue, how: Matching, searchrad: float) -> Group:
+    """Return a group with its motion, if that is plausible."""
+    solution = match(group.stars(), reference.seen_from(group.centre), group.pixel_scale, how, searchrad)
+    rms = solution.rms / group.pixel_scale
+    if rms > MAX_RMS:
+        raise NoMatchError(
+            f"has {solution.n_matches} stars that match with an rms of {rms:.2f} pixels, more than {MAX_RMS:g}"
+        )
+    group = replace(group, motion=solution.motion, solution=solution)
+    if group.corner_motion() >= _too_far(how, searchrad):
+        raise NoMatchError(_too_far_text(group, how, searchrad))
+    return group
+
+
+def _too_far(how: Matching, searchrad: float) -> float:
+    """Return the motion of a corner from which on it is not plausible, arcsec (jwst's limit)."""
+    largest = searchrad if how.use2dhist else max(abs(how.xoffset), abs(how.yoffset))
+    return 2 * (largest + how.tolerance)
+
+
+def _too_far_text(group: Group, how: Matching, searchrad: float) -> str:
+    limit = _too_far(how, searchrad)
+    return f"would move by {group.corner_motion():.2f} arcsec, {limit:.2f} or more is not plausible"
+
+
+def _lead(groups: list[Group], by_overlap: bool) -> Group:
+    """Return the first, or of the two that overlap most the one that overlaps more with all."""
+    if not by_overlap or len(groups) == 2:
+        return groups[0]
+    area = np.array([[0.0 if a is b else overlap(a, [b]) for b in groups] for a in groups])
+    i, j = np.unravel_index(np.argmax(area), area.shape)
+    return groups[i] if area[i].sum() >= area[j].sum() else groups[j]
+
+
+def _next(rest: list[Group], done: list[Group], by_overlap: bool) -> Group:
+    """Return the group to align next: in order, or the one that overlaps most with those done."""
+    return max(rest, key=lambda each: overlap(each, done)) if by_overlap and len(rest) > 1 else rest[0]
+
+
+def _as_given(group: Group) -> Group:
+    return replace(group, motion=IDENTITY, reference="", solution=None)
+
+
+def _relative(exposure: ExposureStars, group: Group) -> Alignment:
+    if group.reference == group.name:
+        return Alignment(exposure.name, group.name, COMPLETE, "is the reference", reference=group.name)
+    if group.solution is None:
+        return Alignment(exposure.name, group.name, FAILED, group.reason)
+    correction = group.correction(exposure)
+    return Alignment(
+        exposure.name,
+        group.name,
+        COMPLETE,
+        f"is aligned with group {group.reference}: {_text(group.solution)}",
+        correction,
+        group.reference,
+        group.solution.rms,
+        group.solution.n_matches,
+        exposure.corner_motion(correction),
+    )
+
+
+def _sets(exposures: list[ExposureStars], relative: Sequence[Alignment], robust: bool) -> list[Group]:
+    """Return what moves together to a catalogue."""
+    if not robust:
+        return [Group("all", tuple(exposures))]
+    sets: dict[str, list[ExposureStars]] = {}
+    for each, before in zip(exposures, relative, strict=True):
+        sets.setdefault(before.reference or before.group, []).append(each)
+    # The largest leads: what cannot be brought to the catalogue moves with it.
+    return sorted((Group(name, tuple(members)) for name, members in sets.items()), key=lambda x: -len(x.members))
+
+
+def _to_catalogue(group: Group, reference: Catalogue, how: Matching, robust: bool) -> Group:
+    """Return exposures that move together with their motion to a catalogue, or with the reason why not."""
+    if len(reference) < how.minobj:
+        reason = f"is not brought to the catalogue, which has {len(reference)} stars, fewer than minobj = {how.minobj}"
+        return replace(group, reason=reason)
+    lists = group.averaged_stars() if robust else group.stars(), reference.seen_from(group.centre)
+    searches = [how.searchrad, WIDE_SEARCH * how.searchrad] if robust and how.use2dhist else [how.searchrad]
+    for searchrad in searches:
+        try:
+            if robust:
+                solution = match(*lists, group.pixel_scale, how, searchrad)
+            else:
+                solution = match_once(*lists, group.pixel_scale, how)
+        except NoMatchError as error:
+            group = replace(group, reason=f"is not brought to the catalogue: {error}")
+            continue
+        reason = f"is brought to the catalogue: {_text(solution)}"
+        return replace(group, motion=solution.motion, solution=solution, reason=reason)
+    return group
+
+
+def _absolute(
+    exposure: ExposureStars, now: ExposureStars, before: Alignment, own: Group, first: Group | None
+) -> Alignment:
+    """Combine the relative and the absolute correction of an exposure."""
+    correction, reason = before.correction, own.reason
+    leader = first if own.solution is None else own
+    if leader is not None:
+        correction = leader.correction(now).after(correction)
+        reason += f"; moves with group {leader.name}" if leader is not own else ""
+    return replace(
+        before,
+        status=FAILED if own.solution is None else COMPLETE,
+        reason=reason,
+        correction=correction,
+        rms=np.nan if own.solution is None else own.solution.rms,
+        n_matches=0 if own.solution is None else own.solution.n_matches,
+        corner_motion=exposure.corner_motion(correction),
+    )
+
+
+def _text(solution: Solution) -> str:
+    chance = "" if np.isnan(solution.expected) else f" ({solution.expected:.1f} expected by chance)"
+    return f"{solution.n_matches} stars match{chance}, rms {1000 * solution.rms:.1f} mas"
+
+
+def _check(how: Matching) -> None:
+    if how.fitgeometry not in MIN_STARS:
+        raise ValueError(f"fitgeometry is {how.fitgeometry!r}; it must be one of {', '.join(MIN_STARS)}")
+    lengths = {"searchrad": how.searchrad, "tolerance": how.tolerance, "separation": how.separation}
+    for name, length in lengths.items():
+        if not length > 0:
+            raise ValueError(f"{name} is {length:g} arcsec; it must be more than 0")
+    if how.separation <= np.sqrt(2) * how.tolerance:
+        raise ValueError(
+            f"separation is {how.separation:g} arcsec; it must be more than sqrt(2) times the tolerance of "
+            f"{how.tolerance:g}, so that no star can match two"
+        )

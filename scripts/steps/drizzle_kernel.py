@@ -1,0 +1,457 @@
+"""The square kernel of drizzle (Fruchter and Hook 2002), for several planes of an exposure at once.
+
+Most of the time of drizzle goes into the overlaps of input and output pixels, and they are the
+same for all planes. Here they are computed once: four planes cost as much as one. Every sum is
+made of the same operations, in the same order and precision, as in the drizzle package, and has
+the same bits; that is the test of this module. It needs numba, and knows drops of the size of
+the pixel (pixfrac 1) only.
+"""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+from drizzle import cdrizzle
+from numba import njit
+
+if getattr(numba.config, "DISABLE_JIT", False):
+    raise ImportError("numba is told not to compile: the drizzle package is faster than Python")
+
+Bounds = tuple[tuple[int, int], tuple[int, int]]
+Point = tuple[float, float]
+
+# How well drizzle finds the input position of an output position, pixels.
+POSITION_ERROR = 0.03
+SAME_VERTEX = 1e-12
+
+
+def add_image(
+    sci: np.ndarray,
+    wht: np.ndarray,
+    data: np.ndarray,
+    weight: np.ndarray,
+    pixmap: np.ndarray,
+    bounds: Bounds,
+    window: tuple[slice, slice],
+    *,
+    context: np.ndarray | None = None,
+    bit: int = 0,
+    planes: np.ndarray | None = None,
+    planes_out: np.ndarray | None = None,
+    planes_wht: np.ndarray | None = None,
+    threads: int = 1,
+) -> None:
+    """Add an exposure to a weighted mean, and further planes of it to theirs.
+
+    Parameters
+    ----------
+    sci, wht : float32 array, shape (ny, nx)
+        The mean and the sum of the weights; zero to begin with. Changed in place.
+    data, weight : float32 array, shape (my, mx)
+        The exposure. Pixels of weight zero do not contribute.
+    pixmap : float64 array, shape (my, mx, 2)
+        x and y of each pixel in the output; NaN for none.
+    bounds : ((xmin, xmax), (ymin, ymax))
+        The part of the exposure to use, last included. Each outermost row and column of it must
+        have a pixel with a position.
+    window : (rows, columns)
+        Part of the output within which the exposure lies.
+    context : int32 array, shape (ny, nx), or None
+        Gets bit number `bit` where the exposure contributes.
+    planes : float32 array, shape (k, my, mx), or None
+        Further planes of the exposure.
+    planes_out : float32 array, or None
+        With `planes_wht`, shape of the window: their means, zero to begin with, as if each plane
+        were an image. Without, shape (k, ny, nx): variances of `sci`, from variances as planes:
+        sum((w a)^2 v) / sum(w a)^2, where a is the overlap and w the weight.
+    planes_wht : float32 array, shape of the window, or None
+        The weights of the means of the planes.
+    threads : int
+        Each takes some of the output rows; the result does not depend on it.
+    """
+    rows, columns = window
+    squared = planes is not None and planes_wht is None
+    nothing, no_planes = np.empty((0, 0), np.float32), np.empty((0, 0, 0), np.float32)
+    arguments = (
+        np.ascontiguousarray(pixmap, np.float64),
+        scan_limits(pixmap, sci.shape, bounds),
+        *(np.require(plane, np.float32, ["C", "W"]) for plane in (data, weight)),
+        no_planes if planes is None else planes,
+        sci,
+        wht,
+        nothing.astype(np.int32) if context is None else context,
+        1 << bit,
+        no_planes if planes_out is None else planes_out,
+        nothing if planes_wht is None else planes_wht,
+        0 if squared else columns.start,
+        0 if squared else rows.start,
+        squared,
+        columns.start,
+        columns.stop - 1,
+    )
+    add_rows: Callable[..., None] = _add_rows
+    edges = np.linspace(rows.start, rows.stop, threads + 1).astype(int).tolist()
+    if threads == 1:
+        add_rows(*arguments, edges[0], edges[1] - 1)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda strip: add_rows(*arguments, strip[0], strip[1] - 1), pairwise(edges)))
+
+
+def scan_limits(pixmap: np.ndarray, shape: tuple[int, int], bounds: Bounds) -> np.ndarray:
+    """Return the first and last column of each input row that drizzle looks at.
+
+    At the edge of the output it takes pixels that lie within the output wholly; ones that are
+    cut by it get lost, or not, depending on the direction of the edge.
+
+    Parameters
+    ----------
+    pixmap : float64 array, shape (ny, nx, 2)
+    shape : (ny, nx)
+        Of the output.
+    bounds : ((xmin, xmax), (ymin, ymax))
+        The part of the input to use, as small as can be: each outermost row and column has a
+        pixel with a position.
+
+    Returns
+    -------
+    int64 array, shape (ny, 2)
+        The last one included; (0, -1) for rows that are left out.
+    """
+    limits = np.tile(np.array([0, -1]), (len(pixmap), 1))
+    polygon = _seen_part(pixmap, shape, bounds)
+    if len(polygon) < 3:
+        return limits
+    left, right = (_Side(vertices, sign) for vertices, sign in zip(_sides(polygon), (-1, 1), strict=True))
+    lowest, highest = min(y for _, y in polygon), max(y for _, y in polygon)
+    (xmin, xmax), (_, ymax) = bounds
+    first, last = max(0, int(lowest + 0.5 + 2 * POSITION_ERROR)), min(ymax, int(highest + 2 * POSITION_ERROR))
+    for y in range(first, last + 1):
+        if y + 0.5 <= lowest or y - 0.5 >= highest + 1:
+            continue
+        starts, ends = left.crossings(y), right.crossings(y)
+        if starts is None or ends is None:
+            break
+        # The order of the arguments of max() and min() matters for NaN, which a horizontal side gives.
+        starts = [max(x, xmin) for x in starts]
+        ends = [min(x, xmax) for x in ends]
+        if starts[1] >= ends[1]:
+            if starts[0] >= ends[0]:
+                continue
+            start, end = starts[0], ends[0]
+        elif starts[0] >= ends[0]:
+            start, end = starts[1], ends[1]
+        else:
+            start = max(starts[1], starts[0])
+            end = min(ends[1], ends[0])
+        if not math.isnan(start + end):
+            limits[y] = _nearest(start), _nearest(end)
+    return limits
+
+
+def _seen_part(pixmap, shape, bounds) -> list[Point]:
+    """Return the outline, in input pixels, of the part of the input that the output shows."""
+    (xmin, xmax), (ymin, ymax) = bounds
+    box = [
+        (xmin - 0.5, ymin - 0.5),
+        (xmax + 0.5, ymin - 0.5),
+        (xmax + 0.5, ymax + 0.5),
+        (xmin - 0.5, ymax + 0.5),
+    ]
+    corners = np.array([_position(pixmap, *corner) for corner in box])
+    if np.isnan(corners).any():
+        return box
+    ny, nx = shape
+    frame = np.array([(-0.5, -0.5), (nx - 0.5, -0.5), (nx - 0.5, ny - 0.5), (-0.5, ny - 0.5)])
+    # invert_pixmap rounds outer pixel edges to pixels, towards zero.
+    inner = np.array([(xmin + 1.0, xmax), (ymin + 1.0, ymax)])
+    polygon: list[Point] = []
+    for vertex in cdrizzle.clip_polygon(corners, frame):
+        found = cdrizzle.invert_pixmap(pixmap, np.array(vertex), inner)
+        if found is None:
+            return polygon
+        x, y = map(float, found)
+        if not any(_same(x, y, *polygon[k]) for k in (-1, 0) if polygon):
+            polygon.append((x, y))
+    return polygon if _is_counterclockwise(polygon) else polygon[::-1]
+
+
+def _position(pixmap, x: float, y: float) -> Point:
+    """Return the output position of an input position: bilinear, extrapolated at the edges."""
+    ny, nx = pixmap.shape[:2]
+    i, j = min(max(int(x), 0), nx - 2), min(max(int(y), 0), ny - 2)
+    x, y = x - i, y - j
+    x1, y1 = 1.0 - x, 1.0 - y
+    low, high = pixmap[j, i : i + 2].tolist(), pixmap[j + 1, i : i + 2].tolist()
+    at = [low[0][k] * x1 * y1 + low[1][k] * x * y1 + high[0][k] * x1 * y + high[1][k] * x * y for k in (0, 1)]
+    return at[0], at[1]
+
+
+def _same(x1, y1, x2, y2) -> bool:
+    return abs(x1 - x2) < SAME_VERTEX and abs(y1 - y2) < SAME_VERTEX
+
+
+def _is_counterclockwise(polygon: list[Point]) -> bool:
+    if len(polygon) < 3:
+        return True
+    x0 = y0 = 0.0
+    for x, y in polygon:
+        x0, y0 = x0 + x, y0 + y
+    x0, y0 = x0 / len(polygon), y0 / len(polygon)
+    (x1, y1), (x2, y2) = polygon[:2]
+    return (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0) >= 0
+
+
+def _sides(polygon: list[Point]) -> tuple[list[Point], list[Point]]:
+    """Return the vertices of the left and of the right side, each from the lowest to the highest."""
+    n = len(polygon)
+    y = [vertex[1] for vertex in polygon]
+    lowest, highest = min(range(n), key=y.__getitem__), max(range(n), key=y.__getitem__)
+    min_left = min_right = lowest
+    before, after = (lowest - 1) % n, (lowest + 1) % n
+    other = before if y[before] < y[after] else after
+    if y[other] <= y[lowest] * (1 + math.copysign(SAME_VERTEX, y[lowest])):
+        min_left, min_right = sorted((lowest, other), key=lambda k: polygon[k][0])
+    max_left = max_right = highest
+    before, after = (highest - 1) % n, (highest + 1) % n
+    other = before if y[before] > y[after] else after
+    if y[other] >= y[highest] * (1 - math.copysign(SAME_VERTEX, y[highest])):
+        max_left, max_right = sorted((highest, other), key=lambda k: polygon[k][0])
+    left = [polygon[(min_left - k) % n] for k in range((min_left - max_left) % n + 1)]
+    right = [polygon[(min_right + k) % n] for k in range((max_right - min_right) % n + 1)]
+    return left, right
+
+
+class _Side:
+    """The left (-1) or the right (+1) side of a polygon, walked along upwards."""
+
+    def __init__(self, vertices: list[Point], sign: int):
+        self._error = sign * POSITION_ERROR
+        self._edges = []
+        for (x1, y1), (x2, y2) in pairwise(vertices):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope, start = (np.array([x2 - x1, x1 * y2 - y1 * x2]) / (y2 - y1)).tolist()
+            # Moved inwards, so that a whole pixel, not its centre, fits.
+            start -= sign * (0.5 + 0.5 * abs(slope))
+            self._edges.append((slope, start, y2))
+
+    def crossings(self, y: int) -> list[float] | None:
+        """Return the columns of the side near the lower and the upper edge of a row, None above its end."""
+        columns = []
+        for height, margin in ((y - 0.5, 0.0), (y + 0.5, 0.5 + POSITION_ERROR)):
+            while self._edges and height > self._edges[0][2] + margin:
+                self._edges.pop(0)
+            if not self._edges:
+                return None
+            slope, start, _ = self._edges[0]
+            columns.append(slope * y + start + self._error)
+        return columns
+
+
+def _nearest(x):
+    """Round half up; x + 0.5 would be rounded itself."""
+    below = math.floor(x)
+    return below + 1 if x - below >= 0.5 else below
+
+
+_compiled_nearest = njit(_nearest)
+
+
+@njit(error_model="numpy")
+def _corner_row(pixmap, row, x, y):
+    """Fill `x` and `y` with the output positions of the pixel corners below a row of pixels."""
+    ny, nx = pixmap.shape[0], pixmap.shape[1]
+    j = min(max(row - 1, 0), ny - 2)
+    v = row - 0.5 - j
+    v1 = 1.0 - v
+    for column in range(nx + 1):
+        i = min(max(column - 1, 0), nx - 2)
+        u = column - 0.5 - i
+        u1 = 1.0 - u
+        x[column] = (
+            pixmap[j, i, 0] * u1 * v1
+            + pixmap[j, i + 1, 0] * u * v1
+            + pixmap[j + 1, i, 0] * u1 * v
+            + pixmap[j + 1, i + 1, 0] * u * v
+        )
+        y[column] = (
+            pixmap[j, i, 1] * u1 * v1
+            + pixmap[j, i + 1, 1] * u * v1
+            + pixmap[j + 1, i, 1] * u1 * v
+            + pixmap[j + 1, i + 1, 1] * u * v
+        )
+
+
+@njit(error_model="numpy")
+def _edge_in_column(x1, x2, dx, slope):
+    """Return the part of an edge that lies in the column 0..1.
+
+    Returns
+    -------
+    sign, left, right, rise_left, rise_right : float
+        Direction of the edge, 0 if nothing of it is there; where the part begins and ends, and
+        how far above the first point of the edge.
+    """
+    if dx == 0.0:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    if dx < 0.0:
+        sign, left, right = -1.0, x2, x1
+    else:
+        sign, left, right = 1.0, x1, x2
+    if left >= 1.0 or right <= 0.0:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    left, right = max(left, 0.0), min(right, 1.0)
+    return sign, left, right, slope * (left - x1), slope * (right - x1)
+
+
+@njit(error_model="numpy")
+def _area_below(part, x1, y1, x2, y2, dx, dy):
+    """Return the signed area of the unit square below an edge, of which `part` lies in its column."""
+    sign, left, right, rise_left, rise_right = part
+    if sign == 0.0:
+        return 0.0
+    y_left, y_right = y1 + rise_left, y1 + rise_right
+    if y_left <= 0.0 and y_right <= 0.0:
+        return 0.0
+    if y_left >= 1.0 and y_right >= 1.0:
+        return sign * (right - left)
+    det = x1 * y2 - y1 * x2
+    if y_left < 0.0:
+        y_left, left = 0.0, det / dy
+    if y_right < 0.0:
+        y_right, right = 0.0, det / dy
+    if y_left <= 1.0 and y_right <= 1.0:
+        return sign * 0.5 * (right - left) * (y_right + y_left)
+    top = (dx + det) / dy
+    if y_left <= 1.0:
+        return sign * (0.5 * (top - left) * (1.0 + y_left) + right - top)
+    return sign * (0.5 * (right - top) * (1.0 + y_right) + top - left)
+
+
+@njit(error_model="numpy")
+def _overlap(ax, ay, bx, by, cx, cy, dx, dy):
+    """Return the signed area of a quadrilateral within the unit square."""
+    return (
+        _area_below(_edge_in_column(ax, bx, bx - ax, (by - ay) / (bx - ax)), ax, ay, bx, by, bx - ax, by - ay)
+        + _area_below(_edge_in_column(bx, cx, cx - bx, (cy - by) / (cx - bx)), bx, by, cx, cy, cx - bx, cy - by)
+        + _area_below(_edge_in_column(cx, dx, dx - cx, (dy - cy) / (dx - cx)), cx, cy, dx, dy, dx - cx, dy - cy)
+        + _area_below(_edge_in_column(dx, ax, ax - dx, (ay - dy) / (ax - dx)), dx, dy, ax, ay, ax - dx, ay - dy)
+    )
+
+
+@njit(error_model="numpy")
+def _mean(mean, weight, value, added):
+    """Return a mean after a value of weight `added`."""
+    return value if weight == 0.0 else (mean * weight + added * value) / (weight + added)
+
+
+@njit(error_model="numpy")
+def _variance(variance, weight, value, added):
+    """Return the variance of such a mean, `value` being that of the value."""
+    if weight == 0.0:
+        return value
+    total = np.float64(weight + added)
+    return np.float32((variance * np.float64(weight * weight) + np.float64(added * added) * value) / (total * total))
+
+
+@njit(
+    "void(f8[:,:,::1], i8[:,::1], f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i4[:,::1], i8,"
+    " f4[:,:,::1], f4[:,::1], i8, i8, b1, i8, i8, i8, i8)",
+    error_model="numpy",  # divisions by zero give inf, as in C
+    nogil=True,
+    cache=True,  # one signature only, so that processes that compile at the same time write the same
+)
+def _add_rows(
+    pixmap,
+    limits,
+    data,
+    weight,
+    planes,
+    sci,
+    wht,
+    context,
+    bit,
+    planes_out,
+    planes_wht,
+    x0,
+    y0,
+    squared,
+    first_column,
+    last_column,
+    first_row,
+    last_row,
+):
+    """Add an exposure to a part of the output."""
+    my, mx = data.shape
+    x_low, x_high, y_low, y_high = np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1)
+    below = -1
+    for j in range(my):
+        if limits[j, 0] > limits[j, 1]:
+            continue
+        if below == j:
+            x_low, x_high, y_low, y_high = x_high, x_low, y_high, y_low
+        else:
+            _corner_row(pixmap, j, x_low, y_low)
+        _corner_row(pixmap, j + 1, x_high, y_high)
+        below = j + 1
+        for i in range(limits[j, 0], limits[j, 1] + 1):
+            ax, bx, cx, dx = x_high[i], x_high[i + 1], x_low[i + 1], x_low[i]
+            ay, by, cy, dy = y_high[i], y_high[i + 1], y_low[i + 1], y_low[i]
+            if not math.isfinite(ax + bx + cx + dx + ay + by + cy + dy):
+                continue
+            ymin, ymax = min(ay, by, cy, dy), max(ay, by, cy, dy)
+            row1, row2 = max(_compiled_nearest(ymin), first_row), min(max(_compiled_nearest(ymax), 0), last_row)
+            if row1 > row2:
+                continue
+            xmin, xmax = min(ax, bx, cx, dx), max(ax, bx, cx, dx)
+            column1, column2 = (
+                max(_compiled_nearest(xmin), first_column),
+                min(max(_compiled_nearest(xmax), 0), last_column),
+            )
+            area = 0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy))
+            if weight[j, i] == 0.0 and area != 0.0:
+                continue
+            w = weight[j, i] / area
+            # Away from the origin a pixel can be moved to the unit square without rounding: its edges keep
+            # their slopes, which drizzle computes from the moved ones.
+            rounded = min(xmin, ymin) < max(xmax - xmin, ymax - ymin) + 2.0
+            abx, bcx, cdx, dax = bx - ax, cx - bx, dx - cx, ax - dx
+            aby, bcy, cdy, day = by - ay, cy - by, dy - cy, ay - dy
+            ab, bc, cd, da = aby / abx, bcy / bcx, cdy / cdx, day / dax
+            for ii in range(column1, column2 + 1):
+                u = ii - 0.5
+                au, bu, cu, du = ax - u, bx - u, cx - u, dx - u
+                ab_part = _edge_in_column(au, bu, abx, ab)
+                bc_part = _edge_in_column(bu, cu, bcx, bc)
+                cd_part = _edge_in_column(cu, du, cdx, cd)
+                da_part = _edge_in_column(du, au, dax, da)
+                for jj in range(row1, row2 + 1):
+                    v = jj - 0.5
+                    av, bv, cv, dv = ay - v, by - v, cy - v, dy - v
+                    if rounded:
+                        overlap = _overlap(au, av, bu, bv, cu, cv, du, dv)
+                    else:
+                        overlap = _area_below(ab_part, au, av, bu, bv, abx, aby)
+                        overlap += _area_below(bc_part, bu, bv, cu, cv, bcx, bcy)
+                        overlap += _area_below(cd_part, cu, cv, du, dv, cdx, cdy)
+                        overlap += _area_below(da_part, du, dv, au, av, dax, day)
+                    added = np.float32(overlap * w)
+                    if overlap == 0.0 or added == 0.0:
+                        continue
+                    if len(context) and added > 0.0:
+                        context[jj, ii] |= bit
+                    old = wht[jj, ii]
+                    sci[jj, ii] = _mean(sci[jj, ii], old, data[j, i], added)
+                    wht[jj, ii] = old + added
+                    r, c = jj - y0, ii - x0
+                    if squared:
+                        for k in range(len(planes)):
+                            planes_out[k, r, c] = _variance(planes_out[k, r, c], old, planes[k, j, i], added)
+                    elif len(planes):
+                        old = planes_wht[r, c]
+                        for k in range(len(planes)):
+                            planes_out[k, r, c] = _mean(planes_out[k, r, c], old, planes[k, j, i], added)
+                        planes_wht[r, c] = old + added

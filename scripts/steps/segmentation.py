@@ -1,0 +1,122 @@
+"""Segmentation: sources as connected pixels above a threshold in a smoothed image, and overlapping ones taken apart.
+
+Both the source catalogue and the star finder of this name use it.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
+# Spacing of the levels at which `detect_sources` looks for several sources in one.
+MULTITHRESH_MODES = ("exponential", "linear", "sinh")
+
+
+def detect_sources(
+    data: np.ndarray,
+    threshold: np.ndarray | float,
+    mask: np.ndarray,
+    *,
+    kernel_fwhm: float,
+    npixels: int,
+    connectivity: int = 8,
+    deblend: bool = True,
+    nlevels: int = 32,
+    contrast: float = 0.001,
+    multithresh_mode: str = "exponential",
+) -> tuple[Any | None, np.ndarray]:
+    """Find sources in a background-subtracted image.
+
+    Parameters
+    ----------
+    data : float array, shape (ny, nx)
+        The image, background subtracted. NaN: no value.
+    threshold : float array, shape (ny, nx), or float
+        What the smoothed image must exceed, in the unit of `data`.
+    mask : bool array, shape (ny, nx)
+        True: the pixel belongs to no source. Smoothing goes over it as over NaN.
+    kernel_fwhm : float
+        Full width at half maximum of the Gaussian the image is smoothed with, pixels.
+    npixels : int
+        Smallest number of connected pixels of a source.
+    connectivity : {4, 8}
+        Whether pixels connect along edges only, or at corners too.
+    deblend : bool
+        Take overlapping sources apart by multi-thresholding and watershed.
+    nlevels : int
+        Number of levels of deblending.
+    contrast : float, 0 to 1
+        Fraction of the flux of the whole that a peak must have to become a source of its own.
+    multithresh_mode : {"exponential", "linear", "sinh"}
+        Spacing of the levels.
+
+    Returns
+    -------
+    segments : photutils.segmentation.SegmentationImage or None
+        Labels 1, 2, ... per pixel, 0 for none; None without any source.
+    convolved : float64 array, shape (ny, nx)
+        The smoothed image, masked pixels interpolated; NaN where the kernel covers no value.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or an option is out of its range.
+    """
+    if not data.shape == mask.shape == np.broadcast_shapes(np.shape(threshold), data.shape) or data.ndim != 2:
+        shapes = f"{data.shape}, {np.shape(threshold)} and {mask.shape}"
+        raise ValueError(f"data, threshold and mask must have one shape (ny, nx), not {shapes}")
+    if multithresh_mode not in MULTITHRESH_MODES:
+        raise ValueError(f"multithresh_mode is {multithresh_mode!r}; it must be one of {', '.join(MULTITHRESH_MODES)}")
+    from photutils.segmentation import SourceFinder
+    from photutils.utils.exceptions import NoDetectionsWarning
+
+    convolved = smooth(data, mask, kernel_fwhm)
+    finder = SourceFinder(
+        npixels,
+        connectivity=connectivity,
+        deblend=deblend,
+        n_levels=nlevels,
+        contrast=contrast,
+        mode=multithresh_mode,
+        progress_bar=False,
+    )
+    if mask.all():  # photutils refuses it
+        return None, convolved
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        return finder(convolved, threshold, mask=mask), convolved
+
+
+def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray:
+    """Convolve an image with a Gaussian, without its masked pixels.
+
+    Parameters
+    ----------
+    data : float array, shape (ny, nx)
+        NaN: no value.
+    mask : bool array, shape (ny, nx)
+        True: the pixel does not count.
+    kernel_fwhm : float
+        Full width at half maximum, pixels.
+
+    Returns
+    -------
+    float64 array, shape (ny, nx)
+        The weighted mean of the pixels that count, also at those that do not; NaN where the
+        kernel covers none. Outside of the image are zeros.
+
+    Raises
+    ------
+    ValueError
+        If the width is not positive.
+    """
+    if not kernel_fwhm > 0:
+        raise ValueError(f"kernel_fwhm is {kernel_fwhm}; it must be larger than 0")
+    from astropy.convolution import Gaussian2DKernel, convolve
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "nan_treatment='interpolate', however, NaN values", AstropyUserWarning)
+        return convolve(data, Gaussian2DKernel(kernel_fwhm / FWHM_PER_SIGMA), mask=mask, normalize_kernel=True)

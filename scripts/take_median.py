@@ -1,0 +1,30 @@
+"""Take the median of the resampled groups, pixel by pixel. Memory does not depend on their number."""
+
+from pathlib import Path
+
+import numpy as np
+
+from job import run
+from products.exposure import replacing
+from products.geometry_files import read_grid, read_json
+from products.intermediate_images import save_on_grid
+from steps.median import median_of_groups
+
+
+def take_median(input, output, params):
+    """Write the median on the whole grid, a file that can be mapped into memory."""
+    layers = []
+    for layer, window in zip(input.layers, input.windows, strict=True):
+        origin = read_json(window)
+        layers.append((np.load(layer, mmap_mode="r"), (origin["y0"], origin["x0"])))
+    shape = read_grid(input.grid).shape if input.get("grid") else layers[0][0].shape
+    with replacing(Path(output.median)) as partial:
+        median = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+        median_of_groups(layers, shape, out=median)
+        median.flush()
+        if output.get("median_image") and input.get("grid"):
+            save_on_grid(Path(output.median_image), read_grid(input.grid), {"SCI": median})
+
+
+if "snakemake" in globals():
+    run(take_median, snakemake)

@@ -1,0 +1,230 @@
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps.star_matching import (
+    Matching,
+    NoMatchError,
+    StarList,
+    _log_poisson_tail,
+    _pairs_within,
+    match,
+    match_once,
+    nearest_pairs,
+    scatter,
+)
+from steps.tangent_plane import Affine, affine
+
+PIXEL = 0.031
+# 20 stars, no two nearer than 1.1 arcsec, and no regular pattern.
+STARS = np.stack(np.meshgrid(np.arange(5) * 3.1, np.arange(4) * 2.9), axis=-1).reshape(-1, 2)
+STARS += np.random.default_rng(0).uniform(-0.9, 0.9, STARS.shape)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    logging.getLogger("tweakwcs").setLevel(logging.ERROR)
+
+
+def rotation(degrees, scale=1.0):
+    angle = np.radians(degrees)
+    return scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def scene(seed, stars, hits, motion, size=16.0, noise=0.003):
+    """Return two lists of the same stars, the first moved by the inverse of `motion`, each with its own chance hits."""
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(-size / 2, size / 2, (stars, 2))
+    back = np.linalg.inv(motion.matrix)
+    seen = (true - motion.shift) @ back.T
+    lists = []
+    for xy in (seen, true):
+        positions = [xy + rng.normal(0, noise, xy.shape), rng.uniform(-size / 2, size / 2, (hits, 2))]
+        lists.append(StarList(rng.permutation(np.concatenate(positions))))
+    return lists, seen, true
+
+
+def error(solution, seen, true):
+    return np.hypot(*(solution.motion(seen) - true).T).max()
+
+
+def test_pairs_are_each_others_nearest():
+    a = np.array([[0.0, 0.0], [0.0, 0.3], [5.0, 5.0], [9.0, 9.0]])
+    b = np.array([[5.1, 5.0], [0.0, 0.1], [0.0, -0.4]])
+    # (0, 0.3) is nearest to (0, 0.1), which has (0, 0) nearer; (9, 9) has none.
+    of_a, of_b = nearest_pairs(a, b, 0.5)
+    assert of_a.tolist() == [0, 2]
+    assert of_b.tolist() == [1, 0]
+
+
+def test_no_points_make_no_pairs():
+    assert [len(each) for each in nearest_pairs(np.empty((0, 2)), STARS, 1.0)] == [0, 0]
+    assert [len(each) for each in nearest_pairs(STARS, np.empty((0, 2)), 1.0)] == [0, 0]
+
+
+@pytest.mark.parametrize("by_chance", [0, 100, 300])
+def test_scatter_is_not_widened_by_chance_pairs(by_chance):
+    """Quantiles of a normal distribution of 0.01 per axis, and of an even disk of radius 0.1."""
+    fraction = (np.arange(300) + 0.5) / 300
+    true = 0.01 * np.sqrt(-2 * np.log(1 - fraction))
+    chance = 0.1 * np.sqrt((np.arange(by_chance) + 0.5) / max(by_chance, 1))
+    assert scatter(np.concatenate([true, chance]), 0.1) == pytest.approx(0.01, rel=0.03)
+
+
+def test_scatter_of_equal_positions_is_zero():
+    assert scatter(np.zeros(5), 0.1) == 0
+
+
+def test_poisson_tail_is_an_upper_bound():
+    # P(k >= 3 | 0.1) = 1 - e^-0.1 (1 + 0.1 + 0.005) = 1.547e-4
+    assert np.exp(_log_poisson_tail(3, 0.1)) == pytest.approx(0.1**3 / 27 * np.exp(2.9))
+    assert np.exp(_log_poisson_tail(3, 0.1)) > 1.547e-4
+    assert _log_poisson_tail(3, 5.0) == 0
+
+
+@pytest.mark.parametrize("matcher", [match, match_once])
+@pytest.mark.parametrize(
+    ("geometry", "matrix"),
+    [
+        ("shift", np.eye(2)),
+        ("rshift", rotation(0.05)),
+        ("rscale", rotation(-0.04, 1.001)),
+        ("general", np.array([[1.001, 0.0004], [-0.0003, 0.9995]])),
+    ],
+)
+def test_a_known_motion_is_found(matcher, geometry, matrix):
+    motion = affine(matrix, np.array([0.31, -0.17]))
+    stars = StarList(motion(STARS))
+    solution = matcher(StarList(STARS), stars, PIXEL, Matching(fitgeometry=geometry))
+    assert np.array(solution.motion.matrix) == pytest.approx(matrix, abs=1e-12)
+    assert solution.motion.shift == pytest.approx(motion.shift, abs=1e-11)
+    assert solution.n_matches == 20
+    assert sorted(solution.matched) == list(range(20))
+    assert solution.rms < 1e-11
+
+
+@pytest.mark.parametrize("matcher", [match, match_once])
+def test_rms_and_weights_are_those_of_a_hand_worked_shift(matcher):
+    # Half of the stars are off by +0.01 in x, with weight 3; half by -0.01 with weight 1: mean +0.005.
+    off = np.where(np.arange(20) % 2, 0.01, -0.01)
+    moved = STARS + np.stack([off, np.zeros(20)], axis=-1)
+    weight = np.where(np.arange(20) % 2, 3.0, 1.0)
+    how = Matching(fitgeometry="shift")
+    plain = matcher(StarList(STARS), StarList(moved), PIXEL, how)
+    assert plain.motion.shift == pytest.approx((0, 0), abs=1e-12)
+    assert plain.rms == pytest.approx(0.01)
+    weighted = matcher(StarList(STARS), StarList(moved, weight), PIXEL, how)
+    assert weighted.motion.shift == pytest.approx((0.005, 0), abs=1e-12)
+    # 1/w = 1/6 + 1/6 and 1/2 + 1/2: weights 3 and 1 again.
+    both = matcher(StarList(STARS, 2 * weight), StarList(moved, 2 * weight), PIXEL, how)
+    assert both.motion.shift == pytest.approx((0.005, 0), abs=1e-12)
+
+
+@pytest.mark.parametrize("matcher", [match, match_once])
+def test_the_offset_may_be_given(matcher):
+    how = Matching(use2dhist=False, xoffset=30.0, yoffset=-20.0)
+    solution = matcher(StarList(np.add(STARS, [30.2, -20.1])), StarList(STARS), PIXEL, how)
+    assert solution.motion.shift == pytest.approx((-30.2, 20.1))
+    with pytest.raises(NoMatchError):
+        matcher(StarList(np.add(STARS, [33.2, -20.1])), StarList(STARS), PIXEL, how)
+
+
+@pytest.mark.parametrize("matcher", [match, match_once])
+@pytest.mark.parametrize(("stars", "reference"), [(STARS[:0], STARS), (STARS, STARS[:0]), (STARS[:14], STARS)])
+def test_too_few_stars_do_not_match(matcher, stars, reference):
+    with pytest.raises(NoMatchError):
+        matcher(StarList(stars), StarList(reference), PIXEL, Matching(minobj=15))
+
+
+def test_minobj_is_told():
+    with pytest.raises(NoMatchError, match=r"14 stars .* fewer than minobj = 15"):
+        match(StarList(STARS[:14]), StarList(STARS), PIXEL, Matching(minobj=15))
+    assert match(StarList(STARS[:15]), StarList(STARS), PIXEL, Matching(minobj=15)).n_matches == 15
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_chance_hits_do_not_pull_the_solution(seed):
+    motion = affine(rotation(0.004), np.array([0.12, 0.2]))
+    (stars, reference), seen, true = scene(seed, 20, 25, motion)
+    assert error(match(stars, reference, PIXEL, Matching()), seen, true) < 0.005
+
+
+def test_chance_hits_pull_a_single_match():
+    """What `match` is for: 20 stars of 3 mas and 25 hits, in ten fields."""
+    motion = affine(rotation(0.004), np.array([0.12, 0.2]))
+    worst = 0.0
+    for seed in range(10):
+        (stars, reference), seen, true = scene(seed, 20, 25, motion)
+        worst = max(worst, error(match_once(stars, reference, PIXEL, Matching()), seen, true))
+    assert worst > 0.02
+
+
+@pytest.mark.parametrize("searchrad", [2.0, 8.0])
+@pytest.mark.parametrize("number", [20, 60, 200])
+def test_chance_alone_is_no_match(number, searchrad):
+    for seed in range(5):
+        (stars, reference), _, _ = scene(seed, 0, number, Affine())
+        with pytest.raises(NoMatchError):
+            match(stars, reference, PIXEL, Matching(minobj=3), searchrad)
+
+
+def test_chance_is_told():
+    (stars, reference), _, _ = scene(1, 0, 200, Affine())
+    with pytest.raises(NoMatchError, match=r"no match that is not chance: .* stars, .* expected by chance"):
+        match(stars, reference, PIXEL, Matching())
+
+
+def test_a_crowded_field_is_matched():
+    motion = affine(rotation(0.003), np.array([-0.9, 1.1]))
+    (stars, reference), seen, true = scene(3, 300, 100, motion)
+    solution = match(stars, reference, PIXEL, Matching())
+    assert error(solution, seen, true) < 0.002
+    assert 280 < solution.n_matches < 310
+    assert solution.expected < 5
+
+
+def test_a_rotated_exposure_is_matched():
+    motion = affine(rotation(0.8), np.array([0.5, 0.4]))
+    (stars, reference), seen, true = scene(4, 60, 30, motion)
+    assert error(match(stars, reference, PIXEL, Matching()), seen, true) < 0.003
+
+
+def test_no_solution_is_a_mirror_image():
+    """Stars near a line match those of their mirror image; jwst's fit is then a mirror image."""
+    x = np.random.default_rng(0).choice([-1, 1], 20) * np.linspace(0.15, 0.2, 20)
+    stars = np.stack([x, 1.5 * np.arange(20)], axis=-1)
+    lists = StarList(stars * [-1, 1]), StarList(stars)
+    how = Matching(fitgeometry="general")
+    assert np.linalg.det(match_once(*lists, PIXEL, how).motion.matrix) < 0
+    assert np.linalg.det(match(*lists, PIXEL, how).motion.matrix) > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    x=st.floats(-1.9, 1.9),
+    y=st.floats(-0.6, 0.6),
+    degrees=st.floats(-0.05, 0.05),
+)
+def test_any_small_motion_is_found(seed, x, y, degrees):
+    motion = affine(rotation(degrees), np.array([x, y]))
+    (stars, reference), seen, true = scene(seed, 30, 30, motion)
+    assert error(match(stars, reference, PIXEL, Matching()), seen, true) < 0.006
+
+
+def test_long_lists_are_searched_by_their_first_stars():
+    rng = np.random.default_rng(5)
+    stars = rng.uniform(-10, 10, (1000, 2))
+    assert len(_pairs_within(stars, stars, 30.0)) <= 50_000
+    assert match(StarList(stars - [0.5, 0.25]), StarList(stars), PIXEL, Matching()).motion.shift == pytest.approx(
+        (0.5, 0.25)
+    )
+
+
+def test_the_same_stars_give_the_same_bits():
+    (stars, reference), _, _ = scene(6, 25, 25, affine(rotation(0.01), np.array([0.1, 0.1])))
+    a, b = (match(stars, reference, PIXEL, Matching()) for _ in range(2))
+    assert (a.motion, a.rms, a.n_matches, a.expected) == (b.motion, b.rms, b.n_matches, b.expected)
