@@ -1,8 +1,13 @@
 # Stage 2: _rate[ints] -> _bsub[ints] -> _cal[ints] -> _i2d, one exposure at a time.
 # Memory: what was measured, as a multiple of the input, over what the interpreter and its imports take.
 
+# Where the pixels lie on the sky, for stage 3.
+GEOMETRY = (
+    {}
+    if settings.stage2.assign_wcs.skip
+    else {"geometry": f"{OUTPUT}stage2/geometry/{{exposure}}_{{cal}}.json"}
+)
 # `stamps` must not take `input`: Snakemake does not compare parameters that depend on it.
-BSUB = f"{OUTPUT}stage2/{{exposure}}_{{bsub}}.fits"
 
 
 rule combine_background:
@@ -60,7 +65,7 @@ rule subtract_background:
     input:
         unpack(lambda wildcards: plan.subtraction_input(wildcards.exposure, wildcards.bsub)),
     output:
-        bsub=BSUB if settings.stage2.save_bsub else temp(BSUB),
+        bsub=f"{OUTPUT}stage2/{{exposure}}_{{bsub}}.fits",
     log:
         f"{OUTPUT}logs/subtract_background/{{exposure}}_{{bsub}}.log",
     benchmark:
@@ -88,6 +93,7 @@ rule calibrate:
     input:
         unpack(lambda wildcards: plan.calibration_input(wildcards.exposure, wildcards.cal)),
     output:
+        **GEOMETRY,
         cal=f"{OUTPUT}stage2/{{exposure}}_{{cal}}.fits",
     log:
         f"{OUTPUT}logs/calibrate/{{exposure}}_{{cal}}.log",

@@ -20,11 +20,34 @@ SAVED_GROUP, SAVED_MEDIAN, SAVED_BLOT = (
 )
 
 
-rule find_stars:
+rule describe_geometry:
     input:
-        cal=lambda wildcards: stage3.cal(wildcards.member),
+        cal=lambda wildcards: stage3.exposure_input(wildcards.member)["cal"],
     output:
         geometry=f"{STAGE3}/geometry/{{member}}.json",
+    log:
+        f"{OUTPUT}logs/describe_geometry/{{member}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/describe_geometry/{{member}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        stamps=lambda wildcards: stamps_of(stage3.exposure_input(wildcards.member)),
+        code=code_hash(SCRIPTS / "describe_geometry.py"),
+    message:
+        "{wildcards.member}: where its pixels lie"
+    script:
+        "../scripts/describe_geometry.py"
+
+
+rule find_stars:
+    input:
+        unpack(lambda wildcards: stage3.exposure_input(wildcards.member)),
+    output:
         stars=f"{STAGE3}/stars/{{member}}_cal_cat.{settings.stage3.tweakreg.catalog_format}",
     log:
         f"{OUTPUT}logs/find_stars/{{member}}.log",
@@ -34,13 +57,13 @@ rule find_stars:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
+        mem_mb=lambda wildcards: 500 + 100 * stage3.size(wildcards.member) // 10**6,
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         finder=lambda wildcards: (
             settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
         ),
-        stamps=lambda wildcards: stamps_of({"cal": stage3.cal(wildcards.member)}),
+        stamps=lambda wildcards: stamps_of(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "find_stars.py"),
     message:
         "{wildcards.member}: find stars"
@@ -195,7 +218,7 @@ rule measure_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 400 + int(2 * input.size_mb),
+        mem_mb=lambda wildcards: 400 + 60 * stage3.size(wildcards.member) // 10**6,
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         exposure=lambda wildcards: wildcards.member,

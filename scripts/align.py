@@ -69,7 +69,7 @@ def _stars(name, group, geometry, path):
         centre=geometry.centre,
         sky=geometry.sky(*xy[inside].T),
         footprint=geometry.footprint(),
-        pixel_scale=geometry.pixel_scale(),
+        pixel_scale=geometry.pixels.area**0.5,
         weight=None if weight is None else weight[inside],
     )
 

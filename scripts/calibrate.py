@@ -1,10 +1,12 @@
-"""Calibrate an exposure: world coordinates, flat field, photometry. Makes ``_cal`` of ``_rate`` or ``_bsub``."""
+"""Calibrate an exposure: background, world coordinates, flat field, photometry. Makes ``_cal`` of ``_rate``."""
 
 import logging
 from pathlib import Path
 
 from job import UnusableExposure, run
+from products.background_files import read_average
 from products.exposure import read_exposure, write_exposure
+from products.geometry_files import write_geometry
 from products.keywords import (
     pointing,
     record_origin,
@@ -16,8 +18,10 @@ from products.keywords import (
 )
 from products.reference_files import read_area, read_distortion, read_filter_offsets, read_flat, read_photom
 from steps.assign_wcs import build_wcs
+from steps.background import subtract
 from steps.flat_field import Flat, apply_flat
 from steps.footprints import footprint, s_region
+from steps.geometry import geometry_of
 from steps.image import usable
 from steps.photom import apply_conversion, conversion_factor, time_correction
 from steps.sip import sip_approximation
@@ -32,6 +36,10 @@ def calibrate(input, output, params):
     exposure = read_exposure(input.exposure)
     _require_usable(exposure, "before calibration")
     record_origin(exposure, params.origin)
+    if input.get("background"):
+        background, _ = read_average(input.background)
+        exposure.image = subtract(exposure.image, background)
+        record_status(exposure, "bkg_subtract", "COMPLETE")
     for step, status in params.status.items():
         record_status(exposure, step, status)
     for step, work in (("assign_wcs", _assign_wcs), ("flat_field", _flat_field), ("photom", _photom)):
@@ -42,6 +50,9 @@ def calibrate(input, output, params):
     if "photom" in params.status and input.get("area"):
         record_pixel_area(exposure, *_attach_area(exposure, input))
     _require_usable(exposure, "after calibration")
+    if output.get("geometry"):
+        geometry = geometry_of(exposure.wcs, exposure.image.sci.shape[-2:], pointing(exposure))
+        write_geometry(Path(output.geometry), geometry)
     write_exposure(exposure, Path(output.cal), params.write_date)
 
 

@@ -11,6 +11,7 @@ from products.catalogs import write_catalog, write_regions
 from products.combined_image import read_combined
 from products.exposure import write_product
 from products.reference_files import ReferenceFileError
+from steps.photutils_start import start_photutils
 from steps.source_catalog import CatalogParameters, no_sources, source_catalog
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 def catalog(input, output, params):
     """Write the catalogue; without aperture corrections an empty one, which says that it FAILED and why."""
+    start_photutils()
     image = read_combined(input.i2d)
     settings = CatalogParameters(**params.source_catalog)
     try:

@@ -13,8 +13,9 @@ from products.exposure import read_exposure, write_product
 from products.geometry_files import read_geometry, read_grid
 from products.header_table import header_table
 from products.keywords import record_grid, record_origin_in
+from products.tan_asdf import grid_to_bytes
 from steps.output_grid import grid_footprint
-from steps.pixel_map import pixel_map, pixel_range
+from steps.pixel_map import map_to_grid, pixel_range
 from steps.resample import Resampler
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def combine(input, output, params):
         exposure = read_exposure(path)
         resampler.add(
             exposure.image,
-            _pixel_map(geometry, grid, settings),
+            map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),
             exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
             sky=_remaining_sky(exposure),
             bounds=pixel_range(geometry.bounds, geometry.shape),
@@ -66,16 +67,6 @@ def combine(input, output, params):
     if not np.any(result.wht):
         raise UnusableExposure("no pixel of the output grid gets data: it lies elsewhere, or no pixel has weight")
     _write(grid, result, headers, [row for *_, row in members], Path(output.i2d), params)
-
-
-def _pixel_map(geometry, grid, settings):
-    return pixel_map(
-        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
-        geometry.shape,
-        geometry.bounds,
-        settings["pixmap_stepsize"],
-        settings["pixmap_order"],
-    )
 
 
 def _remaining_sky(exposure):
@@ -96,7 +87,7 @@ def _write(grid, result, headers, rows, path, params):
     planes = {name.upper(): getattr(result, name) for name in EXTENSIONS if getattr(result, name) is not None}
     extensions = blended | ({"ERR": _unit(blended["SCI"])} if "ERR" in planes else {})
     others = [header_table(headers)] if settings["blendheaders"] else []
-    write_product(path, blended["PRIMARY"], planes, extensions, others, grid.wcs, params.write_date)
+    write_product(path, blended["PRIMARY"], planes, extensions, others, grid_to_bytes(grid), params.write_date)
 
 
 def _unit(science):

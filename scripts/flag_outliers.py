@@ -14,7 +14,7 @@ from products.keywords import pointing, record_origin, record_sky, record_status
 from products.sky_tables import sky_of
 from steps.footprints import s_region
 from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
-from steps.pixel_map import pixel_map
+from steps.pixel_map import map_to_grid
 from steps.sip import sip_approximation
 from steps.wcs_correction import correct_wcs
 
@@ -65,13 +65,7 @@ def _find(exposure, geometry, sky, input, output, settings):
     if not settings["resample_data"]:
         return flag_outliers_unresampled(exposure.image, np.asarray(median), settings["snr"][0], sky.remaining)
     grid = read_grid(input.grid)
-    pixmap = pixel_map(
-        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
-        geometry.shape,
-        geometry.bounds,
-        settings["pixmap_stepsize"],
-        settings["pixmap_order"],
-    )
+    pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
     blotted = blot(median, pixmap)
     if output.get("blot"):
         save_image(Path(output.blot), {"SCI": blotted}, exposure.science)

@@ -7,34 +7,30 @@ import numpy as np
 from job import UnusableExposure, run
 from products.alignment_tables import read_alignment
 from products.asdf_files import read_tree
-from products.exposure import read_wcs
-from products.geometry_files import write_grid
-from products.keywords import pointing_of
+from products.exposure import keyword
+from products.geometry_files import read_geometry, write_grid
 from steps.footprints import S_REGION_DECIMALS
 from steps.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
-from steps.wcs_correction import correct_wcs
 
 
 def lay_grid(input, output, params):
     """Write the grid; refuse one that is absurdly large, and name the exposure that makes it so."""
-    rows = [row for path in input.alignments for row in read_alignment(path) if row.used]
-    if not rows:
+    rows = [row for path in input.alignments for row in read_alignment(path)]
+    geometry = read_geometry(input.first).corrected(rows[0].correction, rows[0].sky_shift)
+    pixels, used = geometry.input_pixels(), [row for row in rows if row.used]
+    if not used:
         raise UnusableExposure("no exposure is left: all were dropped, because they could not be aligned")
-    first, header = read_wcs(input.first)
-    looks_at = pointing_of(header)
-    wcs = correct_wcs(first, looks_at, rows[0].correction, rows[0].sky_shift)
-    shape = params.grid["output_shape"]
     if input.get("output_wcs"):
-        tree = read_tree(input.output_wcs)
-        grid = grid_from_wcs(tree, wcs, nominal_pixel_area=header.get("PIXAR_A2"), output_shape=shape)
+        area = keyword(input.cal, "PIXAR_A2") or pixels.area
+        grid = grid_from_wcs(read_tree(input.output_wcs), area, output_shape=params.grid["output_shape"])
     else:
         # With the decimals of S_REGION, as in jwst: unrounded, the grid would differ by 1e-4 pixel.
-        footprints = [np.round(row.footprint, S_REGION_DECIMALS) for row in rows]
-        grid = grid_from_footprints(footprints, wcs, looks_at, **params.grid)
+        footprints = [np.round(row.footprint, S_REGION_DECIMALS) for row in used]
+        grid = grid_from_footprints(footprints, pixels, **params.grid)
     try:
         check_size(grid.shape, params.max_pixels)
     except ValueError as error:
-        culprits = far_footprints({row.exposure: row.footprint for row in rows})
+        culprits = far_footprints({row.exposure: row.footprint for row in used})
         far = f"; far from the others: {', '.join(culprits)}" if culprits else ""
         raise ValueError(f"{error}{far}") from None
     write_grid(Path(output.grid), grid)

@@ -8,16 +8,18 @@ from job import UnusableExposure, run
 from products.asdf_files import read_tree
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
-from products.keywords import pointing, record_grid
-from steps.footprints import parse_s_region, pixel_bounds
+from products.geometry_files import read_geometry
+from products.keywords import record_grid
+from products.tan_asdf import grid_to_bytes
+from steps.footprints import parse_s_region
 from steps.output_grid import (
     check_size,
     grid_footprint,
     grid_from_footprints,
     grid_from_wcs,
 )
-from steps.pixel_map import pixel_map
-from steps.resample import Resampler, pixel_range
+from steps.pixel_map import map_to_grid, pixel_range
+from steps.resample import Resampler
 
 GRID_PARAMETERS = ("pixel_scale_ratio", "pixel_scale", "rotation", "crpix", "crval", "output_shape")
 DRIZZLE_PARAMETERS = [
@@ -36,25 +38,19 @@ EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat
 def resample_exposure(input, output, params):
     """Drizzle the exposure on the grid that the parameters ask for."""
     settings = params.resample
-    exposure = read_exposure(input.cal, with_wcs=True)
+    exposure = read_exposure(input.cal)
+    geometry = read_geometry(input.geometry)
     vertices = parse_s_region(exposure.science["S_REGION"])
-    grid = _grid(exposure, vertices, settings, input.get("output_wcs"))
+    grid = _grid(exposure, geometry, vertices, settings, input.get("output_wcs"))
     check_size(grid.shape, params.max_pixels)
     resampler = Resampler(
         grid.shape,
         pixel_scale_ratio=grid.pixel_scale_ratio,
         **{name: settings[name] for name in DRIZZLE_PARAMETERS},
     )
-    shape = exposure.image.sci.shape
-    pixmap = pixel_map(
-        lambda x, y: grid.to_pixel(np.stack(exposure.wcs(x, y, with_bounding_box=False), axis=-1)),
-        shape,
-        pixel_bounds(exposure.wcs),
-        settings["pixmap_stepsize"],
-        settings["pixmap_order"],
-    )
+    pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
     time = exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
-    resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(exposure.wcs, shape))
+    resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(geometry.bounds, geometry.shape))
     result = resampler.finish()
     if not np.any(result.wht):
         raise UnusableExposure(
@@ -65,17 +61,11 @@ def resample_exposure(input, output, params):
     _write(exposure, grid, result, Path(output.i2d), params.write_date)
 
 
-def _grid(exposure, vertices, settings, output_wcs):
+def _grid(exposure, geometry, vertices, settings, output_wcs):
     if output_wcs:
-        area = exposure.science.get("PIXAR_A2")
-        return grid_from_wcs(
-            read_tree(output_wcs),
-            exposure.wcs,
-            nominal_pixel_area=area,
-            output_shape=settings["output_shape"],
-        )
-    parameters = {name: settings[name] for name in GRID_PARAMETERS}
-    return grid_from_footprints(vertices, exposure.wcs, pointing(exposure), **parameters)
+        area = exposure.science.get("PIXAR_A2") or geometry.pixels.area
+        return grid_from_wcs(read_tree(output_wcs), area, output_shape=settings["output_shape"])
+    return grid_from_footprints(vertices, geometry.pixels, **{name: settings[name] for name in GRID_PARAMETERS})
 
 
 def _record(exposure, grid, vertices, settings):
@@ -88,7 +78,7 @@ def _record(exposure, grid, vertices, settings):
 def _write(exposure, grid, result, path, write_date):
     planes = {name.upper(): getattr(result, name) for name in EXTENSIONS}
     planes = {name: plane for name, plane in planes.items() if plane is not None}
-    write_product(path, exposure.primary, planes, exposure.headers, wcs=grid.wcs, write_date=write_date)
+    write_product(path, exposure.primary, planes, exposure.headers, wcs=grid_to_bytes(grid), write_date=write_date)
 
 
 if "snakemake" in globals():

@@ -11,7 +11,7 @@ from products.geometry_files import read_geometry, read_grid, write_json
 from products.intermediate_images import save_on_grid
 from products.sky_tables import sky_of
 from steps.outlier_detection import weight_cut
-from steps.pixel_map import covered_window, pixel_map, pixel_range
+from steps.pixel_map import covered_window, map_to_grid, pixel_range
 from steps.resample import Resampler, pixel_weights
 
 DRIZZLE_PARAMETERS = ("kernel", "pixfrac", "fillval", "weight_type", "good_bits")
@@ -40,7 +40,14 @@ def _resampled(members, grid, input, settings):
     maps = []
     for cal, path, row in members:
         geometry = read_geometry(path).corrected(row.correction, row.sky_shift)
-        maps.append((cal, row.exposure, geometry, _pixel_map(geometry, grid, settings)))
+        maps.append(
+            (
+                cal,
+                row.exposure,
+                geometry,
+                map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),
+            )
+        )
     (y0, y1), (x0, x1) = covered_window([pixmap for *_, pixmap in maps], grid.shape)
     resampler = Resampler(
         (max(y1 - y0, 1), max(x1 - x0, 1)),
@@ -76,16 +83,6 @@ def _as_it_is(members, input, settings):
 
 def _time(exposure):
     return exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
-
-
-def _pixel_map(geometry, grid, settings):
-    return pixel_map(
-        lambda x, y: grid.to_pixel(geometry.sky(x, y)),
-        geometry.shape,
-        geometry.bounds,
-        settings["pixmap_stepsize"],
-        settings["pixmap_order"],
-    )
 
 
 if "snakemake" in globals():

@@ -76,7 +76,12 @@ def _problem(error: Mapping[str, Any], files: Sequence[Path]) -> Problem:
     if error["type"] == "extra_forbidden":
         known = _section_at(path[:-1]).model_fields
         return Problem(_file_with(path, given, files), ".".join(path), "unknown key", nearest(path[-1], known))
-    right = error["msg"][0].lower() + error["msg"][1:]
+    if error["type"] == "missing":
+        return Problem(_file_with(path[:-1], given, files), ".".join(path), "is missing", "give it")
+    message = error["msg"].removeprefix("Value error, ")
+    right = message[0].lower() + message[1:]
+    if isinstance(given, Mapping) and error["type"] == "value_error":
+        return Problem(_file_with(path, given, files), ".".join(path), "its values do not go together", right)
     return Problem(_file_with(path, given, files), ".".join(path), f"{given!r} is not valid", right)
 
 
@@ -97,7 +102,9 @@ def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
             if isinstance(node, list):
                 node = {str(index): item for index, item in enumerate(node)}
             node = node.get(part) if isinstance(node, Mapping) else None
-        if node == given and node is not None:
+        # Of a section, a file may hold some keys, and another file the others.
+        part_of = isinstance(node, Mapping) and isinstance(given, Mapping) and node.items() <= given.items()
+        if (node == given and node is not None) or (node and part_of):
             return str(file)
     return "--config"
 

@@ -67,5 +67,5 @@ class Section(BaseModel):
         """Take a section with nothing below it as its defaults."""
         if not isinstance(values, dict):
             return values
-        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section | dict)}
         return {name: value for name, value in values.items() if value is not None or name not in sections}

@@ -22,6 +22,11 @@ def _two_numbers(value: Any) -> Any:
     return value
 
 
+def _empty_from_none(value: Any) -> Any:
+    """Read null, and "None" from the command line, as no name."""
+    return "" if str(value).strip().lower() in ("none", "null") else value
+
+
 def _mask_expression(value: str) -> str:
     import numpy as np
 
@@ -127,7 +132,7 @@ class Tweakreg(SourceFinding):
     tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
     xoffset: float = Field(0.0, description="offset to begin with, arcsec; only without use2dhist")
     yoffset: float = Field(0.0, description="the same in y, arcsec")
-    abs_refcat: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = Field(
+    abs_refcat: Annotated[NormalPath, BeforeValidator(_empty_from_none)] = Field(
         "", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none"
     )
     save_abs_catalog: bool = Field(False, description="keep the catalogue rows used, as fit_<name>_ref.ecsv")

@@ -25,6 +25,8 @@ class PlannedMember:
         Beginning of the names of its products.
     cal : str
         The calibrated exposure, a product of stage 2 or a file of the user.
+    geometry : str
+        Where its pixels lie on the sky.
     group : str
         Exposures taken at once have the same.
     star_list : Path or None
@@ -37,6 +39,7 @@ class PlannedMember:
 
     root: str
     cal: str
+    geometry: str
     group: str
     star_list: Path | None
     target: tuple[float, float] | None
@@ -163,11 +166,11 @@ class Combinations:
 
     # What each rule reads ------------------------------------------------------------------------------
 
-    def cal(self, root: str) -> str:
-        """Return the calibrated exposure of a member of any association."""
+    def exposure_input(self, root: str) -> dict[str, str]:
+        """Return the calibrated exposure that is a member of any association, and its geometry."""
         if root not in self._members:
             raise UnknownAssociation(f"no calibrated exposure {root!r} in this configuration")
-        return self._members[root].cal
+        return {"cal": self._members[root].cal, "geometry": self._members[root].geometry}
 
     def finds_stars(self, root: str) -> bool:
         """Tell whether stars of an exposure are looked for: some association is aligned by them."""
@@ -179,7 +182,7 @@ class Combinations:
 
     def geometries(self, name: str) -> list[str]:
         """Return the geometry files of the members of an association, in its order."""
-        return [self._geometry(member) for member in self.association(name).members]
+        return [member.geometry for member in self.association(name).members]
 
     def alignment_input(self, name: str) -> dict[str, Any]:
         """Return what the alignment of an association is found from."""
@@ -203,12 +206,12 @@ class Combinations:
         association = self.association(name)
         return {
             "alignments": [self.table(name, "alignment")],
-            "first": association.members[0].cal,
-        } | self._output_wcs(self.settings.stage3.resample.output_wcs)
+            "first": association.members[0].geometry,
+        } | self._output_wcs(self.settings.stage3.resample.output_wcs, association.members[0])
 
     def outlier_grid_input(self, name: str) -> dict[str, Any]:
         """Return what the grid of the outlier search is laid over."""
-        return {"alignments": [self.table(name, "alignment")], "first": self.association(name).members[0].cal}
+        return {"alignments": [self.table(name, "alignment")], "first": self.association(name).members[0].geometry}
 
     def common_grid_input(self, grid: str) -> dict[str, Any]:
         """Return what a common grid is laid over."""
@@ -218,8 +221,8 @@ class Combinations:
         first = self.associations[names[0]].members[0]
         return {
             "alignments": [self.table(name, "alignment") for name in names],
-            "first": first.cal,
-        } | self._output_wcs(self.settings.grids[grid].output_wcs)
+            "first": first.geometry,
+        } | self._output_wcs(self.settings.grids[grid].output_wcs, first)
 
     def grid(self, name: str) -> str:
         """Return the grid on which an association is combined."""
@@ -268,7 +271,7 @@ class Combinations:
         association, members = self.association(self.crf_of(crf)[0]), self.group(crf)
         return {
             "cals": [member.cal for member in members],
-            "geometries": [self._geometry(member) for member in members],
+            "geometries": [member.geometry for member in members],
             "alignment": self.table(association.name, "alignment"),
             **self._outlier_grid(association.name),
             **self._sky(association),
@@ -370,6 +373,10 @@ class Combinations:
         """Return the number of pixels of the largest member of an association."""
         return max(member.size for member in self.association(name).members)
 
+    def size(self, root: str) -> int:
+        """Return the number of pixels of a member of any association."""
+        return self._members[root].size
+
     def pixels_of(self, crf: str) -> int:
         """Return the number of pixels of the largest member of the association of a ``_crf``."""
         return self.pixels(self.crf_of(crf)[0])
@@ -388,16 +395,13 @@ class Combinations:
     def _path(self, name: str) -> str:
         return f"{self.folder}/{name}"
 
-    def _geometry(self, member: PlannedMember) -> str:
-        return self._path(f"geometry/{member.root}.json")
-
     def _stars(self, member: PlannedMember) -> str:
         return self._path(f"stars/{member.root}_cal_cat.{self.settings.stage3.tweakreg.catalog_format}")
 
     def _aligned(self, name: str, member: PlannedMember) -> dict[str, str]:
         return {
             "cal": member.cal,
-            "geometry": self._geometry(member),
+            "geometry": member.geometry,
             "alignment": self.table(name, "alignment"),
         }
 
@@ -417,8 +421,9 @@ class Combinations:
         name = association.common_grid
         return self.settings.grids[name] if name else self.settings.stage3.resample
 
-    def _output_wcs(self, file: str) -> dict[str, str]:
-        return {"output_wcs": file} if file else {}
+    def _output_wcs(self, file: str, first: PlannedMember | None = None) -> dict[str, str]:
+        """Return the user's WCS, if there is one, and the exposure whose pixel scale it is compared with."""
+        return ({"output_wcs": file} | ({"cal": first.cal} if first else {})) if file else {}
 
     def _intermediate(self, association: PlannedAssociation) -> list[str]:
         groups = [members[0] for members in association.groups().values()]

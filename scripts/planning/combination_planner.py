@@ -13,7 +13,7 @@ from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.exposure_checks import check_calibrated
 from planning.headers import ExposureHeader
-from planning.plan import STAGE2_STEPS, PlannedExposure
+from planning.plan import STAGE2_STEPS, PlannedExposure, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest
 from products.names import product_root
@@ -87,6 +87,7 @@ class CombinationPlanner:
                 headers[member.key] = header
         if len(members) < len(product.sciences) or not members:
             return None
+        self._check_different(association, dict(zip(headers, members, strict=True)))
         first = next(iter(headers.values()))
         family = family_of(first)
         if family is None:
@@ -132,13 +133,13 @@ class CombinationPlanner:
             if not self._check_made(association, where, made):
                 return None
             cal = f"{self.folder}/{made.product('cal')}"
-            values["BUNIT"] = "MJy/sr"
+            geometry = f"{self.folder}/geometry/{Path(cal).stem}.json"
         else:
             before = len(self.problems)
             check_calibrated(member.path, header, self.settings.stage3.skymatch.subtract, self.problems)
             if len(self.problems) > before:
                 return None
-            cal = str(member.path)
+            cal, geometry = str(member.path), f"{stage_folder(self.settings, 3)}/geometry/{root}.json"
         family = family_of(values)
         group = member.group_id or (family.group_of(values) if family else None) or f"exposure{number:04d}"
         target = [values.get(keyword) for keyword in family.target_position] if family else []
@@ -146,6 +147,7 @@ class CombinationPlanner:
         planned = PlannedMember(
             root=root,
             cal=cal,
+            geometry=geometry,
             group=group,
             star_list=self._star_list(association, member, values),
             target=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
@@ -163,7 +165,7 @@ class CombinationPlanner:
 
     def _check_made(self, association: Association, where: str, made: PlannedExposure) -> bool:
         """Refuse a member that stage 2 leaves without what stage 3 needs."""
-        for step, lost in (("assign_wcs", "world coordinates"), ("photom", "its unit, MJy/sr")):
+        for step, lost in (("assign_wcs", "world coordinates"), ("photom", "unit of surface brightness, MJy/sr")):
             if step in made.status:
                 wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
                 self._refuse(association, where, wrong, f"let {step} run")
@@ -210,10 +212,19 @@ class CombinationPlanner:
 
     # What members must have in common -------------------------------------------------------------------
 
+    def _check_different(self, association: Association, members: Mapping[str, PlannedMember]) -> None:
+        """Refuse an exposure that is listed twice, under whatever name: it would count double."""
+        places: dict[str, str] = {}
+        for place, member in members.items():
+            first = places.setdefault(member.root, place)
+            if first != place:
+                wrong = f"{member.root!r} is already {first}.expname"
+                self._refuse(association, f"{place}.expname", wrong, "list every exposure once")
+
     def _check_alike(self, association: Association, headers: Mapping[str, Mapping[str, Any]], family: Family) -> None:
         first_place, first = next(iter(headers.items()))
         for place, header in headers.items():
-            for keyword in (*family.light_path, "BUNIT"):
+            for keyword in family.light_path:
                 own, wanted = header.get(keyword), first.get(keyword)
                 if own != wanted:
                     wrong = f"{keyword} is {own!r}, that of {first_place} {wanted!r}"
@@ -294,7 +305,8 @@ class CombinationPlanner:
                 names = [name for name in planned if fnmatchcase(name, pattern)]
                 if not names and not self.problems:
                     wrong = f"{pattern!r} is no product of a level-3 association"
-                    self.problems.append(Problem("config", key, wrong, nearest(pattern, planned)))
+                    right = nearest(pattern, planned) if planned else "this configuration has none"
+                    self.problems.append(Problem("config", key, wrong, right))
                 for name in names:
                     if users.setdefault(name, grid) != grid:
                         wrong = f"{name!r} already uses the grid {users[name]!r}"

@@ -7,6 +7,7 @@ from typing import Any
 from instruments import FAMILIES, family_of
 from instruments.family import Family, Variant
 from planning.headers import ExposureHeader, window_of
+from planning.references import observation_time
 from problems import Problem, nearest
 from steps.windows import Window
 
@@ -97,15 +98,28 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool, problem
     def refuse(key: str, wrong: str, right: str) -> None:
         problems.append(Problem(str(path), key, wrong, right))
 
-    if family_of(values) is None:
-        refuse("TELESCOP", f"{values.get('TELESCOP')!r} is not known", "give an exposure of a known telescope")
+    def is_what(keyword: str) -> str:
+        return "is missing" if values.get(keyword) is None else f"is {values[keyword]!r}"
+
+    family = family_of(values)
+    if family is None:
+        known = ", ".join(family.telescope for family in FAMILIES)
+        refuse("TELESCOP", is_what("TELESCOP"), f"calflow processes {known}")
+        return
+    if values.get("INSTRUME") not in family.instruments:
+        refuse("INSTRUME", is_what("INSTRUME"), nearest(str(values.get("INSTRUME")), family.instruments))
+    if family.variant(values) is None:
+        refuse("EXP_TYPE", is_what("EXP_TYPE"), "stage 3 combines images")
+    if observation_time(values) is None:
+        when = f"{values.get('DATE-OBS')!r}, {values.get('TIME-OBS')!r} are not a date and a time"
+        refuse("DATE-OBS, TIME-OBS", when, "write 2023-03-12 and 07:47:13.140")
     if values.get("S_WCS") not in (None, "COMPLETE") or not any(hdu.name == "ASDF" for hdu in header.hdus):
         refuse("S_WCS", "the exposure has no world coordinates", "stage 3 takes _cal with a gwcs (ASDF extension)")
     for keyword in ("RA_REF", "DEC_REF", "ROLL_REF", "VPARITY", "V3I_YANG"):
         if not _is_number(values.get(keyword)):
-            refuse(keyword, f"is {values.get(keyword)!r}", "stage 3 needs a number")
+            refuse(keyword, is_what(keyword), "stage 3 needs a number")
     if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS:
-        refuse("BUNIT", f"is {values.get('BUNIT')!r}", "stage 3 takes surface brightness, MJy/sr")
+        refuse("BUNIT", is_what("BUNIT"), "stage 3 takes surface brightness, MJy/sr")
     subtracted = values.get("BKGSUB")
     if subtracted is None and values.get("BKGLEVEL") is not None:
         refuse("BKGSUB", "is missing, though BKGLEVEL is there", "it tells whether the sky was subtracted")

@@ -170,7 +170,11 @@ class Plan:
     def calibration_input(self, root: str, suffix: str) -> dict[str, str]:
         """Return the files that an exposure is calibrated with, by role."""
         exposure = self._exposure(root, suffix)
-        files = {"exposure": self._path(exposure, "bsub") if exposure.background else str(exposure.science)}
+        files = {"exposure": str(exposure.science)}
+        if exposure.background and self.settings.stage2.save_bsub:
+            files["exposure"] = self._path(exposure, "bsub")
+        elif exposure.background:
+            files = self.subtraction_input(root)
         return files | {name: str(ref.path) for name, ref in exposure.references.items() if ref.path}
 
     def flat_input(self, root: str) -> dict[str, str]:
@@ -186,7 +190,12 @@ class Plan:
         if not exposure.quick_look:
             raise UnknownExposure(f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped")
         output_wcs = self.settings.stage2.resample.output_wcs
-        return {"cal": self._path(exposure, "cal")} | ({"output_wcs": output_wcs} if output_wcs else {})
+        files = {"cal": self._path(exposure, "cal"), "geometry": self.geometry(exposure)}
+        return files | ({"output_wcs": output_wcs} if output_wcs else {})
+
+    def geometry(self, exposure: PlannedExposure) -> str:
+        """Return the path of the file that says where the pixels of an exposure lie on the sky."""
+        return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
     def picture_input(self) -> dict[str, str]:
         """Return one exposure before and after: ``rate``, ``cal`` and ``i2d``."""
@@ -194,6 +203,21 @@ class Plan:
             if exposure.quick_look:
                 return {"rate": str(exposure.science)} | {x: self._path(exposure, x) for x in ("cal", "i2d")}
         raise UnknownExposure("no exposure of this configuration gets a quick look to make a picture of")
+
+    def combined_picture_input(self) -> dict[str, str]:
+        """Return an exposure before and after stage 3, and the products of its association, by role."""
+        for name, association in self.stage3.associations.items():
+            for member in association.members:
+                exposure = self.exposures.get(member.root)
+                if exposure and exposure.quick_look and association.runs("source_catalog") and not association.single:
+                    folder = self.stage3.folder
+                    products = {"i2d": "i2d.fits", "segm": "segm.fits", "catalog": "cat.ecsv"}
+                    return {
+                        "exposure": self._path(exposure, "i2d"),
+                        "crf": f"{folder}/{association.crf(member)}",
+                        "alignment": self.stage3.table(name, "alignment"),
+                    } | {role: f"{folder}/{name}_{suffix}" for role, suffix in products.items()}
+        raise UnknownExposure("no association of this configuration gets a catalogue to make a picture of")
 
     def association_record(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name the association of an exposure."""

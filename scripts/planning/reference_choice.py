@@ -58,7 +58,7 @@ class ReferenceChooser:
         if missing:
             found = self._from_crds if self.settings.source == "crds" else self._from_directory
             for name, reference in found(missing, path, header, family).items():
-                if isinstance(reference, Problem) and wanted[name].optional:
+                if isinstance(reference, Problem) and name in wanted and wanted[name].optional:
                     chosen[name] = Reference(name, None, NOT_APPLICABLE, reason=str(reference))
                 elif isinstance(reference, Problem):
                     self._tell(reference, name, path, header, family)

@@ -10,7 +10,10 @@ from astropy.wcs import WCS
 
 from products.exposure import without_structure
 
-WCS_KEYWORDS = ("WCSAXES", "CRPIX", "CRVAL", "CTYPE", "CUNIT", "CDELT", "PC", "CD", "RADESYS", "PIXAR_", "S_REGION")
+WCS_KEYWORDS = (
+    *("WCSAXES", "CRPIX", "CRVAL", "CTYPE", "CUNIT", "CDELT", "PC", "CD", "LONPOLE", "RADESYS"),
+    *("PIXAR_", "S_REGION"),
+)
 
 
 @dataclass

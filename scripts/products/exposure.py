@@ -114,10 +114,20 @@ def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
 
 
 def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the gwcs of an exposure, and its keywords: of the primary and, failing that, of the SCI header."""
+    """Return the gwcs of an exposure, and its keywords: of the primary and, failing that, of the SCI header.
+
+    The shape of SCI, (ny, nx), is added as ``SHAPE``.
+    """
     with fits.open(path, memmap=True) as hdus:
         wcs = wcs_from_bytes(hdus["ASDF"].data["ASDF_METADATA"][0].tobytes())
-        return wcs, dict(hdus["SCI"].header) | dict(hdus[0].header)
+        keywords = dict(hdus["SCI"].header) | dict(hdus[0].header)
+        return wcs, keywords | {"SHAPE": hdus["SCI"].shape[-2:]}
+
+
+def keyword(path: Path, name: str) -> Any:
+    """Return one keyword of the SCI header of a file, or None."""
+    with fits.open(path, memmap=True) as hdus:
+        return hdus["SCI"].header.get(name)
 
 
 def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
@@ -159,8 +169,8 @@ def write_product(
         Of those planes that have keywords.
     others : sequence of HDU
         Written after the planes.
-    wcs : gwcs.WCS or None
-        Written as the ASDF extension, the last.
+    wcs : gwcs.WCS, bytes or None
+        Written as the ASDF extension, the last; bytes are an ASDF file as it is.
     """
     primary = primary.copy()
     primary.set("FILENAME", path.name, "Name of the file")
@@ -205,7 +215,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
     """Return the ASDF extension."""
-    data = np.frombuffer(wcs_to_bytes(wcs), np.uint8)
+    data = np.frombuffer(wcs if isinstance(wcs, bytes) else wcs_to_bytes(wcs), np.uint8)
     column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data[np.newaxis])
     return fits.BinTableHDU.from_columns([column], name="ASDF")
 

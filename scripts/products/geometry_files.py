@@ -8,7 +8,7 @@ import numpy as np
 
 from products.exposure import replacing
 from steps.geometry import Geometry
-from steps.output_grid import OutputGrid
+from steps.output_grid import InputPixels, OutputGrid
 from steps.smooth_map import SmoothMap
 from steps.tan_projection import TanProjection
 
@@ -27,14 +27,15 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_geometry(path: Path, geometry: Geometry) -> None:
     """Write the uncorrected geometry of an exposure."""
     maps = {name: _map_to_tree(getattr(geometry, name)) for name in ("detector_to_plane", "plane_to_detector")}
-    write_json(path, {"shape": list(geometry.shape), "centre": list(geometry.centre), **maps})
+    pixels = vars(geometry.pixels)
+    write_json(path, {"shape": list(geometry.shape), "centre": list(geometry.centre), "pixels": pixels, **maps})
 
 
 def read_geometry(path: Path) -> Geometry:
     """Read the uncorrected geometry of an exposure."""
     tree = read_json(path)
     forward, inverse = (_map_from_tree(tree[name]) for name in ("detector_to_plane", "plane_to_detector"))
-    return Geometry(tuple(tree["shape"]), tuple(tree["centre"]), forward, inverse)
+    return Geometry(tuple(tree["shape"]), tuple(tree["centre"]), forward, inverse, InputPixels(**tree["pixels"]))
 
 
 def write_grid(path: Path, grid: OutputGrid) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from products.exposure import write_product
+from products.tan_asdf import grid_to_bytes
 from steps.output_grid import OutputGrid, fits_keywords
 
 
@@ -31,7 +32,7 @@ def save_on_grid(
     header = fits.Header()
     for keyword, value in fits_keywords(grid).items():
         header[keyword] = value
-    save_image(path, full, header, grid.wcs)
+    save_image(path, full, header, grid_to_bytes(grid))
 
 
 def save_image(path: Path, planes: Mapping[str, np.ndarray], science: fits.Header, wcs: Any = None) -> None:

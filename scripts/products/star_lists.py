@@ -41,7 +41,7 @@ def read_star_list(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     Raises
     ------
     StarListError
-        If the file is no table, or has no columns of positions.
+        If the file is no table, or has no columns of positions that are numbers.
     """
     return _positions(path, PIXEL_COLUMNS)
 
@@ -61,18 +61,21 @@ def _positions(path: Path, spellings: Any) -> tuple[np.ndarray, np.ndarray | Non
     try:
         table = Table.read(path, format=_format(path))
     except Exception as error:  # astropy's readers raise what they like
-        raise StarListError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from None
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise StarListError(f"{path} cannot be read as a table: {reason}") from None
     columns = {name.lower(): name for name in table.colnames}
-    if "sky_centroid" in columns:  # a mixin column of coordinates
+    if "sky_centroid" in columns and spellings is SKY_COLUMNS:  # a mixin column of coordinates
         sky = table[columns["sky_centroid"]]
         return np.stack([sky.ra.deg, sky.dec.deg], axis=-1), _weight(table, columns)
     for pair in spellings:
         if set(pair) <= set(columns):
-            values: list[np.ndarray] = [
-                np.ma.filled(np.ma.asarray(table[columns[name]], float), np.nan) for name in pair
-            ]
-            points = np.stack(values, axis=-1)
-            return points, _weight(table, columns)
+            try:
+                values: list[np.ndarray] = [
+                    np.ma.filled(np.ma.asarray(table[columns[name]], float), np.nan) for name in pair
+                ]
+            except ValueError:
+                raise StarListError(f"{path}: {', '.join(pair)} must be columns of numbers") from None
+            return np.stack(values, axis=-1), _weight(table, columns)
     wanted = " or ".join(", ".join(pair) for pair in spellings)
     raise StarListError(f"{path} has the columns {', '.join(table.colnames)}; it needs {wanted}")
 

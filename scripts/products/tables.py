@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.table import Table
 
 from products.exposure import replacing
@@ -39,7 +40,11 @@ def write_table(
 def read_table(path: Path) -> list[dict[str, Any]]:
     """Return the rows of an ECSV file as dicts of plain Python values."""
     table = Table.read(path, format="ascii.ecsv")
-    columns = {name: table[name].tolist() for name in table.colnames}
+    # The reader takes an empty text for a missing one.
+    columns = {
+        name: (np.ma.filled(column, "") if column.dtype.kind == "U" else column).tolist()
+        for name, column in table.columns.items()
+    }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steps.footprints import pixel_bounds
+from steps.output_grid import InputPixels, input_pixels
+from steps.pointing import Pointing
 from steps.smooth_map import SmoothMap, smooth_map
 from steps.tangent_plane import IDENTITY, Affine, to_plane, to_sky
 
@@ -37,6 +39,8 @@ class Geometry:
         From pixels (0-based) of the bounding box to the tangent plane, arcsec, uncorrected.
     plane_to_detector : SmoothMap
         The inverse that comes with the WCS, from the tangent plane around the footprint.
+    pixels : InputPixels
+        Their size and orientation, uncorrected.
     correction : Affine
         What is to be done in the tangent plane after that.
     sky_shift : (ra, dec)
@@ -48,6 +52,7 @@ class Geometry:
     centre: tuple[float, float]
     detector_to_plane: SmoothMap
     plane_to_detector: SmoothMap
+    pixels: InputPixels
     correction: Affine = IDENTITY
     sky_shift: tuple[float, float] = (0.0, 0.0)
 
@@ -79,17 +84,9 @@ class Geometry:
         plane = to_plane(np.asarray(sky) - np.array(self.sky_shift), self.centre)
         return self.plane_to_detector(*np.moveaxis(self.correction.inverse()(plane), -1, 0))
 
-    def jacobian(self, x: float, y: float) -> np.ndarray:
-        """Return the derivative of `plane` by x and y, arcsec per pixel, shape (2, 2)."""
-        step = 0.5
-        ahead = self.plane(np.array([x + step, x]), np.array([y, y + step]))
-        behind = self.plane(np.array([x - step, x]), np.array([y, y - step]))
-        return (ahead - behind).T / (2 * step)
-
-    def pixel_scale(self) -> float:
-        """Return the root of the area of the middle pixel in the tangent plane, arcsec."""
-        (xmin, xmax), (ymin, ymax) = self.bounds
-        return float(np.sqrt(abs(np.linalg.det(self.jacobian((xmin + xmax) / 2, (ymin + ymax) / 2)))))
+    def input_pixels(self) -> InputPixels:
+        """Return what an output grid takes over from the corrected exposure."""
+        return self.pixels.magnified(np.sqrt(abs(np.linalg.det(np.array(self.correction.matrix)))))
 
     def footprint(self) -> np.ndarray:
         """Return the sky positions of the corners as `steps.footprints.footprint` does, shape (4, 2)."""
@@ -114,7 +111,7 @@ def outline(geometry: Geometry, stepsize: int | None = None) -> np.ndarray:
     return geometry.sky(np.concatenate(x), np.concatenate(y))
 
 
-def geometry_of(wcs: WCS, shape: tuple[int, int], centre: tuple[float, float]) -> Geometry:
+def geometry_of(wcs: WCS, shape: tuple[int, int], pointing: Pointing) -> Geometry:
     """Return the geometry that a gwcs describes.
 
     Parameters
@@ -122,15 +119,16 @@ def geometry_of(wcs: WCS, shape: tuple[int, int], centre: tuple[float, float]) -
     wcs : gwcs.WCS
         From pixels to right ascension and declination, degrees.
     shape : (ny, nx)
-    centre : (ra, dec)
-        Where the tangent plane shall touch, degrees: for a correction as jwst writes it, the
-        aperture's reference point (RA_REF, DEC_REF).
+    pointing : Pointing
+        The tangent plane touches the sky at its reference point (RA_REF, DEC_REF): that is where
+        jwst's corrections are applied.
 
     Raises
     ------
     steps.smooth_map.NotSmooth
         If polynomials do not describe the WCS accurately enough.
     """
+    centre = pointing.ra_ref, pointing.dec_ref
     bounds = pixel_bounds(wcs) if wcs.bounding_box is not None else ((-0.5, shape[1] - 0.5), (-0.5, shape[0] - 0.5))
 
     def plane(x, y):
@@ -145,4 +143,4 @@ def geometry_of(wcs: WCS, shape: tuple[int, int], centre: tuple[float, float]) -
     corners = forward(np.array([xmin, xmin, xmax, xmax]), np.array([ymin, ymax, ymax, ymin]))
     xi_range, eta_range = ((float(values.min()), float(values.max())) for values in corners.T)
     inverse = smooth_map(detector, xi_range, eta_range, MAX_INVERSE_ERROR)
-    return Geometry(shape, centre, forward, inverse)
+    return Geometry(shape, centre, forward, inverse, input_pixels(wcs, pointing, shape))

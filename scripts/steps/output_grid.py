@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +74,51 @@ class OutputGrid:
         return np.stack([np.mod(ra, 360.0), dec], axis=-1)
 
 
+@dataclass(frozen=True)
+class InputPixels:
+    """What an output grid takes over from the first input.
+
+    Attributes
+    ----------
+    scale : float
+        Pixel scale at the aperture's reference point, arcsec.
+    area : float
+        Mean area of a pixel, arcsec^2.
+    position_angle : float
+        Of the detector's y axis, degrees east of north.
+    parity : int
+        -1 if x runs to the west when y runs to the north, as on the sky seen from inside; else 1.
+    """
+
+    scale: float
+    area: float
+    position_angle: float
+    parity: int
+
+    def magnified(self, factor: float) -> InputPixels:
+        """Return pixels whose sides are this factor as long."""
+        return replace(self, scale=self.scale * factor, area=self.area * factor**2)
+
+
+def input_pixels(wcs: WCS, pointing: Pointing, shape: tuple[int, int] | None = None) -> InputPixels:
+    """Return what an output grid takes over from an exposure, whose shape is needed if it has no bounding box.
+
+    Raises
+    ------
+    ValueError
+        If the WCS does not reach the reference point.
+    """
+    return InputPixels(
+        scale=scale_at_reference(wcs, pointing),
+        area=mean_pixel_area(wcs, shape if wcs.bounding_box is None else None),
+        position_angle=pointing.roll_ref - pointing.vparity * pointing.v3_yangle,
+        parity=pointing.vparity,
+    )
+
+
 def grid_from_footprints(
     footprints: Sequence[np.ndarray],
-    first_wcs: WCS,
-    first_pointing: Pointing,
+    first: InputPixels,
     *,
     pixel_scale_ratio: float = 1.0,
     pixel_scale: float | None = None,
@@ -93,8 +134,7 @@ def grid_from_footprints(
     footprints : sequence of float array, shape (n, 2)
         Right ascension and declination (degrees) of the vertices of every input, as in its
         S_REGION keyword.
-    first_wcs : gwcs.WCS
-    first_pointing : Pointing
+    first : InputPixels
         Of the first input, which gives the default scale and orientation.
     pixel_scale_ratio : float
         Output over input pixel scale. Not used with `pixel_scale`.
@@ -124,12 +164,12 @@ def grid_from_footprints(
     crval = fiducial(vertices) if crval is None else (float(crval[0]), float(crval[1]))
 
     if pixel_scale is None:
-        pixel_scale = pixel_scale_ratio * scale_at_reference(first_wcs, first_pointing)
+        pixel_scale = pixel_scale_ratio * first.scale
     else:
-        pixel_scale_ratio = pixel_scale / np.sqrt(mean_pixel_area(first_wcs))
+        pixel_scale_ratio = pixel_scale / np.sqrt(first.area)
     if rotation is None:
-        rotation = first_pointing.roll_ref - first_pointing.vparity * first_pointing.v3_yangle
-    pc = _rotation_matrix(np.radians(rotation), first_pointing.vparity)
+        rotation = first.position_angle
+    pc = _rotation_matrix(np.radians(rotation), first.parity)
 
     offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / pixel_scale
     low, high = offsets.min(axis=0), offsets.max(axis=0)
@@ -149,9 +189,8 @@ def grid_from_footprints(
 
 def grid_from_wcs(
     tree: Mapping[str, Any],
-    first_wcs: WCS,
+    input_area: float,
     *,
-    nominal_pixel_area: float | None = None,
     output_shape: tuple[int, int] | None = None,
 ) -> OutputGrid:
     """Use a grid the user made.
@@ -162,11 +201,9 @@ def grid_from_wcs(
         The tree of the user's ASDF file: ``wcs`` (gwcs), and if wanted ``pixel_scale``
         (arcsec), ``pixel_area`` (arcsec^2, not used beside a scale), ``array_shape``
         (ny, nx), ``pixel_shape`` (nx, ny).
-    first_wcs : gwcs.WCS
-        Of the first input.
-    nominal_pixel_area : float or None
-        Of the first input, arcsec^2 (keyword PIXAR_A2), for the ratio of the scales. None:
-        the mean area of its pixels.
+    input_area : float
+        Area of a pixel of the first input, arcsec^2, for the ratio of the scales: the nominal one
+        (keyword PIXAR_A2) if it is known, else the mean of its pixels.
     output_shape : (nx, ny) or None
         Goes before the shape of the WCS, that before the shape in the tree, and that before
         the size of the bounding box.
@@ -194,7 +231,6 @@ def grid_from_wcs(
         scale = np.sqrt(area)
     if not scale > 0:
         raise ValueError(f"the pixel scale of the output WCS is {scale} arcsec; it must be positive")
-    input_area = mean_pixel_area(first_wcs) if nominal_pixel_area is None else nominal_pixel_area
     ratio = float(scale / np.sqrt(input_area))
     return OutputGrid(shape, float(scale), ratio, pixel_bounds(wcs), projection_of(wcs), wcs)
 

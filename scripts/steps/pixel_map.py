@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from steps.geometry import Geometry
+from steps.output_grid import OutputGrid
 from steps.smooth_map import NotSmooth, smooth_map
 
 # Largest deviation from the exact map, pixels. Rounding of degrees in float64 makes 1e-8.
@@ -71,6 +73,15 @@ def pixel_map(
         if stepsize == 1 or not _fill_by_spline(part, to_output, rows, columns, stepsize, order):
             _fill_to_accuracy(part, to_output, rows, columns)
     return pixmap
+
+
+def map_to_grid(geometry: Geometry, grid: OutputGrid, stepsize: float = 1.0, order: int = 1) -> np.ndarray:
+    """Return where the pixels of an exposure lie on a grid; see `pixel_map`."""
+
+    def to_output(x, y):
+        return grid.to_pixel(geometry.sky(x, y))
+
+    return pixel_map(to_output, geometry.shape, geometry.bounds, stepsize, order)
 
 
 def pixel_range(bounds: tuple[Interval, Interval], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

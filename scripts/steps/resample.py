@@ -12,16 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steps.dq_flags import DO_NOT_USE, bad_pixels
-from steps.footprints import pixel_bounds
 from steps.image import FLOAT_PLANES, Image
-
-if TYPE_CHECKING:
-    from gwcs import WCS
 
 Bounds = tuple[tuple[int, int], tuple[int, int]]
 Window = tuple[slice, slice]
@@ -177,7 +172,7 @@ class Resampler:
         sky : float
             Level to subtract from `sci`.
         bounds : ((xmin, xmax), (ymin, ymax)) or None
-            First and last columns and rows that are used (`pixel_range`). None: all.
+            First and last columns and rows that are used (`steps.pixel_map.pixel_range`). None: all.
 
         Raises
         ------
@@ -286,21 +281,6 @@ def pixel_weights(
         weight = _inverse(image.var_rnoise)
     weight[bad] = 0.0
     return weight
-
-
-def pixel_range(wcs: WCS, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the first and last columns and rows of an image that its bounding box takes in.
-
-    Returns
-    -------
-    ((xmin, xmax), (ymin, ymax))
-        0-based, last included.
-    """
-    if wcs.bounding_box is None:
-        return (0, shape[1] - 1), (0, shape[0] - 1)
-
-    (x, y), (ny, nx) = pixel_bounds(wcs), shape
-    return _pixels_between(*x, nx), _pixels_between(*y, ny)
 
 
 def fill_value(text: str | float) -> str:
@@ -571,10 +551,6 @@ def _slice_within(low: float, high: float, n: int) -> slice:
 
 def _all_of(shape: tuple[int, int]) -> Window:
     return slice(0, shape[0]), slice(0, shape[1])
-
-
-def _pixels_between(low: float, high: float, n: int) -> tuple[int, int]:
-    return max(0, int(low + 0.5)), min(n - 1, int(high + 0.5))
 
 
 def _check_parameters(kernel, pixfrac, weight_type, pixel_scale_ratio, n_images, variance, threads) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steps.background_map import NoBackground, background_map
+from steps.centroids import refine as refine_centroids
 from steps.segmentation import MULTITHRESH_MODES, detect_sources
 
 STAR_FINDERS = ("iraf", "dao", "segmentation")
@@ -23,6 +24,8 @@ APERMASK_METHODS = ("correct", "mask", "none")
 DEFAULT_KRON_PARAMS = (2.5, 1.4, 0.0)
 # Pixels; a maximum must exceed at least the pixels around it.
 MIN_SEPARATION = 2
+# What is left of a refined position's error however bright the star is (undersampling, neighbours), pixels.
+LEAST_ERROR = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +38,14 @@ class StarList:
         Centroids in pixels; the centre of the first pixel is 0, 0.
     flux : float64 array, shape (n,)
         Flux, in units of the image summed over pixels. Good for sorting, not for photometry.
+    weight : float64 array, shape (n,), or None
+        Weight of the position, inverse to its variance: 1 for a bright star. None: not known.
     """
 
     x: np.ndarray
     y: np.ndarray
     flux: np.ndarray
+    weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of stars."""
@@ -148,6 +154,7 @@ def find_stars(
     mask: np.ndarray,
     *,
     bounds: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    refine: bool = False,
     **parameters,
 ) -> StarList:
     """Find the stars of an image.
@@ -162,6 +169,9 @@ def find_stars(
         True: no star is looked for there, and the pixel tells nothing about the background.
     bounds : ((xmin, xmax), (ymin, ymax)) or None
         Stars that are not between these limits, in pixels, are dropped; those on a limit too.
+    refine : bool
+        Replace the finder's centroids by windowed ones, which are several times better, and weigh
+        them (`steps.centroids`). False: as jwst.
     **parameters
         As in `StarFinding`.
 
@@ -190,7 +200,15 @@ def find_stars(
     else:
         # jwst takes the masked pixels along, as 0: with half of them masked its threshold is 0.
         stars = _find_peaks(data, float(np.median(threshold[~mask])), mask, wanted)
+    if refine:
+        stars = _refined(stars, data, mask, wanted.kernel_fwhm, float(np.median(background.rms[~mask])))
     return stars if bounds is None else _between(stars, bounds)
+
+
+def _refined(stars: StarList, data: np.ndarray, mask: np.ndarray, fwhm: float, noise: float) -> StarList:
+    better = refine_centroids(data, mask, stars.x, stars.y, fwhm, noise)
+    weight = LEAST_ERROR**2 / (LEAST_ERROR**2 + better.error**2)
+    return replace(stars, x=better.x, y=better.y, weight=weight)
 
 
 def _find_peaks(data: np.ndarray, threshold: float, mask: np.ndarray, wanted: StarFinding) -> StarList:
@@ -316,7 +334,8 @@ def _stars(x, y, flux) -> StarList:
 def _between(stars: StarList, bounds: tuple[tuple[float, float], tuple[float, float]]) -> StarList:
     (xmin, xmax), (ymin, ymax) = bounds
     kept = (stars.x > xmin) & (stars.x < xmax) & (stars.y > ymin) & (stars.y < ymax)
-    return StarList(stars.x[kept], stars.y[kept], stars.flux[kept])
+    weight = None if stars.weight is None else stars.weight[kept]
+    return StarList(stars.x[kept], stars.y[kept], stars.flux[kept], weight)
 
 
 def _check_choice(name: str, value, allowed: tuple) -> None:

@@ -53,6 +53,8 @@ class TanProjection:
         cards |= {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CUNIT1": "deg", "CUNIT2": "deg"}
         cards |= {f"CDELT{i}": self.cdelt for i in (1, 2)}
         cards |= {f"PC{i}_{j}": self.pc[i - 1][j - 1] for i in (1, 2) for j in (1, 2)}
+        if self.crval[1] == 90.0:  # exactly at the pole FITS would take 0 if nothing is said
+            cards["LONPOLE"] = 180.0
         return cards | {"RADESYS": "ICRS"}
 
     def gwcs(self, shape: tuple[int, int], box: tuple[tuple[float, float], tuple[float, float]]) -> WCS:

@@ -32,6 +32,7 @@ from products.astrometric_catalogs import (
 from products.geometry_files import write_geometry
 from products.star_lists import read_sky_catalog
 from steps.geometry import Geometry
+from steps.output_grid import InputPixels
 from steps.smooth_map import SmoothMap
 from steps.tangent_plane import to_sky
 
@@ -425,7 +426,7 @@ def geometry(ra, dec, half):
     coefficients = np.zeros((2, 2, 2))
     coefficients[0, 1, 0] = coefficients[1, 0, 1] = half
     forward = SmoothMap((-0.5, 99.5), (-0.5, 99.5), coefficients)
-    return Geometry((100, 100), (ra, dec), forward, forward)  # the inverse is not used
+    return Geometry((100, 100), (ra, dec), forward, forward, InputPixels(1.0, 1.0, 0.0, -1))  # the inverse is not used
 
 
 def test_the_rule_script(service, tmp_path):

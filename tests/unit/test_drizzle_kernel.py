@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from drizzle.resample import Drizzle
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the kernel is optional")
 
+from steps import drizzle_kernel as module
 from steps.drizzle_kernel import add_image, scan_limits
 
 SHAPE = (18, 21)
@@ -90,6 +91,13 @@ def by_kernel(exposures, shape, squared=False, threads=1):
     return sums
 
 
+def drizzle_survives(pixmap, shape, bounds):
+    """Drizzle 3.0.0 may read far outside its arrays if a side of the part that the output shows is level."""
+    outline = module._seen_part(pixmap, shape, bounds)
+    sides = [module._Side(vertices, 1) for vertices in module._sides(outline)] if len(outline) > 2 else []
+    return all(side._edges and np.isfinite(side._edges).all() for side in sides)
+
+
 def assert_same_bits(exposures, shape, **options):
     expected, found = (
         by_drizzle(exposures, shape, options.get("squared", False)),
@@ -150,6 +158,7 @@ def test_exposures_anywhere(scale, angle, mirrored, centre, bend, xmin, xmax, ym
         bounds = ((xmin, xmax - 1), (ymin, ymax))
     elif missing == "middle":
         pixmap[7:9, 8:10] = np.nan
+    assume(drizzle_survives(pixmap, (27, 31), bounds))
     assert_same_bits([(*exposure(5), pixmap, bounds)], (27, 31))
 
 
@@ -219,3 +228,12 @@ def test_all_rows_are_looked_at_if_the_exposure_lies_within_the_output():
 
 def test_no_row_is_looked_at_beside_the_output():
     np.testing.assert_array_equal(scan_limits(pixel_positions(centre=(90, 20)), (40, 40), EVERYTHING), [[0, -1]] * 18)
+
+
+def test_level_side_is_no_problem():
+    """The polygon crosses itself: drizzle's search for positions fails for such a small image, turned by 90 degrees."""
+    pixmap = pixel_positions(scale=2.0, angle=90, centre=(4.2, 2.1), shape=(23, 22))
+    limits = scan_limits(pixmap, (8, 9), ((1, 21), (0, 22)))
+    seen = limits[:, 0] <= limits[:, 1]
+    assert (limits[seen] >= [1, 0]).all()
+    assert (limits[seen] <= [21, 21]).all()

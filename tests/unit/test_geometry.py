@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint
 from steps.geometry import Geometry, geometry_of, outline
+from steps.output_grid import InputPixels
 from steps.pointing import Pointing
 from steps.smooth_map import NotSmooth, SmoothMap
 from steps.tangent_plane import Affine, affine, to_plane
@@ -19,8 +20,11 @@ SHAPE = NY, NX = 80, 120
 SCALE = 0.1
 
 
+PIXELS = InputPixels(SCALE, SCALE**2, 30.0, -1)
+
+
 def exposure(bend=3.0, pointing=None, middle=None, exact_inverse=True):
-    """The WCS and the centre of 120 x 80 pixels of 0.1 arcsec; `bend` pixels of distortion at the left and right.
+    """The WCS and the pointing of 120 x 80 pixels of 0.1 arcsec; `bend` pixels of distortion at the left and right.
 
     With an exact inverse, or one that knows nothing of the distortion.
     """
@@ -35,12 +39,12 @@ def exposure(bend=3.0, pointing=None, middle=None, exact_inverse=True):
     model = to_centre | stretch | (middle or Identity(2)) | to_telescope
     model.inverse = to_telescope.inverse | (unstretch if exact_inverse else Identity(2)) | to_centre.inverse
     window = Window(1, 1, NX, NY)
-    return build_wcs(model, pointing, window, window), (pointing.ra_ref, pointing.dec_ref)
+    return build_wcs(model, pointing, window, window), pointing
 
 
 def geometry(**options):
-    wcs, centre = exposure(**options)
-    return geometry_of(wcs, SHAPE, centre)
+    wcs, pointing = exposure(**options)
+    return geometry_of(wcs, SHAPE, pointing)
 
 
 def plain():
@@ -54,7 +58,7 @@ def plain():
     inverse[:, 0, 1] = 40, 10
     x_range, y_range = (-0.5, NX - 0.5), (-0.5, NY - 0.5)
     unit = -1.0, 1.0
-    return Geometry(SHAPE, (10.0, 0.0), SmoothMap(x_range, y_range, forward), SmoothMap(unit, unit, inverse))
+    return Geometry(SHAPE, (10.0, 0.0), SmoothMap(x_range, y_range, forward), SmoothMap(unit, unit, inverse), PIXELS)
 
 
 def distance(sky, other, centre):
@@ -72,11 +76,11 @@ POINTINGS = [
 
 @pytest.mark.parametrize("pointing", POINTINGS)
 def test_the_same_as_the_gwcs(pointing):
-    wcs, centre = exposure(pointing=pointing)
-    found = geometry_of(wcs, SHAPE, centre)
+    wcs, pointing = exposure(pointing=pointing)
+    found = geometry_of(wcs, SHAPE, pointing)
     y, x = np.indices(SHAPE, float)
     expected = np.stack(wcs(x, y), axis=-1)
-    assert distance(found.sky(x, y), expected, centre) < 4e-9
+    assert distance(found.sky(x, y), expected, found.centre) < 4e-9
     assert ((found.sky(x, y)[..., 0] >= 0) & (found.sky(x, y)[..., 0] < 360)).all()
 
 
@@ -89,22 +93,23 @@ def test_shape_centre_and_bounds():
 
 
 def test_bounds_are_those_of_the_bounding_box():
-    wcs, centre = exposure()
+    wcs, pointing = exposure()
     wcs.bounding_box = (3.5, 99.5), (-0.5, 60.5)
-    found = geometry_of(wcs, SHAPE, centre)
+    found = geometry_of(wcs, SHAPE, pointing)
     assert found.bounds == ((3.5, 99.5), (-0.5, 60.5))
-    assert distance(found.footprint(), footprint(wcs), centre) < 1e-8
+    assert distance(found.footprint(), footprint(wcs), found.centre) < 1e-8
 
 
 def test_without_a_bounding_box_all_pixels_count():
-    wcs, centre = exposure()
+    wcs, pointing = exposure()
     wcs.bounding_box = None
-    assert geometry_of(wcs, SHAPE, centre).bounds == ((-0.5, NX - 0.5), (-0.5, NY - 0.5))
+    assert geometry_of(wcs, SHAPE, pointing).bounds == ((-0.5, NX - 0.5), (-0.5, NY - 0.5))
 
 
 def test_footprint_is_that_of_the_gwcs():
-    wcs, centre = exposure()
-    assert distance(geometry_of(wcs, SHAPE, centre).footprint(), footprint(wcs), centre) < 1e-8
+    wcs, pointing = exposure()
+    found = geometry_of(wcs, SHAPE, pointing)
+    assert distance(found.footprint(), footprint(wcs), found.centre) < 1e-8
 
 
 def test_a_wcs_that_is_not_smooth_is_told():
@@ -114,6 +119,14 @@ def test_a_wcs_that_is_not_smooth_is_told():
 
     with pytest.raises(NotSmooth, match="terms per axis"):
         geometry(middle=ripple() & Identity(1))
+
+
+def test_pixels_have_their_scale_area_and_orientation():
+    """Roll 30 and V3I_YANG 5, parity -1: 35 degrees. The distortion does not change areas."""
+    found = geometry(pointing=Pointing(12.0, -400.0, 30.0, 80.0, -70.0, vparity=-1, v3_yangle=5.0)).pixels
+    assert found.scale == pytest.approx(SCALE, rel=1e-4)
+    assert found.area == pytest.approx(SCALE**2, rel=1e-5)
+    assert (found.position_angle, found.parity) == (35.0, -1)
 
 
 # The inverse
@@ -203,7 +216,7 @@ def test_sky_shift_is_in_degrees_of_right_ascension_and_declination():
     found = geometry()
     moved = found.corrected(found.correction, (0.25, -0.125))
     x, y = np.array([0.0, 100.0]), np.array([0.0, 70.0])
-    np.testing.assert_allclose(moved.sky(x, y), found.sky(x, y) + [0.25, -0.125], atol=1e-12)
+    np.testing.assert_allclose(moved.sky(x, y), found.sky(x, y) + np.array([0.25, -0.125]), atol=1e-12)
     np.testing.assert_allclose(moved.pixel(moved.sky(x, y)), np.stack([x, y], axis=-1), atol=1e-6)
 
 
@@ -212,18 +225,14 @@ def test_right_ascension_stays_within_0_and_360():
     assert moved.sky(60.0, 40.0) == pytest.approx([359.0, 0.0], abs=1e-12)
 
 
-def test_pixel_scale_is_the_root_of_the_area():
-    assert plain().pixel_scale() == pytest.approx(0.1)
-    stretched = plain().corrected(Affine(((4.0, 0.0), (0.0, 1.0))))
-    assert stretched.pixel_scale() == pytest.approx(0.2)  # sqrt(0.4 x 0.1)
-    mirrored = plain().corrected(Affine(((-1.0, 0.0), (0.0, 1.0))))
-    assert mirrored.pixel_scale() == pytest.approx(0.1)
-
-
-def test_jacobian_is_the_derivative_by_x_and_by_y():
-    np.testing.assert_allclose(plain().jacobian(20.0, 20.0), [[-0.1, 0], [0, 0.1]], atol=1e-12)
-    sheared = plain().corrected(Affine(((1.0, 0.5), (0.0, 1.0))))
-    np.testing.assert_allclose(sheared.jacobian(20.0, 20.0), [[-0.1, 0.05], [0, 0.1]], atol=1e-12)
+@pytest.mark.parametrize("matrix", [((4.0, 0.0), (0.0, 1.0)), ((0.0, 4.0), (-1.0, 0.0)), ((-4.0, 0.0), (7.0, 1.0))])
+def test_a_correction_changes_the_size_of_the_pixels(matrix):
+    """By a determinant of 4, or -4: the area is 4 times, the scale twice as large."""
+    found = plain().corrected(Affine(matrix)).input_pixels()
+    assert found.scale == pytest.approx(0.2)
+    assert found.area == pytest.approx(0.04)
+    assert (found.position_angle, found.parity) == (plain().pixels.position_angle, -1)
+    assert plain().input_pixels() == plain().pixels
 
 
 # Outlines

@@ -11,12 +11,15 @@ from gwcs import coordinate_frames as cf
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint
 from steps.output_grid import (
+    InputPixels,
     check_size,
+    far_footprints,
     fiducial,
     fits_keywords,
     grid_footprint,
     grid_from_footprints,
     grid_from_wcs,
+    input_pixels,
     mean_pixel_area,
     pixel_area_keywords,
     scale_at_reference,
@@ -39,7 +42,7 @@ def exposure(roll=0.0, ra=RA, dec=DEC, v3_yangle=0.0):
 
 def grid_of(roll=0.0, **options):
     wcs, pointing = exposure(roll)
-    return grid_from_footprints([footprint(wcs)], wcs, pointing, **options)
+    return grid_from_footprints([footprint(wcs)], input_pixels(wcs, pointing), **options)
 
 
 def to_pixels(grid, ra, dec):
@@ -77,7 +80,7 @@ def test_grid_covers_all_inputs():
     """A second exposure 5 arcsec, 50 pixels, to the north."""
     wcs, pointing = exposure()
     further, _ = exposure(dec=DEC + 5 / 3600)
-    grid = grid_from_footprints([footprint(wcs), footprint(further)], wcs, pointing)
+    grid = grid_from_footprints([footprint(wcs), footprint(further)], input_pixels(wcs, pointing))
     assert grid.shape == (NY + 50, NX)
 
 
@@ -95,7 +98,7 @@ def test_orientation_is_that_of_the_first_input(roll):
 def test_orientation_counts_the_angle_between_v3_and_y():
     wcs, _ = exposure()
     pointing = Pointing(0.0, 0.0, 10.0, RA, DEC, vparity=-1, v3_yangle=25.0)
-    keywords = fits_keywords(grid_from_footprints([footprint(wcs)], wcs, pointing))
+    keywords = fits_keywords(grid_from_footprints([footprint(wcs)], input_pixels(wcs, pointing)))
     # roll 10 - vparity x 25 = 35 degrees
     cos, sin = np.cos(np.radians(35)), np.sin(np.radians(35))
     assert [keywords[f"PC{i}_{j}"] for i in (1, 2) for j in (1, 2)] == pytest.approx([-cos, sin, sin, cos])
@@ -242,14 +245,14 @@ def users_wcs(shape=None, box=None):
     ],
 )
 def test_shape_comes_from_the_first_that_tells_it(keys, shape, box, output_shape, expected):
-    grid = grid_from_wcs({"wcs": users_wcs(shape, box)} | keys, exposure()[0], output_shape=output_shape)
+    grid = grid_from_wcs({"wcs": users_wcs(shape, box)} | keys, SCALE**2, output_shape=output_shape)
     assert grid.shape == grid.wcs.array_shape == expected
     assert grid.wcs.bounding_box is not None
 
 
 def test_shape_must_be_told():
     with pytest.raises(ValueError, match="does not tell the shape"):
-        grid_from_wcs({"wcs": users_wcs()}, exposure()[0])
+        grid_from_wcs({"wcs": users_wcs()}, SCALE**2)
 
 
 @pytest.mark.parametrize(
@@ -261,35 +264,35 @@ def test_shape_must_be_told():
     ],
 )
 def test_scale_comes_from_the_first_that_tells_it(keys, scale):
-    grid = grid_from_wcs({"wcs": users_wcs((40, 60))} | keys, exposure()[0])
+    grid = grid_from_wcs({"wcs": users_wcs((40, 60))} | keys, SCALE**2)
     assert grid.pixel_scale == pytest.approx(scale, rel=1e-7)
     assert grid.pixel_scale_ratio == pytest.approx(scale / SCALE, rel=1e-7)
 
 
 def test_ratio_is_to_the_nominal_input_scale_if_that_is_known():
     tree = {"wcs": users_wcs((40, 60)), "pixel_scale": 0.3}
-    assert grid_from_wcs(tree, exposure()[0], nominal_pixel_area=0.25).pixel_scale_ratio == pytest.approx(0.6)
+    assert grid_from_wcs(tree, 0.25).pixel_scale_ratio == pytest.approx(0.6)
 
 
 def test_users_own_wcs_is_not_changed():
     wcs = users_wcs((40, 60))
-    grid_from_wcs({"wcs": wcs}, exposure()[0], output_shape=(10, 10))
+    grid_from_wcs({"wcs": wcs}, SCALE**2, output_shape=(10, 10))
     assert (wcs.array_shape, wcs.bounding_box) == ((40, 60), None)
 
 
 def test_wcs_of_an_exposure_is_no_grid():
     with pytest.raises(ValueError, match="no map projection"):
-        grid_from_wcs({"wcs": exposure()[0]}, exposure()[0])
+        grid_from_wcs({"wcs": exposure()[0]}, SCALE**2)
 
 
 def test_file_must_have_a_wcs():
     with pytest.raises(ValueError, match="no key 'wcs'; it has roman"):
-        grid_from_wcs({"roman": 1}, exposure()[0])
+        grid_from_wcs({"roman": 1}, SCALE**2)
 
 
 def test_scale_of_the_user_must_be_positive():
     with pytest.raises(ValueError, match="must be positive"):
-        grid_from_wcs({"wcs": users_wcs((40, 60)), "pixel_scale": 0}, exposure()[0])
+        grid_from_wcs({"wcs": users_wcs((40, 60)), "pixel_scale": 0}, SCALE**2)
 
 
 def test_keywords_of_another_kind_of_transform_are_a_linear_fit():
@@ -299,7 +302,7 @@ def test_keywords_of_another_kind_of_transform_are_a_linear_fit():
     world = cf.CelestialFrame(reference_frame=coordinates.ICRS(), name="world")
     wcs = WCS([(cf.Frame2D(name="detector", unit=(units.pix, units.pix)), transform), (world, None)])
     wcs.bounding_box = (-0.5, 24.5), (-0.5, 19.5)
-    keywords = fits_keywords(grid_from_wcs({"wcs": wcs}, exposure()[0]))
+    keywords = fits_keywords(grid_from_wcs({"wcs": wcs}, SCALE**2))
     assert keywords["CTYPE1"] == "RA---TAN"
     assert keywords["CD2_2"] == pytest.approx(step, rel=1e-6)
     x, y = np.array([0.0, 24.0]), np.array([0.0, 19.0])
@@ -344,3 +347,108 @@ def test_outline_is_within_the_bounding_box():
 def test_inputs_outside_the_grid_have_no_outline():
     grid = grid_of()
     assert outlines(grid, sky_box(grid, 500, 500, 510, 510)) == []
+
+
+# Positions, and footprints that lie apart
+
+
+def linear_grid():
+    """A grid of the user that is no single FITS transform."""
+    step = SCALE / 3600
+    transform = Shift(-10.0) & Shift(-12.0) | Scale(-step) & Scale(step) | Pix2Sky_TAN()
+    transform = transform | RotateNative2Celestial(0.0, DEC, 180.0)
+    world = cf.CelestialFrame(reference_frame=coordinates.ICRS(), name="world")
+    wcs = WCS([(cf.Frame2D(name="detector", unit=(units.pix, units.pix)), transform), (world, None)])
+    wcs.bounding_box = (-0.5, 24.5), (-0.5, 19.5)
+    return grid_from_wcs({"wcs": wcs}, SCALE**2)
+
+
+def grid_at_ra_0(kind):
+    if kind == "user":
+        return linear_grid()
+    wcs, pointing = exposure(33.0, ra=0.0)
+    return grid_from_footprints([footprint(wcs)], input_pixels(wcs, pointing))
+
+
+@pytest.mark.parametrize("kind", ["user", "tan"])
+def test_positions_are_those_of_the_wcs(kind):
+    grid = grid_at_ra_0(kind)
+    assert (grid.projection is None) == (kind == "user")
+    y, x = np.indices((4, 3), float) * 7
+    pixels = np.stack([x, y], axis=-1)
+    ra, dec = grid.wcs(x, y, with_bounding_box=False)
+    sky = grid.to_sky(pixels)
+    assert sky.shape == (4, 3, 2)
+    np.testing.assert_allclose(sky, np.stack([np.mod(ra, 360), dec], axis=-1), atol=1e-11)
+    np.testing.assert_allclose(grid.to_pixel(sky), pixels, atol=1e-6)
+    np.testing.assert_allclose(grid.to_pixel(sky), np.moveaxis(to_pixels(grid, ra, dec), 0, -1), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["user", "tan"])
+def test_right_ascension_is_within_0_and_360(kind):
+    """10 pixels of 0.1 arcsec to the west and to the east of the reference point at 0."""
+    grid = grid_at_ra_0(kind)
+    reference = grid.to_pixel(np.array([0.0, DEC]))
+    ra = grid.to_sky(reference + np.array([[10.0, 0.0], [-10.0, 0.0]]))[:, 0]
+    assert ((ra >= 0) & (ra < 360)).all()
+    assert ra.max() - ra.min() > 359.99
+
+
+def box_at(ra, dec, size=60.0):
+    """A square of so many arcsec."""
+    half = size / 7200
+    wide = half / np.cos(np.radians(dec))
+    return np.array(
+        [[ra - wide, dec - half], [ra - wide, dec + half], [ra + wide, dec + half], [ra + wide, dec - half]]
+    )
+
+
+def test_a_footprint_far_from_the_others_is_named():
+    """Five diagonals of 60 arcsec squares are 424 arcsec."""
+    near = {name: box_at(RA, DEC + i * 30 / 3600) for i, name in enumerate("abc")}
+    assert far_footprints(near) == []
+    assert far_footprints({**near, "d": box_at(RA, DEC + 400 / 3600)}) == []
+    assert far_footprints({**near, "d": box_at(RA, DEC + 500 / 3600)}) == ["d"]
+    assert far_footprints({"d": box_at(RA + 180, -DEC), **near, "e": box_at(RA + 1, DEC)}) == ["d", "e"]
+
+
+def test_distance_is_in_diagonals_of_the_footprint_itself():
+    near = {name: box_at(RA, DEC) for name in "abc"}
+    assert far_footprints({**near, "d": box_at(RA, DEC + 500 / 3600, size=120)}) == []
+
+
+def test_footprints_on_both_sides_of_ra_0_are_near():
+    assert far_footprints({"a": box_at(359.999, 0), "b": box_at(0.001, 0), "c": box_at(0.0, 0)}) == []
+
+
+def test_a_mosaic_of_tiles_is_not_far():
+    """Ten tiles side by side: the outermost is 4.5 sides, 3.2 diagonals from the middle."""
+    assert far_footprints({str(i): box_at(RA, DEC + i / 60) for i in range(10)}) == []
+
+
+def test_one_footprint_is_not_far():
+    assert far_footprints({"a": box_at(RA, DEC)}) == []
+
+
+# What a grid takes over from an exposure
+
+
+def test_input_pixels_are_those_of_the_exposure():
+    wcs, _ = exposure()
+    pointing = Pointing(0.0, 0.0, 10.0, RA, DEC, vparity=-1, v3_yangle=25.0)
+    found = input_pixels(wcs, pointing)
+    assert found.scale == pytest.approx(SCALE, rel=1e-7)
+    assert found.area == pytest.approx(SCALE**2, rel=1e-7)
+    assert (found.position_angle, found.parity) == (35.0, -1)  # 10 - vparity x 25
+
+
+def test_input_pixels_without_a_bounding_box_need_the_shape():
+    wcs, pointing = exposure()
+    wcs.bounding_box = None
+    assert input_pixels(wcs, pointing, (NY, NX)).area == pytest.approx(SCALE**2, rel=1e-7)
+
+
+def test_magnified_pixels():
+    found = InputPixels(0.1, 0.02, 35.0, -1).magnified(3.0)
+    assert (found.scale, found.area) == pytest.approx((0.3, 0.18))
+    assert (found.position_angle, found.parity) == (35.0, -1)

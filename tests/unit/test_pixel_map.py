@@ -6,8 +6,8 @@ from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shif
 from steps import pixel_map as module
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint, pixel_bounds
-from steps.output_grid import grid_from_footprints
-from steps.pixel_map import pixel_map
+from steps.output_grid import grid_from_footprints, input_pixels
+from steps.pixel_map import covered_window, pixel_map, pixel_range
 from steps.pointing import Pointing
 from steps.windows import Window
 
@@ -33,7 +33,7 @@ def wcs_and_grid(shape, **distortion):
     ny, nx = shape
     window = Window(1, 1, nx, ny)
     plain = build_wcs(camera(shape), POINTING, window, window)
-    grid = grid_from_footprints([footprint(plain)], plain, POINTING)
+    grid = grid_from_footprints([footprint(plain)], input_pixels(plain, POINTING))
     return build_wcs(camera(shape, **distortion), POINTING, window, window), grid.wcs
 
 
@@ -168,3 +168,60 @@ def test_sparse_cubic_map_follows_a_quadratic_distortion():
 def test_parameters_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         mapped(*wcs_and_grid((20, 30)), (20, 30), **options)
+
+
+# Parts of images
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (((-0.5, 29.5), (-0.5, 19.5)), ((0, 29), (0, 19))),
+        (((3.5, 20.5), (2.4, 10.4)), ((4, 21), (2, 10))),
+        (((-30.0, 100.0), (-5.0, 19.0)), ((0, 29), (0, 19))),
+        (((7.0, 7.0), (0.0, 0.0)), ((7, 7), (0, 0))),
+    ],
+)
+def test_pixel_range_is_of_columns_and_rows_and_within_the_image(bounds, expected):
+    """The bounds + 0.5, cut to whole numbers, as in jwst."""
+    assert pixel_range(bounds, (20, 30)) == expected
+
+
+def positions(x0, y0, nx=10, ny=5):
+    y, x = np.indices((ny, nx), float)
+    return np.stack([x + x0, y + y0], axis=-1)
+
+
+def test_covered_window_has_a_margin_of_8_pixels():
+    """x from 50.2 to 59.2: columns 42 to 68; y from 30 to 34: rows 22 to 42."""
+    assert covered_window([positions(50.2, 30.0)], (100, 200)) == ((22, 43), (42, 69))
+
+
+def test_covered_window_is_of_all_images():
+    assert covered_window([positions(50.0, 30.0), positions(100.0, 20.0)], (100, 200)) == ((12, 43), (42, 118))
+
+
+def test_covered_window_is_cut_at_the_edges():
+    assert covered_window([positions(-50.0, -30.0, 500, 300)], (100, 200)) == ((0, 100), (0, 200))
+
+
+@pytest.mark.parametrize("x0", [-500.0, 500.0])
+def test_window_of_an_image_beside_the_other_is_empty(x0):
+    (y0, y1), (x0, x1) = covered_window([positions(x0, 30.0)], (100, 200))
+    assert x0 == x1
+    assert (y0, y1) == (22, 43)
+
+
+def test_pixels_without_a_position_do_not_count():
+    pixmap = positions(50.0, 30.0)
+    pixmap[0], pixmap[:, 0] = np.nan, np.nan
+    assert covered_window([pixmap, np.full((5, 10, 2), np.nan)], (100, 200)) == ((23, 43), (43, 68))
+
+
+@pytest.mark.parametrize("pixmaps", [[], [np.full((5, 10, 2), np.nan)]])
+def test_window_of_nothing_is_empty(pixmaps):
+    assert covered_window(pixmaps, (100, 200)) == ((0, 0), (0, 0))
+
+
+def test_covered_window_has_plain_numbers():
+    assert {type(n) for interval in covered_window([positions(5.0, 3.0)], (100, 200)) for n in interval} == {int}

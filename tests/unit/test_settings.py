@@ -95,3 +95,306 @@ def test_the_file_with_the_wrong_key_is_named(tmp_path):
 def test_a_value_from_no_file_is_from_the_command_line():
     (problem,) = problems({"stage2": {"photom": {"skip": "maybe"}}}, [ROOT / "config.yaml"])
     assert problem.startswith("--config: ")
+
+
+# Stage 3
+
+FINDER = {
+    "minsep_fwhm": 0.0,
+    "sigma_radius": 1.5,
+    "sharplo": 0.5,
+    "sharphi": 2.0,
+    "roundlo": 0.0,
+    "roundhi": 0.2,
+    "brightest": 200,
+    "peakmax": None,
+    "connectivity": 8,
+    "nlevels": 32,
+    "contrast": 0.001,
+    "multithresh_mode": "exponential",
+    "localbkg_width": 0,
+    "apermask_method": "correct",
+    "kron_params": None,
+    "deblend": True,
+}
+# jwst 3.0.0
+STAGE3_DEFAULTS = {
+    "assign_mtwcs": {"skip": False},
+    "tweakreg": {
+        "skip": False,
+        "save_catalogs": False,
+        "use_custom_catalogs": False,
+        "catalog_format": "ecsv",
+        "catfile": "",
+        "starfinder": "iraf",
+        "snr_threshold": 10.0,
+        "kernel_fwhm": 2.5,
+        "bkg_boxsize": 400,
+        "npixels": 10,
+        "enforce_user_order": False,
+        "expand_refcat": False,
+        "minobj": 15,
+        "fitgeometry": "rshift",
+        "nclip": 3,
+        "sigma": 3.0,
+        "searchrad": 2.0,
+        "use2dhist": True,
+        "separation": 1.0,
+        "tolerance": 0.7,
+        "xoffset": 0.0,
+        "yoffset": 0.0,
+        "abs_refcat": "",
+        "save_abs_catalog": False,
+        "abs_minobj": 15,
+        "abs_fitgeometry": "rshift",
+        "abs_nclip": 3,
+        "abs_sigma": 3.0,
+        "abs_searchrad": 6.0,
+        "abs_use2dhist": True,
+        "abs_separation": 1.0,
+        "abs_tolerance": 0.7,
+        "sip_approx": True,
+        "sip_max_pix_error": 0.01,
+        "sip_degree": None,
+        "sip_max_inv_pix_error": 0.01,
+        "sip_inv_degree": None,
+        "sip_npoints": 12,
+        "in_memory": True,
+        **FINDER,
+    },
+    "skymatch": {
+        "skip": False,
+        "skymethod": "match",
+        "match_down": True,
+        "subtract": False,
+        "skylist": None,
+        "stepsize": None,
+        "skystat": "mode",
+        "dqbits": "~DO_NOT_USE+NON_SCIENCE",
+        "lower": None,
+        "upper": None,
+        "nclip": 5,
+        "lsigma": 4.0,
+        "usigma": 4.0,
+        "binwidth": 0.1,
+        "in_memory": True,
+    },
+    "outlier_detection": {
+        "skip": False,
+        "weight_type": "ivm",
+        "pixfrac": 1.0,
+        "kernel": "square",
+        "fillval": "NAN",
+        "maskpt": 0.7,
+        "snr": [5.0, 4.0],
+        "scale": [1.2, 0.7],
+        "backg": 0.0,
+        "save_intermediate_results": False,
+        "resample_data": True,
+        "good_bits": "~DO_NOT_USE",
+        "in_memory": True,
+        "pixmap_stepsize": 1.0,
+        "pixmap_order": 1,
+    },
+    "resample": {
+        "skip": False,
+        "pixfrac": 1.0,
+        "kernel": "square",
+        "fillval": "NAN",
+        "weight_type": "ivm",
+        "output_shape": None,
+        "crpix": None,
+        "crval": None,
+        "rotation": None,
+        "pixel_scale_ratio": 1.0,
+        "pixel_scale": None,
+        "output_wcs": "",
+        "single": False,
+        "blendheaders": True,
+        "in_memory": True,
+        "enable_ctx": True,
+        "enable_err": True,
+        "report_var": True,
+        "propagate_dq": False,
+        "pixmap_stepsize": 1.0,
+        "pixmap_order": 1,
+    },
+    "source_catalog": {
+        "skip": False,
+        "aperture_ee1": 30,
+        "aperture_ee2": 50,
+        "aperture_ee3": 70,
+        "ci1_star_threshold": 2.0,
+        "ci2_star_threshold": 1.8,
+        "suffix": "cat",
+        "starfinder": "segmentation",
+        "snr_threshold": 3.0,
+        "bkg_boxsize": 1000,
+        "kernel_fwhm": 2.0,
+        "npixels": 25,
+        **FINDER,
+    },
+}
+# What jwst does not have, with the default that is closest to it.
+OWN = {
+    "tweakreg": {"robust": True, "on_failure": "keep"},
+    "resample": {"variance": "resampled"},
+}
+
+
+@pytest.mark.parametrize("step", STAGE3_DEFAULTS)
+def test_defaults_of_stage_3_are_those_of_jwst(step):
+    assert getattr(Settings().stage3, step).model_dump() == STAGE3_DEFAULTS[step] | OWN.get(step, {})
+
+
+def test_stage_3_has_no_other_steps():
+    assert Settings().stage3.in_memory is True
+    assert set(type(Settings().stage3).model_fields) == {"in_memory", *STAGE3_DEFAULTS}
+
+
+def stage3(step, **values):
+    return getattr(read_settings({"stage3": {step: values}}).stage3, step)
+
+
+@pytest.mark.parametrize("text", ["6.5 3", "6.5, 3", " 6.5  3.0 ", [6.5, 3], ["6.5", "3"]])
+def test_two_numbers_as_jwst_writes_them(text):
+    assert stage3("outlier_detection", snr=text).snr == [6.5, 3.0]
+    assert stage3("outlier_detection", scale=text).scale == [6.5, 3.0]
+
+
+@pytest.mark.parametrize("none", [None, "", "None", "none", "null"])
+def test_no_catalogue_to_align_to(none):
+    assert stage3("tweakreg", abs_refcat=none).abs_refcat == ""
+
+
+@pytest.mark.parametrize(("given", "normal"), [("./refs//gaia.ecsv", "refs/gaia.ecsv"), ("GAIADR3", "GAIADR3")])
+def test_a_catalogue_has_one_spelling(given, normal):
+    assert stage3("tweakreg", abs_refcat=given).abs_refcat == normal
+
+
+def test_values_from_the_command_line():
+    step = stage3("tweakreg", brightest="None", peakmax="null", sip_degree="3", use2dhist="false")
+    assert (step.brightest, step.peakmax, step.sip_degree, step.use2dhist) == (None, None, 3, False)
+    assert stage3("source_catalog", kron_params=["2.5", "1.4"]).kron_params == [2.5, 1.4]
+
+
+def test_separation_must_be_more_than_sqrt_2_tolerances():
+    """sqrt(2) x 0.7 = 0.98995."""
+    assert stage3("tweakreg", separation=0.99).separation == 0.99
+    (problem,) = problems({"stage3": {"tweakreg": {"separation": 0.9899}}})
+    assert problem == (
+        "--config: stage3.tweakreg: its values do not go together; separation must be more than sqrt(2) x tolerance"
+    )
+
+
+def test_separation_in_the_catalogue_counts_only_with_a_catalogue():
+    assert stage3("tweakreg", abs_tolerance=2.0).abs_tolerance == 2.0
+    (problem,) = problems({"stage3": {"tweakreg": {"abs_tolerance": 2.0, "abs_refcat": "GAIADR3"}}})
+    assert "abs_separation must be more than sqrt(2) x abs_tolerance" in problem
+
+
+@pytest.mark.parametrize(
+    ("step", "values", "words"),
+    [
+        ("source_catalog", {"aperture_ee2": 30}, "aperture_ee1 < aperture_ee2 < aperture_ee3"),
+        ("source_catalog", {"aperture_ee2": 80}, "aperture_ee1 < aperture_ee2 < aperture_ee3"),
+        ("source_catalog", {"aperture_ee1": 0}, "aperture_ee1: 0 is not valid; input should be greater than 0"),
+        ("source_catalog", {"aperture_ee3": 100}, "less than 100"),
+        ("source_catalog", {"aperture_ee1": 30.5}, "integer"),
+        ("source_catalog", {"suffix": "mycat"}, "'cat'"),
+        ("source_catalog", {"sharplo": 3}, "sharplo must be below sharphi"),
+        ("source_catalog", {"kron_params": [2.5]}, "at least 2 items"),
+        ("source_catalog", {"connectivity": 6}, "4 or 8"),
+        ("tweakreg", {"roundhi": -1}, "roundlo must be below roundhi"),
+        ("tweakreg", {"fitgeometry": "shft"}, "'shift', 'rshift', 'rscale' or 'general'"),
+        ("tweakreg", {"starfinder": "sextractor"}, "'iraf', 'dao' or 'segmentation'"),
+        ("tweakreg", {"minobjs": 3}, "did you mean 'minobj'?"),
+        ("tweakreg", {"nclip": -1}, "greater than or equal to 0"),
+        ("tweakreg", {"catalog_format": "csv"}, "'ecsv' or 'fits'"),
+        ("tweakreg", {"sip_npoints": 7}, "greater than or equal to 8"),
+        ("skymatch", {"skymethod": "user"}, "skymethod 'user' needs a skylist"),
+        ("skymatch", {"skymethod": "user", "skylist": "None"}, "skymethod 'user' needs a skylist"),
+        ("skymatch", {"skymethod": "globalmatch"}, "'global+match'"),
+        ("skymatch", {"lower": 3, "upper": 2}, "lower must be below upper"),
+        ("skymatch", {"dqbits": "~DO_NOT_USE+NON_SCIENTIFIC"}, "'NON_SCIENTIFIC' is no data quality flag"),
+        ("skymatch", {"stepsize": 0}, "greater than or equal to 1"),
+        ("outlier_detection", {"good_bits": "~OUTLIERS"}, "'OUTLIERS' is no data quality flag"),
+        ("outlier_detection", {"kernel": "gaussian"}, "'square', 'point' or 'turbo'"),
+        ("outlier_detection", {"snr": "5.0 x"}, "give two numbers, as '5.0 4.0'"),
+        ("outlier_detection", {"snr": "5.0"}, "at least 2 items"),
+        ("outlier_detection", {"scale": "1.2 0.7 0.5"}, "at most 2 items"),
+        ("outlier_detection", {"snr": "5.0 -4.0"}, "snr and scale must not be negative"),
+        ("resample", {"pixmap_order": 2}, "1 or 3"),
+        ("resample", {"variance": "inflated"}, "'resampled' or 'propagated'"),
+    ],
+)
+def test_wrong_values_of_stage_3(step, values, words):
+    (problem,) = problems({"stage3": {step: values}})
+    assert words in problem
+    assert f"stage3.{step}" in problem
+    assert "value error" not in problem.lower()
+
+
+def test_a_skylist_for_user_levels():
+    assert stage3("skymatch", skymethod="user", skylist="./sky.txt").skylist == "sky.txt"
+
+
+def test_values_that_do_not_go_together_are_told_of_the_file_that_has_them(tmp_path):
+    """The whole section, with all its defaults, arrives: it is not printed."""
+    mine = tmp_path / "my.yaml"
+    mine.write_text("stage3: {tweakreg: {separation: 0.9, fitgeometry: shift}}")
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["stage3"]["tweakreg"] |= {"separation": 0.9, "fitgeometry": "shift"}
+    (problem,) = problems(config, [mine, ROOT / "config.yaml"])
+    assert problem.startswith(f"{mine}: stage3.tweakreg: its values do not go together; separation")
+    (problem,) = problems(config, [ROOT / "config.yaml"])
+    assert problem.startswith("--config: stage3.tweakreg")
+
+
+# Common grids
+
+
+def test_a_grid_has_the_defaults_of_resample():
+    grid = read_settings({"grids": {"deep": {"associations": "a_*"}}}).grids["deep"]
+    assert grid.model_dump() == {
+        "associations": ["a_*"],
+        "output_wcs": "",
+        "output_shape": None,
+        "crpix": None,
+        "crval": None,
+        "rotation": None,
+        "pixel_scale_ratio": 1.0,
+        "pixel_scale": None,
+    }
+
+
+@pytest.mark.parametrize("empty", [None, {}])
+def test_no_grids(empty):
+    assert read_settings({"grids": empty}).grids == {}
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ({"associations": "a", "pixel_scal": 0.03}, "grids.deep.pixel_scal: unknown key; did you mean 'pixel_scale'?"),
+        ({"associations": "a", "pixfrac": 0.5}, "grids.deep.pixfrac: unknown key; "),
+        ({"associations": "a", "crval": [1, 99]}, "grids.deep.crval: [1, 99] is not valid; a position is [ra, dec]"),
+        ({"associations": "a", "pixel_scale": 0}, "greater than 0"),
+        ({"associations": []}, "at least 1 item"),
+        ({"pixel_scale": 0.03}, "grids.deep.associations: is missing; give it"),
+    ],
+)
+def test_wrong_grids(tmp_path, grid, words):
+    config = {"grids": {"deep": grid}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    (problem,) = problems(config, [tmp_path / "my.yaml"])
+    assert words in problem
+    assert problem.startswith(str(tmp_path / "my.yaml"))
+
+
+def test_grids_of_different_names_are_told_apart():
+    found = problems({"grids": {"deep": {"associations": "a", "crpx": 1}, "wide": {"associations": "b", "crvl": 1}}})
+    assert [problem.partition(";")[0] for problem in found] == [
+        "--config: grids.deep.crpx: unknown key",
+        "--config: grids.wide.crvl: unknown key",
+    ]

@@ -85,6 +85,50 @@ def test_stars_are_where_they_are(parameters, error):
     assert len(stars) == 3
 
 
+@pytest.mark.parametrize("parameters", FINDERS)
+def test_refined_positions_are_several_times_better(parameters):
+    """The noise alone makes 0.006 pixel; the finders are off by up to 0.12."""
+    positions = [(20.3, 60.8), (81.0, 33.5), (50.6, 15.1)]
+    image = field(positions)
+    stars = find_stars(image, nothing(image), refine=True, **parameters)
+    np.testing.assert_allclose(sorted(zip(stars.x, stars.y, strict=True)), sorted(positions), atol=0.03)
+
+
+def test_refined_stars_are_those_that_were_found():
+    image, mask = crowded(4)
+    plain, refined = find_stars(image, mask), find_stars(image, mask, refine=True)
+    assert plain.weight is None
+    np.testing.assert_array_equal(refined.flux, plain.flux)
+    assert np.hypot(refined.x - plain.x, refined.y - plain.y).max() < 1
+
+
+def test_weights_are_inverse_variances():
+    """Of the error, 0.02 pixel of a bright star and what the noise makes in a window of 1.5 pixels."""
+    image = field([(20, 20)], peak=20000)
+    for x in range(15, 116, 20):
+        add_star(image, x, 60, 20)
+    bright, *faint = find_stars(image, nothing(image), refine=True).weight
+    error = (1.5**2 + SIGMA**2) / (np.sqrt(2 * np.pi) * SIGMA**2 * 20)
+    assert bright == pytest.approx(1.0, abs=1e-4)
+    assert len(faint) >= 5
+    assert np.mean(faint) == pytest.approx(0.02**2 / (0.02**2 + error**2), rel=0.25)
+
+
+def test_bounds_keep_weights_with_their_stars():
+    image = field([(20, 20)], peak=20000)
+    add_star(image, 60, 60, 20)
+    mask = nothing(image)
+    everywhere = find_stars(image, mask, refine=True)
+    (weight,) = find_stars(image, mask, refine=True, bounds=((50, 70), (50, 70))).weight
+    assert weight == everywhere.weight[1] < 0.5
+
+
+def test_no_stars_have_no_weights():
+    image = noise()
+    assert find_stars(image, nothing(image), refine=True).weight.shape == (0,)
+    assert len(find_stars(image, ~nothing(image), refine=True)) == 0
+
+
 def test_the_segment_flux_is_that_of_the_star():
     image = field([(50.0, 40.0)], peak=1000)
     stars = find_stars(image, nothing(image), starfinder="segmentation", deblend=False, snr_threshold=3.0)

@@ -138,3 +138,9 @@ def test_values_of_the_gwcs():
 )
 def test_other_transforms_are_no_such_projection(transform):
     assert projection_of(wcs_of(transform)) is None
+
+
+@pytest.mark.parametrize(("dec", "given"), [(90.0, True), (89.9995, False), (-90.0, False)])
+def test_the_longitude_of_the_pole_is_told_where_it_is_not_the_default(dec, given):
+    """180 is the default of FITS but for a projection that is centred on the north pole."""
+    assert ("LONPOLE" in projection((40.0, dec)).keywords()) is given

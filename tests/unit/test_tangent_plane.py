@@ -41,3 +41,34 @@ def test_affine_maps_after_each_other():
     assert turn.after(shift)(np.array([2.0, 0.0])).tolist() == [-4, 2]
     assert Affine().is_identity
     assert not shift.is_identity
+
+
+def test_inverse_of_an_affine_map():
+    # (x, y) -> (2 x + 3, -y + 4); back: ((x - 3) / 2, 4 - y)
+    back = Affine(((2.0, 0.0), (0.0, -1.0)), (3.0, 4.0)).inverse()
+    assert back(np.array([5.0, 1.0])).tolist() == [1, 3]
+
+
+@given(*[st.floats(-0.3, 0.3)] * 4, st.tuples(st.floats(-100, 100), st.floats(-100, 100)))
+def test_affine_there_and_back(a, b, c, d, shift):
+    there = Affine(((1 + a, b), (c, 1 + d)), shift)
+    points = np.array([[0.0, 0.0], [5.0, -7.0], [123.0, 0.5]])
+    np.testing.assert_allclose(there.inverse()(there(points)), points, atol=1e-10)
+    np.testing.assert_allclose(there.after(there.inverse())(points), points, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2,), (0, 2), (5, 2), (3, 4, 2)])
+def test_shapes_of_positions(shape):
+    assert to_plane(np.zeros(shape), (0.0, 0.0)).shape == shape
+    assert to_sky(np.zeros(shape), (0.0, 0.0)).shape == shape
+    assert Affine()(np.zeros(shape)).shape == shape
+
+
+def test_nan_positions_stay_nan():
+    assert np.isnan(to_plane(np.array([np.nan, 0.0]), (0.0, 0.0))).all()
+    assert np.isnan(to_sky(np.array([np.nan, 0.0]), (0.0, 0.0))).any()
+
+
+def test_right_ascension_is_within_0_and_360():
+    sky = to_sky(np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]), (0.0, 0.0))
+    assert sky[:, 0] == pytest.approx([360 - 1 / 3600, 1 / 3600, 0], abs=1e-12)

@@ -1,0 +1,805 @@
+"""Planning stage 3: what is combined with what, under which names, and what is refused before any job starts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from planning.combination import UnknownAssociation
+from planning.planner import make_plan
+from problems import InputError
+from settings import read_settings
+from simulation import Scene, simulate
+
+PLANES = {"SCI": "f4", "ERR": "f4", "DQ": "u4", "VAR_POISSON": "f4", "VAR_RNOISE": "f4"}
+MIRI = {
+    "TELESCOP": "JWST",
+    "INSTRUME": "MIRI",
+    "DETECTOR": "MIRIMAGE",
+    "EXP_TYPE": "MIR_IMAGE",
+    "FILTER": "F1130W",
+    "SUBARRAY": "FULL",
+    "DATE-OBS": "2023-03-12",
+    "TIME-OBS": "07:47:13.140",
+    "PROGRAM": "01234",
+    "OBSERVTN": "001",
+    "VISIT": "001",
+    "VISITGRP": "02",
+    "SEQ_ID": "1",
+    "ACT_ID": "01",
+    "TARGTYPE": "FIXED",
+    "S_WCS": "COMPLETE",
+    "S_FLAT": "COMPLETE",
+}
+NIRCAM = MIRI | {
+    "INSTRUME": "NIRCAM",
+    "DETECTOR": "NRCA1",
+    "EXP_TYPE": "NRC_IMAGE",
+    "CHANNEL": "SHORT",
+    "FILTER": "F150W",
+    "PUPIL": "CLEAR",
+}
+SCI = {"BUNIT": "MJy/sr", "RA_REF": 80.0, "DEC_REF": -70.0, "ROLL_REF": 30.0, "VPARITY": -1, "V3I_YANG": 5.0}
+SCENE = Scene("miri_f1130w", detector_shape=(56, 64), exposures=2, stars=1, galaxies=0, seed=3)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Two count-rate exposures, their associations of both levels and references."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder, SCENE)
+    return folder
+
+
+@pytest.fixture
+def folder(simulated, tmp_path, monkeypatch):
+    """A working folder with the references of the simulated exposures; names are relative to it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(simulated / "references", "references")
+    return tmp_path
+
+
+def write_cal(name, base=MIRI, shape=(4, 6), asdf=True, **changes):
+    """Write a calibrated exposure; keywords that are None are left out."""
+    number = name.rpartition("/")[2][0]
+    keywords = base | {"EXPOSURE": f"{'abcdefgh'.find(number) + 1}"} | SCI | changes
+    hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(np.zeros(shape, kind), name=plane) for plane, kind in PLANES.items())]
+    for keyword, value in keywords.items():
+        if value is not None:
+            hdus[1 if keyword in SCI else 0].header[keyword] = value
+    if asdf:
+        hdus.append(fits.BinTableHDU(np.zeros(1, [("ASDF_METADATA", "u1", 8)]), name="ASDF"))
+    fits.HDUList(hdus).writeto(name, overwrite=True)
+
+
+def member(expname, **more):
+    return {"expname": expname, "exptype": "science", **more}
+
+
+def product(name, *members):
+    return {"name": name, "members": [member(m) if isinstance(m, str) else m for m in members]}
+
+
+def write_asn(name, *products, **more):
+    tree = {"asn_type": "image3", "asn_id": "o001", "asn_pool": "pool", "products": list(products)} | more
+    with open(name, "w") as file:
+        json.dump(tree, file)
+    return name
+
+
+def plan_of(associations="x_asn.json", stage3=None, **config):
+    settings = read_settings({"associations": associations, "stage3": stage3 or {}} | config)
+    return make_plan(settings, [], Path(".cache"))
+
+
+def problems_of(*arguments, **options):
+    with pytest.raises(InputError) as caught:
+        plan_of(*arguments, **options)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def problem_of(*arguments, **options):
+    (problem,) = problems_of(*arguments, **options)
+    return problem
+
+
+@pytest.fixture
+def two(folder):
+    """An association of two exposures of one filter."""
+    write_cal("a_cal.fits")
+    write_cal("b_cal.fits")
+    return write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+
+
+@pytest.fixture
+def made(simulated, folder):
+    """Level-2 and level-3 associations: the members are made in the same run."""
+    shutil.copytree(simulated / "rate", "rate")
+    shutil.copytree(simulated / "stage3", "level3")
+    return {"associations": ["rate/*_asn.json", "level3/*_asn.json"]}
+
+
+# Members ------------------------------------------------------------------------------------------------
+
+
+def test_members_that_are_files_of_the_user(two):
+    plan = plan_of()
+    (association,) = plan.stage3.associations.values()
+    assert (association.name, association.asn_id) == ("x", "o001")
+    assert (association.pool, association.table) == ("pool", "x_asn.json")
+    assert [(m.root, m.cal, m.size) for m in association.members] == [("a", "a_cal.fits", 24), ("b", "b_cal.fits", 24)]
+    assert (association.moving, association.single) == (False, False)
+    assert association.header["FILTER"] == "F1130W"
+    assert association.status == {}
+    assert plan.exposures == {}
+
+
+def test_members_that_stage_2_makes(made):
+    plan = plan_of(**made)
+    (association,) = plan.stage3.associations.values()
+    assert association.name == "jw01234-o001_t001_miri_f1130w"
+    root = "jw01234001001_02101_0000{}_mirimage"
+    assert [m.root for m in association.members] == [root.format(1), root.format(2)]
+    assert [m.cal for m in association.members] == [f"results/stage2/{root.format(n)}_cal.fits" for n in (1, 2)]
+    assert [m.size for m in association.members] == [56 * 64] * 2
+    assert len({m.group for m in association.members}) == 2
+    assert set(association.references) == {"apcorr", "abvegaoffset"}
+    assert plan.notices == ()
+
+
+def test_members_are_looked_for_in_input_too(folder):
+    (folder / "cals").mkdir()
+    write_cal("cals/a_cal.fits")
+    write_cal("b_cal.fits")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    found = plan_of(input="cals").stage3.association("x")
+    assert [m.cal for m in found.members] == ["cals/a_cal.fits", "b_cal.fits"]
+
+
+def test_a_member_neither_found_nor_made(folder):
+    write_cal("a_cal.fits")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert problem_of() == (
+        "x_asn.json: products[0].members[1].expname: no such file 'b_cal.fits', and no exposure of this "
+        "configuration makes it; give the level-2 association or the _rate file that it is made of, or the file itself"
+    )
+
+
+def test_a_member_that_is_listed_twice(two):
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits", "./a_cal.fits"))
+    problem = problem_of()
+    assert problem.startswith("x_asn.json: products[0].members[2].expname: './a_cal.fits' is already")
+
+
+def test_a_member_that_is_listed_twice_once_with_its_whole_path(two, folder):
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits", f"{folder}/a_cal.fits"))
+    problem = problem_of()
+    assert problem == (
+        "x_asn.json: products[0].members[2].expname: 'a' is already products[0].members[0].expname; "
+        "list every exposure once"
+    )
+
+
+@pytest.mark.parametrize("again", ["{}", "{}_cal", "elsewhere/{}_cal.fits", "./{}_cal.fits"])
+def test_a_member_that_is_made_and_listed_twice(made, again):
+    root = "jw01234001001_02101_00001_mirimage"
+    write_asn("x_asn.json", product("x", f"{root}_cal.fits", again.format(root)))
+    problem = problem_of(["rate/*_asn.json", "x_asn.json"])
+    assert problem.startswith("x_asn.json: products[0].members[1].expname: ")
+
+
+def test_two_files_of_one_exposure(two, folder):
+    (folder / "other").mkdir()
+    write_cal("other/a_cal.fits")
+    write_asn("y_asn.json", product("y", "other/a_cal.fits", "b_cal.fits"), asn_id="o002")
+    problem = problem_of(["x_asn.json", "y_asn.json"])
+    assert "'a' is both 'a_cal.fits' and 'other/a_cal.fits'; give one file for one exposure" in problem
+    assert problem.startswith("y_asn.json")
+
+
+def test_a_cube_is_refused(two):
+    write_cal("b_calints.fits", shape=(3, 4, 6))
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_calints.fits"))
+    assert problem_of() == (
+        "x_asn.json: products[0].members[1].expname: 'b_calints.fits' has integrations (3-D); "
+        "stage 3 combines 2-D exposures, _cal"
+    )
+
+
+def test_a_broken_file_is_told_of_itself(two, folder):
+    (folder / "b_cal.fits").write_bytes(b"not FITS")
+    assert problem_of().startswith("b_cal.fits: ")
+
+
+def test_braces_in_a_path(folder):
+    write_cal("a{1}_cal.fits")
+    write_cal("b_cal.fits")
+    write_asn("x_asn.json", product("x", "a{1}_cal.fits", "b_cal.fits"))
+    assert problem_of() == (
+        "a{1}_cal.fits: has braces in its path; Snakemake takes braces for wildcards; rename the file or folder"
+    )
+
+
+# What a calibrated exposure needs ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"asdf": False}, "S_WCS: the exposure has no world coordinates; stage 3 takes _cal with a gwcs"),
+        ({"S_WCS": "SKIPPED"}, "S_WCS: the exposure has no world coordinates"),
+        ({"S_WCS": "FAILED"}, "S_WCS: the exposure has no world coordinates"),
+        ({"BUNIT": "DN/s"}, "BUNIT: is 'DN/s'; stage 3 takes surface brightness, MJy/sr"),
+        ({"BUNIT": None}, "BUNIT: is missing; stage 3 takes surface brightness, MJy/sr"),
+        ({"RA_REF": None}, "RA_REF: is missing; stage 3 needs a number"),
+        ({"DEC_REF": "north"}, "DEC_REF: is 'north'; stage 3 needs a number"),
+        ({"ROLL_REF": None}, "ROLL_REF: is missing"),
+        ({"VPARITY": None}, "VPARITY: is missing"),
+        ({"V3I_YANG": None}, "V3I_YANG: is missing"),
+        ({"TELESCOP": "HST"}, "TELESCOP: is 'HST'; calflow processes JWST"),
+        ({"TELESCOP": None}, "TELESCOP: is missing; calflow processes JWST"),
+        ({"INSTRUME": None}, "INSTRUME: is missing; known are FGS, MIRI, NIRCAM, NIRISS"),
+        ({"INSTRUME": "MIRIM"}, "INSTRUME: is 'MIRIM'; did you mean 'MIRI'?"),
+        ({"EXP_TYPE": "MIR_MRS"}, "EXP_TYPE: is 'MIR_MRS'; stage 3 combines images"),
+        ({"BKGSUB": True, "BKGLEVEL": 1.5}, "BKGSUB: a sky level was subtracted; set stage3.skymatch.subtract: true"),
+        ({"BKGLEVEL": 1.5}, "BKGSUB: is missing, though BKGLEVEL is there; it tells whether the sky was subtracted"),
+    ],
+)
+def test_a_calibrated_exposure_that_cannot_be_combined(two, changes, told):
+    write_cal("b_cal.fits", **changes)
+    assert problem_of().startswith(f"b_cal.fits: {told}")
+
+
+def test_a_sky_level_that_was_not_subtracted(two):
+    write_cal("b_cal.fits", BKGSUB=False, BKGLEVEL=1.5)
+    assert plan_of().stage3.association("x")
+    assert problem_of(stage3={"skymatch": {"subtract": True}}) == (
+        "b_cal.fits: BKGSUB: a sky level was not subtracted; set stage3.skymatch.subtract: false"
+    )
+
+
+@pytest.mark.parametrize("unit", ["MJy/sr", "MJy / sr", "mjy/sr"])
+def test_spellings_of_the_unit(two, unit):
+    write_cal("b_cal.fits", BUNIT=unit)
+    assert plan_of().stage3.association("x")
+
+
+@pytest.mark.parametrize(
+    ("step", "lost"), [("assign_wcs", "world coordinates"), ("photom", "unit of surface brightness, MJy/sr")]
+)
+def test_members_that_stage_2_leaves_without_what_is_needed(made, step, lost):
+    found = problems_of(**made, stage2={step: {"skip": True}, "resample": {"skip": True}})
+    assert len(found) == 2
+    for index, problem in enumerate(found):
+        assert problem.startswith(
+            f"level3/jw01234-o001_20230312t074713_image3_00001_asn.json: products[0].members[{index}]"
+        )
+        assert f"gets no {lost}: {step} is skipped, or has no reference; let {step} run" in problem
+
+
+def test_members_that_stage_2_makes_in_counts(made):
+    found = problems_of(**made, stage2={"photom": {"inverse": True}})
+    assert "gets DN/s: photom.inverse is set; stage 3 needs MJy/sr" in found[0]
+
+
+# What the members have in common -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "keyword"),
+    [
+        (MIRI, {"FILTER": "F770W"}, "FILTER is 'F770W', that of products[0].members[0] 'F1130W'"),
+        (NIRCAM, {"FILTER": "F200W"}, "FILTER is 'F200W', that of products[0].members[0] 'F150W'"),
+        (NIRCAM, {"PUPIL": "F162M"}, "PUPIL is 'F162M', that of products[0].members[0] 'CLEAR'"),
+        (
+            NIRCAM,
+            {"CHANNEL": "LONG", "DETECTOR": "NRCALONG", "FILTER": "F444W"},
+            "CHANNEL is 'LONG', that of products[0].members[0] 'SHORT'",
+        ),
+    ],
+)
+def test_members_of_different_light_paths(folder, base, changes, keyword):
+    write_cal("a_cal.fits", base)
+    write_cal("b_cal.fits", base, **changes)
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert problem_of() == (
+        f"x_asn.json: products[0].members[1]: {keyword}; combine exposures of one filter and wavelength channel"
+    )
+
+
+def test_detectors_and_subarrays_may_differ(folder):
+    write_cal("a_cal.fits", NIRCAM)
+    write_cal("b_cal.fits", NIRCAM, DETECTOR="NRCA2", SUBARRAY="SUB640")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert plan_of().stage3.association("x").header["DETECTOR"] == "NRCA1"
+
+
+def test_moving_targets(folder):
+    for name, ra in (("a_cal.fits", 10.25), ("b_cal.fits", 10.5)):
+        write_cal(name, TARGTYPE="moving", MT_RA=ra, MT_DEC=-5.0)
+    write_cal("c_cal.fits", TARGTYPE="MOVING")
+    write_asn("x_asn.json", product("x", *(f"{name}_cal.fits" for name in "abc")))
+    stage3 = plan_of().stage3
+    association = stage3.association("x")
+    assert association.moving
+    assert association.alignment_step == "assign_mtwcs"
+    assert stage3.targets("x") == [(10.25, -5.0), (10.5, -5.0), None]
+    assert stage3.alignment_input("x") == {"geometries": stage3.geometries("x")}
+    assert not stage3.finds_stars("a")
+    assert association.status == {}
+    assert plan_of(stage3={"tweakreg": {"skip": True}}).stage3.status("x") == {}
+    assert plan_of(stage3={"assign_mtwcs": {"skip": True}}).stage3.status("x") == {"assign_mtwcs": "SKIPPED"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [("MOVING", "FIXED", "TARGTYPE is not MOVING"), ("FIXED", "MOVING", "TARGTYPE is MOVING")],
+)
+def test_moving_and_fixed_targets_together(folder, first, second, told):
+    write_cal("a_cal.fits", TARGTYPE=first)
+    write_cal("b_cal.fits", TARGTYPE=second)
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert problem_of() == (
+        f"x_asn.json: products[0].members[1]: {told}, unlike the first member; combine moving and fixed targets apart"
+    )
+
+
+# Groups ------------------------------------------------------------------------------------------------
+
+
+def groups(**config):
+    return {
+        name: [m.root for m in members] for name, members in plan_of(**config).stage3.association("x").groups().items()
+    }
+
+
+def test_groups_by_the_header(folder):
+    """Detectors of one exposure have all keywords in common."""
+    for name, exposure in (("a", "1"), ("b", "1"), ("c", "2")):
+        write_cal(f"{name}_cal.fits", EXPOSURE=exposure)
+    write_asn("x_asn.json", product("x", "a_cal.fits", "c_cal.fits", "b_cal.fits"))
+    assert groups() == {"jw01234001001_02101_1": ["a", "b"], "jw01234001001_02101_2": ["c"]}
+
+
+def test_groups_by_the_association(two):
+    write_asn("x_asn.json", product("x", member("a_cal.fits", group_id="g"), member("b_cal.fits", group_id="g")))
+    assert groups() == {"g": ["a", "b"]}
+
+
+def test_exposures_without_the_keywords_are_groups_of_their_own(two):
+    write_cal("b_cal.fits", VISIT=None)
+    assert groups() == {"jw01234001001_02101_1": ["a"], "exposure0002": ["b"]}
+
+
+def test_one_group_of_two_detectors_has_no_outlier_detection(folder):
+    for name in "ab":
+        write_cal(f"{name}_cal.fits", EXPOSURE="1")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert plan_of().stage3.status("x") == {"outlier_detection": "FAILED"}
+    assert plan_of(stage3={"outlier_detection": {"skip": True}}).stage3.status("x") == {"outlier_detection": "SKIPPED"}
+    names = [path.rpartition("/")[2] for path in plan_of().stage3.products()]
+    assert names[:4] == [*CRFS, "x_alignment.ecsv", "x_sky.ecsv"]
+    assert "x_outliers.ecsv" not in names
+
+
+# What runs ---------------------------------------------------------------------------------------------
+
+CRFS = ["a_o001_crf.fits", "b_o001_crf.fits"]
+CATALOG = ["x_cat.ecsv", "x_segm.fits", "x_cat.reg"]
+
+
+@pytest.mark.parametrize(
+    ("stage3", "status", "products"),
+    [
+        (
+            {},
+            {},
+            [*CRFS, "x_alignment.ecsv", "x_sky.ecsv", "x_outliers.ecsv", "x_i2d.fits", *CATALOG],
+        ),
+        (
+            {"tweakreg": {"skip": True}, "skymatch": {"skip": True}},
+            {"tweakreg": "SKIPPED", "skymatch": "SKIPPED"},
+            [*CRFS, "x_alignment.ecsv", "x_outliers.ecsv", "x_i2d.fits", *CATALOG],
+        ),
+        (
+            {"resample": {"skip": True}},
+            {"resample": "SKIPPED", "source_catalog": "SKIPPED"},
+            [*CRFS, "x_alignment.ecsv", "x_sky.ecsv", "x_outliers.ecsv"],
+        ),
+        (
+            {"outlier_detection": {"skip": True}, "source_catalog": {"skip": True}},
+            {"outlier_detection": "SKIPPED", "source_catalog": "SKIPPED"},
+            [*CRFS, "x_alignment.ecsv", "x_sky.ecsv", "x_i2d.fits"],
+        ),
+        ({"assign_mtwcs": {"skip": True}}, {}, None),
+    ],
+)
+def test_steps_and_products(two, stage3, status, products):
+    found = plan_of(stage3=stage3).stage3
+    assert found.status("x") == status
+    if products is not None:
+        assert found.products() == [f"results/stage3/{name}" for name in products]
+
+
+def test_intermediate_images_are_products_if_wanted(two):
+    saved = {"save_intermediate_results": True}
+    plain = set(plan_of().stage3.products())
+    more = set(plan_of(stage3={"outlier_detection": saved}).stage3.products()) - plain
+    names = ["a_o001_outlier_i2d", "b_o001_outlier_i2d", "a_o001_blot", "b_o001_blot", "a_o001_median"]
+    assert more == {f"results/stage3/{name}.fits" for name in names}
+    assert set(plan_of(stage3={"outlier_detection": saved | {"resample_data": False}}).stage3.products()) == plain
+
+
+def test_products_in_the_working_folder(two):
+    assert plan_of(output=".").stage3.products()[0] == "stage3/a_o001_crf.fits"
+
+
+@pytest.mark.parametrize("catalog", ["", "gaia.ecsv"])
+def test_one_exposure_alone(folder, catalog):
+    """It is resampled and catalogued; aligned only if there is a catalogue."""
+    (folder / "gaia.ecsv").touch()
+    write_cal("a_cal.fits")
+    plan = plan_of(associations=[], exposures="a_cal.fits", stage3={"tweakreg": {"abs_refcat": catalog}})
+    association = plan.stage3.association("a")
+    assert association.single
+    assert (association.pool, association.table, association.asn_id) == ("singleton", "singleton", None)
+    skipped = {"skymatch": "SKIPPED", "outlier_detection": "SKIPPED"}
+    assert association.status == skipped | ({} if catalog else {"tweakreg": "SKIPPED"})
+    assert plan.stage3.products() == [
+        f"results/stage3/{name}" for name in ("a_i2d.fits", "a_cat.ecsv", "a_segm.fits", "a_cat.reg")
+    ]
+    found = plan.stage3.combination_input("a")
+    assert found["exposures"] == ["a_cal.fits"]
+    assert found["grid"] == "results/stage3/a_grid.json"
+
+
+def test_one_exposure_in_an_association(folder):
+    write_cal("a_cal.fits")
+    write_asn("x_asn.json", product("x", "a_cal.fits"))
+    assert plan_of().stage3.association("x").single
+    assert plan_of().stage3.products()[0] == "results/stage3/x_i2d.fits"
+
+
+def test_types_of_stage_3_that_are_not_done_are_told(two):
+    write_asn("x_asn.json", product("x", "a_cal.fits"), asn_type="coron3")
+    plan = plan_of()
+    assert plan.stage3.associations == {}
+    assert plan.notices[0] == "x_asn.json: stage 3 of type 'coron3' is not done"
+
+
+# References --------------------------------------------------------------------------------------------
+
+
+def test_references_of_the_catalogue(two):
+    stage3 = plan_of().stage3
+    assert stage3.catalog_input("x") == {
+        "i2d": "results/stage3/x_i2d.fits",
+        "apcorr": "references/jwst_miri_apcorr_0001.fits",
+        "abvegaoffset": "references/jwst_miri_abvegaoffset_0001.asdf",
+    }
+    assert stage3.missing_references("x") == {}
+    assert stage3.aperture_rows("x")["apcorr"] == [{"filter": "F1130W", "subarray": "FULL"}]
+
+
+def test_a_missing_reference_of_the_catalogue_is_a_notice(two, folder):
+    (folder / "references" / "jwst_miri_apcorr_0001.fits").unlink()
+    plan = plan_of()
+    (notice,) = plan.notices
+    assert notice.startswith("x_asn.json: no source catalogue: ")
+    assert "no apcorr reference for INSTRUME MIRI" in notice
+    assert set(plan.stage3.catalog_input("x")) == {"i2d", "abvegaoffset"}
+    assert list(plan.stage3.missing_references("x")) == ["apcorr"]
+
+
+def test_without_the_catalogue_no_references_are_needed(two, folder):
+    shutil.rmtree(folder / "references")
+    plan = plan_of(stage3={"source_catalog": {"skip": True}})
+    assert plan.notices == ()
+    assert plan.stage3.association("x").references == {}
+
+
+@pytest.mark.parametrize("changes", [{"DATE-OBS": "12 March"}, {"DATE-OBS": None}, {"TIME-OBS": "noon"}])
+def test_the_time_of_observation_must_be_known(two, changes):
+    write_cal("a_cal.fits", **changes)
+    problem = problem_of()
+    assert problem.startswith("a_cal.fits: DATE-OBS, TIME-OBS: ")
+    assert problem.endswith("are not a date and a time; write 2023-03-12 and 07:47:13.140")
+
+
+def test_the_time_of_an_exposure_that_is_made_must_be_known(made):
+    path = "rate/jw01234001001_02101_00001_mirimage_rate.fits"
+    fits.setval(path, "DATE-OBS", value="12 March")
+    assert problems_of(**made)[0].startswith(f"{path}: DATE-OBS, TIME-OBS: '12 March', ")
+
+
+# Names -------------------------------------------------------------------------------------------------
+
+
+def test_two_products_of_one_name(two):
+    write_asn("y_asn.json", product("x_i2d", "a_cal.fits"), asn_id="o002")
+    assert problem_of(["x_asn.json", "y_asn.json"]) == (
+        "y_asn.json: products[0].name: 'x' is made from another association too; give every product a name of its own"
+    )
+
+
+def test_one_exposure_in_two_associations(two):
+    write_asn("y_asn.json", product("y", "b_cal.fits", "a_cal.fits"), asn_id="o002")
+    stage3 = plan_of(["x_asn.json", "y_asn.json"]).stage3
+    assert stage3.crf_of("a_o001") == ("x", "a")
+    assert stage3.crf_of("a_o002") == ("y", "a")
+    products = stage3.products()
+    assert len(products) == len(set(products)) == 18
+
+
+@pytest.mark.parametrize("asn_id", ["o001", None])
+def test_one_crf_of_two_associations(two, asn_id):
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"), asn_id=asn_id)
+    write_asn("y_asn.json", product("y", "a_cal.fits", "b_cal.fits"), asn_id=asn_id)
+    first, second = problems_of(["x_asn.json", "y_asn.json"])
+    name = "_".join(filter(None, ["a", asn_id, "crf.fits"]))
+    assert first == (
+        f"y_asn.json: asn_id: '{name}' is made for 'x' and for 'y'; give the associations different asn_id"
+    )
+    assert "b_" in second
+
+
+def test_names_of_all_files_are_unique(two):
+    write_cal("c_cal.fits")
+    write_asn("y_asn.json", product("y", "a_cal.fits", "c_cal.fits"), asn_id="o002")
+    stage3 = plan_of(["x_asn.json", "y_asn.json"], exposures="c_cal.fits").stage3
+    files = stage3.products()
+    for name in stage3.associations:
+        files += [*{stage3.grid(name), stage3.outlier_grid(name)}, *stage3.sky_measurements(name)]
+        files += stage3.outlier_counts(name)
+    assert len(files) == len(set(files))
+
+
+# What rules read ---------------------------------------------------------------------------------------
+
+
+def test_alignment_reads_geometries_and_star_lists(two):
+    stage3 = plan_of().stage3
+    folder = "results/stage3"
+    assert stage3.alignment_input("x") == {
+        "geometries": [f"{folder}/geometry/a.json", f"{folder}/geometry/b.json"],
+        "stars": [f"{folder}/stars/a_cal_cat.ecsv", f"{folder}/stars/b_cal_cat.ecsv"],
+    }
+    assert stage3.identities("x") == [["a", "jw01234001001_02101_1"], ["b", "jw01234001001_02101_2"]]
+    assert (stage3.finds_stars("a"), stage3.finds_stars("zzz")) == (True, False)
+    assert stage3.exposure_input("b") == {"cal": "b_cal.fits", "geometry": f"{folder}/geometry/b.json"}
+    assert (stage3.pixels("x"), stage3.pixels_of("a_o001"), stage3.size("b")) == (24, 24, 24)
+    assert stage3.targets("x") is None
+    assert stage3.epoch("x") == pytest.approx(2023 + 70.5 / 365, abs=0.003)
+    assert stage3.association_record("x") == {
+        "ASNPOOL": ("pool", "Name of the ASN pool"),
+        "ASNTABLE": ("x_asn.json", "Name of the ASN table"),
+    }
+
+
+def test_without_alignment_no_stars_are_needed(two):
+    stage3 = plan_of(stage3={"tweakreg": {"skip": True}}).stage3
+    assert "stars" not in stage3.alignment_input("x")
+    assert not stage3.finds_stars("a")
+
+
+def test_outlier_search_reads_layers_of_the_groups(folder):
+    for name, exposure in (("a", "1"), ("b", "1"), ("c", "2")):
+        write_cal(f"{name}_cal.fits", EXPOSURE=exposure)
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits", "c_cal.fits"))
+    stage3 = plan_of().stage3
+    out = "results/stage3/outliers"
+    assert [m.root for m in stage3.group("a_o001")] == ["a", "b"]
+    assert stage3.group_input("a_o001") == {
+        "cals": ["a_cal.fits", "b_cal.fits"],
+        "geometries": ["results/stage3/geometry/a.json", "results/stage3/geometry/b.json"],
+        "alignment": "results/stage3/x_alignment.ecsv",
+        "grid": f"{out}/x_grid.json",
+        "sky": "results/stage3/x_sky.ecsv",
+    }
+    assert stage3.median_input("a_o001") == {
+        "layers": [f"{out}/a_o001_layer.npy", f"{out}/c_o001_layer.npy"],
+        "windows": [f"{out}/a_o001_layer.json", f"{out}/c_o001_layer.json"],
+        "grid": f"{out}/x_grid.json",
+    }
+    assert stage3.crf_input("b_o001") == {
+        "cal": "b_cal.fits",
+        "geometry": "results/stage3/geometry/b.json",
+        "alignment": "results/stage3/x_alignment.ecsv",
+        "sky": "results/stage3/x_sky.ecsv",
+        "median": f"{out}/a_o001_median.npy",
+        "grid": f"{out}/x_grid.json",
+    }
+    with pytest.raises(UnknownAssociation, match="'b_o001' is not the first of its group"):
+        stage3.group("b_o001")
+
+
+def test_the_combination_shares_the_grid_of_the_outlier_search(two):
+    assert plan_of().stage3.grid("x") == "results/stage3/outliers/x_grid.json"
+    own = "results/stage3/x_grid.json"
+    assert plan_of(stage3={"resample": {"pixel_scale": 0.05}}).stage3.grid("x") == own
+    assert plan_of(stage3={"outlier_detection": {"skip": True}}).stage3.grid("x") == own
+    assert plan_of(stage3={"outlier_detection": {"resample_data": False}}).stage3.grid("x") == own
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "told"),
+    [
+        ("association", ["y"], "no association 'y' in this configuration"),
+        ("alignment_input", ["y"], "no association 'y'"),
+        ("grid_input", ["y"], "no association 'y'"),
+        ("outlier_grid_input", ["y"], "no association 'y'"),
+        ("grid", ["y"], "no association 'y'"),
+        ("sky_match_input", ["y"], "no association 'y'"),
+        ("combination_input", ["y"], "no association 'y'"),
+        ("catalog_input", ["y"], "no association 'y'"),
+        ("outlier_counts", ["y"], "no association 'y'"),
+        ("member", ["x", "c"], "'x' has no exposure 'c'"),
+        ("sky_input", ["x", "c"], "'x' has no exposure 'c'"),
+        ("sky_input", ["y", "a"], "no association 'y'"),
+        ("exposure_input", ["c"], "no calibrated exposure 'c' in this configuration"),
+        ("crf_of", ["a"], "no exposure 'a' in an association of this configuration"),
+        ("group_input", ["c_o001"], "no exposure 'c_o001'"),
+        ("median_input", ["c_o001"], "no exposure 'c_o001'"),
+        ("crf_input", ["c_o001"], "no exposure 'c_o001'"),
+        ("common_grid_input", ["deep"], "no association of this configuration uses a grid 'deep'"),
+    ],
+)
+def test_targets_that_cannot_be_made(two, method, arguments, told):
+    with pytest.raises(UnknownAssociation, match=told):
+        getattr(plan_of().stage3, method)(*arguments)
+
+
+# Star lists and catalogues ------------------------------------------------------------------------------
+
+OWN_LISTS = {"use_custom_catalogs": True}
+
+
+def star_lists(**tweakreg):
+    stage3 = plan_of(stage3={"tweakreg": OWN_LISTS | tweakreg}).stage3
+    return [member.star_list and str(member.star_list) for member in stage3.association("x").members]
+
+
+def test_star_lists_of_the_association(two, folder):
+    (folder / "my.ecsv").touch()
+    write_asn("x_asn.json", product("x", member("a_cal.fits", tweakreg_catalog="my.ecsv"), "b_cal.fits"))
+    assert star_lists() == ["my.ecsv", None]
+    stage3 = plan_of(stage3={"tweakreg": OWN_LISTS}).stage3
+    assert stage3.alignment_input("x")["stars"] == ["my.ecsv", "results/stage3/stars/b_cal_cat.ecsv"]
+    assert (stage3.finds_stars("a"), stage3.finds_stars("b")) == (False, True)
+    assert plan_of().stage3.association("x").members[0].star_list is None  # they have to be wanted
+
+
+def test_star_lists_of_the_header(two, folder):
+    (folder / "my.ecsv").touch()
+    write_cal("b_cal.fits", TCATFILE="my.ecsv")
+    assert star_lists() == [None, "my.ecsv"]
+
+
+def test_star_lists_of_catfile_go_first(two, folder):
+    (folder / "lists").mkdir()
+    (folder / "lists" / "own.ecsv").touch()
+    (folder / "lists" / "catfile.txt").write_text("# exposure list\na_cal.fits own.ecsv\n\nb_cal.fits\n")
+    write_asn("x_asn.json", product("x", "a_cal.fits", member("b_cal.fits", tweakreg_catalog="missing.ecsv")))
+    assert star_lists(catfile="lists/catfile.txt") == ["lists/own.ecsv", None]
+
+
+def test_a_star_list_that_is_not_there(two):
+    write_asn("x_asn.json", product("x", "a_cal.fits", member("b_cal.fits", tweakreg_catalog="my.ecsv")))
+    assert problem_of(stage3={"tweakreg": OWN_LISTS}) == (
+        "x_asn.json: products[0].members[1]: its star list 'my.ecsv' is not there; give the file"
+    )
+
+
+def test_a_catfile_that_is_not_there(two):
+    problem = problem_of(stage3={"tweakreg": OWN_LISTS | {"catfile": "my.txt"}})
+    assert problem == (
+        "--config: stage3.tweakreg.catfile: 'my.txt' is not there, or not a text file; give two columns of text"
+    )
+
+
+@pytest.mark.parametrize("name", ["GAIADR3", "gaiadr3", "GAIADR2", "GAIADR1", "GAIAREFCAT"])
+def test_catalogues_on_line(two, name):
+    stage3 = plan_of(stage3={"tweakreg": {"abs_refcat": name}}).stage3
+    assert stage3.alignment_input("x")["catalog"] == f"results/stage3/catalogs/x_fit_{name.lower()}_ref.ecsv"
+
+
+def test_a_catalogue_of_the_user(two, folder):
+    (folder / "gaia.ecsv").touch()
+    stage3 = plan_of(stage3={"tweakreg": {"abs_refcat": "./gaia.ecsv"}}).stage3
+    assert stage3.alignment_input("x")["catalog"] == "gaia.ecsv"
+
+
+def test_a_catalogue_that_is_neither_a_file_nor_known(two):
+    assert problem_of(stage3={"tweakreg": {"abs_refcat": "GAIADR5"}}) == (
+        "--config: stage3.tweakreg.abs_refcat: 'GAIADR5' is neither a file nor a catalogue that is known; "
+        "give a file with RA and DEC, or one of GAIAREFCAT, GAIADR3, GAIADR2, GAIADR1, GAIADR3_S3"
+    )
+
+
+# Common grids ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(two):
+    """Three products: x of a and b, y of b and a, z of a alone."""
+    write_asn("y_asn.json", product("y", "b_cal.fits", "a_cal.fits"), asn_id="o002")
+    write_asn("z_asn.json", product("z", "a_cal.fits"), asn_id="o003")
+    return ["x_asn.json", "y_asn.json", "z_asn.json"]
+
+
+def test_products_on_a_common_grid(three):
+    grids = {"deep": {"associations": ["[xy]"], "pixel_scale": 0.05}}
+    stage3 = plan_of(three, grids=grids).stage3
+    assert [stage3.association(name).common_grid for name in "xyz"] == ["deep", "deep", ""]
+    assert [stage3.grid(name) for name in "xyz"] == [
+        "results/stage3/grids/deep.json",
+        "results/stage3/grids/deep.json",
+        "results/stage3/z_grid.json",
+    ]
+    assert stage3.common_grid_input("deep") == {
+        "alignments": ["results/stage3/x_alignment.ecsv", "results/stage3/y_alignment.ecsv"],
+        "first": "results/stage3/geometry/a.json",
+    }
+    assert stage3.common_grid_parameters("deep")["pixel_scale"] == 0.05
+    assert stage3.combination_input("x")["grid"] == "results/stage3/grids/deep.json"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"), [("xx*", "known are x, y, z"), ("X", "known are x, y, z"), ("yx", "did you mean 'x'?")]
+)
+def test_a_pattern_of_a_grid_that_matches_nothing(three, pattern, told):
+    problem = problem_of(three, grids={"deep": {"associations": ["x", pattern]}})
+    assert problem.startswith(
+        f"--config: grids.deep.associations[1]: {pattern!r} is no product of a level-3 association; "
+    )
+    if pattern != "yx":
+        assert problem.endswith(told)
+
+
+def test_a_grid_without_any_association(folder):
+    problem = problem_of([], grids={"deep": {"associations": "x"}})
+    assert problem.startswith("--config: grids.deep.associations[0]: 'x' is no product of a level-3 association")
+    assert problem.endswith("; this configuration has none")
+
+
+def test_one_product_on_two_grids(three):
+    grids = {"deep": {"associations": "x"}, "wide": {"associations": ["y", "*"]}}
+    assert problem_of(three, grids=grids) == (
+        "--config: grids.wide.associations[1]: 'x' already uses the grid 'deep'; one product has one grid"
+    )
+
+
+def test_a_grid_whose_name_cannot_be_a_file_name(three):
+    assert problem_of(three, grids={"my grid": {"associations": "x"}}) == (
+        "--config: grids: 'my grid' cannot be part of a file name; use letters, digits, _ and -"
+    )
+
+
+def test_output_wcs_must_be_a_file(three):
+    grids = {"deep": {"associations": "x", "output_wcs": "grid.asdf"}}
+    assert problem_of(three, grids=grids) == (
+        "--config: grids.deep.output_wcs: 'grid.asdf' is not there, or not an ASDF file; give an ASDF file"
+    )
+
+
+# All together ------------------------------------------------------------------------------------------
+
+
+def test_all_problems_are_told_together(two):
+    write_cal("b_cal.fits", BUNIT="DN/s")
+    write_cal("c_cal.fits", FILTER="F770W")
+    write_asn("y_asn.json", product("y", "a_cal.fits", "c_cal.fits"), asn_id="o002")
+    write_asn("z_asn.json", product("z", "a_cal.fits", "missing_cal.fits"), asn_id="o003")
+    found = problems_of(["x_asn.json", "y_asn.json", "z_asn.json"], stage3={"tweakreg": {"abs_refcat": "no"}})
+    assert sorted(problem.partition(":")[0] for problem in found) == [
+        *["--config", "b_cal.fits", "y_asn.json", "z_asn.json"],
+    ]
+
+
+def test_a_problem_of_one_exposure_is_told_once(two):
+    write_cal("b_cal.fits", BUNIT="DN/s")
+    write_asn("y_asn.json", product("y", "b_cal.fits", "a_cal.fits"), asn_id="o002")
+    assert problem_of(["x_asn.json", "y_asn.json"]).startswith("b_cal.fits: BUNIT")
