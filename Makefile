@@ -20,16 +20,17 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo test parity benchmark lint clean lock
+.PHONY: help environment demo test parity benchmark accuracy lint clean lock
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make environment  the Python environment, in $(VENV)"
-	@echo "make demo         simulate a small MIRI data set and calibrate it, in demo/"
+	@echo "make demo         simulate a small MIRI data set and reduce it to a catalogue, in demo/"
 	@echo "make test         all tests but the comparison with jwst"
 	@echo "make lint         format, style, types, Snakemake's own linter"
 	@echo "make parity       compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark    time against the jwst package (installs it, 1.1 GB)"
+	@echo "make accuracy     compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make clean        remove demo/, benchmark data and caches; never results of your own"
 	@echo "make lock         resolve the versions in pyproject.toml again"
 
@@ -69,6 +70,9 @@ parity: $(INSTALLED) $(JWST_INSTALLED)
 
 benchmark: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/run.py --cores $(CORES)
+
+accuracy: $(INSTALLED) $(JWST_INSTALLED)
+	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)
 
 clean:
 	rm -rf demo benchmarks/data tests/parity/data build *.egg-info

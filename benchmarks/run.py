@@ -1,7 +1,7 @@
-"""Time stage 2 of calflow and of the jwst package on the same simulated full-size exposures.
+"""Time calflow and the jwst package on the same simulated full-size exposures.
 
 Run by ``make benchmark``; as a plain command ``.venv/bin/python benchmarks/run.py``. The simulated exposures are kept
-in benchmarks/data; the table is written into benchmarks/stage2.md.
+in benchmarks/data; the tables are written into benchmarks/stage2.md and benchmarks/stage3.md.
 """
 
 import argparse
@@ -27,6 +27,21 @@ CASES = {
         "backgrounds": 3,
     },
     "NIRCam F200W, 4 exposures of 2048 x 2048": {"instrument": "nircam_f200w", "exposures": 4},
+}
+# The memory of stage 3 must not grow with the number of exposures.
+NUMBERS = (4, 16)
+HEADS = {
+    2: (
+        "# Stage 2: calflow and jwst on the same exposures",
+        "From `_rate` to `_bsub`, `_cal` and `_i2d`, with the start of the programs, on the same simulated files:",
+        "jwst as one process that runs `Image2Pipeline` over the association.",
+    ),
+    3: (
+        "# Stages 2 and 3: calflow and jwst on the same exposures",
+        "From `_rate` to `_cal`, quick looks, `_crf`, the combined `_i2d`, catalogue and segmentation map, with the "
+        "start of the programs, on the same simulated files:",
+        "jwst as one process for `Image2Pipeline` and one for `Image3Pipeline`, times added.",
+    ),
 }
 
 
@@ -96,24 +111,30 @@ def _tree_memory(pid: int) -> float:
     return total / 2**20
 
 
-def simulated(case: dict) -> tuple[Path, Path]:
-    """Return the association and the folder of references of a case, which are made if there are none."""
+def simulated(case: dict) -> Path:
+    """Return the folder of a case with its exposures, associations and references, which is made if there is none."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from simulation import Scene, simulate
 
-    folder = HERE / "data" / case["instrument"]
+    folder = HERE / "data" / f"{case['instrument']}_{case['exposures']}"
     if not (folder / "truth.json").exists():
         print(f"simulate {folder.relative_to(ROOT)}", flush=True)
         simulate(folder, Scene(**case))
-    return next((folder / "rate").glob("*_asn.json")), folder / "references"
+    return folder
 
 
-def run_calflow(association: Path, references: Path, folder: Path, cores: int) -> Cost:
-    """Measure the workflow, from an empty folder."""
+def associations(data: Path, stage: int) -> list[Path]:
+    """Return the level-2 association of a case, and the level-3 one for stage 3."""
+    folders = ("rate", "stage3")[: stage - 1]
+    return [next((data / folder).glob("*_asn.json")) for folder in folders]
+
+
+def run_calflow(data: Path, folder: Path, cores: int, stage: int) -> Cost:
+    """Measure the workflow up to a stage, from an empty folder."""
     config = {
-        "associations": [str(association)],
-        "references": {"source": "directory", "directory": str(references)},
-        "stage2": {"save_bsub": True},
+        "associations": list(map(str, associations(data, stage))),
+        "references": {"source": "directory", "directory": str(data / "references")},
+        "stage2": {"save_bsub": stage == 2},
     }
     configfile = folder / "benchmark.yaml"
     configfile.write_text(json.dumps(config))
@@ -121,26 +142,58 @@ def run_calflow(association: Path, references: Path, folder: Path, cores: int) -
     return measure([*command, "--configfile", str(configfile)], folder)
 
 
-def run_jwst(association: Path, references: Path, folder: Path, python: str) -> Cost:
-    """Measure jwst: one process for all exposures, with as many BLAS threads as it likes to have."""
-    command = [python, str(HERE / "run_jwst.py"), str(association), str(references), str(folder / "products")]
-    return measure([*command, "--threads", str(os.cpu_count())], folder)
+def run_jwst(data: Path, folder: Path, python: str, stage: int) -> Cost:
+    """Measure jwst: one process for each stage, with as many BLAS threads as it likes to have."""
+    level2, *level3 = map(str, associations(data, stage))
+    command = [python, str(HERE / "run_jwst.py"), level2, str(data / "references"), str(folder / "products")]
+    command += ["--threads", str(os.cpu_count())]
+    costs = [measure(command, folder)]
+    if level3:
+        costs.append(measure([*command, "--only-stage3", "--stage3", *level3], folder))
+    return Cost(sum(c.wall for c in costs), sum(c.cpu for c in costs), max(c.memory for c in costs))
 
 
-def compare(cores: int, repeat: int, python: str) -> list[tuple[str, Cost, Cost]]:
+def compare(cores: int, repeat: int, python: str, stage: int) -> list[tuple[str, Cost, Cost]]:
     """Return the median costs, calflow's and jwst's, of every case; the two take turns."""
     results = []
     for name, case in CASES.items():
-        association, references = simulated(case)
+        data = simulated(case)
         costs: dict[str, list[Cost]] = {"calflow": [], "jwst": []}
         for _ in range(repeat):
             with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
-                costs["calflow"].append(run_calflow(association, references, Path(folder), cores))
+                costs["calflow"].append(run_calflow(data, Path(folder), cores, stage))
             with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
-                costs["jwst"].append(run_jwst(association, references, Path(folder), python))
+                costs["jwst"].append(run_jwst(data, Path(folder), python, stage))
             print(f"{name}: calflow {costs['calflow'][-1]}, jwst {costs['jwst'][-1]}", flush=True)
         results.append((name, _median(costs["calflow"]), _median(costs["jwst"])))
     return results
+
+
+def compare_memory(cores: int, python: str) -> list[tuple[int, str, float, float]]:
+    """Return, for each number of NIRCam exposures, calflow's largest job with its memory, and jwst's, MB."""
+    results = []
+    for number in NUMBERS:
+        data = simulated({"instrument": "nircam_f200w", "exposures": number})
+        with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
+            run_calflow(data, Path(folder), cores, 3)
+            rule, memory = largest_job(Path(folder) / "results" / "benchmarks")
+        with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
+            theirs = run_jwst(data, Path(folder), python, 3).memory
+        print(f"{number} exposures: {rule} {memory:.0f} MB, jwst {theirs:.0f} MB", flush=True)
+        results.append((number, rule, memory, theirs))
+    return results
+
+
+def largest_job(folder: Path) -> tuple[str, float]:
+    """Return the rule with the highest resident memory (MB) in Snakemake's benchmark files."""
+    peaks = []
+    for path in folder.rglob("*.tsv"):
+        names, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
+        peak = dict(zip(names, values, strict=True))["max_rss"]
+        if peak not in ("-", "NA"):
+            peaks.append((float(peak), path.relative_to(folder).parts[0].removesuffix(".tsv")))
+    memory, rule = max(peaks)
+    return rule, memory
 
 
 def _median(costs: list[Cost]) -> Cost:
@@ -148,15 +201,16 @@ def _median(costs: list[Cost]) -> Cost:
     return sorted(costs, key=lambda cost: cost.wall)[len(costs) // 2]
 
 
-def report(results: list[tuple[str, Cost, Cost]], cores: int, repeat: int, python: str, date: str | None) -> str:
+def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Namespace, python: str) -> str:
     """Return the results as Markdown."""
+    title, what, theirs_is = HEADS[stage]
     lines = [
-        "# Stage 2: calflow and jwst on the same exposures",
+        title,
         "",
-        "Made by `make benchmark`. From `_rate` to `_bsub`, `_cal` and `_i2d`, with the start of the programs, on the",
-        f"same simulated files: calflow as a whole `snakemake --cores {cores}` run from an empty folder; jwst as one",
-        "process that runs `Image2Pipeline` over the association. CPU is user and system time, memory the largest sum",
-        "of resident memory, both of all processes. Ratios are jwst / calflow: above 1, calflow needs less.",
+        f"Made by `make benchmark`. {what} calflow as a whole `snakemake --cores {given.cores}` run from an empty "
+        "folder; "
+        f"{theirs_is} CPU is user and system time, memory the largest sum of resident memory, both of all processes. "
+        "Ratios are jwst / calflow: above 1, calflow needs less.",
         "",
         "| data | | wall s | CPU s | peak memory MB |",
         "|---|---|---:|---:|---:|",
@@ -168,8 +222,20 @@ def report(results: list[tuple[str, Cost, Cost]], cores: int, repeat: int, pytho
             f"| | **ratio** | **{theirs.wall / ours.wall:.2f}** | **{theirs.cpu / ours.cpu:.2f}** "
             f"| **{theirs.memory / ours.memory:.2f}** |",
         ]
-    times = "one run each" if repeat == 1 else f"the run of median wall time out of {repeat}"
-    lines += ["", f"{_versions(python)}; {_machine()}; {times}{f'; {date}' if date else ''}.", ""]
+    if stage == 3:
+        lines += [
+            "",
+            "Memory of the largest single job for more and more NIRCam F200W exposures of 2048 x 2048:",
+            "",
+            "| exposures | largest job of calflow | MB | jwst, stage 3, MB |",
+            "|---:|---|---:|---:|",
+        ]
+        lines += [
+            f"| {number} | `{rule}` | {memory:.0f} | {theirs:.0f} |"
+            for number, rule, memory, theirs in compare_memory(given.cores, python)
+        ]
+    times = "one run each" if given.repeat == 1 else f"the run of median wall time out of {given.repeat}"
+    lines += ["", f"{_versions(python)}; {_machine()}; {times}{f'; {given.date}' if given.date else ''}.", ""]
     return "\n".join(lines)
 
 
@@ -195,15 +261,15 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="cores for calflow (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each (default %(default)s)")
     parser.add_argument("--date", help="to be written below the table")
-    parser.add_argument("--output", type=Path, default=HERE / "stage2.md", help="the table (default %(default)s)")
+    parser.add_argument("--stages", type=int, nargs="+", choices=(2, 3), default=[2, 3], help="default: %(default)s")
     given = parser.parse_args()
     python = os.environ.get("CALFLOW_JWST_PYTHON", str(ROOT / ".venv-jwst" / "bin" / "python"))
     if not Path(python).exists():
         sys.exit(f"no Python with jwst at {python}: `make benchmark` makes one, or set CALFLOW_JWST_PYTHON")
-    results = compare(given.cores, given.repeat, python)
-    table = report(results, given.cores, given.repeat, python, given.date)
-    given.output.write_text(table)
-    print(table)
+    for stage in given.stages:
+        table = report(compare(given.cores, given.repeat, python, stage), stage, given, python)
+        (HERE / f"stage{stage}.md").write_text(table)
+        print(table)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from job import UnusableExposure, run
 from products.alignment_tables import AlignmentRow, write_alignment
 from products.geometry_files import read_geometry
@@ -14,6 +16,7 @@ from steps.star_groups import ExposureStars
 from steps.star_matching import Matching
 
 log = logging.getLogger(__name__)
+logging.getLogger("tweakwcs").setLevel(logging.WARNING)  # it tells every step of every fit
 ABSOLUTE = "minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance".split()
 RELATIVE = [*ABSOLUTE, "xoffset", "yoffset"]
 
@@ -38,9 +41,11 @@ def align(input, output, params):
 
 def _tweak(names, geometries, input, settings):
     """Align the exposures with each other, then with the catalogue."""
+    lists = [read_star_list(path) for path in input.stars]
+    if any(weight is not None for _, weight in lists):  # those of the user may have none
+        lists = [(xy, np.ones(len(xy)) if weight is None else weight) for xy, weight in lists]
     exposures = [
-        _stars(name, group, geometries[name], path)
-        for (name, group), path in zip(names.items(), input.stars, strict=True)
+        _stars(name, group, geometries[name], *stars) for (name, group), stars in zip(names.items(), lists, strict=True)
     ]
     robust = settings["robust"]
     found = align_relative(
@@ -59,8 +64,7 @@ def _tweak(names, geometries, input, settings):
     return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]
 
 
-def _stars(name, group, geometry, path):
-    xy, weight = read_star_list(path)
+def _stars(name, group, geometry, xy, weight):
     (xmin, xmax), (ymin, ymax) = geometry.bounds
     inside = (xy > (xmin, ymin)).all(axis=1) & (xy < (xmax, ymax)).all(axis=1)
     return ExposureStars(

@@ -47,6 +47,7 @@ def catalog(input, output, params):
     segments = np.zeros(image.sci.shape, np.uint32) if found.segments is None else found.segments
     primary = image.headers["PRIMARY"].copy()
     primary.set("DATAMODL", "SegmentationMapModel", "Type of data model")
+    primary.set("SCATFILE", Path(output.catalog).name, "Source catalog file")
     write_product(Path(output.segm), primary, {"SCI": segments}, {"SCI": image.wcs_header()}, [image.asdf])
     write_regions(found.table, Path(output.regions), image.keyword("PIXAR_A2") ** 0.5)
     write_catalog(found.table, Path(output.catalog))

@@ -10,9 +10,11 @@ from products.alignment_tables import find_row, read_alignment
 from products.asdf_files import read_tree
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
-from products.geometry_files import read_geometry, read_grid
+from products.geometry_files import read_geometry
+from products.grid_files import read_grid
+from products.grid_keywords import record_grid
 from products.header_table import header_table
-from products.keywords import record_grid, record_origin_in
+from products.keywords import record_origin_in
 from products.tan_asdf import grid_to_bytes
 from steps.output_grid import grid_footprint
 from steps.pixel_map import map_to_grid, pixel_range

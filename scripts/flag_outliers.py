@@ -8,10 +8,11 @@ import numpy as np
 from job import run
 from products.alignment_tables import find_row, read_alignment
 from products.exposure import read_exposure, write_exposure
-from products.geometry_files import read_geometry, read_grid, write_json
+from products.geometry_files import read_geometry, write_json
+from products.grid_files import read_grid
 from products.intermediate_images import save_image
-from products.keywords import pointing, record_origin, record_sky, record_status, record_target, replace_wcs
-from products.sky_tables import sky_of
+from products.keywords import pointing, record_origin, record_status, record_target, replace_wcs
+from products.sky_tables import record_sky, sky_of
 from steps.footprints import s_region
 from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
 from steps.pixel_map import map_to_grid

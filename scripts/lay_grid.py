@@ -8,7 +8,8 @@ from job import UnusableExposure, run
 from products.alignment_tables import read_alignment
 from products.asdf_files import read_tree
 from products.exposure import keyword
-from products.geometry_files import read_geometry, write_grid
+from products.geometry_files import read_geometry
+from products.grid_files import write_grid
 from steps.footprints import S_REGION_DECIMALS
 from steps.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
 

@@ -9,7 +9,7 @@ from products.asdf_files import read_tree
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
 from products.geometry_files import read_geometry
-from products.keywords import record_grid
+from products.grid_keywords import record_grid
 from products.tan_asdf import grid_to_bytes
 from steps.footprints import parse_s_region
 from steps.output_grid import (

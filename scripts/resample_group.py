@@ -7,7 +7,8 @@ import numpy as np
 from job import UnusableExposure, run
 from products.alignment_tables import find_row, read_alignment
 from products.exposure import read_exposure, replacing
-from products.geometry_files import read_geometry, read_grid, write_json
+from products.geometry_files import read_geometry, write_json
+from products.grid_files import read_grid
 from products.intermediate_images import save_on_grid
 from products.sky_tables import sky_of
 from steps.outlier_detection import weight_cut

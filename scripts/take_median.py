@@ -6,7 +6,8 @@ import numpy as np
 
 from job import run
 from products.exposure import replacing
-from products.geometry_files import read_grid, read_json
+from products.geometry_files import read_json
+from products.grid_files import read_grid
 from products.intermediate_images import save_on_grid
 from steps.median import median_of_groups
 

@@ -91,7 +91,7 @@ class Tweakreg(SourceFinding):
     """Align the exposures with each other, and with a catalogue."""
 
     skip: bool = Field(False, description="do not run; S_TWKREG is SKIPPED")
-    robust: bool = Field(True, description="gates and second searches against chance matches; false: exactly as jwst")
+    robust: bool = Field(True, description="better positions, gates, second searches; false: exactly as jwst")
     on_failure: Literal["keep", "drop", "stop"] = Field(
         "keep", description="an exposure that cannot be aligned: keep its nominal pointing, drop it, or stop"
     )
@@ -159,6 +159,10 @@ class Tweakreg(SourceFinding):
             if (prefix == "" or self.abs_refcat) and separation <= 2**0.5 * tolerance:
                 raise ValueError(f"{prefix}separation must be more than sqrt(2) x {prefix}tolerance")
         return self
+
+    def finder_parameters(self) -> dict[str, Any]:
+        """Return the parameters of `steps.star_finding.find_stars`; `robust` asks for better positions too."""
+        return super().finder_parameters() | {"refine": self.robust}
 
     def alignment_parameters(self) -> dict[str, Any]:
         """Return what concerns the alignment of star lists."""

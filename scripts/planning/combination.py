@@ -375,6 +375,7 @@ class Combinations:
 
     def size(self, root: str) -> int:
         """Return the number of pixels of a member of any association."""
+        self.exposure_input(root)  # tells that there is no such exposure
         return self._members[root].size
 
     def pixels_of(self, crf: str) -> int:

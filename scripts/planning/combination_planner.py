@@ -21,6 +21,8 @@ from settings import Settings
 
 SKIPPED, FAILED = "SKIPPED", "FAILED"
 COMBINED_TYPES = ("image3", "")
+# The ending of a group's name in the outlier search.
+OF_A_GROUP = "_outlier"
 
 
 class CombinationPlanner:
@@ -31,6 +33,8 @@ class CombinationPlanner:
     settings : Settings
     exposures : iterable of PlannedExposure
         What stage 2 makes in the same run.
+    refused : set of str
+        Exposures that stage 2 would make, if nothing were wrong with them.
     folder : str
         Where stage 2 writes.
     read_header : callable
@@ -44,6 +48,7 @@ class CombinationPlanner:
         self,
         settings: Settings,
         exposures: Iterable[PlannedExposure],
+        refused: set[str],
         folder: str,
         read_header: Callable[[Path], ExposureHeader | None],
         chooser: ReferenceChooser,
@@ -52,6 +57,7 @@ class CombinationPlanner:
     ):
         self.settings = settings
         self.exposures = {exposure.root: exposure for exposure in exposures}
+        self.refused = refused
         self.folder = folder
         self.read_header = read_header
         self.chooser = chooser
@@ -67,7 +73,10 @@ class CombinationPlanner:
                 self.notices.append(f"{association.path}: stage 3 of type {association.asn_type!r} is not done")
                 continue
             for product in association.products:
-                if product.root in planned:
+                if product.root.endswith(OF_A_GROUP):
+                    wrong = f"{product.root!r} ends as intermediate products do"
+                    self._refuse(association, f"{product.key}.name", wrong, "give it another name")
+                elif product.root in planned:
                     wrong = f"{product.root!r} is made from another association too"
                     self._refuse(association, f"{product.key}.name", wrong, "give every product a name of its own")
                 elif found := self._association(association, product):
@@ -79,8 +88,10 @@ class CombinationPlanner:
         before = len(self.problems)
         headers: dict[str, Mapping[str, Any]] = {}
         members = []
+        single = len(product.sciences) == 1
+        subtract = None if single or self.settings.stage3.skymatch.skip else self.settings.stage3.skymatch.subtract
         for number, member in enumerate(product.sciences, start=1):
-            found = self._member(association, member, number)
+            found = self._member(association, member, number, subtract)
             if found:
                 planned, header = found
                 members.append(planned)
@@ -96,7 +107,6 @@ class CombinationPlanner:
         moving = self._check_targets(association, headers, family)
         if len(self.problems) > before:
             return None
-        single = len(members) == 1
         status = self._status(members, moving, single)
         return PlannedAssociation(
             name=product.root,
@@ -115,16 +125,19 @@ class CombinationPlanner:
     # Members --------------------------------------------------------------------------------------------
 
     def _member(
-        self, association: Association, member: Member, number: int
+        self, association: Association, member: Member, number: int, subtract: bool | None
     ) -> tuple[PlannedMember, Mapping[str, Any]] | None:
         """Return the plan and the keywords of a member; None if it cannot be combined."""
         root = product_root(member.expname)
-        made = self.exposures.get(root) if member.suffix in ("cal", "calints", None) else None
+        makes = member.suffix in ("cal", "calints", None)
+        if makes and root in self.refused:
+            return None  # told already
+        made = self.exposures.get(root) if makes else None
         header = made.header if made else self._existing(association, member)
         if header is None:
             return None
         where = f"{member.key}.expname"
-        if header.is_cube:
+        if header.is_cube or member.suffix == "calints":
             wrong = f"{member.expname!r} has integrations (3-D)"
             self._refuse(association, where, wrong, "stage 3 combines 2-D exposures, _cal")
             return None
@@ -136,7 +149,7 @@ class CombinationPlanner:
             geometry = f"{self.folder}/geometry/{Path(cal).stem}.json"
         else:
             before = len(self.problems)
-            check_calibrated(member.path, header, self.settings.stage3.skymatch.subtract, self.problems)
+            check_calibrated(member.path, header, subtract, self.problems)
             if len(self.problems) > before:
                 return None
             cal, geometry = str(member.path), f"{stage_folder(self.settings, 3)}/geometry/{root}.json"
@@ -260,7 +273,7 @@ class CombinationPlanner:
                 owner = owners.setdefault(crf, association.name)
                 if owner != association.name:
                     wrong = f"{crf!r} is made for {owner!r} and for {association.name!r}"
-                    right = "give the associations different asn_id"
+                    right = "combine an exposure once with one asn_id"
                     self.problems.append(Problem(association.table, "asn_id", wrong, right))
 
     # What runs ------------------------------------------------------------------------------------------

@@ -85,13 +85,13 @@ def check_background(
         refuse("SUBSTRT1, SUBSTRT2", wrong, "use backgrounds of the same part of the detector")
 
 
-def check_calibrated(path: Path, header: ExposureHeader, subtract: bool, problems: list[Problem]) -> None:
+def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, problems: list[Problem]) -> None:
     """Check that stage 3 can combine a calibrated exposure that this run does not make.
 
     Parameters
     ----------
-    subtract : bool
-        Whether the sky is going to be subtracted from the pixels.
+    subtract : bool or None
+        Whether the sky is going to be subtracted from the pixels. None: nothing is done about it.
     """
     values = header.values
 
@@ -123,7 +123,7 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool, problem
     subtracted = values.get("BKGSUB")
     if subtracted is None and values.get("BKGLEVEL") is not None:
         refuse("BKGSUB", "is missing, though BKGLEVEL is there", "it tells whether the sky was subtracted")
-    if isinstance(subtracted, bool) and subtracted != subtract:
+    if None not in (subtract, subtracted) and subtracted != subtract:
         done = "was" if subtracted else "was not"
         refuse("BKGSUB", f"a sky level {done} subtracted", f"set stage3.skymatch.subtract: {str(subtracted).lower()}")
 

@@ -62,6 +62,7 @@ class _Planner:
         self.problems: list[Problem] = []
         self.notices: list[str] = []
         self.headers: dict[Path, ExposureHeader | None] = {}
+        self.refused: set[str] = set()  # exposures that something is wrong with
         self.chooser = ReferenceChooser(settings, cache, self.problems)
         self.checker = ReferenceChecker(cache, self.problems)
 
@@ -90,13 +91,15 @@ class _Planner:
         """Plan the level-3 associations."""
         folder = stage_folder(self.settings, 2)
         planner = CombinationPlanner(
-            self.settings, exposures, folder, self._header, self.chooser, self.problems, self.notices
+            self.settings, exposures, self.refused, folder, self._header, self.chooser, self.problems, self.notices
         )
         combinations = planner.plan(associations)
         files = {member.cal for found in combinations for member in found.members}
         files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
         files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}
-        self._check_braces(files)
+        stage3 = self.settings.stage3
+        files |= {stage3.tweakreg.abs_refcat, stage3.skymatch.skylist or "", stage3.resample.output_wcs}
+        self._check_braces(files | {grid.output_wcs for grid in self.settings.grids.values()})
         return combinations
 
     def _check_settings(self) -> None:
@@ -114,6 +117,14 @@ class _Planner:
             if output_wcs and not is_asdf(Path(output_wcs)):
                 wrong = f"{output_wcs!r} is not there, or not an ASDF file"
                 self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
+        skymatch = self.settings.stage3.skymatch
+        if skymatch.skymethod == "user" and not Path(skymatch.skylist or "").is_file():
+            wrong = f"no such file {skymatch.skylist!r}"
+            self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
+        if self.settings.stage3.resample.single:
+            wrong = "separate images of each exposure are not made in stage 3"
+            right = "the quick looks of stage 2 are; on one grid with stage2.resample.output_wcs"
+            self.problems.append(Problem("config", "stage3.resample.single", wrong, right))
         for name in self.settings.grids:
             if not GRID_NAME.fullmatch(name):
                 wrong = f"{name!r} cannot be part of a file name"
@@ -145,6 +156,8 @@ class _Planner:
                 first[product.root] = product
                 if exposure := self._exposure(association, product):
                     planned.append(exposure)
+                else:
+                    self.refused.add(product.root)
         return planned
 
     def _check_same(self, association: Association, product: Product, first: Product) -> None:

@@ -55,7 +55,10 @@ class ReferenceChooser:
             if name not in chosen and instrument not in kind.selectors:
                 chosen[name] = Reference(name, None, NOT_APPLICABLE)
         missing = [name for name in wanted if name not in chosen]
-        if missing:
+        if missing and all(wanted[name].optional for name in missing) and self._no_folder():
+            reason = f"{self.settings.directory}: no such folder; set references.directory"
+            chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=reason) for name in missing}
+        elif missing:
             found = self._from_crds if self.settings.source == "crds" else self._from_directory
             for name, reference in found(missing, path, header, family).items():
                 if isinstance(reference, Problem) and name in wanted and wanted[name].optional:
@@ -78,6 +81,9 @@ class ReferenceChooser:
             "CRDS_VER": (version("crds") if crds else NOT_APPLICABLE, "Version of CRDS file selection software used"),
             "CRDS_CTX": (self._context_name() or NOT_APPLICABLE, "CRDS context (.pmap) used to select ref files"),
         }
+
+    def _no_folder(self) -> bool:
+        return self.settings.source == "directory" and not Path(self.settings.directory).expanduser().is_dir()
 
     def _tell(self, problem: Problem, name: str, path: Path, header: ExposureHeader, family: Family) -> None:
         """Add a problem once for all exposures that differ in nothing by which a reference is chosen."""

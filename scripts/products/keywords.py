@@ -1,16 +1,12 @@
 """Header keywords: where the facts that steps need stand, and how their results are recorded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from astropy.io import fits
 
 from products.detector_window import detector_window
 from products.exposure import Exposure
-from products.sky_tables import SkyOfExposure
-from steps.footprints import s_region
-from steps.output_grid import OutputGrid, fits_keywords, pixel_area_keywords
 from steps.photom import square_arcsec_factor
 from steps.pointing import Pointing
 from steps.windows import Window
@@ -27,8 +23,6 @@ STATUS = {
     "resample": ("S_RESAMP", "Resample"),
     "source_catalog": ("S_SRCCAT", "Source catalog"),
 }
-# Keywords of the detector's orientation: a rectified image has none.
-OF_THE_DETECTOR = ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "V3I_YANG", "VPARITY")
 # Linear and polynomial terms of a FITS WCS; a new WCS replaces them all.
 _LINEAR = ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2")
 _THIRD_AXIS = ("CRPIX3", "CRVAL3", "CTYPE3", "CUNIT3", "CDELT3", "PC1_3", "PC2_3", "PC3_1", "PC3_2", "PC3_3")
@@ -124,59 +118,11 @@ def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_are
         header.set("PIXAR_A2", pixel_area_a2, "Nominal pixel area in arcsec^2")
 
 
-def record_sky(exposure: Exposure, sky: SkyOfExposure, subtract: bool) -> None:
-    """Record the sky level, and take what remains of it from SCI if it is to be subtracted."""
-    record_status(exposure, "skymatch", sky.status)
-    if sky.level is None:
-        return
-    if subtract and sky.status == "COMPLETE":
-        exposure.image.sci = exposure.image.sci - np.float32(sky.remaining)
-    subtracted = bool(exposure.keyword("BKGSUB")) if sky.status != "COMPLETE" else subtract
-    if sky.method:
-        exposure.primary.set("BKGMETH", sky.method, "Sky background matching method")
-    exposure.primary.set("BKGLEVEL", sky.level, "Computed sky background level")
-    exposure.primary.set("BKGSUB", subtracted, "Sky background subtracted?")
-
-
 def record_target(exposure: Exposure, sky_shift: tuple[float, float]) -> None:
     """Record the mean position of a moving target, which is `sky_shift` from that in the exposure."""
     for keyword, mean, shift in zip(("MT_RA", "MT_DEC"), ("MT_AVRA", "MT_AVDEC"), sky_shift, strict=True):
         if shift and exposure.keyword(keyword) is not None:
             exposure.science.set(mean, exposure.keyword(keyword) + shift, "[deg] mean position of the target")
-
-
-def record_grid(
-    headers: Mapping[str, fits.Header],
-    grid: OutputGrid,
-    regions: Sequence[np.ndarray],
-    weight_type: str,
-    pixfrac: float,
-) -> None:
-    """Record in the headers of an image what it was resampled to.
-
-    Parameters
-    ----------
-    headers : mapping
-        ``PRIMARY`` and ``SCI``.
-    grid : OutputGrid
-    regions : sequence of float array, shape (n, 2)
-        Outlines of what the inputs cover, degrees.
-    weight_type, pixfrac
-        As `steps.resample.Resampler` takes them.
-    """
-    primary, science = headers["PRIMARY"], headers["SCI"]
-    primary.set("S_RESAMP", "COMPLETE", STATUS["resample"][1])
-    primary.set("DATAMODL", "ImageModel", "Type of data model")
-    primary.set("RESWHT", weight_type, "Drizzle weighting type")
-    primary.set("PIXFRAC", pixfrac, "Pixel fraction used to shrink the pixels")
-    primary.set("PXSCLRT", grid.pixel_scale_ratio, "Ratio of output to input pixel scale")
-    for keyword in OF_THE_DETECTOR:
-        science.remove(keyword, ignore_missing=True)
-    replace_wcs(science, fits_keywords(grid) | pixel_area_keywords(grid))
-    if regions:
-        science.set("S_REGION", s_region(*regions), "Spatial footprint of the observation")
-    else:
-        science.remove("S_REGION", ignore_missing=True)
 
 
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:

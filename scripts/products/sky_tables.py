@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from products.exposure import Exposure
+from products.keywords import record_status
 from products.tables import read_meta, read_table, write_table
 from steps.skymatch import SkyLevel
 
@@ -80,3 +81,17 @@ def sky_of(exposure: Exposure, root: str, table: Path | None) -> SkyOfExposure:
         return SkyOfExposure(row["status"], None, None, 0.0)
     total = row["level"] + (before if before is not None and subtracted else 0.0)
     return SkyOfExposure("COMPLETE", read_meta(table)["skymethod"], float(total), float(row["level"]))
+
+
+def record_sky(exposure: Exposure, sky: SkyOfExposure, subtract: bool) -> None:
+    """Record the sky level, and take what remains of it from SCI if it is to be subtracted."""
+    record_status(exposure, "skymatch", sky.status)
+    if sky.level is None:
+        return
+    if subtract and sky.status == "COMPLETE":
+        exposure.image.sci = exposure.image.sci - np.float32(sky.remaining)
+    subtracted = bool(exposure.keyword("BKGSUB")) if sky.status != "COMPLETE" else subtract
+    if sky.method:
+        exposure.primary.set("BKGMETH", sky.method, "Sky background matching method")
+    exposure.primary.set("BKGLEVEL", sky.level, "Computed sky background level")
+    exposure.primary.set("BKGSUB", subtracted, "Sky background subtracted?")

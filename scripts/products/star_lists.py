@@ -20,8 +20,9 @@ class StarListError(ValueError):
 
 def write_star_list(path: Path, stars: StarList) -> None:
     """Write a star list as ECSV or FITS, as the name of the file ends. Positions are 0-based pixels."""
+    weight = {} if stars.weight is None else {"weight": stars.weight}
     table = Table(
-        {"id": np.arange(1, len(stars) + 1), "x": stars.x, "y": stars.y, "flux": stars.flux},
+        {"id": np.arange(1, len(stars) + 1), "x": stars.x, "y": stars.y, "flux": stars.flux} | weight,
         units={"x": "pix", "y": "pix"},
         descriptions={"x": "0-based", "y": "0-based"},
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steps.footprints import pixel_bounds
-from steps.output_grid import InputPixels, input_pixels
+from steps.input_pixels import InputPixels, input_pixels
 from steps.pointing import Pointing
 from steps.smooth_map import SmoothMap, smooth_map
 from steps.tangent_plane import IDENTITY, Affine, to_plane, to_sky

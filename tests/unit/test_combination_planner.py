@@ -541,7 +541,7 @@ def test_one_crf_of_two_associations(two, asn_id):
     first, second = problems_of(["x_asn.json", "y_asn.json"])
     name = "_".join(filter(None, ["a", asn_id, "crf.fits"]))
     assert first == (
-        f"y_asn.json: asn_id: '{name}' is made for 'x' and for 'y'; give the associations different asn_id"
+        f"y_asn.json: asn_id: '{name}' is made for 'x' and for 'y'; combine an exposure once with one asn_id"
     )
     assert "b_" in second
 

@@ -8,7 +8,8 @@ from astropy.modeling.models import Pix2Sky_TAN, RotateNative2Celestial, Scale, 
 from gwcs import WCS
 from gwcs import coordinate_frames as cf
 
-from products.geometry_files import read_geometry, read_grid, read_json, write_geometry, write_grid, write_json
+from products.geometry_files import read_geometry, read_json, write_geometry, write_json
+from products.grid_files import read_grid, write_grid
 from steps.geometry import Geometry
 from steps.output_grid import InputPixels, OutputGrid, grid_from_wcs
 from steps.smooth_map import SmoothMap

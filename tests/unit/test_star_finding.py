@@ -108,10 +108,11 @@ def test_weights_are_inverse_variances():
     for x in range(15, 116, 20):
         add_star(image, x, 60, 20)
     bright, *faint = find_stars(image, nothing(image), refine=True).weight
-    error = (1.5**2 + SIGMA**2) / (np.sqrt(2 * np.pi) * SIGMA**2 * 20)
+    flux = 2 * np.pi * SIGMA**2 * 20
+    error = np.sqrt(np.pi / 2) * (1.5**2 + SIGMA**2) ** 2 / (1.5**2 * flux)
     assert bright == pytest.approx(1.0, abs=1e-4)
     assert len(faint) >= 5
-    assert np.mean(faint) == pytest.approx(0.02**2 / (0.02**2 + error**2), rel=0.25)
+    assert np.mean(faint) == pytest.approx(0.02**2 / (0.02**2 + error**2), rel=0.1)
 
 
 def test_bounds_keep_weights_with_their_stars():

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 pytestmark = pytest.mark.slow
 
-CHAIN = {"calibrate": 1, "resample_exposure": 1, "subtract_background": 1}
+CHAIN = {"calibrate": 1, "resample_exposure": 1}
 BOTH = dict.fromkeys(CHAIN, 2)
 
 
@@ -53,7 +53,7 @@ def test_nothing_to_do_after_a_finished_run(finished):
 @pytest.mark.parametrize(
     ("step", "parameter", "value", "rules"),
     [
-        ("photom", "apply_time_correction", False, {"calibrate": 2, "resample_exposure": 2, "subtract_background": 2}),
+        ("photom", "apply_time_correction", False, BOTH),
         ("resample", "pixfrac", 0.7, {"resample_exposure": 2}),
         ("bkg_subtract", "sigma", 2.0, {"combine_background": 1, **BOTH}),
     ],

@@ -1,0 +1,50 @@
+"""Grid files: the pixels of a combined image, as JSON."""
+
+from pathlib import Path
+from typing import Any
+
+from products.geometry_files import read_json, write_json
+from steps.output_grid import OutputGrid
+from steps.tan_projection import TanProjection
+
+
+def write_grid(path: Path, grid: OutputGrid) -> None:
+    """Write an output grid. Of one that is no TAN projection the file that describes it has to be given again."""
+    projection = grid.projection
+    write_json(
+        path,
+        {
+            "shape": list(grid.shape),
+            "pixel_scale": grid.pixel_scale,
+            "pixel_scale_ratio": grid.pixel_scale_ratio,
+            "box": [list(interval) for interval in grid.box],
+            "projection": projection and {"type": "TAN", **vars(projection)},
+        },
+    )
+
+
+def read_grid(path: Path, user_wcs: Any = None) -> OutputGrid:
+    """Read an output grid.
+
+    Parameters
+    ----------
+    path : Path
+    user_wcs : gwcs.WCS or None
+        What describes a grid that is no TAN projection.
+    """
+    tree = read_json(path)
+    found = tree["projection"]
+    projection = found and TanProjection(
+        crpix=tuple(found["crpix"]),
+        crval=tuple(found["crval"]),
+        cdelt=found["cdelt"],
+        pc=tuple(map(tuple, found["pc"])),  # type: ignore[arg-type]
+    )
+    return OutputGrid(
+        shape=tuple(tree["shape"]),
+        pixel_scale=tree["pixel_scale"],
+        pixel_scale_ratio=tree["pixel_scale_ratio"],
+        box=tuple(map(tuple, tree["box"])),  # type: ignore[arg-type]
+        projection=projection,
+        user_wcs=None if projection else user_wcs,
+    )
