@@ -1,9 +1,11 @@
-# The demo: a simulated MIRI field, reduced, with a picture. Run it in a folder of its own (see README.md).
+# The demo: a simulated MIRI field, reduced to an image and a catalogue, with pictures.
+# Run it in a folder of its own (see README.md).
 
 
 rule demo_data:
     output:
         association="data/rate/jw01234-o001_20230312t074713_image2_00001_asn.json",
+        combination="data/stage3/jw01234-o001_20230312t074713_image3_00001_asn.json",
     log:
         "data/logs/demo_data.log",
     benchmark:
@@ -46,9 +48,34 @@ rule demo_picture:
         "../scripts/demo_picture.py"
 
 
+rule demo_combined_picture:
+    input:
+        unpack(lambda wildcards: plan.combined_picture_input()),
+    output:
+        picture="combined.png",
+    log:
+        f"{OUTPUT}logs/demo_combined_picture.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/demo_combined_picture.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_hash(SCRIPTS / "demo_combined_picture.py"),
+    message:
+        "{output.picture}"
+    script:
+        "../scripts/demo_combined_picture.py"
+
+
 rule demo:
     input:
         plan.stage2_products(),
+        plan.stage3.products(),
         "before_and_after.png",
+        "combined.png",
     message:
-        "the demo is done: look at before_and_after.png and at the products in {OUTPUT}stage2"
+        "the demo is done: look at before_and_after.png, at combined.png, and at the products in {OUTPUT}stage2 and {OUTPUT}stage3"

@@ -1,17 +1,23 @@
 """Simulate the demo's observation: a field of galaxies seen by MIRI through F1130W, and its background.
 
+The exposures have what stage 3 is for: cosmic rays that stage 1 missed, and pointings that are off by 0.3 arcsec.
+
 As a plain command: ``python scripts/simulate_demo.py DIRECTORY``.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from job import run
+
+if TYPE_CHECKING:
+    from simulation import Truth
 
 SEED = 20
 
 
-def main(directory: Path, seed: int = SEED) -> Path:
+def main(directory: Path, seed: int = SEED) -> "Truth":
     """Write the demo's exposures, references and associations.
 
     Parameters
@@ -23,8 +29,9 @@ def main(directory: Path, seed: int = SEED) -> Path:
 
     Returns
     -------
-    Path
-        The stage-2 association: four dithered exposures, each with three dedicated backgrounds.
+    Truth
+        With the stage-2 association of four dithered exposures, each with three dedicated backgrounds,
+        and the stage-3 association that combines them.
     """
     from simulation import Scene, simulate
 
@@ -36,15 +43,19 @@ def main(directory: Path, seed: int = SEED) -> Path:
         stars=90,
         galaxies=320,
         sky_scatter=0.002,
+        pointing_error=0.3,
+        roll_error=0.01,
         seed=seed,
     )
-    return simulate(directory, scene).association
+    return simulate(directory, scene)
 
 
 def simulate_demo(input, output, params):
-    """Write the demo around the association that the rule names, `<directory>/rate/<association>`."""
+    """Write the demo around the associations that the rule names, `<directory>/rate/<association>` and beside it."""
     association = Path(output.association)
-    main(association.parent.parent, params.seed).replace(association)
+    truth = main(association.parent.parent, params.seed)
+    truth.association.replace(association)
+    truth.stage3_association.replace(output.combination)
 
 
 if "snakemake" in globals():
@@ -54,4 +65,5 @@ elif __name__ == "__main__":
     parser.add_argument("directory", type=Path, help="where to write")
     parser.add_argument("--seed", type=int, default=SEED, help="number that decides the field (default %(default)s)")
     arguments = parser.parse_args()
-    print(main(arguments.directory, arguments.seed))
+    truth = main(arguments.directory, arguments.seed)
+    print(truth.association, truth.stage3_association, sep="\n")
