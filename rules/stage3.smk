@@ -3,14 +3,7 @@
 # per association, with one exposure at a time in memory.
 
 STAGE3 = f"{OUTPUT}stage3"
-MADE = (f"{OUTPUT}stage2", STAGE3)
 stage3 = plan.stage3
-
-
-def stamps_of(files):
-    """Return the stamps of the input files that no rule makes; `files` as an input function returns them."""
-    flat = [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]
-    return stamps(flat, *MADE)
 
 
 # Intermediate products of the outlier search, if they are wanted.
@@ -36,7 +29,7 @@ rule describe_geometry:
         mem_mb=500,
         runtime=5,
     params:
-        stamps=lambda wildcards: stamps_of(stage3.exposure_input(wildcards.member)),
+        stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "describe_geometry.py"),
     message:
         "{wildcards.member}: where its pixels lie"
@@ -63,7 +56,7 @@ rule find_stars:
         finder=lambda wildcards: (
             settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
         ),
-        stamps=lambda wildcards: stamps_of(stage3.exposure_input(wildcards.member)),
+        stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "find_stars.py"),
     message:
         "{wildcards.member}: find stars"
@@ -119,7 +112,7 @@ rule align:
         targets=lambda wildcards: stage3.targets(wildcards.association),
         status=lambda wildcards: stage3.status(wildcards.association),
         tweakreg=settings.stage3.tweakreg.alignment_parameters(),
-        stamps=lambda wildcards: stamps_of(stage3.alignment_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.alignment_input(wildcards.association)),
         code=code_hash(SCRIPTS / "align.py"),
     message:
         "{wildcards.association}: align the exposures"
@@ -145,7 +138,7 @@ rule lay_grid:
     params:
         grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
         max_pixels=MAX_OUTPUT_PIXELS,
-        stamps=lambda wildcards: stamps_of(stage3.grid_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
         "{wildcards.association}: output grid"
@@ -171,7 +164,7 @@ rule lay_outlier_grid:
     params:
         grid=lambda wildcards: stage3.default_grid_parameters(),
         max_pixels=MAX_OUTPUT_PIXELS,
-        stamps=lambda wildcards: stamps_of(stage3.outlier_grid_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.outlier_grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
         "{wildcards.association}: grid of the outlier search"
@@ -197,7 +190,7 @@ rule lay_common_grid:
     params:
         grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
         max_pixels=MAX_OUTPUT_PIXELS,
-        stamps=lambda wildcards: stamps_of(stage3.common_grid_input(wildcards.grid)),
+        stamps=lambda wildcards: plan.stamps(stage3.common_grid_input(wildcards.grid)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
         "common grid {wildcards.grid}"
@@ -223,7 +216,7 @@ rule measure_sky:
     params:
         exposure=lambda wildcards: wildcards.member,
         skymatch=settings.stage3.skymatch.measuring_parameters(),
-        stamps=lambda wildcards: stamps_of(stage3.sky_input(wildcards.association, wildcards.member)),
+        stamps=lambda wildcards: plan.stamps(stage3.sky_input(wildcards.association, wildcards.member)),
         code=code_hash(SCRIPTS / "measure_sky.py"),
     message:
         "{wildcards.member}: measure the sky"
@@ -248,7 +241,7 @@ rule match_sky:
         runtime=5,
     params:
         skymatch=settings.stage3.skymatch.matching_parameters(),
-        stamps=lambda wildcards: stamps_of(stage3.sky_match_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.sky_match_input(wildcards.association)),
         code=code_hash(SCRIPTS / "match_sky.py"),
     message:
         "{wildcards.association}: sky levels"
@@ -276,7 +269,7 @@ rule resample_group:
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
-        stamps=lambda wildcards: stamps_of(stage3.group_input(wildcards.crf)),
+        stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf)),
         code=code_hash(SCRIPTS / "resample_group.py"),
     message:
         "{wildcards.crf}: resample the group for the outlier search"
@@ -333,7 +326,7 @@ rule flag_outliers:
         sip=settings.stage3.tweakreg.sip_parameters(),
         subtract=settings.stage3.skymatch.subtract,
         outlier_detection=settings.stage3.outlier_detection.flagging_parameters(),
-        stamps=lambda wildcards: stamps_of(stage3.crf_input(wildcards.crf)),
+        stamps=lambda wildcards: plan.stamps(stage3.crf_input(wildcards.crf)),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "flag_outliers.py"),
     message:
@@ -384,7 +377,7 @@ rule combine:
         members=lambda wildcards: stage3.identities(wildcards.association),
         resample=settings.stage3.resample.drizzle_parameters(),
         origin=lambda wildcards: stage3.association_record(wildcards.association),
-        stamps=lambda wildcards: stamps_of(stage3.combination_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.combination_input(wildcards.association)),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "combine.py"),
     message:
@@ -414,7 +407,7 @@ rule catalog_sources:
         source_catalog=settings.stage3.source_catalog.model_dump(exclude={"skip", "suffix"}),
         rows=lambda wildcards: stage3.aperture_rows(wildcards.association),
         missing=lambda wildcards: stage3.missing_references(wildcards.association),
-        stamps=lambda wildcards: stamps_of(stage3.catalog_input(wildcards.association)),
+        stamps=lambda wildcards: plan.stamps(stage3.catalog_input(wildcards.association)),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "catalog_sources.py"),
     message:

@@ -197,6 +197,11 @@ class Plan:
         """Return the path of the file that says where the pixels of an exposure lie on the sky."""
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
+    def stamps(self, files: Mapping[str, Any]) -> dict[str, str]:
+        """Return the `stamps` of the files that a stage-3 rule reads and no rule makes."""
+        flat = [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]
+        return stamps(flat, self.folder, self.stage3.folder)
+
     def picture_input(self) -> dict[str, str]:
         """Return one exposure before and after: ``rate``, ``cal`` and ``i2d``."""
         for exposure in self.exposures.values():
