@@ -110,7 +110,7 @@ rule align:
         members=lambda wildcards: stage3.identities(wildcards.association),
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
         targets=lambda wildcards: stage3.targets(wildcards.association),
-        status=lambda wildcards: stage3.status(wildcards.association),
+        status=lambda wildcards: stage3.status(wildcards.association, "assign_mtwcs", "tweakreg"),
         tweakreg=settings.stage3.tweakreg.alignment_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.alignment_input(wildcards.association)),
         code=code_hash(SCRIPTS / "align.py"),
@@ -282,7 +282,8 @@ rule take_median:
         unpack(lambda wildcards: stage3.median_input(wildcards.crf)),
     output:
         **SAVED_MEDIAN,
-        median=temp(f"{STAGE3}/outliers/{{crf}}_median.npy"),
+        # Kept: other thresholds, or a lost _crf, then need no group again.
+        median=f"{STAGE3}/outliers/{{crf}}_median.npy",
     log:
         f"{OUTPUT}logs/take_median/{{crf}}.log",
     benchmark:
@@ -322,7 +323,7 @@ rule flag_outliers:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
         origin=lambda wildcards: stage3.association_record(stage3.crf_of(wildcards.crf)[0]),
         alignment_step=lambda wildcards: stage3.association(stage3.crf_of(wildcards.crf)[0]).alignment_step,
-        status=lambda wildcards: stage3.status(stage3.crf_of(wildcards.crf)[0]),
+        status=lambda wildcards: stage3.status(stage3.crf_of(wildcards.crf)[0], "outlier_detection"),
         sip=settings.stage3.tweakreg.sip_parameters(),
         subtract=settings.stage3.skymatch.subtract,
         outlier_detection=settings.stage3.outlier_detection.flagging_parameters(),
@@ -375,6 +376,8 @@ rule combine:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
+        alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
+        status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
         resample=settings.stage3.resample.drizzle_parameters(),
         origin=lambda wildcards: stage3.association_record(wildcards.association),
         stamps=lambda wildcards: plan.stamps(stage3.combination_input(wildcards.association)),

@@ -14,7 +14,7 @@ from products.geometry_files import read_geometry
 from products.grid_files import read_grid
 from products.grid_keywords import record_grid
 from products.header_table import header_table
-from products.keywords import record_origin_in
+from products.keywords import STATUS, record_origin_in, record_status
 from products.tan_asdf import grid_to_bytes
 from steps.output_grid import grid_footprint
 from steps.pixel_map import map_to_grid, pixel_range
@@ -63,12 +63,20 @@ def combine(input, output, params):
             sky=_remaining_sky(exposure),
             bounds=pixel_range(geometry.bounds, geometry.shape),
         )
+        _complete_status(exposure, row, params)
         headers.append((exposure.primary, exposure.science))
         log.info("added %s", path)
     result = resampler.finish()
     if not np.any(result.wht):
         raise UnusableExposure("no pixel of the output grid gets data: it lies elsewhere, or no pixel has weight")
     _write(grid, result, headers, [row for *_, row in members], Path(output.i2d), params)
+
+
+def _complete_status(exposure, row, params):
+    """Record what became of the steps before, for a single exposure that comes without a ``_crf``."""
+    for step, status in {params.alignment_step: row.status, **params.status}.items():
+        if STATUS[step][0] not in exposure.primary:
+            record_status(exposure, step, status)
 
 
 def _remaining_sky(exposure):

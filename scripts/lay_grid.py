@@ -33,7 +33,7 @@ def lay_grid(input, output, params):
     except ValueError as error:
         culprits = far_footprints({row.exposure: row.footprint for row in used})
         far = f"; far from the others: {', '.join(culprits)}" if culprits else ""
-        raise ValueError(f"{error}{far}") from None
+        raise UnusableExposure(f"{error}{far}") from None
     write_grid(Path(output.grid), grid)
 
 

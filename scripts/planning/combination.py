@@ -345,9 +345,10 @@ class Combinations:
         """Return why references of the catalogue of an association are missing, by type."""
         return {kind: ref.reason for kind, ref in self.association(name).references.items() if ref.path is None}
 
-    def status(self, name: str) -> dict[str, str]:
-        """Return the steps that do not run for an association, with their status."""
-        return dict(self.association(name).status)
+    def status(self, name: str, *steps: str) -> dict[str, str]:
+        """Return which of some steps do not run for an association, with their status; without any, of all steps."""
+        status = self.association(name).status
+        return {step: status[step] for step in steps or STAGE3_STEPS if step in status}
 
     def association_record(self, name: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name an association."""

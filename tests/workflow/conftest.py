@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,18 @@ from simulation import Scene, simulate
 ROOT = Path(__file__).parents[2]
 # A detector small enough that a run takes seconds; two exposures share two backgrounds.
 SCENE = Scene("miri_f1130w", detector_shape=(56, 64), exposures=2, backgrounds=2, stars=4, galaxies=1, seed=3)
+# Four exposures with enough stars to align; stage 3 combines them.
+FIELD: dict[str, Any] = {
+    "instrument": "nircam_f200w",
+    "detector_shape": (128, 136),
+    "stars": 40,
+    "galaxies": 3,
+    "pointing_error": 0.05,
+    "sky_scatter": 0.2,
+    "drizzled_apcorr": True,
+    "seed": 3,
+}
+TARGETS = ("all", "stage2", "stage3")
 
 
 @dataclass
@@ -30,7 +43,7 @@ class Run:
     @property
     def rules(self) -> dict[str, int]:
         """How many jobs of each rule were finished, without the target rules."""
-        return {rule: self.jobs.count(rule) for rule in sorted(set(self.jobs)) if rule not in ("all", "stage2")}
+        return {rule: self.jobs.count(rule) for rule in sorted(set(self.jobs)) if rule not in TARGETS}
 
 
 class Workflow:
@@ -49,7 +62,7 @@ class Workflow:
         if not arguments:
             command.remove("--")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, timeout=300)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, timeout=900)
         text = done.stdout + done.stderr
         return Run(done.returncode, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text))
 
@@ -58,11 +71,7 @@ class Workflow:
         run = self.run(*arguments, dry=True)
         assert run.code == 0, run.output
         table = run.output.partition("Job stats:")[2].partition("total")[0]
-        return {
-            rule: int(n)
-            for rule, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
-            if rule not in ("all", "stage2")
-        }
+        return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule not in TARGETS}
 
     def product(self, name: str) -> Path:
         """Return the path of a stage-2 product."""
@@ -71,6 +80,14 @@ class Workflow:
     def products(self) -> set[str]:
         """Return the names of all products of stage 2 that exist."""
         return {path.name for path in (self.folder / "results" / "stage2").glob("[!.]*.fits")}
+
+    def combined(self, name: str) -> Path:
+        """Return the path of a stage-3 product."""
+        return self.folder / "results" / "stage3" / name
+
+    def combined_products(self) -> set[str]:
+        """Return the names of all products of stage 3 that exist, in its folder itself."""
+        return {path.name for path in (self.folder / "results" / "stage3").glob("[!.]*.*")}
 
     @property
     def association(self) -> Path:
@@ -116,6 +133,44 @@ def finished(finished_folder, tmp_path):
     """A working folder in which everything is made."""
     shutil.copytree(finished_folder, tmp_path / "finished")  # which keeps the times
     return Workflow(tmp_path / "finished")
+
+
+def combining(folder: Path) -> Workflow:
+    """Return a workflow that takes a simulated field through stage 2, without quick looks, and stage 3."""
+    workflow = Workflow(folder)
+    workflow.config["associations"] = ["data/rate/*_asn.json", "data/stage3/*_asn.json"]
+    workflow.config["stage2"] = {"resample": {"skip": True}}
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def simulated_field(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated_field")
+    simulate(folder / "data", Scene(**FIELD))
+    return folder
+
+
+@pytest.fixture
+def field_workflow(simulated_field, tmp_path):
+    """A fresh working folder with a field to combine: data simulated, nothing made yet."""
+    shutil.copytree(simulated_field, tmp_path / "field")
+    return combining(tmp_path / "field")
+
+
+@pytest.fixture(scope="session")
+def combined_folder(simulated_field, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("combined") / "field"
+    shutil.copytree(simulated_field, folder)
+    run = combining(folder).run()
+    assert run.code == 0, run.output
+    return folder
+
+
+@pytest.fixture
+def combined(combined_folder, tmp_path):
+    """A working folder in which stage 3 is made."""
+    shutil.copytree(combined_folder, tmp_path / "combined")  # which keeps the times
+    return combining(tmp_path / "combined")
 
 
 @pytest.fixture

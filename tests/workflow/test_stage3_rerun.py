@@ -1,0 +1,166 @@
+"""What of stage 3 is made again after a change: exactly what depends on it.
+
+The resampled groups and their median are temporary: whatever looks for outliers again makes them again.
+"""
+
+import json
+import os
+
+import pytest
+from astropy.io import fits
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3")]
+
+PRODUCT = "jw01234-o001_t001_nircam_clear-f200w"
+ROOTS = [f"jw01234001001_02101_0000{n}_nrcb1" for n in (1, 2, 3, 4)]
+N = len(ROOTS)
+
+# Each with all that follows from it.
+CATALOG = {"catalog_sources": 1}
+COMBINE = {"combine": 1, **CATALOG}
+FLAGS = {"flag_outliers": N, "count_outliers": 1, **COMBINE}
+OUTLIERS = {"resample_group": N, "take_median": 1, **FLAGS}
+LEVELS = {"match_sky": 1, **OUTLIERS}
+SKY = {"measure_sky": N, **LEVELS}
+ALIGN = {"align": 1, "lay_outlier_grid": 1, **SKY}
+STARS = {"find_stars": N, **ALIGN}
+EVERYTHING = {"calibrate": N, **STARS}
+
+
+def test_nothing_to_do_after_a_finished_run(combined):
+    run = combined.run()
+    assert run.code == 0
+    assert run.jobs == []
+    assert "Nothing to be done" in run.output
+
+
+def test_first_run_makes_everything(field_workflow):
+    assert field_workflow.planned() == EVERYTHING
+    assert field_workflow.planned("stage2") == {"calibrate": N}
+    assert field_workflow.planned(f"results/stage3/{PRODUCT}_alignment.ecsv") == {
+        "calibrate": N,
+        "find_stars": N,
+        "align": 1,
+    }
+
+
+def test_touched_rate_redoes_its_own_chain_and_what_is_common(combined):
+    before = combined.product(f"{ROOTS[0]}_cal.fits").stat().st_mtime_ns
+    os.utime(combined.folder / f"data/rate/{ROOTS[2]}_rate.fits")
+    rules = {"calibrate": 1, **STARS, "find_stars": 1}
+    assert combined.planned() == rules
+    run = combined.run()
+    assert run.rules == rules
+    assert f"{ROOTS[2]}: find stars" in run.output
+    assert combined.product(f"{ROOTS[0]}_cal.fits").stat().st_mtime_ns == before
+    assert combined.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "parameter", "value", "rules"),
+    [
+        ("tweakreg", "snr_threshold", 12.0, STARS),
+        ("tweakreg", "minobj", 12, ALIGN),
+        ("tweakreg", "sip_degree", 3, FLAGS),
+        ("skymatch", "lsigma", 3.0, SKY),
+        ("skymatch", "match_down", False, LEVELS),
+        ("outlier_detection", "maskpt", 0.6, OUTLIERS),
+        ("outlier_detection", "snr", [6.0, 5.0], FLAGS),
+        ("resample", "pixfrac", 0.8, COMBINE),
+        ("source_catalog", "npixels", 20, CATALOG),
+        ("source_catalog", "skip", False, {}),  # as it was
+        ("tweakreg", "in_memory", False, {}),
+    ],
+)
+def test_changed_parameter(combined, step, parameter, value, rules):
+    combined.config["stage3"] = {step: {parameter: value}}
+    assert combined.planned() == rules
+
+
+def test_changed_threshold_of_outliers(combined):
+    combined.config["stage3"] = {"outlier_detection": {"snr": "50.0 40.0"}}
+    before = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    assert combined.run().rules == FLAGS
+    after = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    assert after.sum() < before.sum()
+    assert not (after & ~before).any()
+
+
+def test_changed_pixel_scale(combined):
+    combined.config["stage3"] = {"resample": {"pixel_scale": 0.0154}}
+    before = fits.getheader(combined.combined(f"{PRODUCT}_i2d.fits"), "SCI")
+    assert combined.run().rules == {"lay_grid": 1, **COMBINE}
+    after = fits.getheader(combined.combined(f"{PRODUCT}_i2d.fits"), "SCI")
+    assert after["CDELT1"] == pytest.approx(0.0154 / 3600, rel=1e-12)
+    assert after["NAXIS1"] == pytest.approx(2 * before["NAXIS1"], abs=3)
+    assert combined.planned() == {}
+
+
+def test_changed_aperture_corrections(combined):
+    reference = combined.reference("apcorr")
+    with fits.open(reference, mode="update") as hdus:
+        for hdu in hdus[1:]:
+            if "apcorr" in (hdu.columns.names if hasattr(hdu, "columns") else ()):
+                hdu.data["apcorr"] *= 1.1
+    assert combined.run().rules == CATALOG
+
+
+def test_deleted_image(combined):
+    combined.combined(f"{PRODUCT}_i2d.fits").unlink()
+    assert combined.run().rules == COMBINE
+
+
+def test_deleted_exposure_product(combined):
+    combined.combined(f"{ROOTS[1]}_o001_crf.fits").unlink()
+    assert combined.planned() == {**FLAGS, "flag_outliers": 1}
+
+
+def test_removed_member(combined):
+    path = next((combined.folder / "data/stage3").glob("*_asn.json"))
+    tree = json.loads(path.read_text())
+    tree["products"][0]["members"].pop()
+    path.write_text(json.dumps(tree))
+    fewer = N - 1
+    assert combined.planned() == {**ALIGN, "measure_sky": fewer, "resample_group": fewer, "flag_outliers": fewer}
+
+
+def test_another_association_of_the_same_exposures(combined):
+    path = next((combined.folder / "data/stage3").glob("*_asn.json"))
+    tree = json.loads(path.read_text())
+    tree["asn_id"] = "c1001"
+    tree["products"][0]["name"] = "again"
+    path.with_name("again_asn.json").write_text(json.dumps(tree))
+    assert combined.planned() == ALIGN
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("scripts/steps/source_catalog.py", CATALOG),
+        ("scripts/products/header_table.py", COMBINE),
+        ("scripts/steps/median.py", OUTLIERS),
+        ("scripts/steps/skymatch.py", LEVELS),
+        ("scripts/steps/sky_statistics.py", SKY),
+        ("scripts/steps/alignment.py", ALIGN),
+        ("scripts/find_stars.py", STARS),
+        ("scripts/steps/photom.py", EVERYTHING),
+        ("scripts/simulation/scene.py", {}),
+    ],
+)
+def test_edited_code(combined, own_code, module, rules):
+    combined.snakefile = own_code / "Snakefile"
+    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    assert combined.planned() == rules
+
+
+def test_products_are_the_same_bytes_again(combined, field_workflow):
+    run = field_workflow.run()
+    assert run.code == 0, run.output
+    assert run.rules == EVERYTHING
+    folder = combined.folder / "results"
+    made = sorted(path.relative_to(folder) for path in folder.rglob("stage?/**/*") if path.is_file())
+    again = field_workflow.folder / "results"
+    assert made == sorted(path.relative_to(again) for path in again.rglob("stage?/**/*") if path.is_file())
+    assert len(made) > 30
+    for name in made:
+        assert (folder / name).read_bytes() == (again / name).read_bytes(), name
