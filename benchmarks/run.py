@@ -235,11 +235,12 @@ def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Na
             for number, rule, memory, theirs in compare_memory(given.cores, python)
         ]
     times = "one run each" if given.repeat == 1 else f"the run of median wall time out of {given.repeat}"
-    lines += ["", f"{_versions(python)}; {_machine()}; {times}{f'; {given.date}' if given.date else ''}.", ""]
+    lines += ["", f"{versions(python)}; {machine()}; {times}{f'; {given.date}' if given.date else ''}.", ""]
     return "\n".join(lines)
 
 
-def _versions(python: str) -> str:
+def versions(python: str) -> str:
+    """Return what was compared, in one line; `python` is the one that has jwst."""
     from importlib.metadata import version
 
     sys.path.insert(0, str(ROOT / "scripts"))
@@ -250,7 +251,8 @@ def _versions(python: str) -> str:
     return f"calflow {VERSION}, snakemake {version('snakemake')}, jwst {jwst}, Python {platform.python_version()}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return where it was compared, in one line."""
     memory = psutil.virtual_memory().total / 2**30
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GB"
 

@@ -1,11 +1,16 @@
-"""Run stage 2 of the jwst package on an association, offline, with the reference files of a folder.
+"""Run stage 2, and stage 3, of the jwst package on associations, offline, with the reference files of a folder.
 
-A plain command, for the Python that has jwst installed: ``run_jwst.py ASSOCIATION REFERENCES OUTPUT``.
-Used by the benchmark and by the parity tests; nothing of calflow is imported here, nor jwst anywhere else.
+A plain command, for the Python that has jwst installed: ``run_jwst.py ASSOCIATION REFERENCES OUTPUT``, and
+``--stage3 ASSOCIATION`` to go on to the combined image and the catalogue. With ``--only-stage3`` stage 2 has been run.
+Used by the benchmarks and by the parity tests; nothing of calflow is imported here, nor jwst anywhere else.
 """
 
 import argparse
+import json
+import logging
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 # Types that stage 2 asks for although imaging does not use them.
@@ -20,6 +25,7 @@ STEP_OF = {
     "photom": "photom",
     "area": "photom",
 }
+STEP3_OF = {"apcorr": "source_catalog", "abvegaoffset": "source_catalog"}
 
 CONTEXT = "jwst_0000.pmap"
 
@@ -42,19 +48,61 @@ def run_stage2(association: Path, references: Path, output: Path, skip: list[str
         Limit of BLAS and OpenMP threads.
     """
     _set_environment(output, threads)
-    steps = _overrides(references)
-    steps.setdefault("bkg_subtract", {})["save_results"] = True
-    for step in skip:
-        steps.setdefault(step, {})["skip"] = True
-    output.mkdir(parents=True, exist_ok=True)
-    import logging
-
     from jwst.pipeline import Image2Pipeline
 
     logging.getLogger("CRDS").setLevel(logging.ERROR)
     # jwst looks for the members of an association in the current directory.
     os.chdir(association.parent)
-    Image2Pipeline.call(str(association), output_dir=str(output), save_results=True, steps=steps)
+    for detector, part in _by_detector(association, output):
+        steps = _overrides(references, detector)
+        steps.setdefault("bkg_subtract", {})["save_results"] = True
+        for step in skip:
+            steps.setdefault(step, {})["skip"] = True
+        Image2Pipeline.call(str(part), output_dir=str(output), save_results=True, steps=steps)
+
+
+def run_stage3(association: Path, references: Path, output: Path, threads: int) -> None:
+    """
+    Combine the calibrated exposures of a level-3 association with jwst, with its defaults.
+
+    Parameters
+    ----------
+    association : Path
+    references : Path
+        Folder with one file of each type; types without a file are ``N/A``.
+    output : Path
+        Folder that has the members, as `run_stage2` makes them, and gets ``_crf``, ``_i2d``, ``_cat`` and ``_segm``.
+    threads : int
+        Limit of BLAS and OpenMP threads.
+    """
+    _set_environment(output, threads)
+    from jwst.pipeline import Image3Pipeline
+
+    logging.getLogger("CRDS").setLevel(logging.ERROR)
+    files = _files(references, STEP3_OF)
+    steps = {"source_catalog": {f"override_{reftype}": file for reftype, file in files.items()}}
+    # jwst looks for the members of this association beside it.
+    beside = output / association.name
+    shutil.copyfile(association, beside)
+    os.chdir(output)
+    Image3Pipeline.call(str(beside), output_dir=str(output), save_results=True, steps=steps)
+
+
+def _by_detector(association: Path, output: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each detector with the association of its products: an override holds for all that one call makes."""
+    from astropy.io import fits
+
+    tree = json.loads(association.read_text())
+    parts: dict[str, list[dict]] = {}
+    for product in tree["products"]:
+        science = next(member["expname"] for member in product["members"] if member["exptype"] == "science")
+        parts.setdefault(str(fits.getval(association.parent / science, "DETECTOR")), []).append(product)
+    for detector, products in parts.items():
+        part = association
+        if len(parts) > 1:
+            part = output / f"{detector.lower()}_{association.name}"
+            part.write_text(json.dumps(tree | {"products": products}))
+        yield detector, part
 
 
 def _set_environment(output: Path, threads: int) -> None:
@@ -93,16 +141,9 @@ def _write_empty_cache(cache: Path) -> None:
     (mappings / CONTEXT).write_text(f"header = {header}\n\nselector = {{}}\n")
 
 
-def _overrides(references: Path) -> dict[str, dict[str, object]]:
-    """Return the parameters, by step, that name the reference files."""
-    files = dict.fromkeys(STEP_OF, "N/A")
-    for path in sorted(references.iterdir()):
-        reftype = _reference_type(path)
-        if reftype not in STEP_OF:
-            continue
-        if files[reftype] != "N/A":
-            raise ValueError(f"{references}: two files of type {reftype}, {files[reftype]} and {path}")
-        files[reftype] = str(path)
+def _overrides(references: Path, detector: str) -> dict[str, dict[str, object]]:
+    """Return the parameters of stage 2, by step, that name the reference files of a detector."""
+    files = _files(references, STEP_OF, detector)
     steps: dict[str, dict[str, object]] = {}
     for reftype, file in files.items():
         steps.setdefault(STEP_OF[reftype], {})[f"override_{reftype}"] = file
@@ -113,17 +154,36 @@ def _overrides(references: Path) -> dict[str, dict[str, object]]:
     return steps
 
 
-def _reference_type(path: Path) -> str:
+def _files(references: Path, types: dict[str, str], detector: str = "") -> dict[str, str]:
+    """Return the file of each type; of several files of a type, the one of the detector."""
+    found: dict[str, dict[Path, str]] = {}
+    for path in sorted(references.iterdir()):
+        reftype, own = _type_and_detector(path)
+        if reftype in types:
+            found.setdefault(reftype, {})[path] = own
+    files = dict.fromkeys(types, "N/A")
+    for reftype, paths in found.items():
+        fitting = [path for path, own in paths.items() if len(paths) == 1 or own == detector]
+        if len(fitting) > 1:
+            raise ValueError(f"{references}: two files of type {reftype}, {fitting[0]} and {fitting[1]}")
+        if fitting:
+            files[reftype] = str(fitting[0])
+    return files
+
+
+def _type_and_detector(path: Path) -> tuple[str, str]:
     if path.suffix == ".asdf":
         import asdf
 
         with asdf.open(path) as file:
-            return str(file["meta"].get("reftype", "")).lower()
+            meta = file["meta"]
+            return str(meta.get("reftype", "")).lower(), str(meta.get("instrument", {}).get("detector", ""))
     if path.suffix == ".fits":
         from astropy.io import fits
 
-        return str(fits.getval(path, "REFTYPE")).lower()
-    return ""
+        header = fits.getheader(path)
+        return str(header["REFTYPE"]).lower(), str(header.get("DETECTOR", ""))
+    return "", ""
 
 
 def main() -> None:
@@ -133,11 +193,16 @@ def main() -> None:
     parser.add_argument("references", type=Path, help="folder with the reference files")
     parser.add_argument("output", type=Path, help="folder for the products")
     parser.add_argument("--skip", action="append", default=[], metavar="STEP", help="a step to skip; may be repeated")
+    parser.add_argument("--stage3", type=Path, metavar="ASSOCIATION", help="level-3 association, to run stage 3 too")
+    parser.add_argument("--only-stage3", action="store_true", help="the products of stage 2 are there already")
     parser.add_argument("--threads", type=int, default=1, help="BLAS and OpenMP threads (default %(default)s)")
     given = parser.parse_args()
-    run_stage2(
-        given.association.resolve(), given.references.resolve(), given.output.resolve(), given.skip, given.threads
-    )
+    association, references, output = given.association.resolve(), given.references.resolve(), given.output.resolve()
+    combined = given.stage3.resolve() if given.stage3 else None
+    if not given.only_stage3:
+        run_stage2(association, references, output, given.skip, given.threads)
+    if combined:
+        run_stage3(combined, references, output, given.threads)
 
 
 if __name__ == "__main__":

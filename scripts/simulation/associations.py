@@ -16,7 +16,7 @@ def association_name(scene: Scene, kind: str) -> str:
 
 
 def stage2_association(scene: Scene, science: Sequence[str], background: Sequence[str]) -> dict:
-    """Return the stage-2 association: one product per science exposure, each with all backgrounds.
+    """Return the stage-2 association: one product per science exposure, each with all its detector's backgrounds.
 
     Parameters
     ----------
@@ -24,10 +24,12 @@ def stage2_association(scene: Scene, science: Sequence[str], background: Sequenc
     science, background : sequence of str
         File names of the exposures.
     """
-    backgrounds = [_member(name, "background") for name in background]
-    products = [
-        {"name": name.rpartition("_")[0], "members": [_member(name, "science"), *backgrounds]} for name in science
-    ]
+    products = []
+    for name in science:
+        exposure, _, suffix = name.rpartition("_")
+        detector = exposure.rpartition("_")[2]
+        members = [_member(other, "background") for other in background if other.endswith(f"_{detector}_{suffix}")]
+        products.append({"name": exposure, "members": [_member(name, "science"), *members]})
     return _association(scene, stage2_type(scene), "Asn_Lv2Image", products)
 
 

@@ -24,10 +24,13 @@ BAR_TRANSMISSION = 0.03
 
 @dataclass(frozen=True)
 class Detector:
-    """Full-frame properties of a detector, all of shape (ny, nx).
+    """A detector and its full-frame properties, all of shape (ny, nx).
 
     Attributes
     ----------
+    instrument : Instrument
+    number : int
+        Its number among those that expose together, from 0.
     response : float32 array
         Signal relative to the average pixel: what a perfect flat field would show.
     read_variance : float32 array
@@ -40,6 +43,8 @@ class Detector:
         True behind the opaque bars of the focal plane mask.
     """
 
+    instrument: Instrument
+    number: int
     response: np.ndarray
     read_variance: np.ndarray
     dark_rate: np.ndarray
@@ -47,10 +52,10 @@ class Detector:
     unlit: np.ndarray
 
 
-def make_detector(scene: Scene) -> Detector:
-    """Return the detector of a scene."""
-    instrument = scene.preset
-    random = scene.random(DETECTOR_STREAM)
+def make_detector(scene: Scene, number: int = 0) -> Detector:
+    """Return the `number`-th detector of a scene."""
+    instrument = scene.preset.beside(number)
+    random = scene.random(DETECTOR_STREAM, 2 * number)
     read_variance = (instrument.read_noise / instrument.integration_time) ** 2
     variance = read_variance * np.exp(0.1 * random.standard_normal(instrument.shape, dtype=np.float32))
     unlit = _opaque_bars(instrument)
@@ -61,7 +66,7 @@ def make_detector(scene: Scene) -> Detector:
     border = reference_pixels(instrument)
     response[border], dark_rate[border] = 0.0, 0.0
     dq[border] = FLAGS["REFERENCE_PIXEL"] | FLAGS["DO_NOT_USE"]
-    return Detector(response, variance.astype(np.float32), dark_rate, dq, unlit)
+    return Detector(instrument, number, response, variance.astype(np.float32), dark_rate, dq, unlit)
 
 
 def reference_pixels(instrument: Instrument) -> np.ndarray:

@@ -11,6 +11,7 @@ from astropy.table import Table
 from simulation.detector import Detector, background_shape
 from simulation.geometry import Geometry, Pointing
 from simulation.headers import ExposureTimes, primary_header, science_header
+from simulation.instruments import Instrument
 from simulation.photometry import conversion_at
 from simulation.rendering import render_sources
 from simulation.scene import EXPOSURE_STREAM, Scene
@@ -49,6 +50,10 @@ class Exposure:
         Which random numbers are its own.
     background : bool
         Whether it is a dedicated background.
+    blank : bool
+        Whether no source is seen in it.
+    detector : int
+        Number of its detector, from 0.
     """
 
     name: str
@@ -61,6 +66,13 @@ class Exposure:
     times: ExposureTimes
     stream: int
     background: bool
+    blank: bool = False
+    detector: int = 0
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument, with this exposure's detector."""
+        return self.geometry.optics.instrument
 
     @property
     def filename(self) -> str:
@@ -68,8 +80,24 @@ class Exposure:
         return f"{self.name}_{'rateints' if self.times.nints else 'rate'}.fits"
 
 
-def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> Image:
-    """Return the pixels of an exposure.
+@dataclass(frozen=True)
+class Signal:
+    """What is in the pixels of an exposure besides noise.
+
+    Attributes
+    ----------
+    rate : float32 array, shape (ny, nx)
+        Count rate of sky, sources and bad pixels, DN/s.
+    cosmic_rays : float32 array, shape of the exposure
+        Count rate added by cosmic rays, DN/s; 0 in pixels that none has hit.
+    """
+
+    rate: np.ndarray
+    cosmic_rays: np.ndarray
+
+
+def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> tuple[Image, Signal]:
+    """Return the pixels of an exposure, and the truth about them.
 
     The noise is Gaussian with exactly the variances that the VAR planes tell; the photon noise of
     the scenes is of hundreds of electrons and more, where that is no approximation to speak of.
@@ -77,10 +105,11 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
 
     Returns
     -------
-    Image
+    image : Image
         DN/s, float32, shape (ny, nx), or (nints, ny, nx) for a cube.
+    signal : Signal
     """
-    instrument = scene.preset
+    instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     rate = _noise_free_rate(exposure, scene, detector, sources)
     read = detector.read_variance[cut]
@@ -92,15 +121,19 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     shape = (max(exposure.times.nints, 1), *rate.shape)
     sci = rate + err * random.standard_normal(shape, dtype=np.float32)
     dq = np.broadcast_to(detector.dq[cut], shape).copy()
-    _hit_by_cosmic_rays(sci, float(np.median(err)), scene.cosmic_rays, random)
+    pixels, strengths = _cosmic_rays(shape, float(np.median(err)), scene.cosmic_rays, random)
+    cosmic_rays = np.zeros(shape, np.float32)
+    for plane in (sci, cosmic_rays):
+        np.add.at(plane, pixels, strengths)
     _flag_jumps_and_saturation(sci, dq, instrument.full_well / instrument.integration_time, random)
     planes = {"err": err, "var_poisson": poisson, "var_rnoise": read}
     planes = {name: np.broadcast_to(plane, shape).astype(np.float32) for name, plane in planes.items()}
     image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
     _spoil_some_pixels(image, random)
     if exposure.times.nints:
-        return image
-    return replace(image, **{name: plane[0] for name, plane in image.planes().items()})
+        return image, Signal(rate, cosmic_rays)
+    image = replace(image, **{name: plane[0] for name, plane in image.planes().items()})
+    return image, Signal(rate, cosmic_rays[0])
 
 
 def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
@@ -123,6 +156,16 @@ def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
+def write_signal(path: Path, signal: Signal) -> None:
+    """Write the truth about the pixels of an exposure: extensions RATE and COSMIC_RAYS, DN/s."""
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(signal.rate, name="RATE"),
+        fits.ImageHDU(signal.cosmic_rays, name="COSMIC_RAYS"),
+    ]
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
 def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
     """Return the extension that ends every file of the archive; the metadata proper are the FITS keywords."""
     import asdf
@@ -136,30 +179,35 @@ def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
 
 def _noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> np.ndarray:
     """Return what the detector would measure without noise, DN/s, float32."""
-    instrument = scene.preset
+    instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]
     brightness = exposure.sky * structure
-    if len(sources) and not exposure.background:
+    if len(sources) and not exposure.background and not exposure.blank:
         brightness = brightness + render_sources(sources, exposure.geometry)
     conversion = conversion_at(instrument, exposure.times.middle_mjd)
     return (brightness / conversion * detector.response[cut] + detector.dark_rate[cut]).astype(np.float32)
 
 
-def _hit_by_cosmic_rays(sci: np.ndarray, noise: float, fraction: float, random: np.random.Generator) -> None:
-    """Add short straight tracks to `sci`, in place."""
-    nints, ny, nx = sci.shape
+def _cosmic_rays(
+    shape: tuple[int, int, int], noise: float, fraction: float, random: np.random.Generator
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return the pixels of short straight tracks, as indices into `shape`, and the signal that each gets."""
+    nints, ny, nx = shape
     length = 4
-    hits = random.poisson(fraction * sci.size * 2 / (1 + length))
+    hits = random.poisson(fraction * nints * ny * nx * 2 / (1 + length))
     pixels = random.integers(1, length + 1, hits)
     angle = random.uniform(0, 2 * np.pi, hits)
     start = random.uniform(0, 1, (3, hits)) * np.array([[nints], [ny], [nx]])
     signal = noise * (COSMIC_RAY_LEAST + random.exponential(COSMIC_RAY_SCALE, hits))
+    steps = []
     for step in range(length):
         row = (start[1] + step * np.sin(angle)).astype(int)
         column = (start[2] + step * np.cos(angle)).astype(int)
         on = (pixels > step) & (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
-        np.add.at(sci, (start[0, on].astype(int), row[on], column[on]), signal[on])
+        steps.append((start[0, on].astype(int), row[on], column[on], signal[on]))
+    integration, row, column, strength = (np.concatenate(parts) for parts in zip(*steps, strict=True))
+    return (integration, row, column), strength
 
 
 def _flag_jumps_and_saturation(sci, dq, saturation_rate: float, random: np.random.Generator) -> None:

@@ -43,10 +43,7 @@ class Optics:
         self.instrument = instrument
         self.x_coefficients = _coefficients(instrument.distortion_x, linear_index=(1, 0)) * instrument.x_scale
         self.y_coefficients = _coefficients(instrument.distortion_y, linear_index=(0, 1)) * instrument.y_scale
-        angle = np.radians(instrument.v3i_yang)
-        parity = instrument.vparity
-        # Rotation from the detector-aligned ("ideal") axes to V2, V3.
-        self.rotation = np.array([[parity * np.cos(angle), np.sin(angle)], [-parity * np.sin(angle), np.cos(angle)]])
+        self.rotation = np.array(instrument.to_v2v3)
 
     def from_reference_point(self, x, y):
         """Return the distances in pixels, with the filter's offset, from the aperture's reference point."""
@@ -149,6 +146,14 @@ class Geometry:
             @ _rotation_z(-instrument.v2_ref * ARCSEC)
         )
 
+    def pointing_of(self, other: Instrument) -> Pointing:
+        """Return where the reference point of another detector looks at while this one is pointed so."""
+        v2, v3 = other.v2_ref * ARCSEC, other.v3_ref * ARCSEC
+        attitude = self.attitude()
+        place = attitude @ _unit_vector(v2, v3)
+        up = attitude @ np.array([-np.cos(v2) * np.sin(v3), -np.sin(v2) * np.sin(v3), np.cos(v3)])
+        return Pointing(*_direction(place, up))
+
     def corners(self):
         """Return RA and Dec of the outer corners: lower left, upper left, upper right, lower right."""
         nx, ny = self.window.nx, self.window.ny
@@ -157,11 +162,15 @@ class Geometry:
 
 def telescope_axis(attitude: np.ndarray) -> tuple[float, float, float]:
     """Return RA and Dec of the V1 axis and the position angle of V3 there, in degrees."""
-    v1, v3 = attitude[:, 0], attitude[:, 2]
-    ra, dec = np.arctan2(v1[1], v1[0]), np.arcsin(v1[2])
+    return _direction(attitude[:, 0], attitude[:, 2])
+
+
+def _direction(place: np.ndarray, up: np.ndarray) -> tuple[float, float, float]:
+    """Return RA and Dec of a unit vector, and the position angle of another one there, in degrees."""
+    ra, dec = np.arctan2(place[1], place[0]), np.arcsin(place[2])
     east = np.array([-np.sin(ra), np.cos(ra), 0.0])
     north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-    return tuple(np.degrees([ra % (2 * np.pi), dec, np.arctan2(v3 @ east, v3 @ north) % (2 * np.pi)]).tolist())
+    return tuple(np.degrees([ra % (2 * np.pi), dec, np.arctan2(up @ east, up @ north) % (2 * np.pi)]).tolist())
 
 
 def _coefficients(orders: tuple[tuple[float, ...], ...], linear_index: tuple[int, int]) -> np.ndarray:

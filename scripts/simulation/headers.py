@@ -106,13 +106,13 @@ def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
             ("TSOVISIT", scene.is_tso, "Time Series Observation visit indicator"),
         ],
         "Target information": _target(exposure, scene),
-        "Instrument configuration information": _instrument(scene),
+        "Instrument configuration information": _instrument(exposure),
         "Exposure parameters": _exposure_parameters(exposure, scene),
         "Subarray parameters": _subarray(exposure, scene),
         "Dither information": _dither(exposure, scene),
         "Aperture information": [
-            ("APERNAME", scene.preset.aperture, "PRD science aperture used"),
-            ("PPS_APER", scene.preset.aperture, "Original aperture name supplied by PPS"),
+            ("APERNAME", exposure.instrument.aperture, "PRD science aperture used"),
+            ("PPS_APER", exposure.instrument.aperture, "Original aperture name supplied by PPS"),
         ],
         "Velocity aberration correction information": [
             ("VA_RA", exposure.nominal.ra, "[deg] Velocity aberrated reference RA"),
@@ -142,7 +142,7 @@ def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
             ("TELAPSE", times.duration * 1.02, "[s] Total elapsed exposure time"),
             (
                 "PA_APER",
-                (exposure.nominal.roll + scene.preset.v3i_yang) % 360,
+                (exposure.nominal.roll + exposure.instrument.v3i_yang) % 360,
                 "[deg] Position angle of aperture",
             ),
             ("VA_SCALE", exposure.geometry.velocity_scale, "Velocity aberration scale factor"),
@@ -152,7 +152,7 @@ def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
             ("RADESYS", "ICRS", "Name of the coordinate reference frame")
         ],
         "Spacecraft pointing information": _spacecraft(exposure),
-        "WCS parameters": _world_coordinates(exposure, scene),
+        "WCS parameters": _world_coordinates(exposure),
     }
     return _grouped(groups)
 
@@ -217,8 +217,8 @@ def _target(exposure: Exposure, scene: Scene) -> list[tuple]:
     ]
 
 
-def _instrument(scene: Scene) -> list[tuple]:
-    preset = scene.preset
+def _instrument(exposure: Exposure) -> list[tuple]:
+    preset = exposure.instrument
     cards = [
         ("INSTRUME", preset.instrument, "Instrument used to acquire the data"),
         ("DETECTOR", preset.detector, "Name of detector used to acquire the data"),
@@ -297,9 +297,9 @@ def _spacecraft(exposure: Exposure) -> list[tuple]:
     ]
 
 
-def _world_coordinates(exposure: Exposure, scene: Scene) -> list[tuple]:
+def _world_coordinates(exposure: Exposure) -> list[tuple]:
     """Return the linear TAN approximation and the reference point of the full transform."""
-    preset, window, nominal = scene.preset, exposure.geometry.window, exposure.nominal
+    preset, window, nominal = exposure.instrument, exposure.geometry.window, exposure.nominal
     angle = np.radians(nominal.roll + preset.v3i_yang)
     cosine, sine, parity = float(np.cos(angle)), float(np.sin(angle)), preset.vparity
     corners = zip(*_believed_geometry(exposure).corners(), strict=True)

@@ -5,7 +5,7 @@ images are like those of real exposures; they are not a calibration of the real 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 SQUARE_ARCSEC_PER_STERADIAN = (180 / math.pi * 3600) ** 2
@@ -59,6 +59,11 @@ class Instrument:
         Readout pattern, and type of the dither pattern.
     subarray : str
         SUBARRAY of an exposure that is not full frame.
+    others : tuple of str
+        The detectors that expose together with this one and make a square with it: to the right
+        of it, above it, and diagonally across.
+    gap : int
+        Pixels between the full frames of neighbouring detectors.
     """
 
     instrument: str
@@ -96,6 +101,8 @@ class Instrument:
     unlit: bool = False
     vparity: int = -1
     abvega_offset: float = 1.5
+    others: tuple[str, ...] = ()
+    gap: int = 40
 
     @property
     def distortion_degree(self) -> int:
@@ -111,6 +118,32 @@ class Instrument:
     def pixel_area_sr(self) -> float:
         """The same in steradians."""
         return self.pixel_area_arcsec2 / SQUARE_ARCSEC_PER_STERADIAN
+
+    @property
+    def to_v2v3(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Matrix from the detector-aligned ("ideal") axes to V2, V3."""
+        cosine, sine = math.cos(math.radians(self.v3i_yang)), math.sin(math.radians(self.v3i_yang))
+        return (self.vparity * cosine, sine), (-self.vparity * sine, cosine)
+
+    def beside(self, number: int) -> "Instrument":
+        """Return the `number`-th detector of the square, 0 for this one: alike but for its name and place."""
+        if number == 0:
+            return self
+        detector = self.others[number - 1]
+        columns, rows = number % 2, number // 2
+        x, y = (
+            columns * (self.shape[1] + self.gap) * self.x_scale,
+            rows * (self.shape[0] + self.gap) * self.y_scale,
+        )
+        (a, b), (c, d) = self.to_v2v3
+        return replace(
+            self,
+            detector=detector,
+            aperture=self.aperture.replace(self.detector, detector),
+            v2_ref=self.v2_ref + a * x + b * y,
+            v3_ref=self.v3_ref + c * x + d * y,
+            others=(),
+        )
 
 
 _NEAR_INFRARED_X = (
@@ -193,6 +226,7 @@ INSTRUMENTS = {
     "nircam_f200w": _nircam(
         detector="NRCB1",
         aperture="NRCB1_FULL",
+        others=("NRCB2", "NRCB3", "NRCB4"),
         channel="SHORT",
         filter="F200W",
         x_scale=0.0307,

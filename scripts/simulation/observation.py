@@ -15,9 +15,10 @@ from simulation.associations import (
     write_association,
 )
 from simulation.detector import make_detector
-from simulation.exposures import Exposure, expose, write_exposure
-from simulation.geometry import Geometry, Optics
+from simulation.exposures import Exposure, expose, write_exposure, write_signal
+from simulation.geometry import Geometry, Optics, Pointing
 from simulation.headers import exposure_times
+from simulation.instruments import Instrument
 from simulation.photometry import conversion_at
 from simulation.references import write_references
 from simulation.rendering import peak_fraction
@@ -30,6 +31,7 @@ from simulation.scene import (
     science_pointings,
     true_pointings,
 )
+from steps.windows import Window
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Truth:
     stage3_association : Path
         The stage-3 association, in `<directory>/stage3`.
     references : dict of str to Path
-        The reference file of each type, in `<directory>/references`.
+        The reference file of each type, in `<directory>/references`; of several detectors, the first one's.
     exposures : list of Exposure
-        Science exposures, then backgrounds, with their true geometry and sky level.
+        Science exposures, then backgrounds, with their true geometry and sky level; each detector's by itself.
     sources : Table
         As `simulation.scene.make_sources` gives it; also in `<directory>/truth.ecsv`.
     """
@@ -77,18 +79,21 @@ def simulate(directory: Path, scene: Scene) -> Truth:
     Parameters
     ----------
     directory : Path
-        Made if it is not there. Gets `rate/`, `stage3/`, `references/`, `truth.ecsv` and `truth.json`.
+        Made if it is not there. Gets `rate/`, `stage3/`, `references/`, `truth.ecsv` and `truth.json`,
+        and `truth/` with `Scene.save_signal`.
     scene : Scene
     """
     directory = Path(directory)
-    for name in ("rate", "stage3", "references"):
+    for name in ("rate", "stage3", "references", *(["truth"] if scene.save_signal else [])):
         (directory / name).mkdir(parents=True, exist_ok=True)
-    detector = make_detector(scene)
+    detectors = [make_detector(scene, number) for number in range(scene.detectors)]
     sources = make_sources(scene, sky_noise(scene), peak_fraction(scene.preset))
     exposures = plan_exposures(scene)
     for exposure in exposures:
-        image = expose(exposure, scene, detector, sources)
+        image, signal = expose(exposure, scene, detectors[exposure.detector], sources)
         write_exposure(directory / "rate" / exposure.filename, exposure, scene, image)
+        if scene.save_signal:
+            write_signal(directory / "truth" / f"{exposure.name}_signal.fits", signal)
 
     science = [exposure.filename for exposure in exposures if not exposure.background]
     background = [exposure.filename for exposure in exposures if exposure.background]
@@ -97,8 +102,8 @@ def simulate(directory: Path, scene: Scene) -> Truth:
     combined = stage3_association(scene, science)
     later = directory / "stage3" / association_name(scene, combined["asn_type"])
     write_association(later, combined)
-    references = write_references(directory / "references", scene, detector)
-    truth = Truth(directory, scene, association, later, references, exposures, sources)
+    first, *_ = [write_references(directory / "references", scene, detector) for detector in detectors]
+    truth = Truth(directory, scene, association, later, first, exposures, sources)
     _write_truth(truth)
     return truth
 
@@ -114,7 +119,8 @@ def sky_noise(scene: Scene) -> float:
 
 def plan_exposures(scene: Scene) -> list[Exposure]:
     """Return the exposures of a scene, science first."""
-    instrument, optics = scene.preset, Optics(scene.preset)
+    instrument = scene.preset
+    instruments = [instrument.beside(number) for number in range(scene.detectors)]
     window = scene.window or scene.full_frame
     level = instrument.sky if scene.sky is None else scene.sky
     plans = [
@@ -130,21 +136,32 @@ def plan_exposures(scene: Scene) -> list[Exposure]:
     exposures = []
     for index, (observation, number, cut, true, nominal, dither) in enumerate(plans):
         scatter = scene.random(EXPOSURE_STREAM, index, 1).standard_normal()
-        exposures.append(
-            Exposure(
-                name=f"jw{scene.program}{observation:03d}001_02101_{number:05d}_{instrument.detector.lower()}",
-                number=number,
-                observation=observation,
-                geometry=Geometry(optics, cut, true, VELOCITY_SCALE),
-                nominal=nominal,
-                dither=dither,
-                sky=float(level * (1 + scene.sky_scatter * scatter)),
-                times=exposure_times(scene, index),
-                stream=index,
-                background=observation == 2,
+        for detector, own in enumerate(instruments):
+            geometry, believed = (_seen_by(own, detector, instrument, cut, pointing) for pointing in (true, nominal))
+            exposures.append(
+                Exposure(
+                    name=f"jw{scene.program}{observation:03d}001_02101_{number:05d}_{own.detector.lower()}",
+                    number=number,
+                    observation=observation,
+                    geometry=geometry,
+                    nominal=believed.pointing,
+                    dither=dither,
+                    sky=float(level * (1 + scene.sky_scatter * scatter)),
+                    times=exposure_times(scene, index),
+                    stream=index + detector * len(plans),
+                    background=observation == 2,
+                    blank=observation == 1 and number in scene.blank,
+                    detector=detector,
+                )
             )
-        )
     return exposures
+
+
+def _seen_by(own: Instrument, detector: int, first: Instrument, window: Window, pointing: Pointing) -> Geometry:
+    """Return the geometry of a detector while the first of those that expose together is pointed so."""
+    if detector:
+        pointing = Geometry(Optics(first), window, pointing, VELOCITY_SCALE).pointing_of(own)
+    return Geometry(Optics(own), window, pointing, VELOCITY_SCALE)
 
 
 def _write_truth(truth: Truth) -> None:

@@ -12,6 +12,7 @@ from simulation.instruments import Instrument
 from simulation.photometry import TIME_TABLES
 from simulation.rendering import PIXEL_VARIANCE, psf_sigmas
 from simulation.scene import DETECTOR_STREAM, Scene
+from steps.windows import Window
 
 DATE = "2023-01-15T00:00:00"
 USEAFTER = "2022-01-01T00:00:00"
@@ -30,33 +31,42 @@ FLAT_FLAGS = (
     (4, "NON_SCIENCE", "Pixel not on the lit part of the detector"),
     (8, "DO_NOT_USE", "Bad pixel not to be used"),
 )
+# Types whose files do not tell detectors apart.
+COMMON_TYPES = ("filteroffset", "apcorr", "abvegaoffset")
+# Pixel-wide boxes that broaden a star once more when it is measured in a combined image: the drop that is drizzled, the
+# output pixel, and the pixel cut by the edge of the aperture.
+BOXES_OF_COMBINATION = 3
 # Relative error of the flat in one pixel.
 FLAT_ERROR = 0.002
 ENCIRCLED_ENERGIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
 def write_references(directory: Path, scene: Scene, detector: Detector) -> dict[str, Path]:
-    """Write all reference files of a scene into `directory`.
+    """Write all reference files of a detector into `directory`.
 
     Returns
     -------
     dict of str to Path
         The file of each reference type: distortion, filteroffset, flat, photom, area, apcorr, abvegaoffset.
+        Those that are the same for all detectors are written with the first one.
     """
-    instrument = scene.preset
+    instrument = detector.instrument
     writers = {
         "distortion": lambda path: _write_asdf(path, instrument, "distortion", distortion_tree(instrument)),
         "filteroffset": lambda path: _write_asdf(path, instrument, "filteroffset", _filter_offsets(instrument)),
         "flat": lambda path: _write_flat(path, scene, detector),
-        "photom": lambda path: _write_photom(path, scene),
-        "area": lambda path: _write_area(path, scene),
-        "apcorr": lambda path: _write_apcorr(path, scene),
+        "photom": lambda path: _write_photom(path, instrument),
+        "area": lambda path: _write_area(path, instrument),
+        "apcorr": lambda path: _write_apcorr(path, instrument, scene.drizzled_apcorr),
         "abvegaoffset": lambda path: _write_asdf(path, instrument, "abvegaoffset", _vega_offsets(instrument)),
     }
     paths = {}
     for reftype, write in writers.items():
+        if detector.number and reftype in COMMON_TYPES:
+            continue
         extension = "asdf" if reftype in ("distortion", "filteroffset", "abvegaoffset") else "fits"
-        paths[reftype] = directory / f"jwst_{instrument.instrument.lower()}_{reftype}_0001.{extension}"
+        name = f"jwst_{instrument.instrument.lower()}_{reftype}_{detector.number + 1:04d}"
+        paths[reftype] = directory / f"{name}.{extension}"
         write(paths[reftype])
     return paths
 
@@ -175,8 +185,8 @@ def _write_asdf(path: Path, instrument: Instrument, reftype: str, tree: dict) ->
 
 def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:
     """Write the flat: the true response with its error, and pixels that are NaN, zero or flagged."""
-    instrument = scene.preset
-    random = scene.random(DETECTOR_STREAM, 1)
+    instrument = detector.instrument
+    random = scene.random(DETECTOR_STREAM, 2 * detector.number + 1)
     bits = {name: np.uint8(value) for value, name, _ in FLAT_FLAGS}
     flat = detector.response * (1 + FLAT_ERROR * random.standard_normal(instrument.shape, dtype=np.float32))
     flat[detector.unlit] /= BAR_TRANSMISSION
@@ -197,7 +207,7 @@ def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:
     frame = scene.full_frame
     window = scene.window if scene.crop_flat and scene.window is not None else frame
     cut = frame.slices(window)
-    header = _header(path, scene, "flat", "FlatModel", ("filter", "pupil"))
+    header = _header(path, instrument, "flat", "FlatModel", ("filter", "pupil"))
     header["SUBARRAY"] = "GENERIC" if window == frame else scene.subarray or instrument.subarray
     header |= {
         "SUBSTRT1": window.xstart,
@@ -228,8 +238,7 @@ def _flag_definitions() -> fits.BinTableHDU:
     return fits.BinTableHDU.from_columns(columns, name="DQ_DEF")
 
 
-def _write_photom(path: Path, scene: Scene) -> None:
-    instrument = scene.preset
+def _write_photom(path: Path, instrument: Instrument) -> None:
     selectors = _photom_selectors(instrument)
     # The first two rows are the instrument's own, the others would give a plainly wrong brightness.
     right = [True, True, False, False] if instrument.instrument == "MIRI" else [True, False, False]
@@ -246,7 +255,7 @@ def _write_photom(path: Path, scene: Scene) -> None:
         fits.Column(name, "E", array=np.full(len(values), value, np.float32))
         for name, value in TIME_TABLES[kind].items()
     ]
-    header = _header(path, scene, "photom", f"{PHOTOM_MODELS[instrument.instrument]}PhotomModel", ())
+    header = _header(path, instrument, "photom", f"{PHOTOM_MODELS[instrument.instrument]}PhotomModel", ())
     _write_fits(
         path,
         header | _pixel_area(instrument),
@@ -273,19 +282,19 @@ def _photom_selectors(instrument: Instrument) -> list[fits.Column]:
     return [fits.Column(name, fmt, array=values) for name, (fmt, values) in names.items()]
 
 
-def _write_area(path: Path, scene: Scene) -> None:
-    instrument = scene.preset
-    area = Optics(instrument).relative_area(scene.full_frame).astype(np.float32)
-    header = _header(path, scene, "area", "PixelAreaModel", ("filter", "pupil")) | _pixel_area(instrument)
+def _write_area(path: Path, instrument: Instrument) -> None:
+    area = Optics(instrument).relative_area(Window(1, 1, instrument.shape[1], instrument.shape[0])).astype(np.float32)
+    header = _header(path, instrument, "area", "PixelAreaModel", ("filter", "pupil")) | _pixel_area(instrument)
     _write_fits(path, header, fits.ImageHDU(area, name="SCI"))
 
 
-def _write_apcorr(path: Path, scene: Scene) -> None:
+def _write_apcorr(path: Path, instrument: Instrument, drizzled: bool) -> None:
     """Write aperture radii and corrections of the simulated point spread function."""
-    instrument = scene.preset
+    boxes = 1 + (BOXES_OF_COMBINATION if drizzled else 0)
     radii = np.linspace(0, 40 * instrument.fwhm, 40001)
     energy = sum(
-        part * (1 - np.exp(-(radii**2) / (2 * (sigma**2 + PIXEL_VARIANCE)))) for part, sigma in psf_sigmas(instrument)
+        part * (1 - np.exp(-(radii**2) / (2 * (sigma**2 + boxes * PIXEL_VARIANCE))))
+        for part, sigma in psf_sigmas(instrument)
     )
     rows = {
         "eefraction": np.array(ENCIRCLED_ENERGIES),
@@ -309,7 +318,7 @@ def _write_apcorr(path: Path, scene: Scene) -> None:
     columns += [
         fits.Column(name, "E", array=np.tile(values, repeat).astype(np.float32)) for name, values in rows.items()
     ]
-    header = _header(path, scene, "apcorr", f"{PHOTOM_MODELS[instrument.instrument]}ApcorrModel", ())
+    header = _header(path, instrument, "apcorr", f"{PHOTOM_MODELS[instrument.instrument]}ApcorrModel", ())
     _write_fits(path, header, fits.BinTableHDU.from_columns(columns, name="APCORR"))
 
 
@@ -317,8 +326,7 @@ def _pixel_area(instrument: Instrument) -> dict[str, float]:
     return {"PIXAR_SR": instrument.pixel_area_sr, "PIXAR_A2": instrument.pixel_area_arcsec2}
 
 
-def _header(path: Path, scene: Scene, reftype: str, model: str, elements: tuple[str, ...]) -> dict:
-    instrument = scene.preset
+def _header(path: Path, instrument: Instrument, reftype: str, model: str, elements: tuple[str, ...]) -> dict:
     header = {
         "DATE": DATE,
         "FILENAME": path.name,

@@ -1,7 +1,7 @@
 """What is simulated: the parameters of a scene, and its sources."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from astropy.table import Table
@@ -36,6 +36,8 @@ class Scene:
         Cut the flat reference to `window` (the area reference is always full frame).
     exposures, backgrounds : int
         Number of science and of dedicated background exposures.
+    detectors : int
+        How many detectors expose together; more than 1 if the instrument has `others`.
     dithers : sequence of (float, float), optional
         Offsets of the science exposures along the detector's x and y, arcsec; a spiral if left out.
     dither_step : float, optional
@@ -57,14 +59,26 @@ class Scene:
     pointing_error, roll_error : float
         Standard deviation of the difference between true and header attitude, arcsec per axis
         and degrees; the first exposure has none.
+    mispointings : mapping of int to (float, float)
+        By number of the exposure, from 1: arcsec to the east and north by which it is wrongly
+        pointed, besides `pointing_error`. Its header does not tell.
+    turns : mapping of int to float
+        By number of the exposure: degrees by which the telescope is rolled. Its header tells.
+    blank : sequence of int
+        Numbers of the science exposures in which no source is seen.
     cosmic_rays : float
         Part of the pixels hit by cosmic rays that stage 1 has not found.
     bad_pixels : float
         Part of the pixels that are hot, dead or otherwise bad.
+    drizzled_apcorr : bool
+        Aperture corrections for stars in combined images, as the real ones are, instead of for the
+        point spread function of the detector.
     ra, dec, roll : float
         Attitude of the undithered pointing, degrees.
     seed : int
         Scenes that differ in the seed alone are different realisations.
+    save_signal : bool
+        Write for each exposure what is in its pixels besides noise, as `truth/<exposure>_signal.fits`.
     """
 
     instrument: str | Instrument = "nircam_f200w"
@@ -75,6 +89,7 @@ class Scene:
     crop_flat: bool = False
     exposures: int = 4
     backgrounds: int = 0
+    detectors: int = 1
     dithers: Sequence[tuple[float, float]] | None = None
     dither_step: float | None = None
     nints: int = 0
@@ -88,13 +103,18 @@ class Scene:
     sky_scatter: float = 0.01
     pointing_error: float = 0.0
     roll_error: float = 0.0
+    mispointings: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    turns: Mapping[int, float] = field(default_factory=dict)
+    blank: Sequence[int] = ()
     cosmic_rays: float = 1e-3
     bad_pixels: float = 4e-3
+    drizzled_apcorr: bool = False
     ra: float = 83.8221
     dec: float = -5.3911
     roll: float = 265.08
     program: str = "01234"
     seed: int = 0
+    save_signal: bool = False
 
     def __post_init__(self):
         if isinstance(self.instrument, str) and self.instrument not in INSTRUMENTS:
@@ -103,6 +123,12 @@ class Scene:
             raise ValueError("a scene has at least one exposure, and no negative number of backgrounds or integrations")
         if self.dithers is not None and len(self.dithers) != self.exposures:
             raise ValueError(f"{len(self.dithers)} dithers for {self.exposures} exposures")
+        most = 1 + len(self.preset.others)
+        if not 1 <= self.detectors <= most:
+            raise ValueError(f"{self.detectors} detectors, but {self.preset.detector} exposes with at most {most}")
+        for name in ("mispointings", "turns", "blank"):
+            if wrong := [n for n in getattr(self, name) if not 1 <= n <= self.exposures]:
+                raise ValueError(f"{name}: there is no exposure {wrong[0]} among {self.exposures}")
         frame = self.full_frame
         for window in (self.window, self.background_window):
             if window is not None and not frame.contains(window):
@@ -110,7 +136,7 @@ class Scene:
 
     @property
     def preset(self) -> Instrument:
-        """The instrument, with the full frame of this scene."""
+        """The instrument, with the full frame of this scene; of several detectors, the first."""
         chosen = INSTRUMENTS[self.instrument] if isinstance(self.instrument, str) else self.instrument
         if self.detector_shape is None:
             return chosen
@@ -165,8 +191,12 @@ def science_pointings(scene: Scene) -> list[Pointing]:
     angle = np.radians(scene.roll + scene.preset.v3i_yang)
     parity = scene.preset.vparity
     return [
-        centre.offset(parity * x * np.cos(angle) + y * np.sin(angle), -parity * x * np.sin(angle) + y * np.cos(angle))
-        for x, y in scene.dither_offsets()
+        centre.offset(
+            parity * x * np.cos(angle) + y * np.sin(angle),
+            -parity * x * np.sin(angle) + y * np.cos(angle),
+            scene.turns.get(number, 0.0),
+        )
+        for number, (x, y) in enumerate(scene.dither_offsets(), start=1)
     ]
 
 
@@ -175,9 +205,16 @@ def true_pointings(scene: Scene) -> list[Pointing]:
     random = scene.random(POINTING_STREAM)
     errors = random.standard_normal((scene.exposures, 3))
     errors[0] = 0.0
+    mispointings = [scene.mispointings.get(number, (0.0, 0.0)) for number in range(1, scene.exposures + 1)]
     return [
-        nominal.offset(east * scene.pointing_error, north * scene.pointing_error, roll * scene.roll_error)
-        for nominal, (east, north, roll) in zip(science_pointings(scene), errors, strict=True)
+        nominal.offset(
+            east * scene.pointing_error + wrong_east,
+            north * scene.pointing_error + wrong_north,
+            roll * scene.roll_error,
+        )
+        for nominal, (east, north, roll), (wrong_east, wrong_north) in zip(
+            science_pointings(scene), errors, mispointings, strict=True
+        )
     ]
 
 
@@ -238,6 +275,9 @@ def _positions(scene: Scene, n: int, random: np.random.Generator) -> tuple[np.nd
     window = scene.window or scene.full_frame
     offsets = np.array(scene.dither_offsets()) / [scene.preset.x_scale, scene.preset.y_scale]
     low, high = offsets.min(axis=0), offsets.max(axis=0)
+    if scene.detectors > 1:
+        ny, nx = scene.preset.shape
+        high = high + np.array([nx + scene.preset.gap, (ny + scene.preset.gap) * (scene.detectors > 2)])
     edge = max(scene.preset.border) + min(6.0, window.nx / 8, window.ny / 8)
     x = random.uniform(low[0] + edge, window.nx - 1 + high[0] - edge, n)
     y = random.uniform(low[1] + edge, window.ny - 1 + high[1] - edge, n)

@@ -456,35 +456,3 @@ def test_files_open_as_official_data_models(small, tmp_path):
             assert type(model).__name__ == kind
     with datamodels.DistortionModel(small.references["distortion"]) as model:
         assert model.model(48.0, 40.0)[0] == pytest.approx(-122.4, abs=1)
-
-
-def test_demo_script_writes_under_the_name_of_the_rule(tmp_path, monkeypatch):
-    """The rule's output decides the directory and the association's name."""
-    from types import SimpleNamespace
-
-    import simulate_demo as script
-    import simulation
-
-    small_demo = Scene("miri_f1130w", backgrounds=1, **SMALL)
-    original = simulation.simulate
-    monkeypatch.setattr(simulation, "simulate", lambda directory, scene: original(directory, small_demo))
-    promised = tmp_path / "demo" / "rate" / "demo_asn.json"
-    script.simulate_demo(None, SimpleNamespace(association=str(promised)), SimpleNamespace(seed=20))
-    members = json.loads(promised.read_text())["products"][0]["members"]
-    assert all((promised.parent / member["expname"]).exists() for member in members)
-    assert (tmp_path / "demo" / "references" / "jwst_miri_flat_0001.fits").exists()
-
-
-def test_picture_is_reproducible(tmp_path, small):
-    """Drawn of count-rate files: they have what the picture needs, an image and its place on the sky."""
-    pytest.importorskip("matplotlib")
-    from pictures.before_and_after import make_picture
-
-    rate = small.science[0]
-    pictures = [tmp_path / "first.png", tmp_path / "second.png"]
-    for picture in pictures:
-        make_picture(rate, rate, rate, picture)
-    first, second = (picture.read_bytes() for picture in pictures)
-    assert first == second
-    assert b"Software" not in first
-    assert len(first) > 50_000
