@@ -66,7 +66,8 @@ rule find_stars:
 
 rule fetch_catalog:
     input:
-        geometries=lambda wildcards: stage3.geometries(wildcards.association),
+        # Fetched once: an exposure that is made again has not moved on the sky.
+        geometries=lambda wildcards: ancient(stage3.geometries(wildcards.association)),
     output:
         catalog=f"{STAGE3}/catalogs/{{association}}_fit_{{catalog}}_ref.ecsv",
     log:
@@ -136,7 +137,7 @@ rule lay_grid:
         mem_mb=500,
         runtime=5,
     params:
-        grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
+        grid=lambda wildcards: stage3.grid_parameters(),
         max_pixels=MAX_OUTPUT_PIXELS,
         stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
@@ -372,10 +373,11 @@ rule combine:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1000 + 64 * stage3.pixels(wildcards.association) // 10**6,
+        mem_mb=lambda wildcards, input: stage3.combination_mb(wildcards.association, input.grid),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
+        common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
         status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
         resample=settings.stage3.resample.drizzle_parameters(),

@@ -35,7 +35,7 @@ def align(input, output, params):
         rows = _tweak(names, geometries, input, params.tweakreg)
         rows = _without_failures(rows, params.tweakreg["on_failure"])
     for row in rows:
-        log.info("%s %s %s: %s", row.exposure, step, row.status, row.reason or "aligned")
+        log.info("%s %s %s %s", row.exposure, step, row.status, row.reason)
     write_alignment(Path(output.table), rows, {"step": step})
 
 

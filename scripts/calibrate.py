@@ -6,25 +6,24 @@ from pathlib import Path
 from job import UnusableExposure, run
 from products.background_files import read_average
 from products.exposure import read_exposure, write_exposure
-from products.geometry_files import write_geometry
+from products.geometry_files import write_geometry, write_json
 from products.keywords import (
     pointing,
     record_origin,
     record_photometry,
     record_pixel_area,
     record_status,
-    replace_wcs,
     window,
 )
 from products.reference_files import read_area, read_distortion, read_filter_offsets, read_flat, read_photom
+from products.wcs_keywords import record_wcs
 from steps.assign_wcs import build_wcs
 from steps.background import subtract
 from steps.flat_field import Flat, apply_flat
-from steps.footprints import footprint, s_region
+from steps.footprints import footprint
 from steps.geometry import geometry_of
 from steps.image import usable
 from steps.photom import apply_conversion, conversion_factor, time_correction
-from steps.sip import sip_approximation
 from steps.table_rows import select_row
 from steps.windows import Window
 
@@ -51,9 +50,17 @@ def calibrate(input, output, params):
         record_pixel_area(exposure, *_attach_area(exposure, input))
     _require_usable(exposure, "after calibration")
     if output.get("geometry"):
-        geometry = geometry_of(exposure.wcs, exposure.image.sci.shape[-2:], pointing(exposure))
-        write_geometry(Path(output.geometry), geometry)
+        _describe_geometry(exposure, Path(output.geometry))
     write_exposure(exposure, Path(output.cal), params.write_date)
+
+
+def _describe_geometry(exposure, path):
+    """Write where the pixels lie. Without that there is no quick look and no stage 3, but still this product."""
+    try:
+        write_geometry(path, geometry_of(exposure.wcs, exposure.image.sci.shape[-2:], pointing(exposure)))
+    except ValueError as error:
+        log.warning("no geometry: %s", error)
+        write_json(path, {"none": str(error)})
 
 
 def _require_usable(exposure, when):
@@ -67,14 +74,7 @@ def _assign_wcs(exposure, input, params):
     exposure.wcs = build_wcs(
         read_distortion(input.distortion), pointing(exposure), window(exposure), full_frame, offset
     )
-    header = exposure.science
-    header.set("S_REGION", s_region(footprint(exposure.wcs)), "Spatial footprint of the observation")
-    if params.sip:
-        crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None
-        sip = sip_approximation(exposure.wcs, crpix, **params.sip)
-        for doubt in sip.doubts:
-            log.warning("SIP approximation: %s", doubt)
-        replace_wcs(header, sip.keywords)
+    record_wcs(exposure, footprint(exposure.wcs), params.sip)
 
 
 def _filter_offset(input, selectors, required):

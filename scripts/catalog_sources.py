@@ -48,7 +48,14 @@ def catalog(input, output, params):
     primary = image.headers["PRIMARY"].copy()
     primary.set("DATAMODL", "SegmentationMapModel", "Type of data model")
     primary.set("SCATFILE", Path(output.catalog).name, "Source catalog file")
-    write_product(Path(output.segm), primary, {"SCI": segments}, {"SCI": image.wcs_header()}, [image.asdf])
+    write_product(
+        Path(output.segm),
+        primary,
+        {"SCI": segments},
+        {"SCI": image.wcs_header()},
+        [image.asdf],
+        write_date=params.write_date,
+    )
     write_regions(found.table, Path(output.regions), image.keyword("PIXAR_A2") ** 0.5)
     write_catalog(found.table, Path(output.catalog))
 

@@ -1,13 +1,13 @@
 """Combine the exposures of an association on one grid. Makes ``_i2d`` of ``_crf``, one exposure at a time in memory."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from job import UnusableExposure, run
 from products.alignment_tables import find_row, read_alignment
-from products.asdf_files import read_tree
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
 from products.geometry_files import read_geometry
@@ -39,13 +39,17 @@ def combine(input, output, params):
     """Drizzle the exposures one after the other, and write the image with the headers of all."""
     settings = params.resample
     rows = read_alignment(input.alignment)
-    user_wcs = read_tree(input.output_wcs)["wcs"] if input.get("output_wcs") else None
-    grid = read_grid(input.grid, user_wcs)
     members = [
         (path, geometry, find_row(rows, root))
         for path, geometry, (root, _) in zip(input.exposures, input.geometries, params.members, strict=True)
     ]
     members = [member for member in members if member[-1].used]
+    grid = read_grid(input.grid, input.get("output_wcs"))
+    if params.common_grid:
+        # Associations that share a grid have pixels of their own.
+        _, geometry, row = members[0]
+        pixels = read_geometry(geometry).corrected(row.correction, row.sky_shift).input_pixels()
+        grid = replace(grid, pixel_scale_ratio=grid.pixel_scale / pixels.area**0.5)
     resampler = Resampler(
         grid.shape,
         pixel_scale_ratio=grid.pixel_scale_ratio,

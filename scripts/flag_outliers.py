@@ -11,12 +11,11 @@ from products.exposure import read_exposure, write_exposure
 from products.geometry_files import read_geometry, write_json
 from products.grid_files import read_grid
 from products.intermediate_images import save_image
-from products.keywords import pointing, record_origin, record_status, record_target, replace_wcs
+from products.keywords import pointing, record_origin, record_status, record_target
 from products.sky_tables import record_sky, sky_of
-from steps.footprints import s_region
+from products.wcs_keywords import record_wcs
 from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
 from steps.pixel_map import map_to_grid
-from steps.sip import sip_approximation
 from steps.wcs_correction import correct_wcs
 
 log = logging.getLogger(__name__)
@@ -24,15 +23,18 @@ log = logging.getLogger(__name__)
 
 def flag(input, output, params):
     """Write the exposure with its outliers flagged, and their number."""
-    row = find_row(read_alignment(input.alignment), params.exposure)
+    rows = read_alignment(input.alignment)
+    row = find_row(rows, params.exposure)
     moved = not row.correction.is_identity or row.sky_shift != (0.0, 0.0)
     exposure = read_exposure(input.cal, with_wcs=moved)
     record_origin(exposure, params.origin)
     record_status(exposure, params.alignment_step, row.status)
+    if (params.alignment_step, row.status) == ("assign_mtwcs", "COMPLETE"):
+        record_target(exposure, row.sky_shift)
     if moved:
         _correct(exposure, row, params.sip)
     sky = sky_of(exposure, params.exposure, input.get("sky"))
-    status = params.status.get("outlier_detection", "COMPLETE" if row.used else "SKIPPED")
+    status = params.status.get("outlier_detection") or _status(row, rows)
     total, flagged = exposure.image.sci.size, 0
     if status == "COMPLETE":
         geometry = read_geometry(input.geometry).corrected(row.correction, row.sky_shift)
@@ -46,18 +48,17 @@ def flag(input, output, params):
     write_json(Path(output.counts), counts | {"flagged": flagged, "pixels": total})
 
 
+def _status(row, rows):
+    """Return what becomes of the search: with fewer than two groups there is nothing to compare with."""
+    if not row.used:
+        return "SKIPPED"
+    return "COMPLETE" if len({other.group for other in rows if other.used}) > 1 else "FAILED"
+
+
 def _correct(exposure, row, sip):
     """Put the corrected WCS in place of the nominal one."""
-    record_target(exposure, row.sky_shift)
     exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.sky_shift)
-    header = exposure.science
-    header.set("S_REGION", s_region(row.footprint), "Spatial footprint of the observation")
-    if sip:
-        crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None
-        found = sip_approximation(exposure.wcs, crpix, **sip)
-        for doubt in found.doubts:
-            log.warning("SIP approximation: %s", doubt)
-        replace_wcs(header, found.keywords)
+    record_wcs(exposure, row.footprint, sip)
 
 
 def _find(exposure, geometry, sky, input, output, settings):

@@ -43,7 +43,7 @@ def measure_sky(input, output, params):
         {
             "exposure": own.exposure,
             "group": own.group,
-            "whole": _plain(sky.whole),
+            "whole": _plain(sky.whole) if own.used else None,
             "overlaps": {group: _plain(found) for group, found in sky.overlaps.items()},
         },
     )

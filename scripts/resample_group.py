@@ -11,10 +11,13 @@ from products.geometry_files import read_geometry, write_json
 from products.grid_files import read_grid
 from products.intermediate_images import save_on_grid
 from products.sky_tables import sky_of
+from steps.geometry import outline
 from steps.outlier_detection import weight_cut
 from steps.pixel_map import covered_window, map_to_grid, pixel_range
 from steps.resample import Resampler, pixel_weights
 
+# Pixels between the points of an outline: the edges of a detector are curved, but not on this scale.
+OUTLINE_STEP = 64
 DRIZZLE_PARAMETERS = ("kernel", "pixfrac", "fillval", "weight_type", "good_bits")
 
 
@@ -28,7 +31,8 @@ def resample_group(input, output, params):
     if settings["resample_data"]:
         layer, weight, origin = _resampled(members, read_grid(input.grid), input, settings)
     else:
-        layer, weight, origin = _as_it_is(members, input, settings)
+        shape = read_geometry(input.geometries[0]).shape
+        layer, weight, origin = _as_it_is(members, shape, input, settings)
     if output.get("outlier_i2d") and settings["resample_data"]:
         save_on_grid(Path(output.outlier_i2d), read_grid(input.grid), {"SCI": layer, "WHT": weight}, origin)
     with replacing(Path(output.layer)) as partial, open(partial, "wb") as file:
@@ -38,42 +42,47 @@ def resample_group(input, output, params):
 
 def _resampled(members, grid, input, settings):
     """Drizzle the members on the part of the grid that they cover; return image, weights and where that part is."""
-    maps = []
-    for cal, path, row in members:
-        geometry = read_geometry(path).corrected(row.correction, row.sky_shift)
-        maps.append(
-            (
-                cal,
-                row.exposure,
-                geometry,
-                map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),
-            )
-        )
-    (y0, y1), (x0, x1) = covered_window([pixmap for *_, pixmap in maps], grid.shape)
+    outlines = [grid.to_pixel(outline(_geometry(path, row), OUTLINE_STEP)) for _, path, row in members]
+    (y0, y1), (x0, x1) = covered_window(outlines, grid.shape)
+    if y0 == y1 or x0 == x1:
+        (y0, y1), (x0, x1) = (0, 1), (0, 1)
     resampler = Resampler(
-        (max(y1 - y0, 1), max(x1 - x0, 1)),
+        (y1 - y0, x1 - x0),
         enable_ctx=False,
         enable_err=False,
-        n_images=max(len(maps), 1),
+        n_images=max(len(members), 1),
         **{name: settings[name] for name in DRIZZLE_PARAMETERS},
     )
-    for cal, root, geometry, pixmap in maps:
-        exposure = read_exposure(cal)
-        pixmap -= (x0, y0)
-        resampler.add(
-            exposure.image,
-            pixmap,
-            exposure_time=_time(exposure),
-            sky=sky_of(exposure, root, input.get("sky")).remaining,
-            bounds=pixel_range(geometry.bounds, geometry.shape),
-        )
+    for member in members:
+        _add(resampler, member, grid, (x0, y0), input.get("sky"), settings)
     result = resampler.finish()
     return result.sci, result.wht, (y0, x0)
 
 
-def _as_it_is(members, input, settings):
-    """Return the image of the one member on its own pixels, without its sky, and its weights."""
-    if len(members) != 1:
+def _add(resampler, member, grid, corner, sky_table, settings):
+    """Add a member to a window of the grid that begins at a corner (x0, y0)."""
+    cal, path, row = member
+    geometry, exposure = _geometry(path, row), read_exposure(cal)
+    pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
+    pixmap -= corner
+    resampler.add(
+        exposure.image,
+        pixmap,
+        exposure_time=_time(exposure),
+        sky=sky_of(exposure, row.exposure, sky_table).remaining,
+        bounds=pixel_range(geometry.bounds, geometry.shape),
+    )
+
+
+def _geometry(path, row):
+    return read_geometry(path).corrected(row.correction, row.sky_shift)
+
+
+def _as_it_is(members, shape, input, settings):
+    """Return the image of the one member on its own pixels, without its sky, and its weights; NaN without members."""
+    if not members:
+        return np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32), (0, 0)
+    if len(members) > 1:
         raise UnusableExposure("resample_data: false needs groups of one exposure, with the same pixels")
     ((cal, _, row),) = members
     exposure = read_exposure(cal)

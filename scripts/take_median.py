@@ -12,12 +12,26 @@ from products.intermediate_images import save_on_grid
 from steps.median import median_of_groups
 
 
+class LayerFile:
+    """A layer in a file that is open only while a part of it is read.
+
+    A process may have no more than 256 (macOS) or 1024 files open at once.
+    """
+
+    def __init__(self, path):
+        layer = np.load(path, mmap_mode="r")
+        self._path, self._dtype, self._offset, self.shape = path, layer.dtype, layer.offset, layer.shape
+
+    def __getitem__(self, part):
+        return np.memmap(self._path, self._dtype, "r", self._offset, self.shape)[part]
+
+
 def take_median(input, output, params):
     """Write the median on the whole grid, a file that can be mapped into memory."""
     layers = []
-    for layer, window in zip(input.layers, input.windows, strict=True):
+    for path, window in zip(input.layers, input.windows, strict=True):
         origin = read_json(window)
-        layers.append((np.load(layer, mmap_mode="r"), (origin["y0"], origin["x0"])))
+        layers.append((LayerFile(path), (origin["y0"], origin["x0"])))
     shape = read_grid(input.grid).shape if input.get("grid") else layers[0][0].shape
     with replacing(Path(output.median)) as partial:
         median = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)

@@ -25,4 +25,4 @@ def header_keywords() -> tuple[str, ...]:
         }
         keywords |= {*family.light_path, *family.group_keywords(), family.moving_target[0], *family.target_position}
     keywords |= {"BUNIT", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}
-    return tuple(sorted(keywords | {"S_WCS", "S_REGION", "BKGSUB", "BKGLEVEL", "TCATFILE"}))
+    return tuple(sorted(keywords | {"S_WCS", "S_MTWCS", "S_REGION", "BKGSUB", "BKGLEVEL", "TCATFILE"}))

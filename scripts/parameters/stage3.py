@@ -95,7 +95,7 @@ class Tweakreg(SourceFinding):
     on_failure: Literal["keep", "drop", "stop"] = Field(
         "keep", description="an exposure that cannot be aligned: keep its nominal pointing, drop it, or stop"
     )
-    save_catalogs: bool = Field(False, description="name the star list in the header (TCATFILE); it is always kept")
+    save_catalogs: bool = Field(False, description="no effect here: star lists are always kept")
     use_custom_catalogs: bool = Field(False, description="star lists from catfile, the ASN or TCATFILE")
     catalog_format: Literal["ecsv", "fits"] = Field("ecsv", description="format of the star lists: ecsv, fits")
     catfile: NormalPath = Field("", description="file with two columns: exposure, star list")
@@ -135,7 +135,7 @@ class Tweakreg(SourceFinding):
     abs_refcat: Annotated[NormalPath, BeforeValidator(_empty_from_none)] = Field(
         "", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none"
     )
-    save_abs_catalog: bool = Field(False, description="keep the catalogue rows used, as fit_<name>_ref.ecsv")
+    save_abs_catalog: bool = Field(False, description="no effect here: a catalogue that was fetched is always kept")
     abs_minobj: int = Field(15, ge=1, description="the same parameters for the catalogue")
     abs_fitgeometry: FitGeometry = Field("rshift", description="shift, rshift, rscale, general")
     abs_nclip: int = Field(3, ge=0, description="clipping rounds")
@@ -265,6 +265,7 @@ class OutlierDetection(Section):
 class CombinedResample(Resample):
     """Combine the exposures on one grid."""
 
+    skip: bool = Field(False, description="combine nothing; there is no catalogue either")
     variance: Literal["resampled", "propagated"] = Field(
         "resampled", description="resampled: as jwst, for correlated pixels; propagated: as if independent"
     )
@@ -278,7 +279,7 @@ class CombinedResample(Resample):
 class SourceCatalog(SourceFinding):
     """Find and measure the sources in the combined image."""
 
-    skip: bool = Field(False, description="do not run; S_SRCCAT is SKIPPED")
+    skip: bool = Field(False, description="make no catalogue")
     aperture_ee1: int = Field(30, gt=0, lt=100, description="first aperture, % of encircled energy, as in APCORR")
     aperture_ee2: int = Field(50, gt=0, lt=100, description="second aperture")
     aperture_ee3: int = Field(70, gt=0, lt=100, description="third aperture, that of the total flux")

@@ -1,5 +1,6 @@
 """The plan of stage 3: which exposures are combined, with what, under which names."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,12 @@ from planning.references import Reference
 from products.astrometric_catalogs import decimal_year
 from products.names import product_name
 from settings import Settings
+from steps.output_grid import BYTES_PER_PIXEL
 
 # In the order in which they run; assign_mtwcs takes the place of tweakreg for a moving target.
 STAGE3_STEPS = ("assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample", "source_catalog")
+GRID_PARAMETERS = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale"}
+ONLINE_CATALOGS = ("GAIAREFCAT", "GAIADR3", "GAIADR2", "GAIADR1", "GAIADR3_S3")
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ class Combinations:
                 paths += [self._path(association.crf(member)) for member in association.members]
                 paths.append(self.table(association.name, "alignment"))
                 paths += [self.table(association.name, "sky")] if association.runs("skymatch") else []
-                paths += [self.table(association.name, "outliers")] if association.runs("outlier_detection") else []
+                if association.status.get("outlier_detection") != "SKIPPED":
+                    paths.append(self.table(association.name, "outliers"))
                 if association.runs("outlier_detection") and stage3.outlier_detection.saves_images():
                     paths += self._intermediate(association)
             if association.runs("resample"):
@@ -358,8 +363,8 @@ class Combinations:
             "ASNTABLE": (association.table, "Name of the ASN table"),
         }
 
-    def grid_parameters(self, name: str) -> dict[str, Any]:
-        """Return the parameters of the grid of an association."""
+    def grid_parameters(self) -> dict[str, Any]:
+        """Return the parameters of the grids that associations do not share."""
         return self.settings.stage3.resample.model_dump(include=GRID_PARAMETERS)
 
     def default_grid_parameters(self) -> dict[str, Any]:
@@ -373,6 +378,13 @@ class Combinations:
     def pixels(self, name: str) -> int:
         """Return the number of pixels of the largest member of an association."""
         return max(member.size for member in self.association(name).members)
+
+    def combination_mb(self, name: str, grid: str) -> int:
+        """Return the memory that a combination needs, MB, once its grid file is there."""
+        ny, nx = json.loads(Path(grid).read_text())["shape"]
+        planes = 4 * (-(-len(self.association(name).members) // 32) - 1)  # more of the context
+        exposure = 120 * self.pixels(name)
+        return 700 + ((BYTES_PER_PIXEL + planes) * ny * nx + exposure) // 10**6
 
     def size(self, root: str) -> int:
         """Return the number of pixels of a member of any association."""
@@ -432,7 +444,3 @@ class Combinations:
         names = [association.crf(member, "blot") for member in association.members]
         names += [association.crf(member, "outlier_i2d") for member in groups]
         return [self._path(name) for name in [*names, association.crf(groups[0], "median")]]
-
-
-GRID_PARAMETERS = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale"}
-ONLINE_CATALOGS = ("GAIAREFCAT", "GAIADR3", "GAIADR2", "GAIADR1", "GAIADR3_S3")

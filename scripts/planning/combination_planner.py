@@ -174,6 +174,12 @@ class CombinationPlanner:
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)
             return None
+        own = {Path(stage_folder(self.settings, stage)).resolve() for stage in (2, 3)}
+        if own & {member.path.resolve().parent}:
+            wrong = f"{str(member.path)!r} lies where this run writes, but no exposure of the configuration makes it"
+            right = "add the level-2 association that it is made of, or choose another 'output'"
+            self._refuse(association, f"{member.key}.expname", wrong, right)
+            return None
         return self.read_header(member.path)
 
     def _check_made(self, association: Association, where: str, made: PlannedExposure) -> bool:

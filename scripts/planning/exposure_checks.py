@@ -115,11 +115,13 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
         refuse("DATE-OBS, TIME-OBS", when, "write 2023-03-12 and 07:47:13.140")
     if values.get("S_WCS") not in (None, "COMPLETE") or not any(hdu.name == "ASDF" for hdu in header.hdus):
         refuse("S_WCS", "the exposure has no world coordinates", "stage 3 takes _cal with a gwcs (ASDF extension)")
-    for keyword in ("RA_REF", "DEC_REF", "ROLL_REF", "VPARITY", "V3I_YANG"):
+    for keyword in ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "VPARITY", "V3I_YANG"):
         if not _is_number(values.get(keyword)):
             refuse(keyword, is_what(keyword), "stage 3 needs a number")
     if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS:
         refuse("BUNIT", is_what("BUNIT"), "stage 3 takes surface brightness, MJy/sr")
+    if values.get("S_MTWCS") == "COMPLETE":
+        refuse("S_MTWCS", "is COMPLETE: the exposure already follows its moving target", "give its _cal")
     subtracted = values.get("BKGSUB")
     if subtracted is None and values.get("BKGLEVEL") is not None:
         refuse("BKGSUB", "is missing, though BKGLEVEL is there", "it tells whether the sky was subtracted")

@@ -131,7 +131,7 @@ def check_exposure(hdus: list[Hdu]) -> None:
     sci = named.get("SCI")
     if sci is None:
         present = ", ".join(named)
-        raise HeaderError(f"no SCI extension (it has {present})", "give a _rate or _rateints file")
+        raise HeaderError(f"no SCI extension (it has {present})", "give an exposure, with SCI, ERR, DQ and variances")
     if sci.kind == "COMPRESSED":
         raise HeaderError("SCI is tile-compressed", "funpack the file first")
     if not sci.shape or 0 in sci.shape:

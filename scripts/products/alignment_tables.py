@@ -86,7 +86,7 @@ _COLUMNS = (
     ("d_ra", "deg", "added for a moving target"),
     ("d_dec", "deg", "added for a moving target"),
     *((f"{axis}{corner}", "deg", "corrected corner") for corner in range(1, 5) for axis in ("ra", "dec")),
-    ("reason", "", "why it is not COMPLETE"),
+    ("reason", "", "why it is not COMPLETE, or how it was aligned"),
 )
 
 

@@ -31,8 +31,16 @@ def write_geometry(path: Path, geometry: Geometry) -> None:
 
 
 def read_geometry(path: Path) -> Geometry:
-    """Read the uncorrected geometry of an exposure."""
+    """Read the uncorrected geometry of an exposure.
+
+    Raises
+    ------
+    ValueError
+        If it has none, with the reason.
+    """
     tree = read_json(path)
+    if "none" in tree:
+        raise ValueError(f"it is not known where the pixels lie on the sky ({path}): {tree['none']}")
     forward, inverse = (_map_from_tree(tree[name]) for name in ("detector_to_plane", "plane_to_detector"))
     return Geometry(tuple(tree["shape"]), tuple(tree["centre"]), forward, inverse, InputPixels(**tree["pixels"]))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from products.asdf_files import read_tree
 from products.geometry_files import read_json, write_json
 from steps.output_grid import OutputGrid
 from steps.tan_projection import TanProjection
@@ -23,14 +24,14 @@ def write_grid(path: Path, grid: OutputGrid) -> None:
     )
 
 
-def read_grid(path: Path, user_wcs: Any = None) -> OutputGrid:
+def read_grid(path: Path, user_file: Path | None = None) -> OutputGrid:
     """Read an output grid.
 
     Parameters
     ----------
     path : Path
-    user_wcs : gwcs.WCS or None
-        What describes a grid that is no TAN projection.
+    user_file : Path or None
+        The user's ASDF file, which describes a grid that is no TAN projection.
     """
     tree = read_json(path)
     found = tree["projection"]
@@ -46,5 +47,13 @@ def read_grid(path: Path, user_wcs: Any = None) -> OutputGrid:
         pixel_scale_ratio=tree["pixel_scale_ratio"],
         box=tuple(map(tuple, tree["box"])),  # type: ignore[arg-type]
         projection=projection,
-        user_wcs=None if projection else user_wcs,
+        user_wcs=None if projection or user_file is None else _user_wcs(user_file, tree),
     )
+
+
+def _user_wcs(path: Path, grid: dict[str, Any]) -> Any:
+    """Return the user's gwcs with the shape and the bounding box that were found for it."""
+    wcs = read_tree(path)["wcs"]
+    wcs.array_shape = tuple(grid["shape"])
+    wcs.bounding_box = tuple(map(tuple, grid["box"]))
+    return wcs

@@ -121,7 +121,7 @@ def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_are
 def record_target(exposure: Exposure, sky_shift: tuple[float, float]) -> None:
     """Record the mean position of a moving target, which is `sky_shift` from that in the exposure."""
     for keyword, mean, shift in zip(("MT_RA", "MT_DEC"), ("MT_AVRA", "MT_AVDEC"), sky_shift, strict=True):
-        if shift and exposure.keyword(keyword) is not None:
+        if exposure.keyword(keyword) is not None:
             exposure.science.set(mean, exposure.keyword(keyword) + shift, "[deg] mean position of the target")
 
 

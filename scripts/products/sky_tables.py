@@ -87,6 +87,9 @@ def record_sky(exposure: Exposure, sky: SkyOfExposure, subtract: bool) -> None:
     """Record the sky level, and take what remains of it from SCI if it is to be subtracted."""
     record_status(exposure, "skymatch", sky.status)
     if sky.level is None:
+        if not exposure.keyword("BKGSUB"):  # a level from before is not taken off any more
+            for keyword in ("BKGMETH", "BKGLEVEL", "BKGSUB"):
+                exposure.primary.remove(keyword, ignore_missing=True)
         return
     if subtract and sky.status == "COMPLETE":
         exposure.image.sci = exposure.image.sci - np.float32(sky.remaining)

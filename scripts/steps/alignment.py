@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steps.star_groups import IDENTITY, Catalogue, ExposureStars, Group, groups_of, overlap
+from steps.star_groups import Catalogue, ExposureStars, Group, SkyInCommon, groups_of
 from steps.star_matching import MIN_STARS, Matching, NoMatchError, Solution, match, match_once
-from steps.tangent_plane import Affine
+from steps.tangent_plane import IDENTITY, Affine
 
 # Search radius, in units of searchrad, for groups that do not match otherwise.
 WIDE_SEARCH = 4
@@ -46,8 +46,8 @@ class Alignment:
     reason : str
         In one line, with numbers; a predicate of the group.
     correction : Affine
-        What is to be applied, in the plane of the exposure. The identity for the reference and
-        for what failed; only `align_absolute` may move what failed, with the others.
+        What is to be applied, in the plane of the exposure. The identity for what was not
+        aligned, and for the reference, unless `align_absolute` moved them.
     reference : str
         Group that leads the set this one was aligned in; empty if none.
     rms : float
@@ -80,9 +80,9 @@ class Alignment:
 
     @property
     def rotation(self) -> float:
-        """Rotation from east to north, degrees."""
+        """Change of position angles (from north to east), degrees."""
         (a, b), (c, d) = self.correction.matrix
-        return float(np.degrees(np.arctan2(c - b, a + d)))
+        return float(np.degrees(np.arctan2(b - c, a + d)))
 
     @property
     def scale(self) -> float:
@@ -165,16 +165,15 @@ def align_absolute(
         How stars are matched and fitted; None: the defaults, with a searchrad of 6 arcsec.
     robust : bool
         False, as jwst: all exposures move together, those that failed before as well. True: those
-        that were aligned with each other move together, the others by themselves. What cannot be
-        brought to the catalogue moves with the first that can, as the error of a pointing is
-        mostly common; its status is FAILED.
+        that were aligned with each other move together, the others group by group. What cannot be
+        brought to the catalogue is FAILED and keeps its relative correction: none, if that failed
+        as well.
 
     Returns
     -------
     list of Alignment
-        One for each exposure, with relative and absolute correction combined. If nothing could be
-        brought to the catalogue all are FAILED and keep their relative correction. (jwst drops
-        that if the catalogue has fewer than ``how.minobj`` stars.)
+        One for each exposure, with relative and absolute correction combined. (jwst drops the
+        relative one if the catalogue has fewer than ``how.minobj`` stars.)
 
     Raises
     ------
@@ -188,10 +187,9 @@ def align_absolute(
     sets = [_to_catalogue(each, reference, how, robust) for each in _sets(moved, relative, robust)]
     if not robust and len(reference) < how.minobj:
         relative = [replace(each, correction=IDENTITY) for each in relative]
-    first = next((each for each in sets if each.solution is not None), None)
     own = {member.name: each for each in sets for member in each.members}
     return [
-        _absolute(exposure, now, before, own[exposure.name], first)
+        _absolute(exposure, now, before, own[exposure.name])
         for exposure, now, before in zip(exposures, moved, relative, strict=True)
     ]
 
@@ -202,8 +200,10 @@ def _align_once(groups: list[Group], how: Matching, expand: bool, by_overlap: bo
     rest = [each for each in groups if each is not lead]
     done, failed = [replace(lead, reference=lead.name)], []
     reference = lead.catalogue()
+    sky = SkyInCommon(rest if by_overlap else [])
+    sky.add(lead)
     while rest:
-        group = _next(rest, done, by_overlap)
+        group = _next(rest, sky, by_overlap)
         rest.remove(group)
         try:
             solution = match_once(group.stars(), reference.seen_from(group.centre), group.pixel_scale, how)
@@ -212,6 +212,7 @@ def _align_once(groups: list[Group], how: Matching, expand: bool, by_overlap: bo
             continue
         group = replace(group, motion=solution.motion, solution=solution, reference=lead.name)
         done.append(group)
+        sky.add(group)
         if expand:
             reference = reference.with_others(group.corrected_catalogue(), solution.matched)
     worst = max(done, key=Group.corner_motion)
@@ -267,6 +268,9 @@ def _gather(
     """
     done, rest = list(done), list(rest)
     searchrad = how.searchrad if searchrad is None else searchrad
+    sky = SkyInCommon(rest if by_overlap else [])
+    for each in done:
+        sky.add(each)
     growing, joined = expand, True
     while rest and joined:
         reference = done[0].catalogue()
@@ -274,7 +278,7 @@ def _gather(
             reference = reference.with_group(each, how.tolerance)
         joined, failed = False, []
         while rest:
-            group = _next(rest, done, by_overlap)
+            group = _next(rest, sky, by_overlap)
             rest.remove(group)
             try:
                 group = _align(group, reference, how, searchrad)
@@ -283,6 +287,7 @@ def _gather(
                 continue
             joined = True
             done.append(replace(group, reference=done[0].name))
+            sky.add(group)
             if growing:
                 reference = reference.with_group(group, how.tolerance)
         rest, growing = failed, True
@@ -318,14 +323,16 @@ def _lead(groups: list[Group], by_overlap: bool) -> Group:
     """Return the first, or of the two that overlap most the one that overlaps more with all."""
     if not by_overlap or len(groups) == 2:
         return groups[0]
-    area = np.array([[0.0 if a is b else overlap(a, [b]) for b in groups] for a in groups])
+    sky = SkyInCommon(groups)
+    area = np.stack([sky.with_group(each) for each in groups], axis=1)
+    np.fill_diagonal(area, 0.0)
     i, j = np.unravel_index(np.argmax(area), area.shape)
     return groups[i] if area[i].sum() >= area[j].sum() else groups[j]
 
 
-def _next(rest: list[Group], done: list[Group], by_overlap: bool) -> Group:
+def _next(rest: list[Group], sky: SkyInCommon, by_overlap: bool) -> Group:
     """Return the group to align next: in order, or the one that overlaps most with those done."""
-    return max(rest, key=lambda each: overlap(each, done)) if by_overlap and len(rest) > 1 else rest[0]
+    return max(rest, key=sky.with_added) if by_overlap else rest[0]
 
 
 def _as_given(group: Group) -> Group:
@@ -358,8 +365,7 @@ def _sets(exposures: list[ExposureStars], relative: Sequence[Alignment], robust:
     sets: dict[str, list[ExposureStars]] = {}
     for each, before in zip(exposures, relative, strict=True):
         sets.setdefault(before.reference or before.group, []).append(each)
-    # The largest leads: what cannot be brought to the catalogue moves with it.
-    return sorted((Group(name, tuple(members)) for name, members in sets.items()), key=lambda x: -len(x.members))
+    return [Group(name, tuple(members)) for name, members in sets.items()]
 
 
 def _to_catalogue(group: Group, reference: Catalogue, how: Matching, robust: bool) -> Group:
@@ -383,22 +389,19 @@ def _to_catalogue(group: Group, reference: Catalogue, how: Matching, robust: boo
     return group
 
 
-def _absolute(
-    exposure: ExposureStars, now: ExposureStars, before: Alignment, own: Group, first: Group | None
-) -> Alignment:
+def _absolute(exposure: ExposureStars, now: ExposureStars, before: Alignment, own: Group) -> Alignment:
     """Combine the relative and the absolute correction of an exposure."""
-    correction, reason = before.correction, own.reason
-    leader = first if own.solution is None else own
-    if leader is not None:
-        correction = leader.correction(now).after(correction)
-        reason += f"; moves with group {leader.name}" if leader is not own else ""
+    if own.solution is None:
+        motion = exposure.corner_motion(before.correction)
+        return replace(before, status=FAILED, reason=own.reason, rms=np.nan, n_matches=0, corner_motion=motion)
+    correction = own.correction(now).after(before.correction)
     return replace(
         before,
-        status=FAILED if own.solution is None else COMPLETE,
-        reason=reason,
+        status=COMPLETE,
+        reason=own.reason,
         correction=correction,
-        rms=np.nan if own.solution is None else own.solution.rms,
-        n_matches=0 if own.solution is None else own.solution.n_matches,
+        rms=own.solution.rms,
+        n_matches=own.solution.n_matches,
         corner_motion=exposure.corner_motion(correction),
     )
 

@@ -1,6 +1,7 @@
 """The pixel-by-pixel median of images that each cover a part of a common grid."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,8 +14,19 @@ BYTES_PER_LAYER = 5
 BYTES_BESIDES = 48
 
 
+class Layer(Protocol):
+    """An image of which parts can be read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        ...
+
+    def __getitem__(self, part: Any, /) -> np.ndarray: ...
+
+
 def median_of_groups(
-    layers: Sequence[tuple[np.ndarray, tuple[int, int]]],
+    layers: Sequence[tuple[Layer, tuple[int, int]]],
     shape: tuple[int, int],
     max_bytes: int = MAX_BYTES,
     out: np.ndarray | None = None,
@@ -23,9 +35,11 @@ def median_of_groups(
 
     Parameters
     ----------
-    layers : sequence of (array, (y0, x0))
+    layers : sequence of (array or Layer, (y0, x0))
         Images (float32, NaN: no value) and the row and column of the grid where their first
-        pixel lies. Memory-mapped arrays are read block by block.
+        pixel lies. Memory-mapped arrays are read block by block, and so is anything else with a
+        shape that gives an array for two slices: files need not stay open. A layer is asked only
+        for blocks that it touches.
     shape : (ny, nx)
         Of the grid.
     max_bytes : int
@@ -59,7 +73,7 @@ def _check(layers, shape, out) -> None:
     if not layers:
         raise ValueError("a median needs at least one image")
     for array, (y0, x0) in layers:
-        if array.ndim != 2 or min(y0, x0) < 0 or y0 + array.shape[0] > shape[0] or x0 + array.shape[1] > shape[1]:
+        if len(array.shape) != 2 or min(y0, x0) < 0 or y0 + array.shape[0] > shape[0] or x0 + array.shape[1] > shape[1]:
             raise ValueError(f"an image of shape {array.shape} at row {y0}, column {x0} is not on the grid {shape}")
     if out is not None and (out.shape != tuple(shape) or out.dtype != np.float32):
         raise ValueError(f"out is {out.dtype} of shape {out.shape}; it must be float32 of shape {tuple(shape)}")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
-# 4 bytes each: SCI, WHT, CON, six sums for the variances, seven planes in between.
-BYTES_PER_PIXEL = 4 * 16
+# 4 bytes each: SCI, WHT, CON, six sums for the variances, and the planes in between (measured).
+BYTES_PER_PIXEL = 4 * 24
 # An exposure further from the middle of all than this, in diagonals of its own, is called far.
 FAR = 5.0
 

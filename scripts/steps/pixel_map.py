@@ -6,7 +6,7 @@ result is smooth: some nodes and a spline between them give the same map.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -96,21 +96,22 @@ def pixel_range(bounds: tuple[Interval, Interval], shape: tuple[int, int]) -> tu
     return _pixels_between(*x, nx), _pixels_between(*y, ny)
 
 
-def covered_window(pixmaps: Sequence[np.ndarray], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def covered_window(positions: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the rows and columns ((y0, y1), (x0, x1)), ends not included, that images reach in another one.
 
     Parameters
     ----------
-    pixmaps : sequence of float64 array, shape (ny, nx, 2)
-        Where the pixel centres of the images lie in the other one; NaN: nowhere.
+    positions : iterable of float64 array, shape (..., 2)
+        Where the edges of the images lie in the other one; NaN: nowhere.
     shape : (ny, nx)
         Of the other image.
     """
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
-    for pixmap in pixmaps:
-        if np.isfinite(pixmap).any():
-            low = np.minimum(low, np.nanmin(pixmap, axis=(0, 1)))
-            high = np.maximum(high, np.nanmax(pixmap, axis=(0, 1)))
+    for points in positions:
+        points = np.reshape(points, (-1, 2))
+        if np.isfinite(points).any():
+            low = np.minimum(low, np.nanmin(points, axis=0))
+            high = np.maximum(high, np.nanmax(points, axis=0))
     if not np.isfinite(low).all():
         return (0, 0), (0, 0)
     # A pixel reaches around its centre by its half diagonal; the scale of the pixels may differ.

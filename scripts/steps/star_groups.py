@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steps.polygons import contains, signed_area
-from steps.star_matching import Solution, StarList, nearest_pairs
-from steps.tangent_plane import Affine, affine, to_plane, to_sky
+from steps.star_matching import PlaneStars, Solution, nearest_pairs
+from steps.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
 
-IDENTITY = Affine()
 # Detections in several exposures nearer to each other than this are one star, pixels.
 SAME_STAR = 1.0
 # Points along each side of a footprint that estimate how much of it lies in another.
@@ -107,11 +106,11 @@ class Group:
         stars = self.catalogue()
         return Catalogue(move(stars.sky, self.motion, self.centre), stars.weight)
 
-    def stars(self) -> StarList:
+    def stars(self) -> PlaneStars:
         """Return its stars in its plane, not corrected."""
         return self.catalogue().seen_from(self.centre)
 
-    def averaged_stars(self) -> StarList:
+    def averaged_stars(self) -> PlaneStars:
         """Return its stars in its plane, not corrected; of those that several members saw, the mean.
 
         Weights of a star that several members saw are added.
@@ -130,7 +129,7 @@ class Group:
             if weight is not None and stars.weight is not None:
                 weight[j] += stars.weight[i]
                 weight = np.concatenate([weight, stars.weight[new]])
-        return StarList(total / number[:, None], weight)
+        return PlaneStars(total / number[:, None], weight)
 
     def corner_motion(self) -> float:
         """Return how far the corner moves that moves most, arcsec."""
@@ -170,11 +169,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.sky)
 
-    def seen_from(self, centre: tuple[float, float]) -> StarList:
+    def seen_from(self, centre: tuple[float, float]) -> PlaneStars:
         """Return the stars in the plane at a centre; those on the other half of the sky are left out."""
         xy = to_plane(self.sky, centre)
         seen = np.isfinite(xy).all(axis=-1)
-        return StarList(xy[seen], None if self.weight is None else self.weight[seen])
+        return PlaneStars(xy[seen], None if self.weight is None else self.weight[seen])
 
     def with_others(self, other: Catalogue, known: np.ndarray) -> Catalogue:
         """Return it with the stars of another, but for those `known` (indices).
@@ -223,25 +222,87 @@ def move(sky: np.ndarray, motion: Affine, centre: tuple[float, float]) -> np.nda
     return to_sky(motion(to_plane(sky, centre)), centre)
 
 
-def overlap(group: Group, others: Sequence[Group]) -> float:
-    """Return about how much sky a group has in common with others, square arcsec.
+class SkyInCommon:
+    """How much sky groups have in common with others, square arcsec.
 
     Counted on a grid of points: good to a few percent, enough to put groups in order.
+
+    Parameters
+    ----------
+    groups : sequence of Group
     """
+
+    def __init__(self, groups: Sequence[Group]):
+        self._groups = list(groups)
+        self._corners = [[_outline(member, each, each.centre) for member in each.members] for each in groups]
+        self._points = [[_grid(corners) for corners in each] for each in self._corners]
+        circles = [_circle(each) for each in groups]
+        self._centres = np.reshape([centre for centre, _ in circles], (-1, 3))
+        self._radii = np.array([radius for _, radius in circles])
+        self._inside = [np.zeros((len(each), OVERLAP_POINTS**2), bool) for each in self._points]
+        self._area = {each.name: 0.0 for each in groups}
+
+    def with_group(self, other: Group) -> np.ndarray:
+        """Return what each group has in common with one other, shape (n,)."""
+        area = np.zeros(len(self._groups))
+        for k in self._near(other):
+            area[k] = self._area_of(k, self._covered(k, other))
+        return area
+
+    def add(self, other: Group) -> None:
+        """Add a group to those whose sky together `with_added` tells."""
+        for k in self._near(other):
+            if not self._inside[k].all():
+                self._inside[k] |= self._covered(k, other)
+                self._area[self._groups[k].name] = self._area_of(k, self._inside[k])
+
+    def with_added(self, group: Group) -> float:
+        """Return what a group has in common with all that were added."""
+        return self._area[group.name]
+
+    def _near(self, other: Group) -> np.ndarray:
+        """Return the indices of the groups that are not too far away to have sky in common."""
+        centre, radius = _circle(other)
+        return np.flatnonzero(_angle(self._centres, centre) <= self._radii + radius + 1e-9)
+
+    def _covered(self, k: int, other: Group) -> np.ndarray:
+        """Return which points of a group lie in another, shape (members, points)."""
+        centre = self._groups[k].centre
+        outlines = [_outline(member, other, centre) for member in other.members]
+        inside = np.zeros_like(self._inside[k])
+        for outline in outlines:
+            if np.isfinite(outline).all():
+                for covered, points in zip(inside, self._points[k], strict=True):
+                    covered |= contains(outline, points)
+        return inside
+
+    def _area_of(self, k: int, inside: np.ndarray) -> float:
+        pairs = zip(inside, self._corners[k], strict=True)
+        return sum(float(each.mean()) * abs(signed_area(corners)) for each, corners in pairs)
+
+
+def _grid(corners: np.ndarray) -> np.ndarray:
+    """Return points spread evenly over a quadrilateral, shape (OVERLAP_POINTS ** 2, 2)."""
     steps = (np.arange(OVERLAP_POINTS) + 0.5) / OVERLAP_POINTS
     u, v = (each.reshape(-1, 1) for each in np.meshgrid(steps, steps))
-    outlines = [_outline(member, other, group.centre) for other in others for member in other.members]
-    outlines = [each for each in outlines if np.isfinite(each).all()]
-    total = 0.0
-    for member in group.members:
-        corners = _outline(member, group, group.centre)
-        a, b, c, d = corners
-        points = (1 - u) * ((1 - v) * a + v * b) + u * ((1 - v) * d + v * c)
-        inside = np.zeros(len(points), bool)
-        for outline in outlines:
-            inside |= contains(outline, points)
-        total += float(inside.mean()) * abs(signed_area(corners))
-    return total
+    a, b, c, d = corners
+    return (1 - u) * ((1 - v) * a + v * b) + u * ((1 - v) * d + v * c)
+
+
+def _circle(group: Group) -> tuple[np.ndarray, float]:
+    """Return the centre (unit vector) and radius (radians) of a circle on the sky around a group, corrected."""
+    sky = np.concatenate([move(each.footprint, group.motion, group.centre) for each in group.members])
+    ra, dec = np.radians(sky).T
+    corners = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+    centre = corners.sum(axis=0)
+    centre /= np.hypot(np.hypot(*centre[:2]), centre[2])
+    return centre, float(_angle(corners, centre).max())
+
+
+def _angle(vectors: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Return the angles between unit vectors, shape (n, 3), and another, radians."""
+    half = np.sqrt(np.square(vectors - vector).sum(axis=-1)) / 2
+    return 2 * np.arcsin(np.minimum(half, 1.0))
 
 
 def _outline(member: ExposureStars, group: Group, centre: tuple[float, float]) -> np.ndarray:

@@ -31,7 +31,7 @@ MIN_RADIUS = 0.05
 MAX_ROUNDS = 30
 # A solution is accepted if chance makes one like it in fewer than this fraction of all fields.
 MAX_CHANCE = 1e-4
-# Pairs of stars that are looked at in a search; lists that make more are cut to their first stars.
+# Pairs of stars that are looked at in a search; lists that make more are thinned.
 MAX_PAIRS = 50_000
 
 
@@ -40,7 +40,7 @@ class NoMatchError(Exception):
 
 
 @dataclass(frozen=True)
-class StarList:
+class PlaneStars:
     """Stars in a tangent plane.
 
     Attributes
@@ -119,12 +119,12 @@ class Solution:
     expected: float = np.nan
 
 
-def match_once(stars: StarList, reference: StarList, pixel_scale: float, how: Matching) -> Solution:
+def match_once(stars: PlaneStars, reference: PlaneStars, pixel_scale: float, how: Matching) -> Solution:
     """Match and fit once, as jwst does.
 
     Parameters
     ----------
-    stars, reference : StarList
+    stars, reference : PlaneStars
         The exposure and what it is brought to.
     pixel_scale : float
         Width of the bins of the histogram, arcsec.
@@ -163,13 +163,13 @@ def match_once(stars: StarList, reference: StarList, pixel_scale: float, how: Ma
 
 
 def match(
-    stars: StarList, reference: StarList, pixel_scale: float, how: Matching, searchrad: float | None = None
+    stars: PlaneStars, reference: PlaneStars, pixel_scale: float, how: Matching, searchrad: float | None = None
 ) -> Solution:
     """Match and fit again and again, with a tolerance that shrinks to what the residuals say.
 
     Parameters
     ----------
-    stars, reference : StarList
+    stars, reference : PlaneStars
         The exposure and what it is brought to.
     pixel_scale : float
         Arcsec.
@@ -209,7 +209,7 @@ def match(
     pairs = _pairs_within(stars.xy - offset, reference.xy, searchrad if how.use2dhist else how.tolerance)
     if len(pairs) < how.minobj:
         raise NoMatchError(f"has {len(pairs)} stars that could match, fewer than minobj = {how.minobj}")
-    starts = _starts(stars.xy, reference.xy, pairs, pixel_scale, how)
+    starts = _starts(pairs, pixel_scale, how)
     followed = [_follow(stars, reference, start, radius, pixel_scale, how, len(pairs)) for start, radius in starts]
     found = [each for each in followed if each is not None]
     if not found:
@@ -283,22 +283,31 @@ def scatter(distance: np.ndarray, radius: float) -> float:
 
 
 def _pairs_within(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
-    """Return a - b of all pairs nearer than a radius, shape (n, 2)."""
+    """Return a - b of all pairs nearer than a radius, shape (n, 2).
+
+    If there are more than `MAX_PAIRS`, of those of some stars of the longer list, evenly chosen
+    along x: its order, by brightness or place, does not matter.
+    """
     from scipy.spatial import cKDTree
 
-    trees = cKDTree(a), cKDTree(b)
-    while trees[0].count_neighbors(trees[1], radius) > MAX_PAIRS:
-        a, b = a[: len(a) // 2], b[: len(b) // 2]
-        trees = cKDTree(a), cKDTree(b)
-    near = trees[0].query_ball_tree(trees[1], radius)
+    while (number := _number_within(a, b, radius)) > MAX_PAIRS:
+        every = -(-number // MAX_PAIRS)
+        if len(a) > len(b):
+            a = _thinned(a, every)
+        else:
+            b = _thinned(b, every)
+    near = cKDTree(a).query_ball_tree(cKDTree(b), radius)
     of_a = np.repeat(np.arange(len(a)), [len(each) for each in near])
     of_b = np.array([i for each in near for i in each], dtype=int)
     return a[of_a] - b[of_b]
 
 
-def _starts(
-    a: np.ndarray, b: np.ndarray, pairs: np.ndarray, pixel_scale: float, how: Matching
-) -> list[tuple[Affine, float]]:
+def _thinned(points: np.ndarray, every: int) -> np.ndarray:
+    """Return one point of so many, in order along x (and y)."""
+    return points[np.lexsort(points.T[::-1])][::every]
+
+
+def _starts(pairs: np.ndarray, pixel_scale: float, how: Matching) -> list[tuple[Affine, float]]:
     """Return shifts to start from, each with a radius to match within."""
     from scipy.spatial import cKDTree
 
@@ -321,8 +330,8 @@ def _starts(
 
 
 def _follow(
-    stars: StarList,
-    reference: StarList,
+    stars: PlaneStars,
+    reference: PlaneStars,
     motion: Affine,
     radius: float,
     pixel_scale: float,
@@ -383,8 +392,8 @@ def _log_poisson_tail(k: int, expected: float) -> float:
 
 
 def _fit(
-    stars: StarList,
-    reference: StarList,
+    stars: PlaneStars,
+    reference: PlaneStars,
     i: np.ndarray,
     j: np.ndarray,
     how: Matching,

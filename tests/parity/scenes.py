@@ -1,4 +1,4 @@
-"""The tiny scenes of the stored comparison, and how their products are written down."""
+"""The tiny scenes of the stored comparisons, and how their products are written down."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from simulation import Scene
+from steps.dq_flags import FLAGS
 
 STORED = Path(__file__).parent / "stored"
 _tiny = partial(Scene, detector_shape=(40, 48), stars=6, galaxies=3, cosmic_rays=5e-3, bad_pixels=2e-2)
@@ -19,6 +20,26 @@ SCENES = {
     "niriss": _tiny("niriss_f200w", exposures=1, seed=13),
     "tso": _tiny("nircam_f200w", exposures=1, nints=2, tso=True, seed=14),
     "wfs": _tiny("nircam_f200w", exposures=1, visit_type="PRIME_WFSC_SENSING_CONTROL", seed=15),
+}
+# Of stage 3. On fewer pixels jwst would not find the 15 stars, 1 arcsec apart, that it wants to align exposures. Of
+# 10,000 pixels the mode, the sky level, jumps by 1e-3 of the noise and more where a value moves to the next bin, as the
+# 1e-7 by which PHOTMJSR differs let it with other seeds.
+COMBINED = {
+    "dithers": Scene(
+        "miri_f1130w",
+        detector_shape=(104, 112),
+        exposures=3,
+        stars=46,
+        galaxies=4,
+        star_snr=(60.0, 1000.0),
+        cosmic_rays=2e-3,
+        bad_pixels=1e-2,
+        pointing_error=0.1,
+        roll_error=0.002,
+        sky=3.0,
+        sky_scatter=0.1,
+        seed=32,
+    ),
 }
 # What operations decide by a parameter reference of the pipeline (contract: variants).
 SKIPPED = {"tso": ["bkg_subtract", "resample"], "wfs": ["resample"]}
@@ -62,6 +83,71 @@ def describe(product: Path) -> dict[str, np.ndarray]:
         }
     described["keywords"] = np.array(json.dumps(keywords, default=str))
     return described
+
+
+def describe_combined(folder: Path, association: Path) -> dict[str, dict[str, np.ndarray]]:
+    """
+    Return all that is compared of the products of stage 3.
+
+    Parameters
+    ----------
+    folder : Path
+        With the products.
+    association : Path
+        What they were made from.
+
+    Returns
+    -------
+    dict
+        ``crf1``, ``crf2``, ... in the order of their names: ``outliers``, packed bits, of whose sky positions and
+        keywords as in `describe`. ``i2d``: as there, but of the variances only every third pixel of every third row,
+        and ``header_table``, JSON text of the columns. ``segm``: ``labels``, sky positions and keywords. ``cat``: the
+        columns, of the positions on the sky ``ra`` and ``dec`` (deg).
+    """
+    exposures = sorted(folder.glob("*_crf.fits"))
+    described = {f"crf{number}": _describe_flagged(path) for number, path in enumerate(exposures, start=1)}
+    product = json.loads(association.read_text())["products"][0]["name"]
+    described["i2d"] = _describe_image(folder / f"{product}_i2d.fits")
+    described["segm"] = _describe_segments(folder / f"{product}_segm.fits")
+    described["cat"] = _describe_catalog(folder / f"{product}_cat.ecsv")
+    return described
+
+
+def _describe_flagged(product: Path) -> dict[str, np.ndarray]:
+    described = describe(product)
+    outliers = np.packbits((described["DQ"] & FLAGS["OUTLIER"]) != 0)
+    return {"outliers": outliers} | {name: described[name] for name in ("fits_sky", "gwcs_sky", "keywords")}
+
+
+def _describe_image(product: Path) -> dict[str, np.ndarray]:
+    described = describe(product)
+    described |= {name: plane[::3, ::3] for name, plane in described.items() if name.startswith("VAR_")}
+    with fits.open(product) as hdus:
+        table = hdus["HDRTAB"].data
+        columns = {name: table[name].tolist() for name in table.names}
+    keywords = json.loads(str(described["keywords"]))
+    del keywords["HDRTAB"]
+    texts = {"keywords": keywords, "header_table": columns}
+    return described | {name: np.array(json.dumps(tree)) for name, tree in texts.items()}
+
+
+def _describe_segments(product: Path) -> dict[str, np.ndarray]:
+    described = describe(product)
+    described["labels"] = described.pop("SCI").astype(np.uint16)
+    return described
+
+
+def _describe_catalog(product: Path) -> dict[str, np.ndarray]:
+    from astropy.table import QTable
+
+    columns = {}
+    for name, column in QTable.read(product).items():
+        if hasattr(column, "ra"):
+            prefix = name.removesuffix("sky_centroid")
+            columns |= {f"{prefix}ra": column.ra.deg, f"{prefix}dec": column.dec.deg}
+        else:
+            columns[name] = np.asarray(getattr(column, "value", column))
+    return columns
 
 
 def _sky_positions(hdus: fits.HDUList) -> dict[str, np.ndarray]:

@@ -1,10 +1,7 @@
 """calflow against jwst 3.0.0, run now on simulated exposures of every kind: ``make parity``."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +13,11 @@ from limits import (
     I2D_RELATIVE,
     MISSING_KEYWORDS,
     RELATIVE,
-    ROOT,
     SKY_MAS,
-    jwst_python,
     run_calflow,
     same_value,
 )
-
-ORACLE = ROOT.parent / "shared" / "oracle"
-CONTEXT = "jwst_9000.pmap"
-# Data made elsewhere, and data made here: kept, so that a second run takes less than half the time.
-DATA = [Path(folder) for folder in (os.environ.get("CALFLOW_ORACLE_DATA"), Path(__file__).parent / "data") if folder]
+from oracle import MARKS, calibrated_by_jwst, oracle, references, simulated
 
 SMALL = ["miri", "nircam_sw", "nircam_lw", "niriss", "subarray", "tso", "wfs"]
 CASES = [(case, "small", 1) for case in SMALL]
@@ -37,11 +28,7 @@ FLOATS = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 GRID = {f"{key}{axis}" for key in ("CRPIX", "CRVAL", "CDELT", "CTYPE", "CUNIT") for axis in (1, 2)}
 GRID |= {f"{key}{i}_{j}" for key in ("PC", "CD") for i in (1, 2) for j in (1, 2)}
 
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.skipif(not ORACLE.exists(), reason=f"no oracle: {ORACLE}"),
-    pytest.mark.skipif(jwst_python() is None, reason="no environment with jwst: make parity makes it"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
@@ -54,7 +41,7 @@ def comparison(request, tmp_path_factory):
         folder,
         {
             "associations": [str(data / "rate" / "jw*_image2_asn.json")],
-            "references": {"source": "crds", "crds_path": str(data / "crds"), "crds_context": CONTEXT},
+            "references": references(data),
             "stage2": {"save_bsub": True},
         },
     )
@@ -80,34 +67,6 @@ class Comparison:
         if isinstance(relative_to, str):
             relative_to = fits.getdata(self.reference / name, relative_to)
         return np.abs(fits.getdata(self.mine / name, plane) - reference) / relative_to
-
-
-def simulated(case: str, size: str, seed: int) -> Path:
-    """Return the folder with the data of a case, which are made if there are none."""
-    name = f"{case}_{size}" if seed == 1 else f"{case}_{size}_seed{seed}"
-    for folder in DATA:
-        if (folder / name / "crds").is_dir():
-            return folder / name
-    oracle("simulate.py", DATA[-1] / name, "--case", case, "--size", size, "--seed", seed)
-    return DATA[-1] / name
-
-
-def calibrated_by_jwst(data: Path) -> Path:
-    """Return the folder with jwst's products, which are made if there are none."""
-    for folder in DATA:
-        if list((folder / f"{data.name}_jwst").glob("timing_stage2.json")):
-            return folder / f"{data.name}_jwst"
-    oracle("run_jwst.py", data, DATA[-1] / f"{data.name}_jwst", "--stage", 2)
-    return DATA[-1] / f"{data.name}_jwst"
-
-
-def oracle(script: str, *arguments: object) -> None:
-    """Run a script of the oracle: compare.py by calflow's Python, the others by that of jwst."""
-    python = sys.executable if script == "compare.py" else jwst_python()
-    assert python is not None, "without jwst these tests are skipped"
-    command = [python, str(ORACLE / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
 
 
 def test_every_product_of_jwst_is_made(comparison):
@@ -189,7 +148,7 @@ def test_jwst_takes_our_calibrated_exposures_into_stage_3(tmp_path):
         tmp_path / "calflow",
         {
             "associations": [str(data / "rate" / "jw*_image2_asn.json")],
-            "references": {"source": "crds", "crds_path": str(data / "crds"), "crds_context": CONTEXT},
+            "references": references(data),
             "stage2": {"resample": {"skip": True}},
         },
     )

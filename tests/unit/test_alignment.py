@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.alignment import Alignment, align_absolute, align_relative
-from steps.star_groups import ExposureStars, Group, groups_of, move, overlap
+from steps.star_groups import ExposureStars, Group, SkyInCommon, groups_of, move
 from steps.star_matching import Matching
 from steps.tangent_plane import Affine, affine, to_plane, to_sky
 
@@ -81,7 +82,7 @@ def test_pointing_errors_are_found_anywhere_on_the_sky(field):
     for exposure, alignment, needed in zip(exposures, found, NEEDED, strict=True):
         assert error(exposure, alignment, needed) < 0.004
         assert alignment.reference == "e1"
-    assert found[2].rotation == pytest.approx(-0.004, abs=0.015)
+    assert found[2].rotation == pytest.approx(0.004, abs=0.015)
     assert found[2].scale == pytest.approx(1, abs=1e-12)
     assert found[2].shift == pytest.approx((-0.08, 0.15), abs=0.004)
     assert found[2].corner_motion == pytest.approx(np.hypot(0.08, 0.15), abs=0.005)
@@ -310,12 +311,44 @@ def test_sets_that_do_not_meet_have_their_own_references():
         assert error(exposure, alignment, motion) < 0.01
 
 
-def test_overlap_is_the_shared_area():
+def test_sky_in_common_is_the_shared_area():
     a, b, c = groups_of(strip([0, 4, 50]))
-    assert overlap(a, [b]) == pytest.approx(12 * 16, rel=0.05)
-    assert overlap(a, [b, c]) == overlap(a, [b])
-    assert overlap(a, [c]) == 0
-    assert overlap(a, [a]) == pytest.approx(16 * 16)
+    sky = SkyInCommon([a, b, c])
+    # A column of the grid is 16 / 24 arcsec wide: 12 arcsec are 18 columns.
+    assert sky.with_group(b) == pytest.approx([12 * 16, 16 * 16, 0], rel=1e-6)
+    assert sky.with_group(c) == pytest.approx([0, 0, 16 * 16])
+    assert [sky.with_added(each) for each in (a, b, c)] == [0, 0, 0]
+
+
+def test_sky_in_common_with_several_is_counted_once():
+    a, b, c, d = groups_of(strip([0, 4, 8, -12]))
+    sky = SkyInCommon([a])
+    for other, shared in ((c, 8), (b, 12), (c, 12), (d, 16), (a, 16)):  # arcsec along right ascension
+        sky.add(other)
+        assert sky.with_added(a) == pytest.approx(shared * 16, rel=1e-6)
+
+
+def test_sky_in_common_is_that_of_corrected_groups_and_all_detectors():
+    a, b, c = groups_of(strip([0, 4, 50]))
+    assert SkyInCommon([a]).with_group(replace(b, motion=rigid(-4, 0))) == pytest.approx([16 * 16])
+    both = Group("both", (a.members[0], c.members[0]))
+    assert SkyInCommon([both]).with_group(b) == pytest.approx([12 * 16], rel=1e-6)
+    assert SkyInCommon([b]).with_group(both) == pytest.approx([12 * 16], rel=1e-6)
+    assert SkyInCommon([]).with_group(a).shape == (0,)
+
+
+@settings(max_examples=50, deadline=None)
+@given(x=st.floats(-30, 30), y=st.floats(-30, 30), ra=st.floats(0, 360), dec=st.floats(-90, 90))
+def test_sky_in_common_does_not_miss_neighbours(x, y, ra, dec):
+    """Of squares of 16 arcsec, only the columns and rows of the grid that are shared count, anywhere on the sky."""
+    one, other = (expose(stars_around()[:0], "a", Affine(), field=(ra, dec)) for _ in "ab")
+    other = replace(other, footprint=move(other.footprint, rigid(x, y), other.centre))
+    shared = SkyInCommon([Group("a", (one,))]).with_group(Group("b", (other,)))[0]
+    step = 16 / 24
+    sides = [max(16 - abs(offset), 0) for offset in (x, y)]
+    assert np.prod([max(side - step, 0) for side in sides]) - 1e-3 <= shared <= np.prod([side + step for side in sides])
+    if min(sides) == 0:
+        assert shared == 0
 
 
 def test_expanding_starts_with_those_that_overlap_most():
@@ -361,15 +394,50 @@ def test_detections_of_a_star_are_averaged():
     assert stars.weight.sum() == pytest.approx(2 * sum(len(each.sky) for each in exposures))
 
 
-def test_what_has_no_stars_moves_with_the_others_to_the_catalogue():
+def test_what_matches_neither_the_others_nor_the_catalogue_stays():
     exposures = four(hits=0)
     exposures[1] = replace(exposures[1], sky=np.empty((0, 2)))
-    common = rigid(0.8, 0.4)
-    found = with_catalogue(exposures, common)
+    found = with_catalogue(exposures, rigid(0.8, 0.4))
     assert [each.status for each in found] == ["COMPLETE", "FAILED", "COMPLETE", "COMPLETE"]
+    assert found[0].correction.shift == pytest.approx((0.8, 0.4), abs=0.003)
+    assert found[1].correction.is_identity
+    assert found[1].reason == "is not brought to the catalogue: has no stars to match"
+    assert (found[1].reference, found[1].n_matches, found[1].corner_motion) == ("", 0, 0)
+    assert np.isnan(found[1].rms)
+
+
+def test_jwst_moves_what_has_no_stars_with_the_others_to_the_catalogue():
+    exposures = four(hits=0)
+    exposures[1] = replace(exposures[1], sky=np.empty((0, 2)))
+    found = with_catalogue(exposures, rigid(0.8, 0.4), robust=False)
+    assert [each.status for each in found] == ["COMPLETE"] * 4
     assert found[1].correction.shift == pytest.approx((0.8, 0.4), abs=0.003)
-    assert found[1].reason.endswith("moves with group e1")
-    assert found[1].n_matches == 0
+
+
+def test_what_does_not_match_the_others_is_brought_to_the_catalogue_by_itself():
+    """The others see nothing of the stars of a fifth exposure, 50 arcsec away."""
+    far = to_sky(np.array([50.0, 0.0]), FIELD)
+    true = np.concatenate([stars_around(), stars_around(far, seed=2)])
+    needed = rigid(-0.3, 0.2)
+    exposures = [*four(true, hits=0), expose(true, "e5", needed, at=(50.0, 0.0), hits=0)]
+    relative = align_relative(exposures)
+    assert [each.status for each in relative] == ["COMPLETE"] * 4 + ["FAILED"]
+    found = align_absolute(exposures, relative, true)
+    assert [each.status for each in found] == ["COMPLETE"] * 5
+    assert error(exposures[4], found[4], needed) < 0.004
+
+
+def test_a_set_that_the_catalogue_does_not_cover_keeps_its_relative_corrections():
+    needed = [rigid(0, 0), rigid(0.2, 0.1), rigid(0, 0), rigid(-0.1, 0.2)]
+    exposures = strip([0, 3, 50, 53], needed)
+    relative = align_relative(exposures)
+    true = to_sky(np.random.default_rng(3).uniform((-10, -9), (90, 9), (600, 2)), FIELD)
+    catalogue = move(true[to_plane(true, FIELD)[:, 0] < 20], rigid(0.5, 0), FIELD)
+    found = align_absolute(exposures, relative, catalogue)
+    assert [each.status for each in found] == ["COMPLETE", "COMPLETE", "FAILED", "FAILED"]
+    assert error(exposures[1], found[1], rigid(0.7, 0.1)) < 0.01
+    assert [each.correction for each in found[2:]] == [each.correction for each in relative[2:]]
+    assert found[3].corner_motion == relative[3].corner_motion > 0.2
 
 
 def test_one_exposure_is_brought_to_a_catalogue():
@@ -430,5 +498,16 @@ def test_weights_must_be_given_for_all_stars_of_a_group():
 def test_an_alignment_says_what_its_correction_does():
     motion = affine(2 * np.array([[0.0, -1.0], [1.0, 0.0]]), np.array([3.0, 4.0]))
     alignment = Alignment("a", "g", "COMPLETE", "", motion, reference="g")
-    assert (alignment.shift, alignment.rotation, alignment.scale) == ((3, 4), 90, 2)
+    assert (alignment.shift, alignment.rotation, alignment.scale) == ((3, 4), -90, 2)
     assert alignment.is_reference
+
+
+@pytest.mark.parametrize("degrees", [-100.0, -0.3, 0.0, 0.02, 45.0])
+@pytest.mark.parametrize("centre", [(150.0, 2.2), (10.0, -75.0)])
+def test_rotation_is_the_change_of_position_angles(degrees, centre):
+    motion = rigid(0.0, 0.0, degrees)
+    star = to_sky(np.array([1.0, 2.0]), centre)
+    pole, before, after = (SkyCoord(*each, unit="deg") for each in (centre, star, move(star, motion, centre)))
+    change = (pole.position_angle(after) - pole.position_angle(before)).wrap_at("180d").deg
+    assert Alignment("a", "g", "COMPLETE", "", motion).rotation == pytest.approx(change, abs=1e-6)
+    assert change == pytest.approx(-degrees, abs=1e-6)

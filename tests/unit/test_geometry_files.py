@@ -66,7 +66,7 @@ def test_a_grid_is_read_bit_for_bit(tmp_path):
 
 def test_a_projection_needs_no_wcs_of_the_user(tmp_path):
     write_grid(tmp_path / "x.json", GRID)
-    assert read_grid(tmp_path / "x.json", user_wcs="not used").user_wcs is None
+    assert read_grid(tmp_path / "x.json", user_file="not used").user_wcs is None
 
 
 def test_a_grid_of_another_kind_takes_the_wcs_of_the_user(tmp_path):

@@ -1,10 +1,23 @@
+import json
+import resource
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from products.alignment_tables import AlignmentRow, write_alignment
+from products.geometry_files import write_geometry
+from products.grid_files import write_grid
+from resample_group import resample_group
+from steps.geometry import Geometry
+from steps.input_pixels import InputPixels
 from steps.median import median_of_groups
+from steps.output_grid import OutputGrid
+from steps.smooth_map import SmoothMap
+from steps.tan_projection import TanProjection
+from take_median import LayerFile, take_median
 
 NAN = np.nan
 SHAPE = (6, 7)
@@ -73,6 +86,81 @@ def test_it_can_be_written_to_a_file_and_read_from_files(tmp_path):
     assert median_of_groups(layers, (1, 2), out=out) is out
     out.flush()
     assert np.load(tmp_path / "median.npy").tolist() == [[2, 2]]
+
+
+class Recorded:
+    """A layer that notes the parts it is asked for."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.parts = array, array.shape, []
+
+    def __getitem__(self, part):
+        self.parts.append(part)
+        return self.array[part]
+
+
+def test_a_layer_is_asked_only_for_blocks_that_it_touches():
+    """With so little memory a block is one pixel."""
+    layer = Recorded(np.array([[1, 2], [3, 4]], np.float32))
+    median = median_of_groups([(layer, (2, 1))], (6, 3), max_bytes=1)
+    np.testing.assert_array_equal(median[2:4], [[NAN, 1, 2], [NAN, 3, 4]])
+    assert np.isnan(median[[0, 1, 4, 5]]).all()
+    assert layer.parts == [np.s_[y : y + 1, x : x + 1] for y in (0, 1) for x in (0, 1)]
+
+
+@pytest.fixture
+def few_files():
+    """At most 200 files open at once."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class Files(dict):
+    """The named files of a job."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_more_layers_than_files_may_be_open(tmp_path, few_files):
+    """The layer k of 1100 has the values k and 2 k: medians 549.5 and 1099."""
+    paths = [tmp_path / f"{k}.npy" for k in range(1100)]
+    for k, path in enumerate(paths):
+        np.save(path, row(k, 2 * k))
+    window = tmp_path / "window.json"
+    window.write_text(json.dumps({"y0": 0, "x0": 0}))
+    inputs = Files(layers=paths, windows=[window] * len(paths))
+    take_median(inputs, Files(median=tmp_path / "median.npy"), None)
+    assert np.load(tmp_path / "median.npy").tolist() == [[549.5, 1099]]
+
+
+def test_a_layer_file_is_read_in_parts(tmp_path):
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.save(tmp_path / "a.npy", image)
+    layer = LayerFile(tmp_path / "a.npy")
+    assert layer.shape == (3, 4)
+    np.testing.assert_array_equal(layer[1:3, 2:3], [[6], [10]])
+
+
+@pytest.mark.parametrize(("resample_data", "shape"), [(True, (1, 1)), (False, (4, 5))])
+def test_the_layer_of_a_dropped_group_has_no_value(tmp_path, resample_data, shape):
+    """On the grid it is as small as can be; on the detector it has the shape of the exposure."""
+    line = SmoothMap((-0.5, 4.5), (-0.5, 3.5), np.zeros((1, 1, 2)))
+    write_geometry(tmp_path / "x.json", Geometry((4, 5), (0.0, 0.0), line, line, InputPixels(1.0, 0.0, 0.0, -1)))
+    write_alignment(tmp_path / "x.ecsv", [AlignmentRow("x", "x", "FAILED", "no stars", False, np.zeros((4, 2)))], {})
+    projection = TanProjection((1.0, 1.0), (0.0, 0.0), 1e-4, ((-1.0, 0.0), (0.0, 1.0)))
+    write_grid(tmp_path / "grid.json", OutputGrid((8, 9), 0.36, 1.0, ((-0.5, 8.5), (-0.5, 7.5)), projection))
+    settings = {"resample_data": resample_data, "pixmap_stepsize": 1, "pixmap_order": 1, "maskpt": 0.7}
+    settings |= {"kernel": "square", "pixfrac": 1.0, "fillval": "NAN", "weight_type": "ivm", "good_bits": "~DO_NOT_USE"}
+    inputs = Files(cals=["x_cal.fits"], geometries=[tmp_path / "x.json"])
+    inputs.update({"alignment": tmp_path / "x.ecsv", "grid": tmp_path / "grid.json"})
+    outputs = Files(layer=tmp_path / "x.npy", window=tmp_path / "window.json")
+    resample_group(inputs, outputs, Files(exposures=["x"], outlier_detection=settings))
+    layer = np.load(outputs.layer)
+    assert layer.shape == shape
+    assert np.isnan(layer).all()
+    assert json.loads(outputs.window.read_text()) == {"y0": 0, "x0": 0}
 
 
 @st.composite

@@ -10,19 +10,15 @@ from gwcs import coordinate_frames as cf
 
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint
+from steps.input_pixels import InputPixels, fiducial, input_pixels, mean_pixel_area, scale_at_reference
 from steps.output_grid import (
-    InputPixels,
     check_size,
     far_footprints,
-    fiducial,
     fits_keywords,
     grid_footprint,
     grid_from_footprints,
     grid_from_wcs,
-    input_pixels,
-    mean_pixel_area,
     pixel_area_keywords,
-    scale_at_reference,
 )
 from steps.pointing import Pointing
 from steps.windows import Window

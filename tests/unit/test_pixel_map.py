@@ -6,7 +6,8 @@ from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shif
 from steps import pixel_map as module
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint, pixel_bounds
-from steps.output_grid import grid_from_footprints, input_pixels
+from steps.input_pixels import input_pixels
+from steps.output_grid import grid_from_footprints
 from steps.pixel_map import covered_window, pixel_map, pixel_range
 from steps.pointing import Pointing
 from steps.windows import Window

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from steps.star_matching import (
     Matching,
     NoMatchError,
-    StarList,
+    PlaneStars,
     _log_poisson_tail,
     _pairs_within,
     match,
@@ -43,7 +43,7 @@ def scene(seed, stars, hits, motion, size=16.0, noise=0.003):
     lists = []
     for xy in (seen, true):
         positions = [xy + rng.normal(0, noise, xy.shape), rng.uniform(-size / 2, size / 2, (hits, 2))]
-        lists.append(StarList(rng.permutation(np.concatenate(positions))))
+        lists.append(PlaneStars(rng.permutation(np.concatenate(positions))))
     return lists, seen, true
 
 
@@ -97,8 +97,8 @@ def test_poisson_tail_is_an_upper_bound():
 )
 def test_a_known_motion_is_found(matcher, geometry, matrix):
     motion = affine(matrix, np.array([0.31, -0.17]))
-    stars = StarList(motion(STARS))
-    solution = matcher(StarList(STARS), stars, PIXEL, Matching(fitgeometry=geometry))
+    stars = PlaneStars(motion(STARS))
+    solution = matcher(PlaneStars(STARS), stars, PIXEL, Matching(fitgeometry=geometry))
     assert np.array(solution.motion.matrix) == pytest.approx(matrix, abs=1e-12)
     assert solution.motion.shift == pytest.approx(motion.shift, abs=1e-11)
     assert solution.n_matches == 20
@@ -113,36 +113,36 @@ def test_rms_and_weights_are_those_of_a_hand_worked_shift(matcher):
     moved = STARS + np.stack([off, np.zeros(20)], axis=-1)
     weight = np.where(np.arange(20) % 2, 3.0, 1.0)
     how = Matching(fitgeometry="shift")
-    plain = matcher(StarList(STARS), StarList(moved), PIXEL, how)
+    plain = matcher(PlaneStars(STARS), PlaneStars(moved), PIXEL, how)
     assert plain.motion.shift == pytest.approx((0, 0), abs=1e-12)
     assert plain.rms == pytest.approx(0.01)
-    weighted = matcher(StarList(STARS), StarList(moved, weight), PIXEL, how)
+    weighted = matcher(PlaneStars(STARS), PlaneStars(moved, weight), PIXEL, how)
     assert weighted.motion.shift == pytest.approx((0.005, 0), abs=1e-12)
     # 1/w = 1/6 + 1/6 and 1/2 + 1/2: weights 3 and 1 again.
-    both = matcher(StarList(STARS, 2 * weight), StarList(moved, 2 * weight), PIXEL, how)
+    both = matcher(PlaneStars(STARS, 2 * weight), PlaneStars(moved, 2 * weight), PIXEL, how)
     assert both.motion.shift == pytest.approx((0.005, 0), abs=1e-12)
 
 
 @pytest.mark.parametrize("matcher", [match, match_once])
 def test_the_offset_may_be_given(matcher):
     how = Matching(use2dhist=False, xoffset=30.0, yoffset=-20.0)
-    solution = matcher(StarList(np.add(STARS, [30.2, -20.1])), StarList(STARS), PIXEL, how)
+    solution = matcher(PlaneStars(np.add(STARS, [30.2, -20.1])), PlaneStars(STARS), PIXEL, how)
     assert solution.motion.shift == pytest.approx((-30.2, 20.1))
     with pytest.raises(NoMatchError):
-        matcher(StarList(np.add(STARS, [33.2, -20.1])), StarList(STARS), PIXEL, how)
+        matcher(PlaneStars(np.add(STARS, [33.2, -20.1])), PlaneStars(STARS), PIXEL, how)
 
 
 @pytest.mark.parametrize("matcher", [match, match_once])
 @pytest.mark.parametrize(("stars", "reference"), [(STARS[:0], STARS), (STARS, STARS[:0]), (STARS[:14], STARS)])
 def test_too_few_stars_do_not_match(matcher, stars, reference):
     with pytest.raises(NoMatchError):
-        matcher(StarList(stars), StarList(reference), PIXEL, Matching(minobj=15))
+        matcher(PlaneStars(stars), PlaneStars(reference), PIXEL, Matching(minobj=15))
 
 
 def test_minobj_is_told():
     with pytest.raises(NoMatchError, match=r"14 stars .* fewer than minobj = 15"):
-        match(StarList(STARS[:14]), StarList(STARS), PIXEL, Matching(minobj=15))
-    assert match(StarList(STARS[:15]), StarList(STARS), PIXEL, Matching(minobj=15)).n_matches == 15
+        match(PlaneStars(STARS[:14]), PlaneStars(STARS), PIXEL, Matching(minobj=15))
+    assert match(PlaneStars(STARS[:15]), PlaneStars(STARS), PIXEL, Matching(minobj=15)).n_matches == 15
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -196,7 +196,7 @@ def test_no_solution_is_a_mirror_image():
     """Stars near a line match those of their mirror image; jwst's fit is then a mirror image."""
     x = np.random.default_rng(0).choice([-1, 1], 20) * np.linspace(0.15, 0.2, 20)
     stars = np.stack([x, 1.5 * np.arange(20)], axis=-1)
-    lists = StarList(stars * [-1, 1]), StarList(stars)
+    lists = PlaneStars(stars * [-1, 1]), PlaneStars(stars)
     how = Matching(fitgeometry="general")
     assert np.linalg.det(match_once(*lists, PIXEL, how).motion.matrix) < 0
     assert np.linalg.det(match(*lists, PIXEL, how).motion.matrix) > 0
@@ -215,13 +215,36 @@ def test_any_small_motion_is_found(seed, x, y, degrees):
     assert error(match(stars, reference, PIXEL, Matching()), seen, true) < 0.006
 
 
-def test_long_lists_are_searched_by_their_first_stars():
-    rng = np.random.default_rng(5)
-    stars = rng.uniform(-10, 10, (1000, 2))
-    assert len(_pairs_within(stars, stars, 30.0)) <= 50_000
-    assert match(StarList(stars - [0.5, 0.25]), StarList(stars), PIXEL, Matching()).motion.shift == pytest.approx(
-        (0.5, 0.25)
-    )
+def test_too_many_pairs_are_thinned():
+    stars = np.random.default_rng(5).uniform(-10, 10, (1000, 2))
+    # All of the 1000 x 100 pairs: of the longer list, every second star along x.
+    some = _pairs_within(stars, stars[:100], 30.0)
+    assert len(some) == 50_000
+    chosen = stars[np.argsort(stars[:, 0])][::2]
+    expected = (chosen[:, None] - stars[:100]).reshape(-1, 2)
+    assert some[np.lexsort(some.T)] == pytest.approx(expected[np.lexsort(expected.T)], abs=1e-12)
+    other_way = _pairs_within(stars[:100], stars, 30.0)
+    assert other_way[np.lexsort(other_way.T)] == pytest.approx(-some[np.lexsort(-some.T)], abs=1e-12)
+    # All of 1000 x 1000: every 20th star of one list.
+    assert len(_pairs_within(stars, stars, 30.0)) == 50_000
+
+
+def test_pairs_do_not_depend_on_the_order_of_the_lists():
+    rng = np.random.default_rng(6)
+    a, b = rng.uniform(-10, 10, (900, 2)), rng.uniform(-10, 10, (700, 2))
+    pairs, mixed = _pairs_within(a, b, 8.0), _pairs_within(rng.permutation(a), rng.permutation(b), 8.0)
+    assert 25_000 < len(pairs) <= 50_000
+    assert np.array_equal(pairs[np.lexsort(pairs.T)], mixed[np.lexsort(mixed.T)])
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_long_lists_match_in_any_order(order):
+    """A catalogue from faint to bright, and an exposure that sees only the bright, from bright to faint."""
+    catalogue = np.random.default_rng(7).uniform(-30, 30, (3000, 2))
+    bright = catalogue[:-701:-1] - [5.3, -1.2]
+    found = match(PlaneStars(bright), PlaneStars(catalogue[order]), PIXEL, Matching(), 8.0)
+    assert found.motion.shift == pytest.approx((5.3, -1.2), abs=1e-6)
+    assert sorted(found.matched) == list(range(700))
 
 
 def test_the_same_stars_give_the_same_bits():

@@ -53,7 +53,7 @@ def test_products(combined):
     tables = {f"{PRODUCT}_{kind}.ecsv" for kind in ("alignment", "sky", "outliers", "cat")}
     images = {f"{PRODUCT}_{suffix}.fits" for suffix in ("i2d", "segm")}
     assert combined.combined_products() == tables | images | {crf(n) for n in (1, 2, 3, 4)} | {f"{PRODUCT}_cat.reg"}
-    assert not list((combined.folder / "results").rglob("*.npy"))  # layers and median are temporary
+    assert not list((combined.folder / "results").rglob("*_layer.npy"))  # temporary
 
 
 def test_statuses(combined):

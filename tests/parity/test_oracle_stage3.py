@@ -1,0 +1,349 @@
+"""calflow's stage 3 against jwst 3.0.0, whole and step by step on equal input: ``make parity``."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from limits import (
+    CATALOG_PIXELS,
+    CATALOG_RELATIVE,
+    FITS_PIXELS,
+    FLUX_OF_ERR,
+    I2D_OF_ERR,
+    I2D_RELATIVE,
+    I2D_SLIVERS,
+    MISSING_IN_SEGM,
+    MISSING_KEYWORDS,
+    OUTLIERS,
+    ROOT,
+    SKY_MAS,
+    SKY_OF_NOISE,
+    jwst_python,
+    run_calflow,
+    same_value,
+)
+from oracle import (
+    MARKS,
+    calibrated_by_jwst,
+    combined_by_jwst,
+    oracle,
+    product_and_exposures,
+    references,
+    run,
+    simulated,
+    stage3_association,
+)
+
+pytestmark = MARKS
+
+CASES = ["miri", "nircam_sw", "nircam_lw", "niriss", "subarray", "mosaic"]
+# From the count rates by calflow alone, and from jwst's calibrated exposures.
+CHAINS = [(case, "rate") for case in CASES] + [(case, "cal") for case in ("miri", "nircam_sw", "mosaic")]
+# Whose single steps are compared: with many sources, and with several detectors per exposure.
+STEPWISE = ["miri", "nircam_sw", "mosaic"]
+FLOATS = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+AS_JWST = {"tweakreg": {"robust": False}}
+# Of the run, not of the data. That jwst keeps its intermediate products here changes the names of its _crf, and it
+# names the star lists.
+NOT_COMPARED = {"FILENAME", "TCATFILE", "DATE", "CAL_VER", "CAL_VCS", "CHECKSUM", "DATASUM", "EXTVER"}
+# One flagged pixel touches so many of the image.
+TOUCHED = 16
+
+
+@pytest.fixture(scope="module", params=CHAINS, ids="-".join)
+def chain(request, tmp_path_factory):
+    """All of stage 3 by both sides: folders with the same file names, and the oracle's report on them."""
+    case, start = request.param
+    data = simulated(case)
+    folder = tmp_path_factory.mktemp(f"{case}_{start}")
+    theirs = named_as_ours(data, folder / "jwst")
+    if start == "rate":
+        associations = [str(data / "rate" / "jw*_image2_asn.json"), str(stage3_association(data))]
+    else:
+        associations = [str(with_members(data, folder / "input", "cal"))]
+    ours = combined_by_calflow(folder / "calflow", data, associations)
+    report = folder / "compare.json"
+    oracle("compare.py", theirs, ours, "--json", report, "--match", "jw*")
+    yield Both(theirs, ours, json.loads(report.read_text())["files"])
+    shutil.rmtree(folder)
+
+
+class Both:
+    """The two folders of products of stage 3 and the oracle's report on them."""
+
+    def __init__(self, theirs: Path, ours: Path, report: dict):
+        self.theirs, self.ours, self.report = theirs, ours, report
+
+    def files(self, suffix: str) -> dict[str, dict]:
+        return {name: file for name, file in self.report.items() if name.endswith(suffix)}
+
+    def planes(self, name: str, plane: str) -> tuple[np.ndarray, np.ndarray]:
+        theirs, ours = (fits.getdata(folder / name, plane) for folder in (self.theirs, self.ours))
+        return theirs, ours
+
+    def differently_flagged(self) -> int:
+        """Return how many pixels only one side has flagged."""
+        return sum(int(np.sum(np.not_equal(*self.planes(name, "DQ")))) for name in self.files("_crf.fits"))
+
+
+def named_as_ours(data: Path, folder: Path) -> Path:
+    """Link jwst's products of stage 3 into a folder, with the names they have without intermediate products."""
+    products = combined_by_jwst(data)
+    product, exposures = product_and_exposures(stage3_association(data))
+    folder.mkdir(parents=True)
+    for number, exposure in enumerate(exposures):
+        (folder / f"{exposure}_o001_crf.fits").symlink_to(products / f"{product}_{number}_o001_crf.fits")
+    for name in (f"{product}_i2d.fits", f"{product}_segm.fits", f"{product}_cat.ecsv"):
+        (folder / name).symlink_to(products / name)
+    return folder
+
+
+def with_members(data: Path, folder: Path, step: str) -> Path:
+    """Make a folder with an association whose ``_cal`` files are what jwst has after a step; return the association."""
+    product, exposures = product_and_exposures(stage3_association(data))
+    folder.mkdir(parents=True)
+    for number, exposure in enumerate(exposures):
+        source = {
+            "cal": calibrated_by_jwst(data) / f"{exposure}_cal.fits",
+            "tweakreg": combined_by_jwst(data) / f"{exposure}_tweakreg.fits",
+            "skymatch": combined_by_jwst(data) / f"{product}_{number}_skymatch.fits",
+            "crf": combined_by_jwst(data) / f"{product}_{number}_o001_crf.fits",
+        }[step]
+        (folder / f"{exposure}_cal.fits").symlink_to(source)
+    return Path(shutil.copy(stage3_association(data), folder))
+
+
+def combined_by_calflow(folder, data, associations, skip=(), targets=()):
+    """Return the folder of calflow's products of stage 3, made as jwst makes them."""
+    stage3 = AS_JWST | {step: {"skip": True} for step in skip}
+    config = {"associations": associations, "references": references(data), "stage3": stage3}
+    stage2 = {"stage2": {"resample": {"skip": True}}} if "rate" in associations[0] else {}
+    return run_calflow(folder, config | stage2, targets).parent / "stage3"
+
+
+def test_alignment_and_keywords_of_exposures(chain):
+    for name, file in chain.files("_crf.fits").items():
+        assert (file["hdus_missing"], file["hdus_extra"]) == ([], []), name
+        check_sky_positions(chain, name, file)
+        check_keywords(file, name, besides={"BKGLEVEL"})
+
+
+def test_sky_levels(chain):
+    for name in chain.files("_crf.fits"):
+        theirs, ours = (fits.getval(folder / name, "BKGLEVEL") for folder in (chain.theirs, chain.ours))
+        noise = np.nanmedian(fits.getdata(chain.theirs / name, "ERR"))
+        assert abs(ours - theirs) <= SKY_OF_NOISE * noise, name
+
+
+def test_outliers(chain):
+    pixels = sum(fits.getdata(chain.theirs / name, "DQ").size for name in chain.files("_crf.fits"))
+    assert chain.differently_flagged() < OUTLIERS * pixels
+
+
+def test_image(chain):
+    ((name, file),) = chain.files("_i2d.fits").items()
+    assert (file["hdus_missing"], file["hdus_extra"]) == ([], []), name
+    check_sky_positions(chain, name, file)
+    pixels = fits.getdata(chain.theirs / name, "SCI").size
+    touched = int(I2D_SLIVERS * pixels) + TOUCHED * chain.differently_flagged()
+    check_image(chain.theirs / name, chain.ours / name, touched)
+
+
+def test_keywords_of_image(chain):
+    ((name, file),) = chain.files("_i2d.fits").items()
+    check_keywords(file, name)
+    table = file["HDRTAB"]
+    # The quick looks, which are skipped here, are not in jwst's headers.
+    assert (table["missing_columns"], set(table["extra_columns"]) - {"S_RESAMP"}) == ([], set())
+    theirs, ours = (fits.getdata(folder / name, "HDRTAB") for folder in (chain.theirs, chain.ours))
+    for column in set(table["columns_differ"]) - NOT_COMPARED - {"BKGLEVEL"}:
+        pairs = zip(theirs[column].tolist(), ours[column].tolist(), strict=True)
+        assert [pair for pair in pairs if not same_value(column, *pair)] == [], column
+
+
+def test_catalog(chain):
+    from astropy.table import QTable
+
+    ((name, report),) = chain.files("_cat.ecsv").items()
+    assert (report["missing"], report["extra"], report["missing_columns"], report["extra_columns"]) == (0, 0, [], [])
+    theirs, ours = (QTable.read(folder / name) for folder in (chain.theirs, chain.ours))
+    for column in ("aper30_flux", "aper50_flux", "aper70_flux", "aper_total_flux", "isophotal_flux"):
+        allowed = CATALOG_RELATIVE * np.abs(theirs[column]) + FLUX_OF_ERR * theirs[f"{column}_err"]
+        np.testing.assert_array_equal(np.isnan(ours[column]), np.isnan(theirs[column]), err_msg=column)
+        wrong = np.abs(ours[column] - theirs[column]) > allowed
+        assert not wrong.any(), (column, ours[column][wrong], theirs[column][wrong], allowed[wrong])
+    for column in ("xcentroid", "ycentroid"):
+        np.testing.assert_allclose(ours[column], theirs[column], rtol=0, atol=CATALOG_PIXELS)
+    ((name, file),) = chain.files("_segm.fits").items()
+    assert file["SCI"]["pixels_differ"] == 0
+    check_keywords(file, name, besides=set(MISSING_IN_SEGM))
+
+
+@pytest.mark.parametrize("case", STEPWISE)
+def test_sky_of_exposures_that_jwst_aligned(case, tmp_path):
+    data = simulated(case)
+    product, exposures = product_and_exposures(stage3_association(data))
+    association = with_members(data, tmp_path / "input", "tweakreg")
+    target = f"results/stage3/{product}_sky.ecsv"
+    combined_by_calflow(tmp_path, data, [str(association)], ["tweakreg"], [target])
+    from astropy.table import Table
+
+    levels = Table.read(tmp_path / target)
+    for number, (exposure, level) in enumerate(zip(exposures, levels["level"], strict=True)):
+        with fits.open(combined_by_jwst(data) / f"{product}_{number}_skymatch.fits") as hdus:
+            noise = np.nanmedian(hdus["ERR"].data)
+            assert abs(level - hdus[0].header["BKGLEVEL"]) <= 1e-6 * noise, exposure
+
+
+@pytest.mark.parametrize("case", STEPWISE)
+def test_outliers_of_exposures_whose_sky_jwst_has_matched(case, tmp_path):
+    data = simulated(case)
+    product, exposures = product_and_exposures(stage3_association(data))
+    association = with_members(data, tmp_path / "input", "skymatch")
+    targets = [f"results/stage3/{exposure}_o001_crf.fits" for exposure in exposures]
+    combined_by_calflow(tmp_path, data, [str(association)], ["tweakreg", "skymatch"], targets)
+    different = pixels = 0
+    for number, target in enumerate(targets):
+        theirs = fits.getdata(combined_by_jwst(data) / f"{product}_{number}_o001_crf.fits", "DQ")
+        different += np.sum(theirs != fits.getdata(tmp_path / target, "DQ"))
+        pixels += theirs.size
+    assert different < OUTLIERS * pixels
+
+
+@pytest.mark.parametrize("case", STEPWISE)
+def test_image_of_exposures_that_jwst_flagged_and_catalog_of_its_image(case, tmp_path):
+    data = simulated(case)
+    product, _ = product_and_exposures(stage3_association(data))
+    association = with_members(data, tmp_path / "input", "crf")
+    theirs = combined_by_jwst(data)
+    image = tmp_path / "results" / "stage3" / f"{product}_i2d.fits"
+    skip = ["tweakreg", "skymatch", "outlier_detection"]
+    combined_by_calflow(tmp_path, data, [str(association)], skip, [f"results/stage3/{image.name}"])
+    check_image(theirs / image.name, image)
+
+    # Newer than what it would be made of: only the catalogue is made.
+    shutil.copyfile(theirs / image.name, image)
+    catalog = f"{product}_cat.ecsv"
+    combined_by_calflow(tmp_path, data, [str(association)], skip, [f"results/stage3/{catalog}"])
+    np.testing.assert_array_equal(fits.getdata(image), fits.getdata(theirs / image.name))
+    oracle("compare.py", theirs, image.parent, "--json", tmp_path / "compare.json", "--match", f"{product}_[cs]*")
+    report = json.loads((tmp_path / "compare.json").read_text())["files"]
+    check_catalog(report[catalog], case)
+    assert report[f"{product}_segm.fits"]["SCI"]["pixels_differ"] == 0
+
+
+@pytest.fixture(scope="module")
+def exchanged(tmp_path_factory):
+    """What jwst makes of calflow's products: the folders of calflow's results and of jwst's."""
+    data = simulated("nircam_sw")
+    folder = tmp_path_factory.mktemp("exchanged")
+    associations = [str(data / "rate" / "jw*_image2_asn.json"), str(stage3_association(data))]
+    ours = combined_by_calflow(folder / "calflow", data, associations)
+    python = jwst_python()
+    assert python is not None, "without jwst these tests are skipped"
+    script = ROOT / "tests" / "parity" / "jwst_products.py"
+    run([python, *map(str, (script, data, ours, stage3_association(data), folder / "jwst"))])
+    return data, ours, folder / "jwst"
+
+
+def test_jwst_opens_our_products(exchanged):
+    _, ours, theirs = exchanged
+    opened = json.loads((theirs / "opened.json").read_text())
+    assert {name: file["model"] for name, file in opened.items()} == {
+        path.name: "SegmentationMapModel" if path.stem.endswith("_segm") else "ImageModel"
+        for path in ours.glob("*.fits")
+    }
+    moved = [file for name, file in opened.items() if name.endswith("_crf.fits") and "v2v3corr" in file["frames"]]
+    assert len(moved) == 3
+    for name, file in opened.items():
+        header = fits.getheader(ours / name, "SCI")
+        from astropy.wcs import WCS
+
+        pixels = WCS(header).all_world2pix(*file["sky"], 0)
+        assert np.abs(pixels - np.array([file["x"], file["y"]])).max() < 2 * FITS_PIXELS, name
+        assert file["round_trip"] < 0.5, name
+
+
+def test_jwst_resamples_our_flagged_exposures_to_the_same_image(exchanged):
+    _, ours, theirs = exchanged
+    (image,) = ours.glob("*_i2d.fits")
+    (resampled,) = theirs.glob("*_resamplestep.fits")
+    check_image(resampled, image)
+
+
+def test_jwst_finds_the_same_sources_in_our_image(exchanged, tmp_path):
+    _, ours, theirs = exchanged
+    oracle("compare.py", theirs, ours, "--json", tmp_path / "compare.json", "--match", "*_[cs]*")
+    report = json.loads((tmp_path / "compare.json").read_text())["files"]
+    checked = {name.rpartition("_")[2] for name in report}
+    assert checked >= {"cat.ecsv", "segm.fits"}
+    for name, file in report.items():
+        if name.endswith("_cat.ecsv"):
+            check_catalog(file, name)
+        if name.endswith("_segm.fits"):
+            assert file["SCI"]["pixels_differ"] == 0
+
+
+def test_stage_3_of_jwst_makes_the_same_of_our_calibrated_exposures(exchanged, tmp_path):
+    data, ours, _ = exchanged
+    for path in (ours.parent / "stage2").glob("*_cal.fits"):
+        shutil.copy(path, tmp_path)
+    oracle("run_jwst.py", data, tmp_path, "--stage", 3)
+    (image,) = ours.glob("*_i2d.fits")
+    check_image(tmp_path / "l3" / image.name, image)
+
+
+def check_sky_positions(chain, name, file):
+    wcs = file["wcs"]
+    assert wcs["ref_gwcs_vs_mine_gwcs_mas"]["max"] <= SKY_MAS, (name, wcs)
+    pixel_mas = 1e3 * np.sqrt(fits.getval(chain.theirs / name, "PIXAR_A2", extname="SCI"))
+    assert wcs["ref_fits_vs_mine_fits_mas"]["max"] <= FITS_PIXELS * pixel_mas, (name, wcs)
+    assert wcs["ref_frames"] == wcs["mine_frames"], name
+    assert wcs["ref_bbox"] == wcs["mine_bbox"], name
+
+
+def check_keywords(file, name, besides=frozenset()):
+    for extension, header in file["headers"].items():
+        assert set(header["missing"]) <= NOT_COMPARED | set(MISSING_KEYWORDS) | besides, (name, extension)
+        different = {
+            key: pair
+            for key, pair in header["differ"].items()
+            if key not in NOT_COMPARED | besides and not same_value(key, *pair)
+        }
+        assert different == {}, (name, extension)
+
+
+def check_image(theirs, ours, touched=0):
+    """Check the planes of a combined image; `touched` pixels may differ."""
+    with fits.open(theirs) as reference, fits.open(ours) as mine:
+        np.testing.assert_array_equal(mine["CON"].data, reference["CON"].data)
+        for plane in FLOATS:
+            assert mine[plane].shape == reference[plane].shape, plane
+            np.testing.assert_array_equal(np.isnan(mine[plane].data), np.isnan(reference[plane].data), err_msg=plane)
+        weight = reference["WHT"].data
+        scales = {name: reference[name].data for name in FLOATS[1:]}
+        scales |= {"SCI": reference["ERR"].data, "WHT": np.maximum(weight, np.median(weight[weight > 0]))}
+        for plane, scale in scales.items():
+            difference = np.abs(mine[plane].data - reference[plane].data)
+            limit = I2D_OF_ERR if plane == "SCI" else I2D_RELATIVE
+            wrong = difference > limit * scale
+            assert wrong.sum() <= touched, (plane, wrong.sum(), np.nanmax(difference[wrong] / scale[wrong]))
+
+
+def check_catalog(report, name):
+    assert (report["missing"], report["extra"]) == (0, 0), name
+    assert (report["missing_columns"], report["extra_columns"]) == ([], [])
+    assert report["column_order_same"]
+    for column, found in report["columns"].items():
+        assert found.get("nan_disagree", 0) == 0, (name, column)
+        if "flux" in column or column.startswith("CI_"):
+            assert found["max_rel"] <= CATALOG_RELATIVE, (name, column, found)
+        elif "mag" in column:
+            assert found["max_abs"] <= CATALOG_RELATIVE, (name, column, found)
+        elif column in ("xcentroid", "ycentroid"):
+            assert found["max_abs"] <= CATALOG_PIXELS, (name, column, found)
+        elif column in ("is_extended", "nn_label", "isophotal_area"):
+            assert found.get("n_differ", found.get("max_abs")) == 0, (name, column, found)
