@@ -205,7 +205,7 @@ def test_pool_adds_numbers_and_joins_values():
 
 
 def test_report_has_a_row_for_each_program(monkeypatch):
-    monkeypatch.setattr(accuracy, "_versions", lambda python: "calflow 1, jwst 2")
+    monkeypatch.setattr(accuracy, "versions", lambda python: "calflow 1, jwst 2")
     good = accuracy.Outcome(figures(), ("3",))
     results = {"one": {"calflow": [good, good], "jwst": [good, accuracy.Outcome(None, ("Error: no",))]}}
     table = accuracy.report(results, 2, "python", "2026-01-31").splitlines()

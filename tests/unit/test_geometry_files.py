@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import asdf
 import numpy as np
 import pytest
 from astropy import coordinates, units
@@ -72,9 +73,13 @@ def test_a_projection_needs_no_wcs_of_the_user(tmp_path):
 def test_a_grid_of_another_kind_takes_the_wcs_of_the_user(tmp_path):
     grid = user_grid()
     write_grid(tmp_path / "x.json", grid)
-    found = read_grid(tmp_path / "x.json", grid.wcs)
+    bare = WCS(grid.wcs.pipeline)  # as a user may have it: without shape and bounding box
+    asdf.AsdfFile({"wcs": bare}).write_to(tmp_path / "user.asdf")
+    found = read_grid(tmp_path / "x.json", tmp_path / "user.asdf")
     assert found.projection is None
-    assert found.wcs is grid.wcs
+    assert found.wcs(3.0, 4.0) == pytest.approx(grid.wcs(3.0, 4.0), rel=1e-15)
+    assert found.wcs.array_shape == grid.shape
+    assert found.wcs.bounding_box.bounding_box(order="F") == grid.box
     assert (found.shape, found.box, found.pixel_scale) == (grid.shape, grid.box, grid.pixel_scale)
 
 
