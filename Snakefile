@@ -22,6 +22,7 @@ from planning.planner import make_plan
 from problems import InputError
 from settings import read_settings
 from snakemake_timers import stop_timers
+from warm_start.launcher import start_launcher, stop_launcher
 
 try:
     settings = read_settings(config, workflow.configfiles)
@@ -76,9 +77,15 @@ include: "rules/stage3.smk"
 include: "rules/demo.smk"
 
 
+onstart:
+    start_launcher(workflow, plan.pixels())
+
+
 onsuccess:
+    stop_launcher()
     stop_timers()
 
 
 onerror:
+    stop_launcher()
     stop_timers()

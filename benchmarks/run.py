@@ -55,7 +55,7 @@ class Cost:
     wall, cpu : float
         Seconds; user and system time.
     memory : float
-        Largest sum of resident memory, MB.
+        Largest sum of memory, MB: what several processes share counts once.
     """
 
     wall: float
@@ -97,7 +97,7 @@ def measure(command: list[str], folder: Path) -> Cost:
 
 
 def _tree_memory(pid: int) -> float:
-    """Return the resident memory of a process and its descendants, MB."""
+    """Return the memory of a process and its descendants, MB: the proportional set size, or the resident one."""
     total = 0
     try:
         tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -105,8 +105,9 @@ def _tree_memory(pid: int) -> float:
         return 0.0
     for process in tree:
         try:
-            total += process.memory_info().rss
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            info = process.memory_full_info()
+            total += getattr(info, "pss", info.rss)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             continue
     return total / 2**20
 
@@ -209,7 +210,8 @@ def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Na
         "",
         f"Made by `make benchmark`. {what} calflow as a whole `snakemake --cores {given.cores}` run from an empty "
         "folder; "
-        f"{theirs_is} CPU is user and system time, memory the largest sum of resident memory, both of all processes. "
+        f"{theirs_is} CPU is user and system time, memory the largest sum, both of all "
+        "processes; memory that they share counts once. "
         "Ratios are jwst / calflow: above 1, calflow needs less.",
         "",
         "| data | | wall s | CPU s | peak memory MB |",

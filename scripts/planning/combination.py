@@ -391,6 +391,10 @@ class Combinations:
         self.exposure_input(root)  # tells that there is no such exposure
         return self._members[root].size
 
+    def all_pixels(self) -> int:
+        """Return the number of pixels of all members together."""
+        return sum(member.size for member in self._members.values())
+
     def pixels_of(self, crf: str) -> int:
         """Return the number of pixels of the largest member of the association of a ``_crf``."""
         return self.pixels(self.crf_of(crf)[0])

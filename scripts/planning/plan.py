@@ -4,6 +4,7 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +137,10 @@ class Plan:
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.notices = tuple(notices)
         self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
+
+    def pixels(self) -> int:
+        """Return how many pixels are drizzled, about: each frame of each stage once."""
+        return sum(math.prod(exposure.header.shape) for exposure in self.exposures.values()) + self.stage3.all_pixels()
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""

@@ -10,7 +10,7 @@ from typing import Any
 
 def read_tree(path: Path) -> dict[str, Any]:
     """Read the whole tree of an ASDF file."""
-    with _asdf().open(path, lazy_load=False, memmap=False) as file:
+    with start_asdf().open(path, lazy_load=False, memmap=False) as file:
         return dict(file.tree)
 
 
@@ -19,7 +19,7 @@ def wcs_from_bytes(content: bytes) -> Any:
     with warnings.catch_warnings():
         # Other parts of the tree refer to planes of the FITS file, which are not looked for here.
         warnings.filterwarnings("ignore", "A node failed to convert")
-        with _asdf().open(io.BytesIO(content), lazy_load=False, ignore_missing_extensions=True) as file:
+        with start_asdf().open(io.BytesIO(content), lazy_load=False, ignore_missing_extensions=True) as file:
             return file.tree.get("meta", {}).get("wcs")
 
 
@@ -31,13 +31,13 @@ def wcs_to_bytes(wcs: Any) -> bytes:
 def tree_to_bytes(tree: dict[str, Any]) -> bytes:
     """Return a tree as an ASDF file; the same tree gives the same bytes."""
     buffer = io.BytesIO()
-    with _asdf().AsdfFile(tree) as file:
+    with start_asdf().AsdfFile(tree) as file:
         file.write_to(buffer)
     return _sorted_history(buffer.getvalue())
 
 
 @cache
-def _asdf() -> Any:
+def start_asdf() -> Any:
     """Return the package asdf, started fast.
 
     It reads 49 manifests with PyYAML's safe loader: libyaml's safe loader gives the same in a sixth of the time. And it

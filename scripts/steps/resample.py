@@ -9,6 +9,7 @@ applied.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -483,9 +484,15 @@ class _ErrorSums:
         return result
 
 
+def kernel_pays(n_pixels: int, n_planes: int, threads: int = 1, seconds_to_start: float = SECONDS_TO_START) -> bool:
+    """Tell whether our own kernel saves more time on so many pixels than it takes to start."""
+    return n_pixels * (n_planes * SECONDS_PER_PLANE - SECONDS_IN_ONE_PASS / threads) >= seconds_to_start
+
+
 def _one_pass_kernel(n_pixels: int, n_planes: int, threads: int) -> ModuleType | None:
     """Return the module with our own kernel if it is there and saves more time than it takes to start."""
-    if n_pixels * (n_planes * SECONDS_PER_PLANE - SECONDS_IN_ONE_PASS / threads) < SECONDS_TO_START:
+    to_start = 0.0 if "steps.drizzle_kernel" in sys.modules else SECONDS_TO_START
+    if not kernel_pays(n_pixels, n_planes, threads, to_start):
         return None
     try:
         from steps import drizzle_kernel

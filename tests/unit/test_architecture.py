@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "planning": {"planning", "instruments", "problems", "products", "settings", "steps"},
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},
+    "warm_start": {"warm_start", "products", "steps"},
 }
 ROOMS = {*MAY_IMPORT, "settings", "problems", "job"}
 

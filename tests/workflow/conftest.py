@@ -54,11 +54,13 @@ class Workflow:
         self.snakefile = snakefile
         self.config: dict = {"associations": "data/rate/*_asn.json", "references": {"directory": "data/references"}}
 
-    def run(self, *arguments: str, dry: bool = False, snakefile: Path | None = None) -> Run:
+    def run(
+        self, *arguments: str, dry: bool = False, snakefile: Path | None = None, options: tuple[str, ...] = ()
+    ) -> Run:
         """Run snakemake with the configuration as it is now."""
         (self.folder / "my.yaml").write_text(yaml.safe_dump(self.config))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile or self.snakefile)]
-        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), "--", *arguments]
+        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), *options, "--", *arguments]
         if not arguments:
             command.remove("--")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}

@@ -1,0 +1,133 @@
+"""Snakemake's side: hand rule scripts to the server instead of starting Python for each."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from snakemake.benchmark import benchmarked
+from snakemake.script import PythonScript
+
+# Below this number of jobs, loading all libraries costs more than it saves.
+WORTHWHILE = 4
+# All rules have one thread, and the server's libraries are loaded for that.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
+
+
+class ServerIsGone(Exception):
+    """The server takes no jobs any more, or ended before it began this one."""
+
+
+class Launcher:
+    """
+    A server process, and the way to run scripts by it. Methods may be called from several threads.
+
+    Parameters
+    ----------
+    pixels : int
+        How many the run resamples.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sending = threading.Lock()
+        command = [sys.executable, str(Path(__file__).with_name("server.py")), str(pixels)]
+        with theirs:
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=os.environ | ONE_THREAD)  # noqa: S603
+
+    def run(self, script: str, rule: str, environment: dict[str, str], record: Any = None) -> int:
+        """
+        Run a script in a process of its own.
+
+        Parameters
+        ----------
+        script : str
+            Path of the file.
+        rule : str
+            Its name in `libraries`, or any other: what it needs is then not waited for.
+        environment : dict
+            Variables that differ from those of this process.
+        record : BenchmarkRecord, optional
+            Gets the time and memory of that process.
+
+        Returns
+        -------
+        int
+            Its exit status; negative: the signal that ended it.
+
+        Raises
+        ------
+        ServerIsGone
+            The script was not started.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            message = json.dumps({"script": script, "rule": rule, "environment": environment}).encode()
+            with theirs:
+                try:
+                    with self._sending:
+                        socket.send_fds(self._requests, [message], [theirs.fileno()])
+                except OSError as error:
+                    raise ServerIsGone(str(error)) from None
+            process = ours.recv(64)
+            if not process:
+                raise ServerIsGone("the server ended")
+            with benchmarked(int(process) if record is not None else False, record):
+                status = ours.recv(64)
+        # A process that could not say how it ended was killed, as by a system out of memory.
+        return int(status) if status else -signal.SIGKILL
+
+    def close(self) -> None:
+        """End the server, when the jobs that are still running have ended."""
+        self._requests.close()
+        self._process.terminate()  # it may be loading something
+        self._process.wait()
+
+
+_launchers: list[Launcher] = []
+
+
+def start_launcher(workflow: Any, pixels: int) -> None:
+    """
+    Start a server for a run and hand it the rule scripts from now on, where that is possible and worth it.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    pixels : int
+        How many the run resamples.
+    """
+    deployed = workflow.deployment_settings.deployment_method
+    here = sys.platform == "linux" and workflow.local_exec and workflow.is_main_process
+    if not here or deployed or sum(1 for _ in workflow.dag.needrun_jobs()) < WORTHWHILE:
+        return
+    launcher = Launcher(pixels)
+    _launchers.append(launcher)
+    execute_script = PythonScript.execute_script
+
+    def execute(script: PythonScript, fname: str, edit: bool = False) -> None:
+        try:
+            if script.threads != 1:
+                raise ServerIsGone("its libraries are loaded for one thread")
+            folder = script.resources.get("tmpdir")
+            environment = dict.fromkeys(TEMPORARY, folder) if folder else {}
+            status = launcher.run(fname, Path(script.path.get_filename()).stem, environment, script.bench_record)
+        except ServerIsGone:
+            execute_script(script, fname, edit)
+            return
+        if status:
+            raise subprocess.CalledProcessError(status, f"{sys.executable} {fname}")
+
+    PythonScript.execute_script = execute  # type: ignore[method-assign]
+
+
+def stop_launcher() -> None:
+    """End the server of a run."""
+    while _launchers:
+        _launchers.pop().close()

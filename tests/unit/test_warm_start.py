@@ -1,0 +1,236 @@
+"""Scripts that are forked from a process with the libraries loaded: the same as started by Python."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+from snakemake.benchmark import BenchmarkRecord
+
+from warm_start import launcher as module
+from warm_start.launcher import Launcher, ServerIsGone, start_launcher
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    launcher = Launcher(0)
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text):
+        path = tmp_path / "script.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_a_script_is_run_as_the_main_module_in_its_own_process(launcher, script, tmp_path):
+    path = script(
+        "import os, sys\n"
+        f"file = open({str(tmp_path / 'out')!r}, 'w')\n"
+        "print(__name__, sys.argv, os.getpid(), repr(sys.stdin.read()), file=file)"
+    )
+    assert launcher.run(path, "", {}) == 0
+    name, argument, process, stdin = (tmp_path / "out").read_text().split()
+    assert (name, argument, stdin) == ("__main__", f"[{path!r}]", "''")
+    assert int(process) != os.getpid()
+
+
+def test_a_script_leaves_nothing_behind_for_the_next(launcher, script):
+    assert launcher.run(script("import sys; sys.calflow_was_here = True"), "", {}) == 0
+    assert launcher.run(script("import sys; sys.exit(hasattr(sys, 'calflow_was_here'))"), "", {}) == 0
+
+
+def test_a_script_imports_what_stands_beside_it(launcher, script, tmp_path):
+    (tmp_path / "beside_the_script.py").write_text("ANSWER = 42")
+    assert launcher.run(script("import sys, beside_the_script as b; sys.exit(b.ANSWER)"), "", {}) == 42
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("pass", 0),
+        ("raise SystemExit", 0),
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('told on stderr')", 1),
+        ("raise ValueError('told on stderr')", 1),
+        ("1 +", 1),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGKILL),
+    ],
+)
+def test_the_exit_status(launcher, script, text, status):
+    assert launcher.run(script(text), "", {}) == status
+
+
+def test_the_environment_of_a_job_is_its_own(launcher, script, tmp_path):
+    text = "import sys, tempfile; sys.exit(tempfile.gettempdir() != sys.argv[0].rpartition('/')[0])"
+    assert launcher.run(script(text), "", {"TMPDIR": str(tmp_path)}) == 0
+    assert launcher.run(script(text), "", {}) == 1
+
+
+def test_what_is_buffered_is_written(script, tmp_path):
+    output = tmp_path / "output"
+    code = (
+        "import sys; from warm_start.launcher import Launcher; launcher = Launcher(0);"
+        "launcher.run(sys.argv[1], 'no rule', {}); launcher.close()"
+    )
+    with output.open("w") as file:
+        text = "import logging, sys; logging.basicConfig(); logging.warning('log'); print('out'); sys.exit('err')"
+        command = [sys.executable, "-c", code, script(text)]
+        scripts = os.path.dirname(os.path.dirname(module.__file__))
+        subprocess.run(command, stdout=file, stderr=file, check=True, env=os.environ | {"PYTHONPATH": scripts})
+    assert sorted(output.read_text().split()) == ["WARNING:root:log", "err", "out"]
+
+
+def test_jobs_run_at_the_same_time(launcher, script, tmp_path):
+    """Each of two jobs waits for the other."""
+    text = (
+        "import pathlib, sys, time; name, = pathlib.Path(sys.argv[0]).parent.glob('*.now'); end = time.time() + 30\n"
+        "while len(list(name.parent.glob('*.seen'))) < 2:\n"
+        "    name.with_suffix(f'.{__import__(\"os\").getpid()}.seen').touch(); time.sleep(0.01)\n"
+        "    assert time.time() < end\n"
+    )
+    (tmp_path / "x.now").touch()
+    path, statuses = script(text), []
+    threads = [threading.Thread(target=lambda: statuses.append(launcher.run(path, "", {}))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [0, 0]
+
+
+def test_time_and_memory_are_those_of_the_job(launcher, script):
+    record = BenchmarkRecord()
+    text = (
+        "import time; block = bytearray(200 * 2**20); end = time.process_time() + 1.2\n"
+        "while time.process_time() < end: pass"
+    )
+    assert launcher.run(script(text), "", {}, record) == 0
+    assert record.max_rss > 200
+    assert record.cpu_time > 0.4  # of samples, every half second
+    assert record.running_time >= 1.2
+
+
+def test_when_the_server_is_killed_scripts_are_refused(script):
+    launcher = Launcher(0)
+    path = script("pass")
+    assert launcher.run(path, "", {}) == 0
+    launcher._process.kill()
+    launcher._process.wait()
+    with pytest.raises(ServerIsGone):
+        launcher.run(path, "", {})
+    launcher.close()
+
+
+def test_the_server_ends_when_the_other_side_is_gone():
+    code = "from warm_start.launcher import Launcher; Launcher(0); import os; os._exit(9)"
+    scripts = os.path.dirname(os.path.dirname(module.__file__))
+    # The server holds the standard output, too: this waits for it to end.
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": scripts},
+    )
+    assert done.returncode == 9
+
+
+def workflow(jobs=10, **changes):
+    facts = {
+        "deployment_settings": SimpleNamespace(deployment_method=set()),
+        "local_exec": True,
+        "is_main_process": True,
+        "dag": SimpleNamespace(needrun_jobs=lambda: range(jobs)),
+    }
+    return SimpleNamespace(**facts | changes)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        workflow(jobs=3),
+        workflow(local_exec=False),
+        workflow(is_main_process=False),
+        workflow(deployment_settings=SimpleNamespace(deployment_method={"conda"})),
+    ],
+    ids=["few jobs", "cluster", "job of a cluster", "conda"],
+)
+def test_runs_that_snakemake_starts_itself(run, monkeypatch):
+    monkeypatch.setattr(module, "Launcher", lambda pixels: pytest.fail("started"))
+    start_launcher(run, 0)
+    assert not module._launchers
+
+
+class Script:
+    """As much of Snakemake's PythonScript as is looked at."""
+
+    def __init__(self, threads=1, tmpdir=None):
+        self.threads, self.resources, self.bench_record = threads, {"tmpdir": tmpdir}, None
+        self.path = SimpleNamespace(get_filename=lambda: "calibrate.py")
+        self.started = []
+
+    def execute_script(self, fname, edit=False):
+        self.started.append(fname)
+
+
+@pytest.fixture
+def hooked(monkeypatch):
+    """A run with a launcher that only says what it was asked."""
+    asked = []
+
+    class Recorder:
+        status: int | Exception = 0
+
+        def __init__(self, pixels):
+            pass
+
+        def run(self, script, rule, environment, record):
+            asked.append((script, rule, environment))
+            if isinstance(self.status, Exception):
+                raise self.status
+            return self.status
+
+    monkeypatch.setattr(module, "PythonScript", type("PythonScript", (Script,), {}))
+    monkeypatch.setattr(module, "Launcher", Recorder)
+    monkeypatch.setattr(module, "_launchers", [])
+    start_launcher(workflow(), 0)
+    return SimpleNamespace(asked=asked, launcher=Recorder, script=module.PythonScript)
+
+
+def test_scripts_go_to_the_launcher(hooked):
+    script = hooked.script(tmpdir="elsewhere")
+    script.execute_script("a.py")
+    assert hooked.asked == [("a.py", "calibrate", dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), "elsewhere"))]
+    assert not script.started
+
+
+def test_a_script_that_fails_fails_as_it_would_without(hooked):
+    hooked.launcher.status = 1
+    with pytest.raises(subprocess.CalledProcessError, match=r"a\.py.* exit status 1"):
+        hooked.script().execute_script("a.py")
+
+
+def test_without_a_server_snakemake_starts_the_script(hooked):
+    hooked.launcher.status = ServerIsGone()
+    script = hooked.script()
+    script.execute_script("a.py")
+    assert script.started == ["a.py"]
+
+
+def test_a_script_with_several_threads_is_started_by_snakemake(hooked):
+    script = hooked.script(threads=2)
+    script.execute_script("a.py")
+    assert script.started == ["a.py"]
+    assert not hooked.asked
