@@ -46,6 +46,7 @@ wildcard_constraints:
     association=r"[^/]+(?<!_outlier)",
     crf=r"[^/]+",
     grid=r"[^/]+",
+    group=r"[0-9]+",
     catalog=r"[^/_]+(_s3)?",
 
 

@@ -391,6 +391,36 @@ rule combine:
         "../scripts/combine.py"
 
 
+# Known only if it is wanted: the name of an association may end in a number, too.
+if settings.stage3.resample.single:
+
+    ruleorder: combine_group > combine
+
+    use rule combine as combine_group with:
+        input:
+            unpack(lambda wildcards: stage3.combination_input(wildcards.association, int(wildcards.group))),
+        output:
+            i2d=f"{STAGE3}/{{association}}_{{group}}_i2d.fits",
+        log:
+            f"{OUTPUT}logs/combine_group/{{association}}_{{group}}.log",
+        benchmark:
+            f"{OUTPUT}benchmarks/combine_group/{{association}}_{{group}}.tsv"
+        params:
+            members=lambda wildcards: stage3.identities(wildcards.association, int(wildcards.group)),
+            common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
+            alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
+            status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
+            resample=settings.stage3.resample.drizzle_parameters(),
+            origin=lambda wildcards: stage3.association_record(wildcards.association),
+            stamps=lambda wildcards: plan.stamps(
+                stage3.combination_input(wildcards.association, int(wildcards.group))
+            ),
+            write_date=settings.write_date,
+            code=code_hash(SCRIPTS / "combine.py"),
+        message:
+            "{wildcards.association}: image of group {wildcards.group}"
+
+
 rule catalog_sources:
     input:
         unpack(lambda wildcards: stage3.catalog_input(wildcards.association)),

@@ -269,11 +269,15 @@ class CombinedResample(Resample):
     variance: Literal["resampled", "propagated"] = Field(
         "resampled", description="resampled: as jwst, for correlated pixels; propagated: as if independent"
     )
+    single: bool = Field(
+        False, description="instead of one image, one of each group on the common grid, _0_i2d, ...; no catalogue"
+    )
 
     def drizzle_parameters(self) -> dict[str, Any]:
         """Return what concerns the combination on a given grid."""
         grid = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale", "output_wcs"}
-        return self.model_dump(exclude=grid | {"skip", "single", "in_memory"})
+        parameters = self.model_dump(exclude=grid | {"skip", "single", "in_memory"})
+        return parameters | ({"variance": "error"} if self.single else {})
 
 
 class SourceCatalog(SourceFinding):

@@ -1,7 +1,7 @@
 """The plan of stage 3: which exposures are combined, with what, under which names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,10 @@ class Combinations:
                     paths.append(self.table(association.name, "outliers"))
                 if association.runs("outlier_detection") and stage3.outlier_detection.saves_images():
                     paths += self._intermediate(association)
-            if association.runs("resample"):
+            if association.runs("resample") and stage3.resample.single:
+                numbers = range(len(association.groups()))
+                paths += [self._path(f"{association.name}_{number}_i2d.fits") for number in numbers]
+            elif association.runs("resample"):
                 paths.append(self._path(f"{association.name}_i2d.fits"))
             if association.runs("source_catalog"):
                 paths += [self._path(f"{association.name}_{suffix}") for suffix in ("cat.ecsv", "segm.fits", "cat.reg")]
@@ -312,15 +315,14 @@ class Combinations:
         association = self.association(name)
         return [self._path(f"outliers/{association.crf_root(member)}_count.json") for member in association.members]
 
-    def combination_input(self, name: str) -> dict[str, Any]:
-        """Return what a combined image is made of."""
-        association = self.association(name)
-        exposures = [
-            member.cal if association.single else self._path(association.crf(member)) for member in association.members
-        ]
+    def combination_input(self, name: str, group: int | None = None) -> dict[str, Any]:
+        """Return what the image of an association, or of one of its groups by number, is made of."""
+        association, members = self.association(name), self._combined(name, group)
         return {
-            "exposures": exposures,
-            "geometries": self.geometries(name),
+            "exposures": [
+                member.cal if association.single else self._path(association.crf(member)) for member in members
+            ],
+            "geometries": [member.geometry for member in members],
             "alignment": self.table(name, "alignment"),
             "grid": self.grid(name),
         } | self._output_wcs(self._grid_settings(association).output_wcs)
@@ -331,11 +333,20 @@ class Combinations:
         files = {"i2d": self._path(f"{name}_i2d.fits")}
         return files | {kind: str(ref.path) for kind, ref in association.references.items() if ref.path}
 
+    def _combined(self, name: str, group: int | None) -> Sequence[PlannedMember]:
+        association = self.association(name)
+        if group is None:
+            return association.members
+        groups = list(association.groups().values())
+        if not group < len(groups):
+            raise UnknownAssociation(f"{name!r} has {len(groups)} groups, so there is no {name}_{group}_i2d")
+        return groups[group]
+
     # Facts for parameters ------------------------------------------------------------------------------
 
-    def identities(self, name: str) -> list[list[str]]:
-        """Return the root and the group of each member of an association."""
-        return [[member.root, member.group] for member in self.association(name).members]
+    def identities(self, name: str, group: int | None = None) -> list[list[str]]:
+        """Return the root and the group of each member of an association, or of one of its groups by number."""
+        return [[member.root, member.group] for member in self._combined(name, group)]
 
     def targets(self, name: str) -> list[tuple[float, float] | None] | None:
         """Return where the moving target of each member of an association was; None if it is none."""

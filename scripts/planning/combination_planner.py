@@ -295,7 +295,7 @@ class CombinationPlanner:
                 status["tweakreg"] = SKIPPED
         elif len({member.group for member in members}) < 2:
             status.setdefault("outlier_detection", FAILED)
-        if "resample" in status:
+        if "resample" in status or stage3.resample.single:
             status["source_catalog"] = SKIPPED
         return status
 

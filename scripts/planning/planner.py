@@ -121,10 +121,6 @@ class _Planner:
         if skymatch.skymethod == "user" and not Path(skymatch.skylist or "").is_file():
             wrong = f"no such file {skymatch.skylist!r}"
             self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
-        if self.settings.stage3.resample.single:
-            wrong = "separate images of each exposure are not made in stage 3"
-            right = "the quick looks of stage 2 are; on one grid with stage2.resample.output_wcs"
-            self.problems.append(Problem("config", "stage3.resample.single", wrong, right))
         for name in self.settings.grids:
             if not GRID_NAME.fullmatch(name):
                 wrong = f"{name!r} cannot be part of a file name"

@@ -9,9 +9,8 @@ applied.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -24,7 +23,7 @@ Window = tuple[slice, slice]
 
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 WEIGHT_TYPES = ("ivm", "exptime")
-VARIANCE_TYPES = ("resampled", "propagated")
+VARIANCE_TYPES = ("resampled", "propagated", "error")
 VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
 GOOD_BITS = "~DO_NOT_USE+NON_SCIENCE"
 # drizzle wants a time, and uses it for data in counts only.
@@ -34,7 +33,7 @@ NO_TIME = 1.0
 # it compiled before, 0.35 to 0.6 s, and 1.6 s when it has to compile, once per machine and version.
 SECONDS_PER_PLANE = 75e-9  # and pixel
 SECONDS_IN_ONE_PASS = 80e-9
-SECONDS_TO_START = 0.5
+_seconds_to_start = 0.5  # of this process; 0 once it is started
 
 
 @dataclass
@@ -89,7 +88,7 @@ class Resampler:
         How many exposures will be added, at most.
     good_bits : str
         Pixels that this mask expression calls bad get no weight.
-    variance : {'resampled', 'propagated'}
+    variance : {'resampled', 'propagated', 'error'}
         How the variances are made. Resampled: errors are drizzled as the image is, each exposure
         for itself, and the squares combined: sum(c^2 s^2) / sum(c)^2, where s is the drizzled
         error and c the inverse of the drizzled read noise variance, or the exposure time. That
@@ -97,7 +96,8 @@ class Resampler:
         the weighted mean of independent pixels, sum((w a)^2 v) / sum(w a)^2, where a is the
         overlap and w the weight; right for each output pixel, whatever the scale, but not for
         sums over an area, since neighbours share input pixels. All exposures must then have the
-        same kinds of variance.
+        same kinds of variance. Error: `err` is drizzled as the image is, and divided by
+        `pixel_scale_ratio`; there are no variances.
     threads : int
         With which numba works, if it is installed and worth its start. The result is the same.
 
@@ -145,6 +145,20 @@ class Resampler:
         self._kinds: list[str] | None = None
         self._errors = _ErrorSums(self._shape) if enable_err and variance == "resampled" else None
         self._propagate = enable_err and variance == "propagated"
+        self._drizzled_error: Resampler | None = None
+        if enable_err and variance == "error":
+            self._drizzled_error = Resampler(
+                shape,
+                kernel=kernel,
+                pixfrac=pixfrac,
+                weight_type=weight_type,
+                pixel_scale_ratio=pixel_scale_ratio,
+                enable_ctx=False,
+                enable_err=False,
+                n_images=n_images,
+                good_bits=good_bits,
+                threads=threads,
+            )
         self._n_images = n_images
         self._n_added = 0
         self._threads = threads
@@ -208,6 +222,8 @@ class Resampler:
             self._errors.add(kinds, means, seen, exposure.window, self._fixed_weight(kinds, exposure_time))
         else:
             engine.add(exposure, None, self._n_added)
+        if self._drizzled_error is not None:
+            self._drizzled_error.add(replace(image, sci=image.err), pixmap, exposure_time=exposure_time, bounds=bounds)
         self._n_added += 1
 
     def finish(self) -> Resampled:
@@ -228,6 +244,8 @@ class Resampler:
             if self._report_var:
                 for name, plane in variances.items():
                     setattr(result, name, plane)
+        if self._drizzled_error is not None:
+            result.err = self._drizzled_error.finish().sci / np.float32(self._pixel_scale_ratio)
         del self._sums, self._errors, self._engine
         return result
 
@@ -484,15 +502,17 @@ class _ErrorSums:
         return result
 
 
-def kernel_pays(n_pixels: int, n_planes: int, threads: int = 1, seconds_to_start: float = SECONDS_TO_START) -> bool:
-    """Tell whether our own kernel saves more time on so many pixels than it takes to start."""
-    return n_pixels * (n_planes * SECONDS_PER_PLANE - SECONDS_IN_ONE_PASS / threads) >= seconds_to_start
+def start_kernel(n_pixels: int, n_planes: int) -> None:
+    """Start our own kernel in this process, if it is there and that pays for so many pixels, for all that it forks."""
+    global _seconds_to_start
+    if module := _one_pass_kernel(n_pixels, n_planes, threads=1):
+        module.start_kernel()
+        _seconds_to_start = 0.0
 
 
 def _one_pass_kernel(n_pixels: int, n_planes: int, threads: int) -> ModuleType | None:
     """Return the module with our own kernel if it is there and saves more time than it takes to start."""
-    to_start = 0.0 if "steps.drizzle_kernel" in sys.modules else SECONDS_TO_START
-    if not kernel_pays(n_pixels, n_planes, threads, to_start):
+    if n_pixels * (n_planes * SECONDS_PER_PLANE - SECONDS_IN_ONE_PASS / threads) < _seconds_to_start:
         return None
     try:
         from steps import drizzle_kernel

@@ -59,9 +59,6 @@ def _start_photutils() -> None:
 
 
 def _start_drizzle(pixels: int) -> None:
-    from steps.resample import kernel_pays
+    from steps.resample import start_kernel
 
-    if kernel_pays(pixels, PLANES):
-        from steps.drizzle_kernel import start_kernel
-
-        start_kernel()
+    start_kernel(pixels, PLANES)

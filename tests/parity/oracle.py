@@ -40,11 +40,12 @@ def calibrated_by_jwst(data: Path) -> Path:
     return DATA[-1] / f"{data.name}_jwst"
 
 
-def combined_by_jwst(data: Path) -> Path:
-    """Return the folder with jwst's products of stage 3, also what each step makes; made if there are none."""
+def combined_by_jwst(data: Path, intermediate: bool = True) -> Path:
+    """Return the folder with jwst's products of stage 3, and with what each step makes; made if there are none."""
     products = calibrated_by_jwst(data)
-    if not list((products / "l3").glob("*_0_skymatch.fits")):
-        oracle("run_jwst.py", data, products, "--stage", 3, "--intermediate")
+    wanted = "*_0_skymatch.fits" if intermediate else "*_segm.fits"
+    if not list((products / "l3").glob(wanted)):
+        oracle("run_jwst.py", data, products, "--stage", 3, *(["--intermediate"] if intermediate else []))
     return products / "l3"
 
 

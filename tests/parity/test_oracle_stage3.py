@@ -41,7 +41,10 @@ pytestmark = MARKS
 
 CASES = ["miri", "nircam_sw", "nircam_lw", "niriss", "subarray", "mosaic"]
 # From the count rates by calflow alone, and from jwst's calibrated exposures.
-CHAINS = [(case, "rate") for case in CASES] + [(case, "cal") for case in ("miri", "nircam_sw", "mosaic")]
+CHAINS = [(case, "small", "rate") for case in CASES]
+CHAINS += [(case, "small", "cal") for case in ("miri", "nircam_sw", "mosaic")]
+# subarray is the same in both sizes.
+CHAINS += [(case, "full", start) for case in CASES if case != "subarray" for start in ("rate", "cal")]
 # Whose single steps are compared: with many sources, and with several detectors per exposure.
 STEPWISE = ["miri", "nircam_sw", "mosaic"]
 FLOATS = ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
@@ -56,10 +59,10 @@ TOUCHED = 16
 @pytest.fixture(scope="module", params=CHAINS, ids="-".join)
 def chain(request, tmp_path_factory):
     """All of stage 3 by both sides: folders with the same file names, and the oracle's report on them."""
-    case, start = request.param
-    data = simulated(case)
-    folder = tmp_path_factory.mktemp(f"{case}_{start}")
-    theirs = named_as_ours(data, folder / "jwst")
+    case, size, start = request.param
+    data = simulated(case, size)
+    folder = tmp_path_factory.mktemp(f"{case}_{size}_{start}")
+    theirs = named_as_ours(data, folder / "jwst", intermediate=size == "small")
     if start == "rate":
         associations = [str(data / "rate" / "jw*_image2_asn.json"), str(stage3_association(data))]
     else:
@@ -89,13 +92,14 @@ class Both:
         return sum(int(np.sum(np.not_equal(*self.planes(name, "DQ")))) for name in self.files("_crf.fits"))
 
 
-def named_as_ours(data: Path, folder: Path) -> Path:
+def named_as_ours(data: Path, folder: Path, intermediate: bool) -> Path:
     """Link jwst's products of stage 3 into a folder, with the names they have without intermediate products."""
-    products = combined_by_jwst(data)
+    products = combined_by_jwst(data, intermediate)
     product, exposures = product_and_exposures(stage3_association(data))
     folder.mkdir(parents=True)
     for number, exposure in enumerate(exposures):
-        (folder / f"{exposure}_o001_crf.fits").symlink_to(products / f"{product}_{number}_o001_crf.fits")
+        kept = f"{product}_{number}_o001_crf.fits" if intermediate else f"{exposure}_o001_crf.fits"
+        (folder / f"{exposure}_o001_crf.fits").symlink_to(products / kept)
     for name in (f"{product}_i2d.fits", f"{product}_segm.fits", f"{product}_cat.ecsv"):
         (folder / name).symlink_to(products / name)
     return folder
@@ -287,6 +291,20 @@ def test_jwst_finds_the_same_sources_in_our_image(exchanged, tmp_path):
             assert file["SCI"]["pixels_differ"] == 0
 
 
+def test_images_of_groups(tmp_path):
+    data = simulated("nircam_sw")
+    associations = [str(with_members(data, tmp_path / "input", "cal"))]
+    config = {"associations": associations, "references": references(data)}
+    ours = run_calflow(tmp_path, config | {"stage3": AS_JWST | {"resample": {"single": True}}}).parent / "stage3"
+    for path in calibrated_by_jwst(data).glob("*_cal.fits"):
+        shutil.copy(path, tmp_path)
+    oracle("run_jwst.py", data, tmp_path, "--stage", 3, "--set", "resample.single=true")
+    images = sorted((tmp_path / "l3").glob("*_i2d.fits"))
+    assert len(images) == 4
+    for image in images:
+        check_image(image, ours / image.name, planes=("SCI", "ERR"))
+
+
 def test_stage_3_of_jwst_makes_the_same_of_our_calibrated_exposures(exchanged, tmp_path):
     data, ours, _ = exchanged
     for path in (ours.parent / "stage2").glob("*_cal.fits"):
@@ -316,15 +334,15 @@ def check_keywords(file, name, besides=frozenset()):
         assert different == {}, (name, extension)
 
 
-def check_image(theirs, ours, touched=0):
+def check_image(theirs, ours, touched=0, planes=FLOATS):
     """Check the planes of a combined image; `touched` pixels may differ."""
     with fits.open(theirs) as reference, fits.open(ours) as mine:
         np.testing.assert_array_equal(mine["CON"].data, reference["CON"].data)
-        for plane in FLOATS:
+        for plane in planes:
             assert mine[plane].shape == reference[plane].shape, plane
             np.testing.assert_array_equal(np.isnan(mine[plane].data), np.isnan(reference[plane].data), err_msg=plane)
         weight = reference["WHT"].data
-        scales = {name: reference[name].data for name in FLOATS[1:]}
+        scales = {name: reference[name].data for name in planes[1:]}
         scales |= {"SCI": reference["ERR"].data, "WHT": np.maximum(weight, np.median(weight[weight > 0]))}
         for plane, scale in scales.items():
             difference = np.abs(mine[plane].data - reference[plane].data)

@@ -20,7 +20,7 @@ def engine(request, monkeypatch):
     """All tests are made twice: the results must not depend on numba."""
     if request.param == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(module, "SECONDS_TO_START", -np.inf if request.param == "numba" else np.inf)
+    monkeypatch.setattr(module, "_seconds_to_start", -np.inf if request.param == "numba" else np.inf)
     return request.param
 
 
@@ -49,6 +49,24 @@ def combine(*images, pixmap=None, add=None, shape=SHAPE, **options):
     for item in images:
         resampler.add(item, shifted() if pixmap is None else pixmap, **(add or {}))
     return resampler.finish()
+
+
+def test_errors_are_drizzled_as_the_image_is():
+    first, second = image(), image(var_rnoise=1)
+    first.err[:], second.err[:] = 3, 8
+    out = combine(first, second, variance="error", pixel_scale_ratio=0.5)
+    np.testing.assert_allclose(out.err, (3 * 0.25 + 8 * 1) / (0.25 + 1) / 0.5, rtol=1e-6)
+    assert (out.var_poisson, out.var_rnoise, out.var_flat) == (None, None, None)
+
+
+def test_a_started_kernel_is_used_for_few_pixels(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(module, "_seconds_to_start", 0.5)
+    assert module._one_pass_kernel(100, 4, 1) is None
+    module.start_kernel(100, 4)  # does not pay
+    assert module._one_pass_kernel(100, 4, 1) is None
+    module.start_kernel(10**8, 4)
+    assert module._one_pass_kernel(100, 4, 1) is not None
 
 
 def test_one_image_on_its_own_grid_is_itself():
@@ -395,7 +413,7 @@ def test_numba_and_threads_change_no_bit(variance, weight_type, monkeypatch):
     pytest.importorskip("numba")
     results = []
     for start, threads in ((np.inf, 1), (-np.inf, 1), (-np.inf, 2)):
-        monkeypatch.setattr(module, "SECONDS_TO_START", start)
+        monkeypatch.setattr(module, "_seconds_to_start", start)
         results.append(mosaic((2, 3), variance=variance, weight_type=weight_type, threads=threads))
     assert np.count_nonzero(results[0].wht) > 50
     for result in results[1:]:
@@ -459,7 +477,7 @@ def test_numba_is_started_for_large_work_only(pixels, monkeypatch):
 
 
 def test_without_numba_the_drizzle_package_does_it(monkeypatch):
-    monkeypatch.setattr(module, "SECONDS_TO_START", -np.inf)
+    monkeypatch.setattr(module, "_seconds_to_start", -np.inf)
     monkeypatch.setitem(sys.modules, "steps.drizzle_kernel", None)
     monkeypatch.delattr("steps.drizzle_kernel", raising=False)
     np.testing.assert_array_equal(combine(image()).sci, 10)

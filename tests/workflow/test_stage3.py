@@ -299,6 +299,25 @@ def test_a_skipped_last_step_makes_nothing_before_it_again(combined, step):
     assert combined.planned() == {}
 
 
+def test_an_image_of_each_group_on_the_common_grid(combined):
+    combined.config["stage3"] = {"resample": {"single": True}}
+    run = combined.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"combine_group": 4}
+    shapes = set()
+    for number, root in enumerate(ROOTS):
+        with fits.open(combined.combined(f"{PRODUCT}_{number}_i2d.fits")) as hdus:
+            assert [hdu.name for hdu in hdus] == ["PRIMARY", "SCI", "ERR", "CON", "WHT", "HDRTAB", "ASDF"]
+            assert hdus["HDRTAB"].data["FILENAME"].tolist() == [f"{root}_o001_crf.fits"]
+            assert hdus[0].header["NDRIZ"] == 1
+            shapes.add(hdus["SCI"].shape)
+            assert 0.5 < np.isfinite(hdus["SCI"].data).mean() < 1  # its own part of the grid
+    with fits.open(combined.combined(IMAGE)) as hdus:
+        assert shapes == {hdus["SCI"].shape}
+    assert combined.planned(f"results/stage3/{PRODUCT}_0_i2d.fits") == {}
+    assert "no association" in combined.run(f"results/stage3/{PRODUCT}_4_i2d.fits", dry=True).output
+
+
 def test_skipped_resample_makes_no_image(field_workflow):
     field_workflow.config["stage3"] = {"resample": {"skip": True}}
     planned = field_workflow.planned()
