@@ -110,13 +110,14 @@ def with_members(data: Path, folder: Path, step: str) -> Path:
     product, exposures = product_and_exposures(stage3_association(data))
     folder.mkdir(parents=True)
     for number, exposure in enumerate(exposures):
-        source = {
-            "cal": calibrated_by_jwst(data) / f"{exposure}_cal.fits",
-            "tweakreg": combined_by_jwst(data) / f"{exposure}_tweakreg.fits",
-            "skymatch": combined_by_jwst(data) / f"{product}_{number}_skymatch.fits",
-            "crf": combined_by_jwst(data) / f"{product}_{number}_o001_crf.fits",
+        name = {
+            "cal": f"{exposure}_cal.fits",
+            "tweakreg": f"{exposure}_tweakreg.fits",
+            "skymatch": f"{product}_{number}_skymatch.fits",
+            "crf": f"{product}_{number}_o001_crf.fits",
         }[step]
-        (folder / f"{exposure}_cal.fits").symlink_to(source)
+        products = calibrated_by_jwst(data) if step == "cal" else combined_by_jwst(data)
+        (folder / f"{exposure}_cal.fits").symlink_to(products / name)
     return Path(shutil.copy(stage3_association(data), folder))
 
 
