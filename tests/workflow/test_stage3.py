@@ -315,7 +315,7 @@ def test_an_image_of_each_group_on_the_common_grid(combined):
     with fits.open(combined.combined(IMAGE)) as hdus:
         assert shapes == {hdus["SCI"].shape}
     assert combined.planned(f"results/stage3/{PRODUCT}_0_i2d.fits") == {}
-    assert "no association" in combined.run(f"results/stage3/{PRODUCT}_4_i2d.fits", dry=True).output
+    assert "UnknownAssociation" in combined.run(f"results/stage3/{PRODUCT}_4_i2d.fits", dry=True).output
 
 
 def test_skipped_resample_makes_no_image(field_workflow):
