@@ -55,7 +55,7 @@ def main(directory: Path, seed: int = SEED) -> "IrisTruth":
     )
     iris = IrisField(
         scene,
-        bright_stars=[(322.3, 297.8, 120.0), (141.6, 176.4, 30.0), (326.8, 302.1, 6.0)],
+        bright_stars=[(322.3, 257.8, 120.0), (171.6, 396.4, 30.0), (326.8, 262.3, 10.0)],
         subarrays=2,
         subarray_exposures=[4],
         subarray_size=72,
