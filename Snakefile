@@ -74,6 +74,7 @@ rule stage3:
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
 include: "rules/demo.smk"
+include: "rules/demo_iris.smk"
 
 
 onsuccess:
