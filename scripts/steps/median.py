@@ -69,11 +69,11 @@ def median_of_groups(
     return out
 
 
-def nan_median(stack: np.ndarray) -> np.ndarray | float:
+def nan_median(stack: np.ndarray) -> np.ndarray:
     """Return the median along the first axis of the values that are not NaN; the stack is put in order in place."""
     # numpy.nanmedian along a short axis of a large array is four to eleven times slower than this.
     if not len(stack):
-        return np.nan
+        return np.full(stack.shape[1:], np.nan, stack.dtype)
     number = len(stack) - np.count_nonzero(np.isnan(stack), axis=0, keepdims=True)
     stack.sort(axis=0)  # NaN come last, so a pixel without a value finds one in its first place
     middle = np.take_along_axis(stack, np.maximum(number - 1, 0) // 2, axis=0)[0]

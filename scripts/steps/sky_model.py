@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steps.background_map import NoBackground
-from steps.frame_combination import combine_frames
+from steps.frame_combination import Combined, combine_frames
 from steps.image import Image
 
 # Of skies at one level. What a source leaves in a sky is above it, so less is let through there.
@@ -209,6 +209,13 @@ def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int, filter_size: int
         return measure(data.shape, exclude_percentile=100)
 
 
-def _mean(skies: list[np.ndarray], errors: list[np.ndarray], dq: list[np.ndarray]):
-    clip = {"sigma_low": COMBINE_SIGMA_LOW, "sigma_high": COMBINE_SIGMA_HIGH}
-    return combine_frames(skies, errors, dq, **clip, error="propagate", flags="all")
+def _mean(skies: list[np.ndarray], errors: list[np.ndarray], dq: list[np.ndarray]) -> Combined:
+    return combine_frames(
+        skies,
+        errors,
+        dq,
+        sigma_low=COMBINE_SIGMA_LOW,
+        sigma_high=COMBINE_SIGMA_HIGH,
+        error="propagate",
+        flags="all",
+    )
