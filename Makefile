@@ -20,18 +20,19 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo test parity benchmark accuracy lint clean lock
+.PHONY: help environment demo demo-iris test parity benchmark accuracy lint clean lock
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make environment  the Python environment, in $(VENV)"
 	@echo "make demo         simulate a small MIRI data set and reduce it to a catalogue, in demo/"
+	@echo "make demo-iris    the same for IRIS, with concurrent subarrays, in demo-iris/"
 	@echo "make test         all tests but the comparison with jwst"
 	@echo "make lint         format, style, types, Snakemake's own linter"
 	@echo "make parity       compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark    time against the jwst package (installs it, 1.1 GB)"
 	@echo "make accuracy     compare calflow and the jwst package with the truth of simulated fields"
-	@echo "make clean        remove demo/, benchmark data and caches; never results of your own"
+	@echo "make clean        remove demo/, demo-iris/, benchmark data and caches; never results of your own"
 	@echo "make lock         resolve the versions in pyproject.toml again"
 
 environment: $(INSTALLED)
@@ -49,6 +50,11 @@ demo: $(INSTALLED)
 	mkdir -p demo
 	$(BIN)/snakemake --directory demo --cores $(CORES) demo_data
 	$(BIN)/snakemake --directory demo --cores $(CORES) --configfile rules/demo.yaml -- demo
+
+demo-iris: $(INSTALLED)
+	mkdir -p demo-iris
+	$(BIN)/snakemake --directory demo-iris --cores $(CORES) demo_iris_data
+	$(BIN)/snakemake --directory demo-iris --cores $(CORES) --configfile rules/demo_iris.yaml -- demo_iris
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
@@ -75,7 +81,7 @@ accuracy: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)
 
 clean:
-	rm -rf demo benchmarks/data tests/parity/data build *.egg-info
+	rm -rf demo demo-iris benchmarks/data tests/parity/data build *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find Snakefile rules scripts tests benchmarks envs -name __pycache__ -prune -exec rm -rf {} +
 

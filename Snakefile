@@ -1,5 +1,6 @@
 # calflow: JWST imaging, from count rates to calibrated exposures.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
+import copy
 import os
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -25,7 +28,7 @@ from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
 
 try:
-    settings = read_settings(config, workflow.configfiles)
+    settings = read_settings(config, workflow.configfiles, given=given)
     plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
 except InputError as error:
     sys.exit(str(error))
@@ -76,6 +79,7 @@ rule stage3:
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
 include: "rules/demo.smk"
+include: "rules/demo_iris.smk"
 
 
 onstart:

@@ -4,16 +4,18 @@ The sections in `parameters` are the one place where a parameter is declared. ``
 them (``python scripts/settings.py > config.yaml``); a test holds the two together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from parameters.section import Files, Maybe, NormalPath, Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
+from parameters.strun_translation import Layer, overlay, read_parameter_files
 from problems import InputError, Problem, nearest
 
 
@@ -41,6 +43,10 @@ class Settings(Section):
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
     )
+    parameter_files: Files = Field(
+        [],
+        description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
+    )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
@@ -48,8 +54,24 @@ class Settings(Section):
         {}, description="pixel grids that several associations share, by name; see 'Common grids' in README.md"
     )
 
+    # What the parameter files give where the configuration does not
+    _below: Layer = PrivateAttr(Layer({}, {}, ()))
 
-def read_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Return what the parameter files hold that is not used."""
+        return self._below.notices
+
+    def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
+        """Name the file, and the key in it, of a problem with a key of the configuration."""
+        origin = _origin(problem.key.partition("[")[0].split("."), self._below.origins)
+        file, key = origin or (config_file(problem.key, files), problem.key)
+        return replace(problem, file=file, key=key)
+
+
+def read_settings(
+    config: Mapping[str, Any], files: Sequence[Path] = (), *, given: Mapping[str, Any] | None = None
+) -> Settings:
     """Check a configuration and return it typed.
 
     Parameters
@@ -58,19 +80,52 @@ def read_settings(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Sett
         What Snakemake merged from the config files and the command line.
     files : sequence of paths
         The config files, to name the one that holds a wrong key.
+    given : mapping, optional
+        The part of it that the user gave, which wins over the parameter files; by default all of it. The rest are
+        defaults, over which the parameter files win.
 
     Raises
     ------
     InputError
-        With every unknown key, wrong type and value out of range.
+        With every unknown key, wrong type and value out of range, and all that is wrong with the parameter files.
     """
+    given = config if given is None else given
+    problems: list[Problem] = []
+    layer = read_parameter_files(_parameter_files(config, files, problems), problems)
+    origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
+    layer = replace(layer, origins=origins)
     try:
-        return Settings.model_validate(dict(config))
+        settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
-        raise InputError(_problem(item, files) for item in error.errors()) from None
+        raise InputError([*problems, *(_problem(item, files, origins) for item in error.errors())]) from None
+    if problems:
+        raise InputError(problems)
+    settings._below = layer
+    return settings
 
 
-def _problem(error: Mapping[str, Any], files: Sequence[Path]) -> Problem:
+def _parameter_files(config: Mapping[str, Any], files: Sequence[Path], problems: list[Problem]) -> Iterable[str]:
+    """Yield the parameter files that are there; what is no path is left to the check of the configuration."""
+    listed = config.get("parameter_files") or []
+    for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
+        if not isinstance(path, str):
+            continue
+        if Path(path).expanduser().exists():
+            yield str(Path(path).expanduser())
+        else:
+            wrong, right = f"no such file {path!r}", f"relative paths are taken from {str(Path.cwd())!r}"
+            key = f"parameter_files[{number}]"
+            problems.append(Problem(config_file(key, files), key, wrong, right))
+
+
+def _holds(config: Any, path: Sequence[str]) -> bool:
+    """Tell whether a configuration gives a key, or something else in place of a section that leads to it."""
+    if not path or not isinstance(config, Mapping):
+        return not path or config is not None
+    return path[0] in config and _holds(config[path[0]], path[1:])
+
+
+def _problem(error: Mapping[str, Any], files: Sequence[Path], origins: Mapping[str, tuple[str, str]]) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-"))]
     given = error["input"]
     if error["type"] == "extra_forbidden":
@@ -81,8 +136,28 @@ def _problem(error: Mapping[str, Any], files: Sequence[Path]) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     right = message[0].lower() + message[1:]
     if isinstance(given, Mapping) and error["type"] == "value_error":
-        return Problem(_file_with(path, given, files), ".".join(path), "its values do not go together", right)
-    return Problem(_file_with(path, given, files), ".".join(path), f"{given!r} is not valid", right)
+        names = _files_with_part(path, given, files, origins)
+        return Problem(names, ".".join(path), "its values do not go together", right)
+    file, key = _origin(path, origins) or (_file_with(path, given, files), ".".join(path))
+    return Problem(file, key, f"{given!r} is not valid", right)
+
+
+def _origin(path: Sequence[str], origins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the parameter file that gives a key, or a list that the key is in, and the key there."""
+    for length in range(len(path), 0, -1):
+        if origin := origins.get(".".join(path[:length])):
+            return origin[0], ".".join([origin[1], *path[length:]])
+    return None
+
+
+def _files_with_part(
+    path: Sequence[str], given: Any, files: Sequence[Path], origins: Mapping[str, tuple[str, str]]
+) -> str:
+    """Name all files that give something of a section: any of them may have the value that does not fit."""
+    section = ".".join(path) + "."
+    below = list(dict.fromkeys(file for key, (file, _) in origins.items() if key.startswith(section)))
+    above = _file_with(path, given, files)
+    return " and ".join(below if below and above == "--config" else [above, *below])
 
 
 def _section_at(path: Sequence[str]) -> type[Section]:
@@ -133,6 +208,7 @@ def default_config() -> str:
     head = (
         "# Every parameter of calflow with its default.\n"
         "# Copy the lines you want to change into a file of your own and run with --configfile my.yaml.\n"
+        "# What wins: --config, then --configfile, then parameter_files, then the defaults here.\n"
         "# Written from scripts/settings.py: edit there, then `python scripts/settings.py > config.yaml`.\n"
     )
     return head + "\n".join(_section_lines(Settings(), 0)) + "\n"

@@ -1,7 +1,7 @@
 """What all sections of the configuration are made of: their base class and the types of their values."""
 
 import os
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -16,6 +16,11 @@ def _none_from_text(value: Any) -> Any:
 
 def _list_from_one(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _number_from_text(value: Any) -> Any:
+    """Read "8" as 8: a choice of numbers, unlike a number, does not take text by itself."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 def _fill_value(value: Any) -> Any:
@@ -51,6 +56,8 @@ SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1)]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
+PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]
+Connectivity = Annotated[Literal[4, 8], BeforeValidator(_number_from_text)]
 FillValue = Annotated[str, BeforeValidator(_fill_value)]
 NormalPath = Annotated[str, BeforeValidator(_normal_path)]
 Shape = Annotated[list[Size], Field(min_length=2, max_length=2), AfterValidator(_affordable)]

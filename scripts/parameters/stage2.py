@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from parameters.section import FillValue, Maybe, NormalPath, Pair, Section, Shape, SipDegree, SkyPosition
+from parameters.section import FillValue, Maybe, NormalPath, Pair, PixmapOrder, Section, Shape, SipDegree, SkyPosition
 
 
 class BkgSubtract(Section):
@@ -94,7 +94,7 @@ class Resample(Section):
     pixmap_stepsize: float = Field(
         1.0, ge=1, description="> 1: pixel map from a grid of this step; 1: as exact as 1e-7 pixel"
     )
-    pixmap_order: Literal[1, 3] = Field(1, description="order of the spline through that grid, 1 or 3")
+    pixmap_order: PixmapOrder = Field(1, description="order of the spline through that grid, 1 or 3")
 
 
 class Stage2(Section):

@@ -4,7 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from parameters.section import Files, FillValue, Maybe, NormalPath, Pair, Section, Shape, SipDegree, SkyPosition
+from parameters.section import (
+    Connectivity,
+    Files,
+    FillValue,
+    Maybe,
+    NormalPath,
+    Pair,
+    PixmapOrder,
+    Section,
+    Shape,
+    SipDegree,
+    SkyPosition,
+)
 from parameters.stage2 import Resample
 from steps.dq_flags import bad_pixels
 
@@ -112,7 +124,7 @@ class Tweakreg(SourceFinding):
     brightest: Maybe[PositiveInt] = _BRIGHTEST
     peakmax: Maybe[float] = _PEAKMAX
     npixels: int = Field(10, ge=1, description="least pixels of a source (segmentation)")
-    connectivity: Literal[4, 8] = _CONNECTIVITY
+    connectivity: Connectivity = _CONNECTIVITY
     nlevels: int = _NLEVELS
     contrast: float = _CONTRAST
     multithresh_mode: ThresholdMode = _MODE
@@ -240,7 +252,7 @@ class OutlierDetection(Section):
     good_bits: MaskExpression = Field("~DO_NOT_USE", description="pixels that are used")
     in_memory: bool = Field(True, description="no effect here: bands of the median are in memory")
     pixmap_stepsize: float = Field(1.0, ge=1, description="as in stage3.resample")
-    pixmap_order: Literal[1, 3] = Field(1, description="as in stage3.resample")
+    pixmap_order: PixmapOrder = Field(1, description="as in stage3.resample")
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> "OutlierDetection":
@@ -303,7 +315,7 @@ class SourceCatalog(SourceFinding):
     brightest: Maybe[PositiveInt] = _BRIGHTEST
     peakmax: Maybe[float] = _PEAKMAX
     npixels: int = Field(25, ge=1, description="least pixels of a source (segmentation)")
-    connectivity: Literal[4, 8] = _CONNECTIVITY
+    connectivity: Connectivity = _CONNECTIVITY
     nlevels: int = _NLEVELS
     contrast: float = _CONTRAST
     multithresh_mode: ThresholdMode = _MODE

@@ -16,13 +16,12 @@ from pictures.panels import (
     limits,
     mark_patch,
     new_figure,
+    pixel_panel,
     read_image,
     save_figure,
     tangent_plane,
     zoom,
 )
-
-PIXEL_AXES = ("x (pixels)", "y (pixels)")
 
 
 def make_picture(rate: Path, cal: Path, i2d: Path, out_png: Path) -> None:
@@ -57,10 +56,9 @@ def make_picture(rate: Path, cal: Path, i2d: Path, out_png: Path) -> None:
 
 def _read_panels(rate: Path, cal: Path, i2d: Path) -> list[Panel]:
     images = [read_image(path) for path in (rate, cal, i2d)]
-    pixels = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     return [
-        Panel("before: _rate", *images[0], pixels, PIXEL_AXES),
-        Panel("calibrated: _cal (grey: no data)", *images[1], pixels, PIXEL_AXES),
+        pixel_panel("before: _rate", *images[0]),
+        pixel_panel("calibrated: _cal (grey: no data)", *images[1]),
         Panel("resampled: _i2d, north up", *images[2], tangent_plane(images[2][1]), SKY_AXES),
     ]
 

@@ -12,6 +12,7 @@ PATCH = 130
 COLOURS = "inferno"
 MARK = "#4fd8ff"
 BLANK = "#30343a"
+PIXEL_AXES = ("x (pixels)", "y (pixels)")
 SKY_AXES = ("offset to the east (arcsec)", "offset to the north (arcsec)")
 # Neither the program's name nor the time: the same picture has the same bytes.
 PNG = {"dpi": 105, "metadata": {"Software": None, "Creation Time": None}}
@@ -63,12 +64,24 @@ def save_figure(figure: Any, out_png: Path) -> None:
 
 
 def read_image(path: Path) -> tuple[np.ndarray, Any]:
-    """Return the pixels, in the byte order of the machine, and the header of the SCI extension."""
+    """Return the pixels, in the byte order of the machine, and the header of the SCI extension.
+
+    World coordinates that stand in the primary header are added to it.
+    """
     from astropy.io import fits
 
     with fits.open(path) as hdus:
-        data = hdus["SCI"].data
-        return data.astype(data.dtype.newbyteorder("=")), hdus["SCI"].header
+        data, header = hdus["SCI"].data, hdus["SCI"].header
+        if "CRVAL1" not in header and "CRVAL1" in hdus[0].header:
+            header.extend(hdus[0].header, strip=True, unique=True)
+            if "RADECSYS" in header:  # the name that the FITS standard has replaced
+                header.rename_keyword("RADECSYS", "RADESYS")
+        return data.astype(data.dtype.newbyteorder("=")), header
+
+
+def pixel_panel(title: str, data: np.ndarray, header: Any) -> Panel:
+    """Return an image in the pixels of its detector."""
+    return Panel(title, data, header, np.array([[1.0, 0, 0], [0, 1.0, 0]]), PIXEL_AXES)
 
 
 def tangent_plane(header: Mapping[str, Any], centre: Mapping[str, Any] | None = None) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from instruments import family_of, header_keywords
@@ -18,7 +17,7 @@ from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
 from problems import InputError, Problem
-from settings import Settings, config_file
+from settings import Settings
 
 SKIPPED = "SKIPPED"
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -48,8 +47,7 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path) -> Plan:
         return _Planner(settings, HeaderCache(cache)).plan()
     except InputError as error:
         raise InputError(
-            replace(problem, file=config_file(problem.key, files)) if problem.file == "config" else problem
-            for problem in error.problems
+            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
         ) from None
 
 
@@ -60,7 +58,7 @@ class _Planner:
         self.settings = settings
         self.cache = cache
         self.problems: list[Problem] = []
-        self.notices: list[str] = []
+        self.notices = list(settings.notices)
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.refused: set[str] = set()  # exposures that something is wrong with
         self.chooser = ReferenceChooser(settings, cache, self.problems)

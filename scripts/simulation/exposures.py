@@ -111,7 +111,7 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     """
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
-    rate = _noise_free_rate(exposure, scene, detector, sources)
+    rate = noise_free_rate(exposure, scene, detector, sources)
     read = detector.read_variance[cut]
     poisson = np.maximum(rate, 0) / (instrument.gain * instrument.integration_time)
     poisson[(detector.dq[cut] & FLAGS["REFERENCE_PIXEL"]) != 0] = 0.0
@@ -121,9 +121,9 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     shape = (max(exposure.times.nints, 1), *rate.shape)
     sci = rate + err * random.standard_normal(shape, dtype=np.float32)
     dq = np.broadcast_to(detector.dq[cut], shape).copy()
-    pixels, strengths = _cosmic_rays(shape, float(np.median(err)), scene.cosmic_rays, random)
-    cosmic_rays = np.zeros(shape, np.float32)
-    for plane in (sci, cosmic_rays):
+    pixels, strengths = cosmic_rays(shape, float(np.median(err)), scene.cosmic_rays, random)
+    added = np.zeros(shape, np.float32)
+    for plane in (sci, added):
         np.add.at(plane, pixels, strengths)
     _flag_jumps_and_saturation(sci, dq, instrument.full_well / instrument.integration_time, random)
     planes = {"err": err, "var_poisson": poisson, "var_rnoise": read}
@@ -131,9 +131,9 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
     _spoil_some_pixels(image, random)
     if exposure.times.nints:
-        return image, Signal(rate, cosmic_rays)
+        return image, Signal(rate, added)
     image = replace(image, **{name: plane[0] for name, plane in image.planes().items()})
-    return image, Signal(rate, cosmic_rays[0])
+    return image, Signal(rate, added[0])
 
 
 def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
@@ -166,19 +166,8 @@ def write_signal(path: Path, signal: Signal) -> None:
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
-def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
-    """Return the extension that ends every file of the archive; the metadata proper are the FITS keywords."""
-    import asdf
-
-    buffer = io.BytesIO()
-    asdf.AsdfFile({"meta": {"filename": exposure.filename, "telescope": "JWST"}}).write_to(buffer)
-    content = np.frombuffer(buffer.getvalue(), np.uint8)[None]
-    column = fits.Column("ASDF_METADATA", f"{content.size}B", array=content)
-    return fits.BinTableHDU.from_columns([column], name="ASDF")
-
-
-def _noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> np.ndarray:
-    """Return what the detector would measure without noise, DN/s, float32."""
+def noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> np.ndarray:
+    """Return what the detector would measure without noise, DN/s, float32, shape (ny, nx) of the exposure's window."""
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]
@@ -189,10 +178,28 @@ def _noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sourc
     return (brightness / conversion * detector.response[cut] + detector.dark_rate[cut]).astype(np.float32)
 
 
-def _cosmic_rays(
+def cosmic_rays(
     shape: tuple[int, int, int], noise: float, fraction: float, random: np.random.Generator
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Return the pixels of short straight tracks, as indices into `shape`, and the signal that each gets."""
+    """Return cosmic rays: short straight tracks of one to four pixels.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Integrations, rows, columns.
+    noise : float
+        Noise of a sky pixel, the unit of the signal.
+    fraction : float
+        Part of the pixels that are hit.
+    random : Generator
+
+    Returns
+    -------
+    pixels : tuple of int arrays
+        Indices into `shape`; a pixel may be hit twice.
+    signal : float array
+        What each of them gets, in the unit of `noise`.
+    """
     nints, ny, nx = shape
     length = 4
     hits = random.poisson(fraction * nints * ny * nx * 2 / (1 + length))
@@ -208,6 +215,17 @@ def _cosmic_rays(
         steps.append((start[0, on].astype(int), row[on], column[on], signal[on]))
     integration, row, column, strength = (np.concatenate(parts) for parts in zip(*steps, strict=True))
     return (integration, row, column), strength
+
+
+def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
+    """Return the extension that ends every file of the archive; the metadata proper are the FITS keywords."""
+    import asdf
+
+    buffer = io.BytesIO()
+    asdf.AsdfFile({"meta": {"filename": exposure.filename, "telescope": "JWST"}}).write_to(buffer)
+    content = np.frombuffer(buffer.getvalue(), np.uint8)[None]
+    column = fits.Column("ASDF_METADATA", f"{content.size}B", array=content)
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
 
 
 def _flag_jumps_and_saturation(sci, dq, saturation_rate: float, random: np.random.Generator) -> None:

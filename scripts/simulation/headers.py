@@ -157,6 +157,30 @@ def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
     return _grouped(groups)
 
 
+def linear_wcs(exposure: Exposure) -> list[tuple]:
+    """Return the cards of the TAN projection that holds at the reference point of the header's pointing."""
+    preset, window, nominal = exposure.instrument, exposure.geometry.window, exposure.nominal
+    angle = np.radians(nominal.roll + preset.v3i_yang)
+    cosine, sine, parity = float(np.cos(angle)), float(np.sin(angle)), preset.vparity
+    return [
+        ("WCSAXES", 3 if exposure.times.nints else 2, "number of World Coordinate System axes"),
+        ("CRPIX1", preset.x_reference - (window.xstart - 1), "axis 1 coordinate of the reference pixel"),
+        ("CRPIX2", preset.y_reference - (window.ystart - 1), "axis 2 coordinate of the reference pixel"),
+        ("CRVAL1", nominal.ra, "first axis value at the reference pixel"),
+        ("CRVAL2", nominal.dec, "second axis value at the reference pixel"),
+        ("CTYPE1", "RA---TAN", "first axis coordinate type"),
+        ("CTYPE2", "DEC--TAN", "second axis coordinate type"),
+        ("CUNIT1", "deg", "first axis units"),
+        ("CUNIT2", "deg", "second axis units"),
+        ("CDELT1", preset.x_scale / 3600, "first axis increment per pixel"),
+        ("CDELT2", preset.y_scale / 3600, "second axis increment per pixel"),
+        ("PC1_1", parity * cosine, "linear transformation matrix element"),
+        ("PC1_2", sine, "linear transformation matrix element"),
+        ("PC2_1", -parity * sine, "linear transformation matrix element"),
+        ("PC2_2", cosine, "linear transformation matrix element"),
+    ]
+
+
 def _grouped(groups: dict[str, list[tuple]]) -> fits.Header:
     header = fits.Header()
     for title, cards in groups.items():
@@ -299,31 +323,15 @@ def _spacecraft(exposure: Exposure) -> list[tuple]:
 
 def _world_coordinates(exposure: Exposure) -> list[tuple]:
     """Return the linear TAN approximation and the reference point of the full transform."""
-    preset, window, nominal = exposure.instrument, exposure.geometry.window, exposure.nominal
-    angle = np.radians(nominal.roll + preset.v3i_yang)
-    cosine, sine, parity = float(np.cos(angle)), float(np.sin(angle)), preset.vparity
+    preset, nominal = exposure.instrument, exposure.nominal
     corners = zip(*_believed_geometry(exposure).corners(), strict=True)
     polygon = " ".join(f"{ra:.9f} {dec:.9f}" for ra, dec in corners)
     return [
-        ("WCSAXES", 3 if exposure.times.nints else 2, "number of World Coordinate System axes"),
-        ("CRPIX1", preset.x_reference - (window.xstart - 1), "axis 1 coordinate of the reference pixel"),
-        ("CRPIX2", preset.y_reference - (window.ystart - 1), "axis 2 coordinate of the reference pixel"),
-        ("CRVAL1", nominal.ra, "first axis value at the reference pixel"),
-        ("CRVAL2", nominal.dec, "second axis value at the reference pixel"),
-        ("CTYPE1", "RA---TAN", "first axis coordinate type"),
-        ("CTYPE2", "DEC--TAN", "second axis coordinate type"),
-        ("CUNIT1", "deg", "first axis units"),
-        ("CUNIT2", "deg", "second axis units"),
-        ("CDELT1", preset.x_scale / 3600, "first axis increment per pixel"),
-        ("CDELT2", preset.y_scale / 3600, "second axis increment per pixel"),
-        ("PC1_1", parity * cosine, "linear transformation matrix element"),
-        ("PC1_2", sine, "linear transformation matrix element"),
-        ("PC2_1", -parity * sine, "linear transformation matrix element"),
-        ("PC2_2", cosine, "linear transformation matrix element"),
+        *linear_wcs(exposure),
         ("S_REGION", f"POLYGON ICRS  {polygon}", "spatial extent of the observation"),
         ("V2_REF", preset.v2_ref, "[arcsec] Telescope V2 of the reference point"),
         ("V3_REF", preset.v3_ref, "[arcsec] Telescope V3 of the reference point"),
-        ("VPARITY", parity, "Relative sense of rotation, Ideal and V2V3"),
+        ("VPARITY", preset.vparity, "Relative sense of rotation, Ideal and V2V3"),
         ("V3I_YANG", preset.v3i_yang, "[deg] Angle from V3 axis to Ideal y axis"),
         ("RA_REF", nominal.ra, "[deg] Right ascension of the reference point"),
         ("DEC_REF", nominal.dec, "[deg] Declination of the reference point"),

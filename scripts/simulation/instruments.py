@@ -35,10 +35,12 @@ class Instrument:
         Column and row offset of the filter, pixels.
     fwhm : float
         Full width at half maximum of the core of the point spread function, pixels.
+    psf : tuple of (float, float)
+        The Gaussians of the point spread function: part of the light, and width relative to the core.
     photmjsr : float
         MJy/sr per DN/s at the reference time.
     time_dependence : str
-        Kind of the time-dependence table of the photom reference: linear, exponential or powerlaw.
+        Kind of the time-dependence table of the photom reference: linear, exponential or powerlaw; empty: none.
     sky : float
         Usual sky brightness, MJy/sr.
     sky_gradient : float
@@ -101,6 +103,7 @@ class Instrument:
     unlit: bool = False
     vparity: int = -1
     abvega_offset: float = 1.5
+    psf: tuple[tuple[float, float], ...] = ((0.8, 1.0), (0.2, 2.6))
     others: tuple[str, ...] = ()
     gap: int = 40
 

@@ -164,8 +164,9 @@ def _seen_by(own: Instrument, detector: int, first: Instrument, window: Window, 
     return Geometry(Optics(own), window, pointing, VELOCITY_SCALE)
 
 
-def _write_truth(truth: Truth) -> None:
-    sources = truth.sources.copy()
+def write_sources(path: Path, sources: Table) -> None:
+    """Write the true sources, with their units, as ECSV."""
+    sources = sources.copy()
     for name, unit in (
         ("ra", "deg"),
         ("dec", "deg"),
@@ -174,7 +175,11 @@ def _write_truth(truth: Truth) -> None:
         ("position_angle", "deg"),
     ):
         sources[name].unit = unit
-    sources.write(truth.directory / "truth.ecsv", overwrite=True)
+    sources.write(path, overwrite=True)
+
+
+def _write_truth(truth: Truth) -> None:
+    write_sources(truth.directory / "truth.ecsv", truth.sources)
     exposures = [
         {
             "file": exposure.filename,

@@ -13,6 +13,8 @@ TIME_TABLES = {"linear": LINEAR, "exponential": EXPONENTIAL, "powerlaw": POWERLA
 
 def conversion_at(instrument: Instrument, mjd: float) -> float:
     """Return MJy/sr per DN/s at a time, from the numbers as the reference file stores them."""
+    if not instrument.time_dependence:
+        return float(np.float32(instrument.photmjsr))
     stored = {name: float(np.float32(value)) for name, value in TIME_TABLES[instrument.time_dependence].items()}
     days = mjd - stored["t0"]
     if instrument.time_dependence == "linear":

@@ -1,5 +1,6 @@
 """The reference files that belong to a simulated scene, in the formats of CRDS."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,25 @@ def distortion_tree(instrument: Instrument) -> dict:
     model = Shift(-x0) & Shift(-y0) | to_ideal | to_v2v3
     model.inverse = from_v2v3 | from_ideal | Shift(x0) & Shift(y0)
     return {"model": model}
+
+
+def flag_definitions(flags: Sequence[tuple[int, str, str]]) -> fits.BinTableHDU:
+    """Return the DQ_DEF table of a reference file that has its own bits: value, name, meaning."""
+    columns = [
+        fits.Column("BIT", "J", array=np.array([value.bit_length() - 1 for value, _, _ in flags], np.int32)),
+        fits.Column("VALUE", "J", bzero=2**31, array=np.array([value for value, _, _ in flags], np.uint32)),
+        fits.Column("NAME", "40A", array=[name for _, name, _ in flags]),
+        fits.Column("DESCRIPTION", "80A", array=[meaning for _, _, meaning in flags]),
+    ]
+    return fits.BinTableHDU.from_columns(columns, name="DQ_DEF")
+
+
+def write_fits(path: Path, header: Mapping[str, str | int | float], *extensions: fits.ImageHDU | fits.BinTableHDU):
+    """Write a reference file of a primary header and some extensions."""
+    primary = fits.PrimaryHDU(header=fits.Header(list(header.items())))
+    for extension in extensions:
+        extension.ver = 1
+    fits.HDUList([primary, *extensions]).writeto(path, overwrite=True)
 
 
 def _named(coefficients: np.ndarray) -> dict[str, float]:
@@ -218,24 +238,14 @@ def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:
     header |= {"FASTAXIS": 1, "SLOWAXIS": 2}
     if instrument.instrument == "MIRI":
         header |= {"READPATT": "ANY", "BAND": "N/A"}
-    _write_fits(
+    write_fits(
         path,
         header,
         fits.ImageHDU(flat[cut], name="SCI"),
         fits.ImageHDU(err[cut], name="ERR"),
         fits.ImageHDU(dq[cut], name="DQ"),
-        _flag_definitions(),
+        flag_definitions(FLAT_FLAGS),
     )
-
-
-def _flag_definitions() -> fits.BinTableHDU:
-    columns = [
-        fits.Column("BIT", "J", array=np.array([value.bit_length() - 1 for value, _, _ in FLAT_FLAGS], np.int32)),
-        fits.Column("VALUE", "J", bzero=2**31, array=np.array([value for value, _, _ in FLAT_FLAGS], np.uint32)),
-        fits.Column("NAME", "40A", array=[name for _, name, _ in FLAT_FLAGS]),
-        fits.Column("DESCRIPTION", "80A", array=[meaning for _, _, meaning in FLAT_FLAGS]),
-    ]
-    return fits.BinTableHDU.from_columns(columns, name="DQ_DEF")
 
 
 def _write_photom(path: Path, instrument: Instrument) -> None:
@@ -256,7 +266,7 @@ def _write_photom(path: Path, instrument: Instrument) -> None:
         for name, value in TIME_TABLES[kind].items()
     ]
     header = _header(path, instrument, "photom", f"{PHOTOM_MODELS[instrument.instrument]}PhotomModel", ())
-    _write_fits(
+    write_fits(
         path,
         header | _pixel_area(instrument),
         fits.BinTableHDU.from_columns([*selectors, *rows], name="PHOTOM"),
@@ -285,7 +295,7 @@ def _photom_selectors(instrument: Instrument) -> list[fits.Column]:
 def _write_area(path: Path, instrument: Instrument) -> None:
     area = Optics(instrument).relative_area(Window(1, 1, instrument.shape[1], instrument.shape[0])).astype(np.float32)
     header = _header(path, instrument, "area", "PixelAreaModel", ("filter", "pupil")) | _pixel_area(instrument)
-    _write_fits(path, header, fits.ImageHDU(area, name="SCI"))
+    write_fits(path, header, fits.ImageHDU(area, name="SCI"))
 
 
 def _write_apcorr(path: Path, instrument: Instrument, drizzled: bool) -> None:
@@ -319,7 +329,7 @@ def _write_apcorr(path: Path, instrument: Instrument, drizzled: bool) -> None:
         fits.Column(name, "E", array=np.tile(values, repeat).astype(np.float32)) for name, values in rows.items()
     ]
     header = _header(path, instrument, "apcorr", f"{PHOTOM_MODELS[instrument.instrument]}ApcorrModel", ())
-    _write_fits(path, header, fits.BinTableHDU.from_columns(columns, name="APCORR"))
+    write_fits(path, header, fits.BinTableHDU.from_columns(columns, name="APCORR"))
 
 
 def _pixel_area(instrument: Instrument) -> dict[str, float]:
@@ -346,10 +356,3 @@ def _header(path: Path, instrument: Instrument, reftype: str, model: str, elemen
         if getattr(instrument, element):
             header[element.upper()] = getattr(instrument, element)
     return header
-
-
-def _write_fits(path: Path, header: dict, *extensions) -> None:
-    primary = fits.PrimaryHDU(header=fits.Header(list(header.items())))
-    for extension in extensions:
-        extension.ver = 1
-    fits.HDUList([primary, *extensions]).writeto(path, overwrite=True)

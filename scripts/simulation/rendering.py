@@ -10,8 +10,6 @@ from scipy.special import erf, gammaincinv
 from simulation.geometry import Geometry
 from simulation.instruments import Instrument
 
-# Point spread function: part of the light, and width relative to the core.
-PSF_PARTS = ((0.8, 1.0), (0.2, 2.6))
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 # Width of a pixel's own response, added to a galaxy's: a unit box has this variance.
 PIXEL_VARIANCE = 1 / 12
@@ -22,7 +20,7 @@ STAMP_SIGMAS = 5.0
 def psf_sigmas(instrument: Instrument) -> list[tuple[float, float]]:
     """Return the Gaussians of the point spread function: (part of the light, sigma in pixels)."""
     core = instrument.fwhm / FWHM_PER_SIGMA
-    return [(part, core * width) for part, width in PSF_PARTS]
+    return [(part, core * width) for part, width in instrument.psf]
 
 
 def peak_fraction(instrument: Instrument) -> float:

@@ -13,7 +13,7 @@ from steps.windows import Window
 # Of the size that the motion of the Earth around the Sun gives (30 km/s over c is 1e-4).
 VELOCITY_SCALE = 1.0000467
 # Streams of random numbers; each purpose has its own, so that e.g. one star more changes no bad pixel.
-DETECTOR_STREAM, SOURCE_STREAM, POINTING_STREAM, EXPOSURE_STREAM = range(4)
+DETECTOR_STREAM, SOURCE_STREAM, POINTING_STREAM, EXPOSURE_STREAM, DARK_STREAM = range(5)
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def make_sources(scene: Scene, sky_noise: float, peak_fraction: float) -> Table:
     nothing = np.zeros(scene.stars)
     return Table(
         {
-            "type": ["star"] * scene.stars + ["galaxy"] * scene.galaxies,
+            "type": np.array(["star"] * scene.stars + ["galaxy"] * scene.galaxies, str),
             "ra": ra,
             "dec": dec,
             "flux": np.concatenate([star_flux, galaxy_flux]),

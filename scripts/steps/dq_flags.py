@@ -52,6 +52,10 @@ FORMER_NAMES = {
     "UNDERSAMP": "CHARGELOSS",
     "UNRELIABLE_ERROR": "RESERVED",
 }
+# Names of bits that mean something else for another detector. Those of the table stay the ones that are listed.
+SECOND_NAMES = {
+    "CONCURRENT_SUBARRAY": "OUTLIER",
+}
 
 # Mask expressions that mean: do not look at the flags (as in astropy.nddata.bitmask).
 NO_MASK = ("NONE", "INDEF", "")
@@ -60,10 +64,12 @@ ALL_BITS = 0xFFFFFFFF
 DO_NOT_USE = np.uint32(FLAGS["DO_NOT_USE"])
 NON_SCIENCE = np.uint32(FLAGS["NON_SCIENCE"])
 NO_FLAT_FIELD = np.uint32(FLAGS["NO_FLAT_FIELD"])
+# A pixel of a full frame that a subarray reads at the same time. Set before any outlier is looked for.
+CONCURRENT_SUBARRAY = np.uint32(FLAGS[SECOND_NAMES["CONCURRENT_SUBARRAY"]])
 
 
 def flag_value(name: str) -> int:
-    """Return the bit value of a flag name, former names included.
+    """Return the bit value of a flag name, former and second names included.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def flag_value(name: str) -> int:
         If no flag has that name.
     """
     name = name.strip().upper()
-    return FLAGS[FORMER_NAMES.get(name, name)]
+    return FLAGS[(FORMER_NAMES | SECOND_NAMES).get(name, name)]
 
 
 def bad_pixels(dq: np.ndarray, expression: str | int | None) -> np.ndarray:

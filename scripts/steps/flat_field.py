@@ -1,6 +1,7 @@
 """Flat field: divide an exposure by the pixel-to-pixel response of the detector.
 
-Source of the formulas: the JWST calibration pipeline's flat_field step for imaging (jwst 3.0.0).
+Source of the formulas: the JWST calibration pipeline's flat_field step for imaging (jwst 3.0.0) for
+`apply_flat`, the Liger/IRIS imager pipeline's flat_field step for `divide_by_flat`.
 """
 
 from dataclasses import dataclass, replace
@@ -64,12 +65,54 @@ def apply_flat(image: Image, flat: Flat, inverse: bool = False) -> Image:
     ValueError
         If the flat has not the shape of one integration.
     """
-    if flat.sci.shape != image.sci.shape[-2:]:
-        raise ValueError(f"the flat has shape {flat.sci.shape}, the exposure {image.sci.shape}")
+    _check_shape(image, flat)
     response, flat_dq = _response(flat)
     out = _multiply(image, response) if inverse else _divide(image, response, flat.err)
     out.dq = image.dq | flat_dq
     return match_nans(out)
+
+
+def divide_by_flat(image: Image, flat: Flat) -> Image:
+    """Divide an exposure by a flat of which only the flags count beside the values.
+
+    A flat that is not finite or not positive gets NO_FLAT_FIELD. Where it has NO_FLAT_FIELD,
+    from here or from its file, the exposure stays undivided; that is all the flag does. Any other
+    flag of the flat, DO_NOT_USE too, is passed on, and the pixel divided like others. With F the
+    flat::
+
+        SCI' = SCI / F
+        ERR' = |ERR / F|
+
+    Nothing becomes NaN that was not.
+
+    Parameters
+    ----------
+    image : Image
+        2-D, or 3-D: the flat applies to every integration. Any unit. Parts of the variance that
+        it has are divided by F^2, and both together give ERR' as in `apply_flat`.
+    flat : Flat
+        Of the shape of one integration. Its error is not used.
+
+    Returns
+    -------
+    Image
+        With new arrays; those of `image` and `flat` stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If the flat has not the shape of one integration.
+    """
+    _check_shape(image, flat)
+    response, flat_dq = _positive_response(flat)
+    out = _divide(image, response, flat_err=None)
+    out.dq = image.dq | flat_dq
+    return out
+
+
+def _check_shape(image: Image, flat: Flat) -> None:
+    if flat.sci.shape != image.sci.shape[-2:]:
+        raise ValueError(f"the flat has shape {flat.sci.shape}, the exposure {image.sci.shape}")
 
 
 def _response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +121,14 @@ def _response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
     dq[np.isnan(response) | (response == 0)] |= NO_FLAT_FIELD
     dq[(dq & NO_FLAT_FIELD) != 0] |= DO_NOT_USE
     response[(dq & DO_NOT_USE) != 0] = 1
+    return response, dq
+
+
+def _positive_response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
+    """Return a copy of the flat with 1 where it has no response, and its complete flags."""
+    response, dq = flat.sci.astype(np.float32), flat.dq.astype(np.uint32)
+    dq[~(np.isfinite(response) & (response > 0))] |= NO_FLAT_FIELD
+    response[(dq & NO_FLAT_FIELD) != 0] = 1
     return response, dq
 
 

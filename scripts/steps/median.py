@@ -65,8 +65,21 @@ def median_of_groups(
     for y in range(0, shape[0], rows):
         for x in range(0, shape[1], columns):
             block = out[y : y + rows, x : x + columns]
-            block[...] = _nan_median(_stack(layers, (y, x), block.shape))
+            block[...] = nan_median(_stack(layers, (y, x), block.shape))
     return out
+
+
+def nan_median(stack: np.ndarray) -> np.ndarray:
+    """Return the median along the first axis of the values that are not NaN; the stack is put in order in place."""
+    # numpy.nanmedian along a short axis of a large array is four to eleven times slower than this.
+    if not len(stack):
+        return np.full(stack.shape[1:], np.nan, stack.dtype)
+    number = len(stack) - np.count_nonzero(np.isnan(stack), axis=0, keepdims=True)
+    stack.sort(axis=0)  # NaN come last, so a pixel without a value finds one in its first place
+    middle = np.take_along_axis(stack, np.maximum(number - 1, 0) // 2, axis=0)[0]
+    middle += np.take_along_axis(stack, np.minimum(number // 2, len(stack) - 1), axis=0)[0]
+    middle /= 2
+    return middle
 
 
 def _check(layers, shape, out) -> None:
@@ -103,16 +116,3 @@ def _stack(layers, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarra
 
 def _slices(on_grid, origin: tuple[int, int]) -> tuple[slice, ...]:
     return tuple(slice(low - o, high - o) for (low, high), o in zip(on_grid, origin, strict=True))
-
-
-def _nan_median(stack: np.ndarray) -> np.ndarray | float:
-    """Return the median along the first axis; the stack is put in order in place."""
-    # numpy.nanmedian along a short axis of a large array is four to eleven times slower than this.
-    if not len(stack):
-        return np.nan
-    number = len(stack) - np.count_nonzero(np.isnan(stack), axis=0, keepdims=True)
-    stack.sort(axis=0)  # NaN come last, so a pixel without a value finds one in its first place
-    middle = np.take_along_axis(stack, np.maximum(number - 1, 0) // 2, axis=0)[0]
-    middle += np.take_along_axis(stack, np.minimum(number // 2, len(stack) - 1), axis=0)[0]
-    middle /= 2
-    return middle

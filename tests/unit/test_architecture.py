@@ -10,7 +10,7 @@ MAY_IMPORT = {
     "steps": {"steps"},
     "instruments": {"instruments"},
     "products": {"products", "steps"},
-    "parameters": {"parameters", "steps"},
+    "parameters": {"parameters", "problems", "steps"},
     "planning": {"planning", "instruments", "problems", "products", "settings", "steps"},
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},

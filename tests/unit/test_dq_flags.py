@@ -33,6 +33,12 @@ def test_former_names_have_the_bit_of_their_successor(former, now):
     assert flag_value(former) == now
 
 
+def test_a_bit_with_two_meanings_has_two_names():
+    assert dq_flags.CONCURRENT_SUBARRAY == flag_value("CONCURRENT_SUBARRAY") == FLAGS["OUTLIER"]
+    assert dq_flags.CONCURRENT_SUBARRAY.dtype == np.uint32
+    assert bad_pixels(dq(16, 1), "~CONCURRENT_SUBARRAY").tolist() == [True, False]
+
+
 def test_flag_names_may_be_padded_and_lower_case():
     assert flag_value(" do_not_use ") == 1
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.dq_flags import FLAGS
-from steps.flat_field import Flat, apply_flat
+from steps.flat_field import Flat, apply_flat, divide_by_flat
 from steps.image import Image, usable
 
 NAN = np.nan
@@ -166,3 +166,58 @@ def test_inverse_undoes_the_division(sci, response):
     out = apply_flat(apply_flat(exposure(sci=sci), flat(sci=response)), flat(sci=response), inverse=True)
     assert out.sci[0, 0] == pytest.approx(sci, rel=1e-6, abs=1e-30)
     assert out.err[0, 0] == pytest.approx(math.sqrt(12), rel=1e-6)
+
+
+def test_without_variance_planes_signal_and_error_are_divided():
+    out = divide_by_flat(without_variances(err=6, dq=4), flat(err=NAN, dq=HOT))
+    assert (out.sci[0, 0], out.err[0, 0], out.dq[0, 0]) == (4, 3, HOT | 4)
+    assert (out.sci.dtype, out.err.dtype, out.dq.dtype) == (np.float32, np.float32, np.uint32)
+    assert list(out.planes()) == ["sci", "err", "dq"]
+
+
+@pytest.mark.parametrize(
+    ("value", "dq"), [(NAN, 0), (0.0, 0), (-0.0, HOT), (-2.0, 0), (np.inf, 0), (-np.inf, DNU), (2.0, NO_FLAT)]
+)
+def test_where_there_is_no_response_the_exposure_stays_undivided_with_a_flag(value, dq):
+    out = divide_by_flat(without_variances(err=6, dq=4), flat(sci=value, dq=dq))
+    assert (out.sci[0, 0], out.err[0, 0], out.dq[0, 0]) == (8, 6, NO_FLAT | dq | 4)
+
+
+def test_a_response_not_to_be_used_divides_all_the_same():
+    out = divide_by_flat(without_variances(err=6), flat(dq=DNU))
+    assert (out.sci[0, 0], out.err[0, 0], out.dq[0, 0]) == (4, 3, DNU)
+
+
+def test_nan_and_do_not_use_need_not_agree_after_the_division():
+    image = without_variances(err=6, shape=(1, 2))
+    image.sci[0, 0] = NAN
+    image.dq[0, 1] = DNU
+    out = divide_by_flat(image, flat(shape=(1, 2)))
+    assert out.dq.tolist() == [[0, DNU]]
+    assert out.err.tolist() == [[3, 3]]
+    assert np.isnan(out.sci).tolist() == [[True, False]]
+
+
+def test_the_response_divides_every_integration():
+    image = without_variances(err=6, shape=(2, 1, 1))
+    image.sci[1] = 16
+    out = divide_by_flat(image, flat(dq=HOT))
+    assert out.sci.ravel().tolist() == [4, 8]
+    assert out.dq.ravel().tolist() == [HOT, HOT]
+
+
+def test_parts_of_the_variance_are_divided_too():
+    out = divide_by_flat(exposure(var_poisson=4, var_rnoise=12), flat())
+    assert (out.var_poisson[0, 0], out.var_rnoise[0, 0], out.err[0, 0]) == (1, 3, 2)
+
+
+def test_inputs_of_the_division_stay_as_they_are():
+    image, reference = without_variances(err=6), flat(sci=0, dq=HOT)
+    divide_by_flat(image, reference)
+    assert (image.sci[0, 0], image.err[0, 0], image.dq[0, 0]) == (8, 6, 0)
+    assert (reference.sci[0, 0], reference.dq[0, 0]) == (0, HOT)
+
+
+def test_a_division_by_a_flat_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"the flat has shape \(1, 2\), the exposure \(1, 1\)"):
+        divide_by_flat(exposure(), flat(shape=(1, 2)))

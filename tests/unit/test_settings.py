@@ -276,6 +276,8 @@ def test_values_from_the_command_line():
     step = stage3("tweakreg", brightest="None", peakmax="null", sip_degree="3", use2dhist="false")
     assert (step.brightest, step.peakmax, step.sip_degree, step.use2dhist) == (None, None, 3, False)
     assert stage3("source_catalog", kron_params=["2.5", "1.4"]).kron_params == [2.5, 1.4]
+    assert stage3("source_catalog", connectivity="4").connectivity == 4
+    assert stage3("resample", pixmap_order="3").pixmap_order == 3
 
 
 def test_separation_must_be_more_than_sqrt_2_tolerances():

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,13 @@ class Workflow:
         self.config: dict = {"associations": "data/rate/*_asn.json", "references": {"directory": "data/references"}}
 
     def run(
-        self, *arguments: str, dry: bool = False, snakefile: Path | None = None, options: tuple[str, ...] = ()
+        self, *arguments: str, dry: bool = False, snakefile: Path | None = None, options: Sequence[str] = ()
     ) -> Run:
         """Run snakemake with the configuration as it is now."""
         (self.folder / "my.yaml").write_text(yaml.safe_dump(self.config))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile or self.snakefile)]
-        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), *options, "--", *arguments]
-        if not arguments:
-            command.remove("--")
+        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), *options]
+        command += ["--", *arguments] if arguments else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, timeout=900)
         text = done.stdout + done.stderr

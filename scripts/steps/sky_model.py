@@ -1,0 +1,221 @@
+"""A smooth sky: measured in calibrated exposures, combined, scaled and subtracted.
+
+The sky is measured in frames of blank sky, or in the science exposures themselves (`smooth_sky`),
+several are combined into one (`combine_skies`), and that is subtracted, times the ratio of an exposure's
+own sky level to its level (`subtract_sky`).
+
+Source of the formulas: the newer Liger/IRIS imager pipeline's sky steps; boxes as in SExtractor (Bertin &
+Arnouts 1996, A&AS 117, 393), measured by `photutils.background`. Not kept of that pipeline: skies
+that are multiplied by their relative level instead of divided, NaN where all frames have flags, flags cut
+to 16 bits, and the noise of a pixel as the error of a sky that comes from thousands of pixels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from steps.background_map import NoBackground
+from steps.frame_combination import Combined, combine_frames
+from steps.image import Image
+
+# Of skies at one level. What a source leaves in a sky is above it, so less is let through there.
+COMBINE_SIGMA_LOW = 4.0
+COMBINE_SIGMA_HIGH = 3.0
+
+
+@dataclass
+class SkyModel:
+    """The sky on a detector window.
+
+    Attributes
+    ----------
+    sky : float32 array, shape (ny, nx)
+        Its brightness, in the unit of the exposures it comes from. Every pixel has a value.
+    err : float32 array, shape (ny, nx)
+        Its 1-sigma error.
+    dq : uint32 array, shape (ny, nx)
+        Flags of the exposure, or those that all exposures have. They say nothing against the sky.
+    level : float
+        The sky as one number.
+    """
+
+    sky: np.ndarray
+    err: np.ndarray
+    dq: np.ndarray
+    level: float
+
+
+def smooth_sky(
+    image: Image,
+    *,
+    box_size: int,
+    filter_size: int,
+    sigma_low: float,
+    sigma_high: float,
+    maxiters: int,
+) -> SkyModel:
+    """Measure the sky of an exposure in boxes and interpolate between these.
+
+    The sky of a box is the biweight location of its pixels without outliers, its error their
+    standard deviation over the root of their number. Boxes with more than 10 per cent of their pixels
+    flagged or clipped get the value of their neighbours. The boxes are smoothed by a median filter
+    and interpolated to pixels by a cubic spline. If no box can be used, there is one for
+    the whole exposure. The level is the biweight location of all pixels of the smooth sky.
+
+    Parameters
+    ----------
+    image : Image
+        A calibrated exposure, 2-D. Pixels that are not finite or have any flag are not used.
+    box_size : int
+        Side of the boxes in pixels; one longer than the exposure is cut to it. Boxes must be
+        much larger than sources.
+    filter_size : int
+        Side of the median filter in boxes, odd; 1: no filter.
+    sigma_low, sigma_high : float
+        Pixels further than these below or above the median of their box, in its standard
+        deviations, are clipped. With fewer of them above than below (6 and 2, for faint sources)
+        the sky comes out low by 5 per cent of the noise of a pixel.
+    maxiters : int
+        Highest number of clipping rounds.
+
+    Returns
+    -------
+    SkyModel
+
+    Raises
+    ------
+    NoBackground
+        If no pixel can be used. It is a ValueError.
+    ValueError
+        If the exposure is not 2-D.
+    """
+    if image.sci.ndim != 2:
+        raise ValueError(f"a sky is measured in one 2-D exposure, not in one of shape {image.sci.shape}")
+    unused = ~np.isfinite(image.sci) | (image.dq != 0)
+    if unused.all():
+        raise NoBackground("all pixels of the exposure have flags or no value; its sky needs at least one")
+    from astropy.stats import SigmaClip, biweight_location
+
+    clip = SigmaClip(sigma_lower=sigma_low, sigma_upper=sigma_high, maxiters=maxiters)
+    boxes = _boxes(image.sci, unused, box_size, filter_size, clip)
+    sky = boxes.background.astype(np.float32)
+    pixels = boxes.n_pixels_mesh
+    err = boxes.background_rms / math.sqrt(pixels[pixels > 0].mean())
+    return SkyModel(sky, err.astype(np.float32), image.dq.astype(np.uint32), float(biweight_location(sky)))
+
+
+def combine_skies(models: Sequence[SkyModel]) -> SkyModel:
+    """Combine skies, whatever their levels.
+
+    Each sky is divided by its level relative to the mean of the levels, and the mean is
+    taken pixel by pixel of those whose exposure has no flag there, outliers clipped
+    (`combine_frames`). Where all exposures have flags, all skies are used: they are smooth. The
+    error is propagated: that skies brought to one level hardly scatter tells nothing of the level.
+
+    Parameters
+    ----------
+    models : sequence of SkyModel
+        Of one detector window.
+
+    Returns
+    -------
+    SkyModel
+        At the mean level, with the flags that all exposures have. One model is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, they differ in shape, or one of several has no positive level.
+    """
+    if not models:
+        raise ValueError("there is no sky to combine")
+    if len(models) == 1:
+        return models[0]
+    for number, model in enumerate(models, start=1):
+        if not model.level > 0:
+            raise ValueError(f"sky {number} has the level {model.level:.6g}; to be scaled it must be positive")
+    level = float(np.mean([model.level for model in models]))
+    scales = [np.float32(model.level / level) for model in models]
+    skies = [model.sky / scale for model, scale in zip(models, scales, strict=True)]
+    errors = [model.err / scale for model, scale in zip(models, scales, strict=True)]
+    out = _mean(skies, errors, [model.dq for model in models])
+    empty = out.n == 0
+    if empty.any():
+        no_flags = [np.zeros(empty.shape, np.uint32)] * len(models)
+        filled = _mean(*([plane[empty][np.newaxis] for plane in planes] for planes in (skies, errors, no_flags)))
+        out.sci[empty], out.err[empty] = filled.sci[0], filled.err[0]
+    return SkyModel(out.sci, out.err, out.dq, level)
+
+
+def subtract_sky(image: Image, model: SkyModel, scale: float = 1.0) -> Image:
+    """Subtract a sky from an exposure, with its error.
+
+    Parameters
+    ----------
+    image : Image
+        A calibrated exposure in the unit of the sky, 2-D, or 3-D: the sky is subtracted from
+        every integration.
+    model : SkyModel
+        Of the shape of one integration.
+    scale : float
+        Factor to the sky: the sky level of this exposure over that of the model.
+
+    Returns
+    -------
+    Image
+        New `sci`; new `err`, in quadrature with the error of the sky; new `dq` with its flags.
+        Variances are the arrays of `image`.
+
+    Raises
+    ------
+    ValueError
+        If the sky has not the shape of one integration.
+    """
+    if model.sky.shape != image.sci.shape[-2:]:
+        raise ValueError(
+            f"the sky has shape {model.sky.shape}, the exposure {image.sci.shape}; "
+            "cut the sky to the window of the exposure first"
+        )
+    factor = np.float32(scale)
+    return replace(
+        image,
+        sci=image.sci - model.sky * factor,
+        err=np.hypot(image.err, model.err * factor),
+        dq=image.dq | model.dq,
+    )
+
+
+def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int, filter_size: int, clip):
+    """Return photutils' measurement of the boxes."""
+    from photutils.background import Background2D, BiweightLocationBackground, StdBackgroundRMS
+
+    def measure(size, **options):
+        return Background2D(
+            data,
+            size,
+            mask=unused,
+            filter_size=filter_size,
+            sigma_clip=clip,
+            bkg_estimator=BiweightLocationBackground(),
+            bkg_rms_estimator=StdBackgroundRMS(),
+            **options,
+        )
+
+    try:
+        return measure([min(box_size, side) for side in data.shape])
+    except ValueError:  # every box is excluded
+        return measure(data.shape, exclude_percentile=100)
+
+
+def _mean(skies: list[np.ndarray], errors: list[np.ndarray], dq: list[np.ndarray]) -> Combined:
+    return combine_frames(
+        skies,
+        errors,
+        dq,
+        sigma_low=COMBINE_SIGMA_LOW,
+        sigma_high=COMBINE_SIGMA_HIGH,
+        error="propagate",
+        flags="all",
+    )
