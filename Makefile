@@ -20,20 +20,21 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark accuracy lint clean lock
+.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris accuracy lint clean lock
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make environment  the Python environment, in $(VENV)"
-	@echo "make demo         simulate a small MIRI data set and reduce it to a catalogue, in demo/"
-	@echo "make demo-iris    the same for IRIS, with concurrent subarrays, in demo-iris/"
-	@echo "make test         all tests but the comparison with jwst"
-	@echo "make lint         format, style, types, Snakemake's own linter"
-	@echo "make parity       compare with the jwst package (installs it, 1.1 GB)"
-	@echo "make benchmark    time against the jwst package (installs it, 1.1 GB)"
-	@echo "make accuracy     compare calflow and the jwst package with the truth of simulated fields"
-	@echo "make clean        remove demo/, demo-iris/, benchmark data and caches; never results of your own"
-	@echo "make lock         resolve the versions in pyproject.toml again"
+	@echo "make environment    the Python environment, in $(VENV)"
+	@echo "make demo           simulate a small MIRI data set and reduce it to a catalogue, in demo/"
+	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
+	@echo "make test           all tests but the comparison with jwst"
+	@echo "make lint           format, style, types, Snakemake's own linter"
+	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
+	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
+	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
+	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
+	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
+	@echo "make lock           resolve the versions in pyproject.toml again"
 
 environment: $(INSTALLED)
 
@@ -76,6 +77,9 @@ parity: $(INSTALLED) $(JWST_INSTALLED)
 
 benchmark: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/run.py --cores $(CORES)
+
+benchmark-iris: $(INSTALLED)
+	$(BIN)/python benchmarks/iris.py --cores $(CORES)
 
 accuracy: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)

@@ -246,14 +246,19 @@ def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Na
 
 def versions(python: str) -> str:
     """Return what was compared, in one line; `python` is the one that has jwst."""
+    code = "from importlib.metadata import version; print(version('jwst'))"
+    jwst = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{versions_of_calflow()}, jwst {jwst}"
+
+
+def versions_of_calflow() -> str:
+    """Return which calflow, with what it runs on, in one line."""
     from importlib.metadata import version
 
     sys.path.insert(0, str(ROOT / "scripts"))
     from products.version import VERSION
 
-    code = "from importlib.metadata import version; print(version('jwst'))"
-    jwst = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    return f"calflow {VERSION}, snakemake {version('snakemake')}, jwst {jwst}, Python {platform.python_version()}"
+    return f"calflow {VERSION}, snakemake {version('snakemake')}, Python {platform.python_version()}"
 
 
 def machine() -> str:
