@@ -13,7 +13,7 @@ from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.exposure_checks import check_calibrated
 from planning.headers import ExposureHeader
-from planning.plan import STAGE2_STEPS, PlannedExposure, stage_folder
+from planning.plan import PlannedExposure, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest
 from products.names import product_root
@@ -304,7 +304,7 @@ class CombinationPlanner:
     ) -> dict:
         if "source_catalog" in status:
             return {}
-        others = dict.fromkeys((*STAGE2_STEPS, *(s for s in STAGE3_STEPS if s != "source_catalog")), SKIPPED)
+        others = dict.fromkeys((*family.step_names, *(s for s in STAGE3_STEPS if s != "source_catalog")), SKIPPED)
         chosen = self.chooser.choose(
             association.path, ExposureHeader(association.path, dict(header), ()), family, others
         )

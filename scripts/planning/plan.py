@@ -17,8 +17,9 @@ from products.names import product_name
 from settings import Settings
 from steps.windows import Window
 
+# Where what background exposures are combined to is, by the rule.
+BACKGROUND_FOLDERS = {"average": "backgrounds", "sky_model": "skies"}
 DETECTOR_KEYWORDS = "TELESCOP INSTRUME DETECTOR FILTER PUPIL SUBARRAY SUBSTRT1 SUBSTRT2 SUBSIZE1 SUBSIZE2".split()
-STAGE2_STEPS = ("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample")
 
 
 def output_folder(settings: Settings) -> str:
@@ -38,27 +39,41 @@ class UnknownExposure(Exception):
 
 @dataclass(frozen=True)
 class BackgroundSet:
-    """Background exposures that are averaged together, for exposures with one window.
+    """Background exposures that are combined, for exposures with one window.
 
     Attributes
     ----------
     members : tuple of Path
         In a fixed order, so that the same set gives the same bytes.
     window : Window
-        Detector pixels of the average.
+        Detector pixels of the result.
     depth : int
         Largest number of integrations of a member.
+    rule : str
+        How: ``average``, or ``sky_model``.
+    references : mapping of type to Path
+        What the members are calibrated with before.
+    undarkened : tuple of Path
+        The members whose dark is still to be subtracted.
     """
 
     members: tuple[Path, ...]
     window: Window
     depth: int
+    rule: str = "average"
+    references: Mapping[str, Path] = field(default_factory=dict)
+    undarkened: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
         """A name made of what the set is."""
-        text = "\n".join([str(self.window), *map(str, self.members)])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        parts = [self.window, *self.members, *sorted(self.references.items()), *self.undarkened]
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+
+    def files(self) -> dict[str, Any]:
+        """Return the files that it is made of, by role."""
+        references = {name: str(path) for name, path in self.references.items()}
+        return {"members": [str(path) for path in self.members], **references}
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,8 @@ class PlannedExposure:
         Values of ASNPOOL and ASNTABLE.
     background : BackgroundSet or None
         What is subtracted.
+    steps : tuple of (name, rule)
+        The steps that run, in their order.
     references : mapping of type to Reference
         Of the steps that run.
     reference_record : mapping of keyword to (value, comment)
@@ -96,6 +113,7 @@ class PlannedExposure:
     pool: str
     table: str
     background: BackgroundSet | None = None
+    steps: tuple[tuple[str, str], ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     reference_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
@@ -110,6 +128,11 @@ class PlannedExposure:
     def cube(self) -> bool:
         """Whether the exposure has integrations."""
         return self.header.is_cube
+
+    def reference(self, reftype: str) -> Path | None:
+        """Return the file of a type of reference, or None if none is used."""
+        reference = self.references.get(reftype)
+        return reference.path if reference else None
 
     def product(self, suffix: str) -> str:
         """Return the file name of a product; ``bsub`` and ``cal`` of a cube end in ``ints``."""
@@ -135,7 +158,7 @@ class Plan:
         self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.notices = tuple(notices)
-        self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
+        self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
@@ -145,44 +168,84 @@ class Plan:
             paths.append(self._path(exposure, "cal"))
             if exposure.quick_look:
                 paths.append(self._path(exposure, "i2d"))
-            if exposure.background and stage2.save_bsub:
+            if self._saves_bsub(exposure):
                 paths.append(self._path(exposure, "bsub"))
             if exposure.background and stage2.bkg_subtract.save_combined_background:
                 paths.append(self._path(exposure, "combinedbackground"))
-            if "flat" in exposure.references and stage2.flat_field.save_interpolated_flat:
+            if exposure.reference("flat") and stage2.flat_field.save_interpolated_flat:
                 paths.append(self._path(exposure, "interpolatedflat"))
+            if exposure.reference("dark") and stage2.dark_current.save_dark:
+                paths.append(self._path(exposure, "applieddark"))
         return paths
 
     def background_set(self, name: str) -> BackgroundSet:
         """Return a background set by its name."""
-        if name not in self._backgrounds:
+        user = self._background_users.get(name)
+        if user is None or user.background is None:
             raise UnknownExposure(f"no background set {name!r} in this configuration")
-        return self._backgrounds[name]
+        return user.background
 
     def subtraction_input(self, root: str, suffix: str = "") -> dict[str, str]:
         """Return the exposure and the average background that is subtracted from it."""
         exposure = self._exposure(root, suffix)
         if exposure.background is None:
             raise UnknownExposure(f"{root!r} has no background exposures to subtract")
-        average = f"{self.folder}/backgrounds/{exposure.background.name}.fits"
-        return {"exposure": str(exposure.science), "background": average}
+        if suffix and not self._saves_bsub(exposure):
+            raise UnknownExposure(f"{root!r} has no _bsub of its own: its sky is subtracted after the flat field")
+        combined = f"{self.folder}/{BACKGROUND_FOLDERS[exposure.background.rule]}/{exposure.background.name}.fits"
+        return {"exposure": str(exposure.science), "background": combined}
 
     def calibration_input(self, root: str, suffix: str) -> dict[str, str]:
         """Return the files that an exposure is calibrated with, by role."""
         exposure = self._exposure(root, suffix)
         files = {"exposure": str(exposure.science)}
-        if exposure.background and self.settings.stage2.save_bsub:
+        if self._saves_bsub(exposure):
             files["exposure"] = self._path(exposure, "bsub")
         elif exposure.background:
             files = self.subtraction_input(root)
         return files | {name: str(ref.path) for name, ref in exposure.references.items() if ref.path}
 
-    def flat_input(self, root: str) -> dict[str, str]:
-        """Return the flat of an exposure, and the exposure."""
+    def applied_reference(self, root: str, reftype: str) -> dict[str, str]:
+        """Return the flat or the dark of an exposure, and the exposure."""
         exposure = self._exposure(root)
-        if "flat" not in exposure.references:
-            raise UnknownExposure(f"{root!r} is not flat-fielded")
-        return {"exposure": str(exposure.science), "flat": str(exposure.references["flat"].path)}
+        path = exposure.reference(reftype)
+        if path is None:
+            raise UnknownExposure(f"{root!r} is calibrated without a {reftype}")
+        return {"exposure": str(exposure.science), "reference": str(path)}
+
+    def images(self, root: str) -> list[str]:
+        """Return the names that the extension with the pixels has in the files of an exposure's family."""
+        return list(self._exposure(root).family.images)
+
+    def background_images(self, name: str) -> list[str]:
+        """Return the same for the members of a background set."""
+        self.background_set(name)
+        return list(self._background_users[name].family.images)
+
+    def optional_planes(self, root: str, reftype: str) -> list[str]:
+        """Return those of ERR and DQ that a reference of this type need not have."""
+        required = self._exposure(root).family.references[reftype].planes or ()
+        return [name for name in ("ERR", "DQ") if name not in required]
+
+    def background_stamps(self, name: str) -> dict[str, str]:
+        """Return the `stamps` of what a background set is made of."""
+        background = self.background_set(name)
+        return stamps([*background.members, *background.references.values()], self.folder)
+
+    def steps(self, root: str) -> list[list[str]]:
+        """Return the steps that `calibrate` runs, in their order, each with its rule."""
+        exposure = self._exposure(root)
+        done = {"bkg_subtract"} if self._saves_bsub(exposure) else set()
+        return [[name, rule] for name, rule in exposure.steps if name not in done]
+
+    def facts(self, root: str) -> dict[str, Any]:
+        """Return the keywords of an exposure that were made of others."""
+        return dict(self._exposure(root).header.derived)
+
+    def count_rate_unit(self, root: str) -> str:
+        """Return the unit of an exposure before photom."""
+        exposure = self._exposure(root)
+        return str(exposure.header.values.get("BUNIT") or exposure.family.count_rate_units[0])
 
     def quick_look_input(self, root: str) -> dict[str, str]:
         """Return the files that the quick look of an exposure is made of."""
@@ -265,8 +328,14 @@ class Plan:
         """Return by what the filter offset is chosen for an exposure, and whether there must be one."""
         exposure = self._exposure(root)
         rows = exposure.family.filter_offsets.get(exposure.instrument)
-        required = exposure.instrument in exposure.family.references["filteroffset"].required
+        kind = exposure.family.references.get("filteroffset")
+        required = kind is not None and exposure.instrument in kind.required
         return {"selectors": rows.wanted(exposure.header.values) if rows else [], "required": required}
+
+    def _saves_bsub(self, exposure: PlannedExposure) -> bool:
+        """Tell whether the background is subtracted by a job of its own, whose product is kept."""
+        background = exposure.background
+        return background is not None and background.rule == "average" and self.settings.stage2.save_bsub
 
     def _path(self, exposure: PlannedExposure, suffix: str) -> str:
         return f"{self.folder}/{exposure.product(suffix)}"
