@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from instruments.family import Family, Layout
+from instruments.iris import FAMILY as IRIS
 from instruments.jwst import FAMILY as JWST
 
-FAMILIES = (JWST,)
+FAMILIES = (JWST, IRIS)
 
 
 def family_of(header: Mapping[str, Any]) -> Family | None:
