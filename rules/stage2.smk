@@ -163,6 +163,38 @@ rule calibrate:
         "../scripts/calibrate.py"
 
 
+rule merge_subarrays:
+    input:
+        unpack(lambda wildcards: plan.merge_input(wildcards.merged, wildcards.cal)),
+    output:
+        **{name: path.replace("{exposure}", "{merged}") for name, path in GEOMETRY.items()},
+        cal=f"{OUTPUT}stage2/{{merged}}_{{cal}}.fits",
+    log:
+        f"{OUTPUT}logs/merge_subarrays/{{merged}}_{{cal}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/merge_subarrays/{{merged}}_{{cal}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
+        runtime=5,
+    params:
+        ids=lambda wildcards: sorted(plan.merge(wildcards.merged).subarrays),
+        origin=lambda wildcards: plan.merge_record(wildcards.merged),
+        stamps=lambda wildcards: plan.stamps(plan.merge_input(wildcards.merged, wildcards.cal)),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "merge_subarrays.py"),
+    message:
+        "{wildcards.merged}: put concurrent subarrays into their full frame"
+    script:
+        "../scripts/merge_subarrays.py"
+
+
+# A merged exposure is named as one that is calibrated; `merged` stands for those alone.
+ruleorder: merge_subarrays > calibrate
+
+
 rule save_flat:
     input:
         unpack(lambda wildcards: plan.applied_reference(wildcards.exposure, "flat")),

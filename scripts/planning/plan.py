@@ -4,6 +4,7 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +140,45 @@ class PlannedExposure:
         return product_name(self.root, f"{suffix}ints" if self.cube and suffix in ("bsub", "cal") else suffix)
 
 
+@dataclass(frozen=True)
+class PlannedMerge:
+    """A calibrated full frame into which its concurrent subarrays are going to be put.
+
+    Attributes
+    ----------
+    root : str
+        Beginning of the names of its products.
+    pool, table : str
+        Values of ASNPOOL and ASNTABLE.
+    header : ExposureHeader
+        Of the full frame.
+    full : str
+        The full frame, a product of stage 2 or a file of the user.
+    subarrays : mapping of id to str
+        The subarrays alike.
+    status : mapping of step to str
+        Steps of stage 2 that the full frame does not go through, as far as this run makes it.
+    quick_look : bool
+        Whether it gets an ``_i2d``.
+    """
+
+    root: str
+    pool: str
+    table: str
+    header: ExposureHeader
+    full: str
+    subarrays: Mapping[int, str]
+    status: Mapping[str, str] = field(default_factory=dict)
+    quick_look: bool = False
+
+    def product(self, suffix: str) -> str:
+        """Return the file name of a product; ``cal`` of a cube ends in ``ints``."""
+        return product_name(self.root, f"{suffix}ints" if self.header.is_cube and suffix == "cal" else suffix)
+
+
+Calibrated = PlannedExposure | PlannedMerge
+
+
 class Plan:
     """The exposures of a configuration, and what each rule needs to know of them.
 
@@ -151,12 +191,14 @@ class Plan:
         exposures: Iterable[PlannedExposure],
         associations: Iterable[PlannedAssociation] = (),
         notices: Iterable[str] = (),
+        merges: Iterable[PlannedMerge] = (),
     ):
         self.settings = settings
         self.output = output_folder(settings)
         self.folder = stage_folder(settings, 2)
         self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
+        self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
 
@@ -176,6 +218,8 @@ class Plan:
                 paths.append(self._path(exposure, "interpolatedflat"))
             if exposure.reference("dark") and stage2.dark_current.save_dark:
                 paths.append(self._path(exposure, "applieddark"))
+        for merge in self.merges.values():
+            paths += [self._path(merge, suffix) for suffix in ("cal", *(["i2d"] if merge.quick_look else []))]
         return paths
 
     def background_set(self, name: str) -> BackgroundSet:
@@ -249,14 +293,34 @@ class Plan:
 
     def quick_look_input(self, root: str) -> dict[str, str]:
         """Return the files that the quick look of an exposure is made of."""
-        exposure = self._exposure(root)
+        exposure: Calibrated = self.merges[root] if root in self.merges else self._exposure(root)
         if not exposure.quick_look:
-            raise UnknownExposure(f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped")
+            raise UnknownExposure(f"{root!r} gets no quick look: not of its type of exposure, or resample is skipped")
         output_wcs = self.settings.stage2.resample.output_wcs
         files = {"cal": self._path(exposure, "cal"), "geometry": self.geometry(exposure)}
         return files | ({"output_wcs": output_wcs} if output_wcs else {})
 
-    def geometry(self, exposure: PlannedExposure) -> str:
+    def merge_pattern(self) -> str:
+        """Return a regular expression for the roots of merged exposures."""
+        return "|".join(map(re.escape, self.merges)) or "(?!)"
+
+    def merge(self, root: str) -> PlannedMerge:
+        """Return what is merged to an exposure."""
+        if root not in self.merges:
+            raise UnknownExposure(f"no association of this configuration merges subarrays to {root!r}")
+        return self.merges[root]
+
+    def merge_input(self, root: str, suffix: str) -> dict[str, Any]:
+        """Return a full frame and its subarrays in the order of their ids."""
+        merge = self.merge(root)
+        self._check_suffix(root, suffix, merge.header.is_cube)
+        return {"full": merge.full, "subarrays": [merge.subarrays[number] for number in sorted(merge.subarrays)]}
+
+    def merge_record(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, that name the association of a merge."""
+        return _association_record(self.merge(root))
+
+    def geometry(self, exposure: Calibrated) -> str:
         """Return the path of the file that says where the pixels of an exposure lie on the sky."""
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
@@ -289,11 +353,7 @@ class Plan:
 
     def association_record(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name the association of an exposure."""
-        exposure = self._exposure(root)
-        return {
-            "ASNPOOL": (exposure.pool, "Name of the ASN pool"),
-            "ASNTABLE": (exposure.table, "Name of the ASN table"),
-        }
+        return _association_record(self._exposure(root))
 
     def origin(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name an exposure's association and references."""
@@ -337,17 +397,28 @@ class Plan:
         background = exposure.background
         return background is not None and background.rule == "average" and self.settings.stage2.save_bsub
 
-    def _path(self, exposure: PlannedExposure, suffix: str) -> str:
+    def _path(self, exposure: Calibrated, suffix: str) -> str:
         return f"{self.folder}/{exposure.product(suffix)}"
 
     def _exposure(self, root: str, suffix: str = "") -> PlannedExposure:
         if root not in self.exposures:
             raise UnknownExposure(f"no exposure {root!r} in this configuration")
         exposure = self.exposures[root]
-        if suffix and suffix.endswith("ints") != exposure.cube:
-            shape = "integrations (3-D)" if exposure.cube else "no integrations (2-D)"
-            raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
+        if suffix:
+            self._check_suffix(root, suffix, exposure.cube)
         return exposure
+
+    def _check_suffix(self, root: str, suffix: str, cube: bool) -> None:
+        if suffix.endswith("ints") != cube:
+            shape = "integrations (3-D)" if cube else "no integrations (2-D)"
+            raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
+
+
+def _association_record(planned: Calibrated) -> dict[str, tuple[str, str]]:
+    return {
+        "ASNPOOL": (planned.pool, "Name of the ASN pool"),
+        "ASNTABLE": (planned.table, "Name of the ASN table"),
+    }
 
 
 def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:

@@ -11,7 +11,8 @@ from planning.combination_planner import CombinationPlanner, check_astrometric_c
 from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
-from planning.plan import Plan, PlannedExposure, stage_folder
+from planning.merge_planner import MergePlanner
+from planning.plan import Calibrated, Plan, PlannedExposure, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from problems import InputError, Problem
@@ -71,16 +72,21 @@ class _Planner:
         if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
             wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
-        combinations = self._combinations([a for a in associations if a.level == 3], exposures)
+        folder = stage_folder(self.settings, 2)
+        merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
+        merges = merger.plan([a for a in associations if a.merges])
+        self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
+        combined = [a for a in associations if a.level == 3 and not a.merges]
+        combinations = self._combinations(combined, [*exposures, *merges])
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
         if not exposures and not combinations:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, combinations, self.notices)
+        return Plan(self.settings, exposures, combinations, self.notices, merges)
 
     def _combinations(
-        self, associations: list[Association], exposures: list[PlannedExposure]
+        self, associations: list[Association], exposures: Sequence[Calibrated]
     ) -> list[PlannedAssociation]:
         """Plan the level-3 associations."""
         folder = stage_folder(self.settings, 2)

@@ -18,6 +18,7 @@ STATUS = {
     "dark_current": ("S_DARK", "Dark Subtraction"),
     "flat_field": ("S_FLAT", "Flat Field Correction"),
     "photom": ("S_PHOTOM", "Photometric Calibration"),
+    "merge_subarrays": ("S_MERGSA", "Merge Subarrays"),
     "assign_mtwcs": ("S_MTWCS", "Moving target World Coordinate System"),
     "tweakreg": ("S_TWKREG", "Tweakreg image alignment"),
     "skymatch": ("S_SKYMAT", "Sky matching"),
