@@ -41,6 +41,7 @@ OUTPUT = plan.output
 
 wildcard_constraints:
     exposure=r"[^/]+",
+    merged=plan.merge_pattern(),
     background=r"[0-9a-f]+",
     cal="cal|calints",
     bsub="bsub|bsubints",

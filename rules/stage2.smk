@@ -12,7 +12,7 @@ GEOMETRY = (
 
 rule combine_background:
     input:
-        members=lambda wildcards: map(str, plan.background_set(wildcards.background).members),
+        unpack(lambda wildcards: plan.background_set(wildcards.background).files()),
     output:
         # Not temporary: made anew for one exposure, it would drag all others along.
         background=f"{OUTPUT}stage2/backgrounds/{{background}}.fits",
@@ -30,12 +30,42 @@ rule combine_background:
         bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
         depth=lambda wildcards: plan.background_set(wildcards.background).depth,
-        stamps=lambda wildcards: stamps(plan.background_set(wildcards.background).members, plan.folder),
+        undarkened=lambda wildcards: list(map(str, plan.background_set(wildcards.background).undarkened)),
+        images=lambda wildcards: plan.background_images(wildcards.background),
+        stamps=lambda wildcards: plan.background_stamps(wildcards.background),
         code=code_hash(SCRIPTS / "combine_background.py"),
     message:
         "average the background exposures of set {wildcards.background}"
     script:
         "../scripts/combine_background.py"
+
+
+rule model_sky:
+    input:
+        unpack(lambda wildcards: plan.background_set(wildcards.background).files()),
+    output:
+        background=f"{OUTPUT}stage2/skies/{{background}}.fits",
+    log:
+        f"{OUTPUT}logs/model_sky/{{background}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/model_sky/{{background}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1200 + int(8 * input.size_mb / len(input.members)),
+        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+    params:
+        sky_model=settings.stage2.bkg_subtract.sky_parameters(),
+        window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
+        undarkened=lambda wildcards: list(map(str, plan.background_set(wildcards.background).undarkened)),
+        images=lambda wildcards: plan.background_images(wildcards.background),
+        stamps=lambda wildcards: plan.background_stamps(wildcards.background),
+        code=code_hash(SCRIPTS / "model_sky.py"),
+    message:
+        "model the sky of set {wildcards.background}"
+    script:
+        "../scripts/model_sky.py"
 
 
 rule save_combined_background:
@@ -77,6 +107,8 @@ rule subtract_background:
         mem_mb=lambda wildcards, input: 300 + int(4 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
+        images=lambda wildcards: plan.images(wildcards.exposure),
+        facts=lambda wildcards: plan.facts(wildcards.exposure),
         origin=lambda wildcards: plan.association_record(wildcards.exposure),
         stamps=lambda wildcards: stamps(
             plan.subtraction_input(wildcards.exposure, wildcards.bsub).values(), plan.folder
@@ -110,6 +142,11 @@ rule calibrate:
         sip=settings.stage2.assign_wcs.sip_parameters(),
         flat_field=settings.stage2.flat_field.model_dump(include={"inverse"}),
         photom=settings.stage2.photom.model_dump(exclude={"skip"}),
+        sky_model=settings.stage2.bkg_subtract.sky_parameters(),
+        images=lambda wildcards: plan.images(wildcards.exposure),
+        steps=lambda wildcards: plan.steps(wildcards.exposure),
+        facts=lambda wildcards: plan.facts(wildcards.exposure),
+        count_rate_unit=lambda wildcards: plan.count_rate_unit(wildcards.exposure),
         origin=lambda wildcards: plan.origin(wildcards.exposure),
         status=lambda wildcards: plan.status(wildcards.exposure),
         full_frame=lambda wildcards: plan.full_frame(wildcards.exposure),
@@ -126,11 +163,43 @@ rule calibrate:
         "../scripts/calibrate.py"
 
 
+rule merge_subarrays:
+    input:
+        unpack(lambda wildcards: plan.merge_input(wildcards.merged, wildcards.cal)),
+    output:
+        **{name: path.replace("{exposure}", "{merged}") for name, path in GEOMETRY.items()},
+        cal=f"{OUTPUT}stage2/{{merged}}_{{cal}}.fits",
+    log:
+        f"{OUTPUT}logs/merge_subarrays/{{merged}}_{{cal}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/merge_subarrays/{{merged}}_{{cal}}.tsv"
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
+        runtime=5,
+    params:
+        ids=lambda wildcards: sorted(plan.merge(wildcards.merged).subarrays),
+        origin=lambda wildcards: plan.merge_record(wildcards.merged),
+        stamps=lambda wildcards: plan.stamps(plan.merge_input(wildcards.merged, wildcards.cal)),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "merge_subarrays.py"),
+    message:
+        "{wildcards.merged}: put concurrent subarrays into their full frame"
+    script:
+        "../scripts/merge_subarrays.py"
+
+
+# A merged exposure is named as one that is calibrated; `merged` stands for those alone.
+ruleorder: merge_subarrays > calibrate
+
+
 rule save_flat:
     input:
-        unpack(lambda wildcards: plan.flat_input(wildcards.exposure)),
+        unpack(lambda wildcards: plan.applied_reference(wildcards.exposure, "flat")),
     output:
-        flat=f"{OUTPUT}stage2/{{exposure}}_interpolatedflat.fits",
+        reference=f"{OUTPUT}stage2/{{exposure}}_interpolatedflat.fits",
     log:
         f"{OUTPUT}logs/save_flat/{{exposure}}.log",
     benchmark:
@@ -142,15 +211,44 @@ rule save_flat:
         mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
         runtime=5,
     params:
+        reftype="flat",
+        images=lambda wildcards: plan.images(wildcards.exposure),
+        optional=lambda wildcards: plan.optional_planes(wildcards.exposure, "flat"),
         window=lambda wildcards: plan.window(wildcards.exposure),
         keywords=lambda wildcards: plan.detector_keywords(wildcards.exposure),
-        stamps=lambda wildcards: stamps(plan.flat_input(wildcards.exposure).values(), plan.folder),
+        stamps=lambda wildcards: stamps(
+            plan.applied_reference(wildcards.exposure, "flat").values(), plan.folder
+        ),
         write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "save_flat.py"),
+        code=code_hash(SCRIPTS / "save_reference.py"),
     message:
         "{wildcards.exposure}: the flat as applied"
     script:
-        "../scripts/save_flat.py"
+        "../scripts/save_reference.py"
+
+
+use rule save_flat as save_dark with:
+    input:
+        unpack(lambda wildcards: plan.applied_reference(wildcards.exposure, "dark")),
+    output:
+        reference=f"{OUTPUT}stage2/{{exposure}}_applieddark.fits",
+    log:
+        f"{OUTPUT}logs/save_dark/{{exposure}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/save_dark/{{exposure}}.tsv"
+    params:
+        reftype="dark",
+        images=lambda wildcards: plan.images(wildcards.exposure),
+        optional=lambda wildcards: plan.optional_planes(wildcards.exposure, "dark"),
+        window=lambda wildcards: plan.window(wildcards.exposure),
+        keywords=lambda wildcards: plan.detector_keywords(wildcards.exposure),
+        stamps=lambda wildcards: stamps(
+            plan.applied_reference(wildcards.exposure, "dark").values(), plan.folder
+        ),
+        write_date=settings.write_date,
+        code=code_hash(SCRIPTS / "save_reference.py"),
+    message:
+        "{wildcards.exposure}: the dark as applied"
 
 
 rule resample_exposure:

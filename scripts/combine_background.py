@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.detector import read_dark
 from job import UnusableExposure, run
 from products.background_files import read_part, write_average
 from steps.background import Background, average_integrations, combine, place
+from steps.dark_current import subtract_dark
+from steps.image import Image
 from steps.windows import Window
 
 log = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ def combine_background(input, output, params):
     rows = max(1, BAND_PIXELS // (len(input.members) * params.depth * target.nx))
     end = target.ystart + target.ny
     bands = [
-        _average(input.members, Window(target.xstart, y, target.nx, min(rows, end - y)), params.bkg_subtract)
+        _average(input, Window(target.xstart, y, target.nx, min(rows, end - y)), params)
         for y in range(target.ystart, end, rows)
     ]
     if not any(band.sci.any() or band.err.any() for band in bands):  # both are 0 where no member has a value
@@ -30,14 +33,18 @@ def combine_background(input, output, params):
     write_average(Background(**planes), len(input.members), Path(output.background))
 
 
-def _average(members, band, settings):
+def _average(input, band, params):
+    settings = params.bkg_subtract
     clipping = {"sigma": settings["sigma"], "maxiters": settings["maxiters"]}
     stack = []
-    for path in members:
-        part = read_part(path, band)
+    for path in input.members:
+        part = read_part(path, band, params.images)
         if part is None:
             continue
         sci, err, dq, own = part
+        if path in params.undarkened:
+            image = subtract_dark(Image(sci, err, dq), read_dark(input.dark, own, params.images))
+            sci, dq = image.sci, image.dq
         if sci.ndim == 3:
             sci, err, dq = average_integrations(sci, err, dq, **clipping)
         stack.append([place(sci, own, band, np.nan), place(err, own, band, np.nan), place(dq, own, band, 0)])

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
+from calibration.backgrounds import subtract_average
 from job import run
-from products.background_files import read_average
 from products.exposure import read_exposure, write_exposure
-from products.keywords import record_origin, record_status
-from steps.background import subtract
+from products.keywords import record_facts, record_origin, record_status
 
 
 def subtract_background(input, output, params):
     """Subtract the average and record it."""
-    exposure = read_exposure(input.exposure)
-    background, _ = read_average(input.background)
-    exposure.image = subtract(exposure.image, background)
+    exposure = read_exposure(input.exposure, params.images)
+    subtract_average(exposure, input, params)
+    record_facts(exposure, params.facts)
     record_origin(exposure, params.origin)
     record_status(exposure, "bkg_subtract", "COMPLETE")
     write_exposure(exposure, Path(output.bsub), params.write_date)

@@ -1,7 +1,7 @@
 """What an instrument family is: the facts in which one telescope's exposures differ from another's."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from string import Formatter
 from typing import Any
@@ -13,6 +13,58 @@ class Use(Enum):
     RUN = "run"
     SKIP = "skip"  # left out on purpose: recorded as SKIPPED
     ABSENT = "absent"  # no part of this variant: nothing is recorded
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of stage 2, and which of several ways of doing it a family takes.
+
+    Attributes
+    ----------
+    name : str
+        As in the configuration, such as ``flat_field``.
+    rule : str
+        A name that the job of the step knows, such as ``variance``.
+    """
+
+    name: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file holds an exposure.
+
+    Attributes
+    ----------
+    image : str
+        The extension with the pixels.
+    required : sequence of str
+        Other planes that it must have, by their extensions; missing ones are zero.
+    """
+
+    image: str = "SCI"
+    required: Sequence[str] = ("ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
+
+
+@dataclass(frozen=True)
+class BackgroundRules:
+    """What a background exposure must have in common with the science exposure.
+
+    Attributes
+    ----------
+    same : sequence of str
+        Keywords in which they agree.
+    same_dimensions : bool
+        Whether both have integrations, or neither.
+    covers : bool
+        Whether the background has all the detector pixels of the science exposure, and all backgrounds of it
+        one window; else an overlap is enough.
+    """
+
+    same: Sequence[str]
+    same_dimensions: bool = True
+    covers: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,11 +160,18 @@ class Family:
 
     Attributes
     ----------
-    telescope : str
-        Value of TELESCOP that names it.
-    observatory : str
-        Its name in CRDS.
+    telescopes : sequence of str
+        Values of TELESCOP that name it, in upper case.
+    observatories : sequence of str
+        Its names in CRDS.
     instruments : mapping of INSTRUME to the full detector's (ny, nx)
+    layouts : sequence of Layout
+        Of its files; the first whose image extension a file has counts.
+    steps : sequence of Step
+        The steps of stage 2 in the order in which they run. One that stands there twice runs where its rule is the
+        one that the configuration asks for.
+    count_rate_units : sequence of str
+        Values of BUNIT of exposures that stage 2 takes, in any case; the first is meant where there is none.
     variants : sequence of Variant
         The first that applies counts.
     references : mapping of type to ReferenceType
@@ -121,6 +180,7 @@ class Family:
     crds_names : mapping of keyword to the name that CRDS selects on
     required_keywords : sequence of str
         What an exposure cannot be calibrated without.
+    background : BackgroundRules
     photom_rows, filter_offsets : mapping of instrument to RowMatch
         How the row of the photom table and of the filter offsets is chosen; None: there is nothing to choose by.
     aperture_corrections, ab_vega_offsets : mapping of instrument to RowMatch
@@ -135,16 +195,28 @@ class Family:
         Right ascension and declination of a moving target at the middle of the exposure.
     no_photom_cubes : frozenset of instruments
         Instruments whose 3-D exposures photom leaves in DN/s.
+    reference_telescopes : sequence of str
+        Values of TELESCOP of reference files, beside `telescopes`.
+    derived_keywords : mapping of keyword to function
+        Makes the keyword of others, where an exposure has not got it; None: it cannot.
+    source_keywords : sequence of str
+        What these functions look at.
+    records_idle_steps : bool
+        Whether a step that has nothing to do is recorded as SKIPPED; else nothing is.
     """
 
-    telescope: str
-    observatory: str
+    telescopes: Sequence[str]
+    observatories: Sequence[str]
     instruments: Mapping[str, tuple[int, int]]
+    layouts: Sequence[Layout]
+    steps: Sequence[Step]
+    count_rate_units: Sequence[str]
     variants: Sequence[Variant]
     references: Mapping[str, ReferenceType]
     unused_references: Sequence[str]
     crds_names: Mapping[str, str]
     required_keywords: Sequence[str]
+    background: BackgroundRules
     photom_rows: Mapping[str, RowMatch]
     filter_offsets: Mapping[str, RowMatch]
     aperture_corrections: Mapping[str, RowMatch]
@@ -154,6 +226,30 @@ class Family:
     moving_target: tuple[str, str]
     target_position: tuple[str, str]
     no_photom_cubes: frozenset[str] = frozenset()
+    reference_telescopes: Sequence[str] = ()
+    derived_keywords: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    source_keywords: Sequence[str] = ()
+    records_idle_steps: bool = False
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """The steps by name, each once."""
+        return tuple(dict.fromkeys(step.name for step in self.steps))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of the extension with the pixels: in products, then in the layouts of its own files."""
+        return tuple(dict.fromkeys(["SCI", *(layout.image for layout in self.layouts)]))
+
+    def rules_of(self, name: str) -> tuple[str, ...]:
+        """Return the ways in which a step can be done."""
+        return tuple(step.rule for step in self.steps if step.name == name)
+
+    def derived(self, header: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the keywords that an exposure has not got, and that others give."""
+        missing = [keyword for keyword in self.derived_keywords if header.get(keyword) in (None, "")]
+        found = {keyword: self.derived_keywords[keyword](header) for keyword in missing}
+        return {keyword: value for keyword, value in found.items() if value is not None}
 
     def variant(self, header: Mapping[str, Any]) -> Variant | None:
         """Return the variant of an exposure, or None if its type is not imaging."""

@@ -1,6 +1,6 @@
 """JWST: NIRCam, NIRISS, MIRI and FGS imaging."""
 
-from instruments.family import Family, ReferenceType, RowMatch, Use, Variant
+from instruments.family import BackgroundRules, Family, Layout, ReferenceType, RowMatch, Step, Use, Variant
 
 _NIR = (2048, 2048)
 _CORONAGRAPHIC = frozenset({"MIR_4QPM", "MIR_LYOT", "MIR_CORONCAL", "NRC_CORON"})
@@ -95,9 +95,18 @@ REFERENCES = {
 }
 
 FAMILY = Family(
-    telescope="JWST",
-    observatory="jwst",
+    telescopes=("JWST",),
+    observatories=("jwst",),
     instruments={"NIRCAM": _NIR, "NIRISS": _NIR, "FGS": _NIR, "MIRI": (1024, 1032)},
+    layouts=(Layout(),),
+    steps=(
+        Step("bkg_subtract", "average"),
+        Step("assign_wcs", "distortion"),
+        Step("flat_field", "variance"),
+        Step("photom", "match_nans"),
+        Step("resample", "drizzle"),
+    ),
+    count_rate_units=("DN/s",),
     variants=VARIANTS,
     references=REFERENCES,
     # Spectroscopic types that the archive's imaging products record as N/A.
@@ -133,6 +142,7 @@ FAMILY = Family(
     required_keywords=(
         "INSTRUME DETECTOR EXP_TYPE DATE-OBS TIME-OBS EXPMID V2_REF V3_REF RA_REF DEC_REF ROLL_REF VPARITY V3I_YANG"
     ).split(),
+    background=BackgroundRules(same=("TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "PUPIL")),
     photom_rows={
         "NIRCAM": RowMatch(
             [{"filter": "FILTER", "pupil": "PUPIL", "subarray": "SUBARRAY"}], optional=frozenset({"subarray"})

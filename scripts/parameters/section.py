@@ -49,12 +49,19 @@ def _affordable(value: list[int]) -> list[int]:
     return value
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("the size of a filter is odd")
+    return value
+
+
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 Files = Annotated[list[str], BeforeValidator(_list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1)]
+OddSize = Annotated[Size, AfterValidator(_odd)]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
 PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]
 Connectivity = Annotated[Literal[4, 8], BeforeValidator(_number_from_text)]

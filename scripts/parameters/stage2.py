@@ -4,22 +4,65 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from parameters.section import FillValue, Maybe, NormalPath, Pair, PixmapOrder, Section, Shape, SipDegree, SkyPosition
+from parameters.section import (
+    FillValue,
+    Maybe,
+    NormalPath,
+    OddSize,
+    Pair,
+    PixmapOrder,
+    Section,
+    Shape,
+    SipDegree,
+    SkyPosition,
+)
 
 
 class BkgSubtract(Section):
-    """Subtract the average of dedicated background exposures."""
+    """Subtract the background: the average of dedicated exposures, or a smooth model of the sky."""
 
     skip: bool = Field(False, description="do not run; S_BKDSUB is SKIPPED")
+    method: Literal["average", "sky_model"] = Field(
+        "average",
+        description="average: of the raw background exposures, before all other steps; "
+        "sky_model: a smooth sky of the calibrated ones, or of the exposure itself, after the flat (Liger/IRIS)",
+    )
+    subtract_dark: bool = Field(
+        False, description="average: subtract the dark from the background exposures first (Liger/IRIS)"
+    )
     sigma: float = Field(3.0, gt=0, description="clipping threshold of the average, in sigma")
     maxiters: Maybe[Annotated[int, Field(ge=1)]] = Field(
-        None, description="clipping rounds; null: until nothing changes"
+        None, description="clipping rounds; null: until nothing changes (sky_model: 100)"
     )
     clip: Literal["scatter", "error"] = Field(
         "scatter",
         description="sigma is the scatter of the exposures (as jwst), or their error (works with < 8 of them)",
     )
     save_combined_background: bool = Field(False, description="keep the average as _combinedbackground")
+    box_size: int = Field(101, ge=1, description="sky_model: side of the boxes, pixels; much larger than sources")
+    filter_size: OddSize = Field(3, description="sky_model: side of the median filter, boxes; odd")
+    sigma_low: float = Field(6.0, gt=0, description="sky_model: clipping threshold below the median of a box, sigma")
+    sigma_high: float = Field(2.0, gt=0, description="sky_model: the same above it")
+
+    def sky_parameters(self) -> dict[str, Any] | None:
+        """Return the parameters of `steps.sky_model.smooth_sky`, or None if no sky is modelled."""
+        if self.method != "sky_model":
+            return None
+        names = {"box_size", "filter_size", "sigma_low", "sigma_high"}
+        return self.model_dump(include=names) | {"maxiters": self.maxiters or 100}
+
+
+class ParseSubarrayMap(Section):
+    """List the concurrent subarrays of a full frame, and flag their pixels."""
+
+    skip: bool = Field(False, description="do not run; S_PARSSA is SKIPPED")
+
+
+class DarkCurrent(Section):
+    """Subtract the dark."""
+
+    skip: bool = Field(False, description="do not run; S_DARK is SKIPPED")
+    save_dark: bool = Field(False, description="keep the dark as applied, as _applieddark")
 
 
 class AssignWcs(Section):
@@ -101,8 +144,12 @@ class Stage2(Section):
     """Stage 2: one exposure at a time, _rate to _cal and its quick-look _i2d."""
 
     save_bsub: bool = Field(False, description="keep the background-subtracted exposures, _bsub")
-    bkg_subtract: BkgSubtract = Field(BkgSubtract(), description="subtract the average of the background exposures")
+    bkg_subtract: BkgSubtract = Field(BkgSubtract(), description="subtract the background")
     assign_wcs: AssignWcs = Field(AssignWcs(), description="attach the world coordinate system")
+    parse_subarray_map: ParseSubarrayMap = Field(
+        ParseSubarrayMap(), description="flag the pixels of concurrent subarrays (Liger/IRIS)"
+    )
+    dark_current: DarkCurrent = Field(DarkCurrent(), description="subtract the dark (Liger/IRIS)")
     flat_field: FlatField = Field(FlatField(), description="divide by the flat field")
     photom: Photom = Field(Photom(), description="convert DN/s to MJy/sr")
     resample: Resample = Field(Resample(), description="the quick-look _i2d of each exposure")

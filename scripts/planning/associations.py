@@ -30,6 +30,10 @@ _LEVEL_OF_TYPE = {
     "wfs-image3": 3,
 }
 _SPECTROSCOPIC = re.compile(r"spec|wfss|soss|ifu|mrs|lrs|nrs.*lamp|grism", re.IGNORECASE)
+# Says in the type or the rule that concurrent subarrays are put into their full frame.
+_MERGING = re.compile(r"merge_?subarrays", re.IGNORECASE)
+# Lists of exposures in place of products, as newer Liger/IRIS pipelines take them.
+_EXPTYPES_OF_LISTS = {"SCI": "science", "SKY": "background"}
 _LEVEL_IN_RULE = re.compile(r"(?:lv|level)_?([23])", re.IGNORECASE)
 _CALIBRATED = ("cal", "calints", "crf", "crfints")
 _RIGHT_SUFFIXES = {2: ("rate", "rateints"), 3: _CALIBRATED}
@@ -125,6 +129,8 @@ class Association:
     asn_type : str
         Lower case; empty if the file has none.
     products : tuple of Product
+    merges : bool
+        Level 3 between the stages: each product is a full frame with its concurrent subarrays put into it.
     """
 
     path: Path
@@ -134,6 +140,7 @@ class Association:
     asn_id: str | None
     asn_type: str
     products: tuple[Product, ...]
+    merges: bool = False
 
     @property
     def ignored(self) -> tuple[Member, ...]:
@@ -329,17 +336,40 @@ class _Reader:
 
     def association(self, tree: dict) -> Association | None:
         """Return the association, complete if no problem was added."""
+        if "products" not in tree and _EXPTYPES_OF_LISTS.keys() & tree.keys():
+            return self.lists(tree)
         asn_type = (self.text(tree, "asn_type") or "").strip().lower()
         rule = self.text(tree, "asn_rule") or ""
         asn_id = self.text(tree, "asn_id")
         pool = self.text(tree, "asn_pool") or "none"
         self.check_id(asn_id)
         trees = self.objects(tree, "products")
-        level = self.level(asn_type, rule, trees)
+        merges = bool(_MERGING.search(asn_type) or _MERGING.search(rule))
+        level = 3 if merges else self.level(asn_type, rule, trees)
         if level is None:
             return None
         products = self.products(trees, level)
-        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products)
+        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges)
+
+    def lists(self, tree: dict) -> Association:
+        """Return the association of a file with the lists SCI and SKY: a product of each science exposure."""
+        found: dict[str, list[str]] = {}
+        for key in _EXPTYPES_OF_LISTS:
+            value = tree.get(key, [])
+            listed = value if isinstance(value, list) else [value]
+            if not all(isinstance(name, str) for name in listed):
+                self.refuse(key, "is no list of file names", "give a list of strings")
+                listed = []
+            found[key] = listed
+        if not found["SCI"]:
+            self.refuse("SCI", "has no exposure", "give at least one")
+        sky = [{"expname": name, "exptype": "background"} for name in found["SKY"]]
+        trees = [
+            {"name": product_root(name), "members": [{"expname": name, "exptype": "science"}, *sky]}
+            for name in found["SCI"]
+        ]
+        products = self.products([(f"SCI[{index}]", tree) for index, tree in enumerate(trees)], 2)
+        return Association(self.path, 2, "none", self.path.name, None, "image2", products)
 
     def check_id(self, asn_id: str | None) -> None:
         """Refuse an id that cannot be part of a file name."""

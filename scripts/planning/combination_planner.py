@@ -13,7 +13,7 @@ from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.exposure_checks import check_calibrated
 from planning.headers import ExposureHeader
-from planning.plan import STAGE2_STEPS, PlannedExposure, stage_folder
+from planning.plan import Calibrated, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest
 from products.names import product_root
@@ -31,7 +31,7 @@ class CombinationPlanner:
     Parameters
     ----------
     settings : Settings
-    exposures : iterable of PlannedExposure
+    exposures : iterable of PlannedExposure and PlannedMerge
         What stage 2 makes in the same run.
     refused : set of str
         Exposures that stage 2 would make, if nothing were wrong with them.
@@ -47,7 +47,7 @@ class CombinationPlanner:
     def __init__(
         self,
         settings: Settings,
-        exposures: Iterable[PlannedExposure],
+        exposures: Iterable[Calibrated],
         refused: set[str],
         folder: str,
         read_header: Callable[[Path], ExposureHeader | None],
@@ -182,7 +182,7 @@ class CombinationPlanner:
             return None
         return self.read_header(member.path)
 
-    def _check_made(self, association: Association, where: str, made: PlannedExposure) -> bool:
+    def _check_made(self, association: Association, where: str, made: Calibrated) -> bool:
         """Refuse a member that stage 2 leaves without what stage 3 needs."""
         for step, lost in (("assign_wcs", "world coordinates"), ("photom", "unit of surface brightness, MJy/sr")):
             if step in made.status:
@@ -304,7 +304,7 @@ class CombinationPlanner:
     ) -> dict:
         if "source_catalog" in status:
             return {}
-        others = dict.fromkeys((*STAGE2_STEPS, *(s for s in STAGE3_STEPS if s != "source_catalog")), SKIPPED)
+        others = dict.fromkeys((*family.step_names, *(s for s in STAGE3_STEPS if s != "source_catalog")), SKIPPED)
         chosen = self.chooser.choose(
             association.path, ExposureHeader(association.path, dict(header), ()), family, others
         )

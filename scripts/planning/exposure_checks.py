@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from instruments import FAMILIES, family_of
+from instruments import family_of, known_telescopes
 from instruments.family import Family, Variant
 from planning.headers import ExposureHeader, window_of
 from planning.references import observation_time
@@ -13,12 +13,9 @@ from steps.windows import Window
 
 # An exposure with one of these COMPLETE has been through stage 2.
 CALIBRATED = ("S_FLAT", "S_PHOTOM")
-COUNT_RATE_UNITS = ("DN/S",)
 SURFACE_BRIGHTNESS = "MJY/SR"
 NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
 OPTIONAL_NUMBERS = ("CRPIX1", "CRPIX2")
-# A background exposure must have the same light path as the science exposure.
-SAME_LIGHT_PATH = ("TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "PUPIL")
 
 
 def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]) -> Variant | None:
@@ -36,8 +33,7 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
 
     keywords = header.values
     if family is None:
-        known = ", ".join(family.telescope for family in FAMILIES)
-        refuse("TELESCOP", f"{keywords.get('TELESCOP')!r} is not known", f"calflow processes {known}")
+        refuse("TELESCOP", f"{keywords.get('TELESCOP')!r} is not known", f"calflow processes {known_telescopes()}")
         problems.extend(found)
         return None
     _check_required(keywords, family, refuse)
@@ -51,7 +47,7 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
     if variant is None and keywords.get("EXP_TYPE") is not None:
         types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
         refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", nearest(str(keywords["EXP_TYPE"]), types))
-    _check_uncalibrated(keywords, refuse)
+    _check_uncalibrated(keywords, family, refuse)
     _check_window(header, family, refuse)
     problems.extend(found)
     return None if found else variant
@@ -65,23 +61,28 @@ def check_background(
     def refuse(key: str, wrong: str, right: str) -> None:
         problems.append(Problem(str(path), key, wrong, right))
 
-    if len(header.shape) != len(science.shape):
+    rules = family.background
+    if rules.same_dimensions and len(header.shape) != len(science.shape):
         refuse(
-            "SCI",
+            header.image,
             f"is {len(header.shape)}-D, its science exposure {len(science.shape)}-D",
             "both must be the same",
         )
-    for keyword in SAME_LIGHT_PATH:
+    for keyword in rules.same:
         own, wanted = header.values.get(keyword), science.values.get(keyword)
         if own != wanted:
             refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
     if family.variant(header.values) is None:
         refuse("EXP_TYPE", f"{header.values.get('EXP_TYPE')!r} is not imaging", "use backgrounds taken alike")
-    _check_uncalibrated(header.values, refuse)
+    _check_uncalibrated(header.values, family, refuse)
     before = len(problems)
     _check_window(header, family, refuse)
-    if len(problems) == before and window_of(header).overlap(window_of(science)) is None:
-        wrong = f"covers {window_of(header)}, its science exposure {window_of(science)}: they do not overlap"
+    if len(problems) > before:
+        return
+    covered, needed = window_of(header), window_of(science)
+    if covered.overlap(needed) is None or (rules.covers and not covered.contains(needed)):
+        relation = "it is not all in it" if rules.covers else "they do not overlap"
+        wrong = f"covers {covered}, its science exposure {needed}: {relation}"
         refuse("SUBSTRT1, SUBSTRT2", wrong, "use backgrounds of the same part of the detector")
 
 
@@ -103,8 +104,7 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
 
     family = family_of(values)
     if family is None:
-        known = ", ".join(family.telescope for family in FAMILIES)
-        refuse("TELESCOP", is_what("TELESCOP"), f"calflow processes {known}")
+        refuse("TELESCOP", is_what("TELESCOP"), f"calflow processes {known_telescopes()}")
         return
     if values.get("INSTRUME") not in family.instruments:
         refuse("INSTRUME", is_what("INSTRUME"), nearest(str(values.get("INSTRUME")), family.instruments))
@@ -153,13 +153,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_uncalibrated(keywords: dict[str, Any], refuse: Any) -> None:
+def _check_uncalibrated(keywords: dict[str, Any], family: Family, refuse: Any) -> None:
     done = [keyword for keyword in CALIBRATED if keywords.get(keyword) == "COMPLETE"]
-    unit = str(keywords.get("BUNIT") or COUNT_RATE_UNITS[0])
+    units = family.count_rate_units
+    unit = str(keywords.get("BUNIT") or units[0])
     if done:
         refuse(done[0], "is COMPLETE: the exposure is already calibrated", "stage 2 takes _rate or _rateints")
-    elif unit.upper() not in COUNT_RATE_UNITS:
-        refuse("BUNIT", f"is {unit!r}", "stage 2 takes count rates, DN/s")
+    elif unit.upper() not in [known.upper() for known in units]:
+        refuse("BUNIT", f"is {unit!r}", f"stage 2 takes count rates, {', '.join(units)}")
 
 
 def _check_window(header: ExposureHeader, family: Family, refuse: Any) -> None:

@@ -7,7 +7,7 @@ take 0.3 ms, with astropy's `Header.fromfile` they take 1.75 ms.
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ MAX_DATA_BYTES = 2**33  # per extension; the largest time-series segments have 2
 FLOAT_BITPIX = (-32, -64)
 INTEGER_BITPIX = (8, 16, 32, 64)
 
-# What every exposure has beside SCI, and whether its values are floats
+# What exposures have beside the image, and whether its values are floats
 PLANES = {"ERR": True, "DQ": False, "VAR_POISSON": True, "VAR_RNOISE": True}
 
 Value = str | bool | int | float | None
@@ -77,7 +77,7 @@ class HeaderError(Exception):
         self.wrong, self.right = wrong, right
 
 
-def read_hdus(file: BinaryIO, keywords: Iterable[str] | None) -> list[Hdu]:
+def read_hdus(file: BinaryIO, keywords: Iterable[str] | None, images: Collection[str] = ("SCI",)) -> list[Hdu]:
     """Return the values and the shape of every HDU, having checked that the file holds all their data.
 
     Parameters
@@ -85,8 +85,10 @@ def read_hdus(file: BinaryIO, keywords: Iterable[str] | None) -> list[Hdu]:
     file : binary file
         At its beginning.
     keywords : iterable of str or None
-        Those wanted of the primary header and of SCI. None: every keyword of the primary header, none of
+        Those wanted of the primary header and of the image. None: every keyword of the primary header, none of
         the others.
+    images : collection of str
+        Names that the extension with the image may have.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def read_hdus(file: BinaryIO, keywords: Iterable[str] | None) -> list[Hdu]:
     for header, data_bytes in _hdu_headers(file, size):
         shape = _shape(header, first=not hdus)
         values: dict[str, Value] = {}
-        if not hdus or shape.name == "SCI":
+        if not hdus or shape.name in images:
             chosen = header if wanted is None else wanted.intersection(header)
             values = {key.decode("latin-1"): _value(header[key]) for key in sorted(chosen)}
         hdus.append((values, shape))
@@ -114,8 +116,16 @@ def read_hdus(file: BinaryIO, keywords: Iterable[str] | None) -> list[Hdu]:
     return hdus
 
 
-def check_exposure(hdus: list[Hdu]) -> None:
+def check_exposure(hdus: list[Hdu], image: str = "SCI", required: Sequence[str] = tuple(PLANES)) -> None:
     """Check that the planes of an exposure are there, each once, and fit together.
+
+    Parameters
+    ----------
+    hdus : list of (values, HduShape)
+    image : str
+        The extension with the pixels.
+    required : sequence of str
+        The other planes that must be there; all that are there must fit.
 
     Raises
     ------
@@ -125,32 +135,38 @@ def check_exposure(hdus: list[Hdu]) -> None:
     named: dict[str, HduShape] = {}
     for _, shape in hdus:
         first = named.setdefault(shape.name, shape)
-        if first is not shape and shape.name in ("SCI", *PLANES):
+        if first is not shape and shape.name in (image, *PLANES):
             versions = f"EXTVER {first.version} and {shape.version}"
             raise HeaderError(f"{shape.name} stands twice ({versions})", "give an exposure with one of each extension")
-    sci = named.get("SCI")
-    if sci is None:
-        present = ", ".join(named)
-        raise HeaderError(f"no SCI extension (it has {present})", "give an exposure, with SCI, ERR, DQ and variances")
-    if sci.kind == "COMPRESSED":
-        raise HeaderError("SCI is tile-compressed", "funpack the file first")
-    if not sci.shape or 0 in sci.shape:
-        raise HeaderError("SCI holds no data", "give a file with pixels")
-    if len(sci.shape) not in (2, 3) or sci.kind != "IMAGE":
-        raise HeaderError(f"SCI has {len(sci.shape)} dimensions", "it should be an image of 2 or 3")
-    if sci.bitpix not in FLOAT_BITPIX:
-        raise HeaderError(f"SCI has BITPIX {sci.bitpix}", "it should be -32 or -64 (float)")
-    missing = [name for name in PLANES if name not in named]
+    _check_image(named, image)
+    missing = [name for name in required if name not in named]
     if missing:
-        right = f"an exposure has SCI, {', '.join(PLANES)}; is the file complete?"
+        right = f"an exposure has {image}, {', '.join(required)}; is the file complete?"
         raise HeaderError(f"no {', '.join(missing)} extension", right)
     for name, is_float in PLANES.items():
-        plane = named[name]
-        if plane.shape != sci.shape:
-            raise HeaderError(f"{name} has the shape {plane.shape}", f"it should be that of SCI, {sci.shape}")
+        plane, wanted = named.get(name), named[image].shape
+        if plane is None:
+            continue
+        if plane.shape != wanted:
+            raise HeaderError(f"{name} has the shape {plane.shape}", f"it should be that of {image}, {wanted}")
         if plane.bitpix not in (FLOAT_BITPIX if is_float else INTEGER_BITPIX):
             right = "-32 or -64 (float)" if is_float else "8, 16, 32 or 64 (integer)"
             raise HeaderError(f"{name} has BITPIX {plane.bitpix}", f"it should be {right}")
+
+
+def _check_image(named: dict[str, HduShape], image: str) -> None:
+    found = named.get(image)
+    if found is None:
+        present = ", ".join(named)
+        raise HeaderError(f"no {image} extension (it has {present})", f"give an exposure, with {image}, ERR, DQ")
+    if found.kind == "COMPRESSED":
+        raise HeaderError(f"{image} is tile-compressed", "funpack the file first")
+    if not found.shape or 0 in found.shape:
+        raise HeaderError(f"{image} holds no data", "give a file with pixels")
+    if len(found.shape) not in (2, 3) or found.kind != "IMAGE":
+        raise HeaderError(f"{image} has {len(found.shape)} dimensions", "it should be an image of 2 or 3")
+    if found.bitpix not in FLOAT_BITPIX:
+        raise HeaderError(f"{image} has BITPIX {found.bitpix}", "it should be -32 or -64 (float)")
 
 
 def _hdu_headers(file: BinaryIO, size: int) -> Iterator[tuple[dict[bytes, bytes], int]]:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 MAX_CACHE_ENTRIES = 100_000
-_CACHE_VERSION = "calflow headers 2"
+_CACHE_VERSION = "calflow headers 3"
 
 
 class HeaderCache:

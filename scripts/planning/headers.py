@@ -2,10 +2,11 @@
 
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from instruments import family_of, image_extensions, layout_of
 from planning.asdf_meta import KEYWORDS, read_asdf_meta
 from planning.fits_headers import HduShape, HeaderError, Value, check_exposure, read_hdus
 from planning.header_cache import HeaderCache
@@ -25,23 +26,34 @@ class ExposureHeader:
     ----------
     path : Path
     values : dict
-        The wanted keywords that the file has, from the primary header, else from SCI.
+        The wanted keywords that the file has, from the primary header, else from that of the image; and those
+        that its family makes of others.
     hdus : tuple of HduShape
+    image : str
+        The extension with the pixels.
+    derived : dict
+        Those of `values` that the family has made.
     """
 
     path: Path
     values: dict[str, Value]
     hdus: tuple[HduShape, ...]
+    image: str = "SCI"
+    derived: dict[str, Value] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape of SCI, (ny, nx) or (nints, ny, nx)."""
-        return next(hdu.shape for hdu in self.hdus if hdu.name == "SCI")
+        """Return the shape of the image, (ny, nx) or (nints, ny, nx)."""
+        return next(hdu.shape for hdu in self.hdus if hdu.name == self.image)
 
     @property
     def is_cube(self) -> bool:
         """Return whether the exposure has one image per integration."""
         return len(self.shape) == 3
+
+    def has(self, extension: str) -> bool:
+        """Tell whether the file has an extension of this name."""
+        return any(hdu.name == extension for hdu in self.hdus)
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,9 @@ def read_exposure_header(
     Parameters
     ----------
     path : Path
-        A FITS file with SCI, ERR, DQ, VAR_POISSON and VAR_RNOISE of one shape.
+        A FITS file in a layout of its family: an image, and other planes of its shape.
     keywords : iterable of str
-        Upper case; looked up in the primary header, then in SCI.
+        Upper case; looked up in the primary header, then in that of the image.
     problems : list of Problem
         Everything that is wrong with the file is added here; nothing is raised.
     cache : HeaderCache, optional
@@ -84,12 +96,13 @@ def read_exposure_header(
 
     def read() -> dict:
         with _open(path) as file:
-            hdus = read_hdus(file, keywords)
-        check_exposure(hdus)
+            hdus = read_hdus(file, keywords, image_extensions())
         primary = hdus[0][0]
-        sci = next(values for values, shape in hdus if shape.name == "SCI")
-        values = {key: primary.get(key, sci.get(key)) for key in keywords if key in primary or key in sci}
-        return {"values": values, "hdus": [astuple(shape) for _, shape in hdus]}
+        layout = layout_of(primary, [shape.name for _, shape in hdus])
+        check_exposure(hdus, layout.image, layout.required)
+        own = next(values for values, shape in hdus if shape.name == layout.image)
+        values = {key: primary.get(key, own.get(key)) for key in keywords if key in primary or key in own}
+        return {"values": values, "hdus": [astuple(shape) for _, shape in hdus], "image": layout.image}
 
     entry = _cached(path, "exposure:" + ",".join(keywords), read, problems, cache)
     if entry is None:
@@ -97,7 +110,9 @@ def read_exposure_header(
     hdus = tuple(
         HduShape(name, version, kind, tuple(shape), bitpix) for name, version, kind, shape, bitpix in entry["hdus"]
     )
-    return ExposureHeader(path, entry["values"], hdus)
+    values, family = entry["values"], family_of(entry["values"])
+    derived = family.derived(values) if family else {}
+    return ExposureHeader(path, values | derived, hdus, entry["image"], derived)
 
 
 def read_reference_header(

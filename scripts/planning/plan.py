@@ -5,6 +5,7 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from products.names import product_name
 from settings import Settings
 from steps.windows import Window
 
+# Where what background exposures are combined to is, by the rule.
+BACKGROUND_FOLDERS = {"average": "backgrounds", "sky_model": "skies"}
 DETECTOR_KEYWORDS = "TELESCOP INSTRUME DETECTOR FILTER PUPIL SUBARRAY SUBSTRT1 SUBSTRT2 SUBSIZE1 SUBSIZE2".split()
-STAGE2_STEPS = ("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample")
 
 
 def output_folder(settings: Settings) -> str:
@@ -39,27 +41,41 @@ class UnknownExposure(Exception):
 
 @dataclass(frozen=True)
 class BackgroundSet:
-    """Background exposures that are averaged together, for exposures with one window.
+    """Background exposures that are combined, for exposures with one window.
 
     Attributes
     ----------
     members : tuple of Path
         In a fixed order, so that the same set gives the same bytes.
     window : Window
-        Detector pixels of the average.
+        Detector pixels of the result.
     depth : int
         Largest number of integrations of a member.
+    rule : str
+        How: ``average``, or ``sky_model``.
+    references : mapping of type to Path
+        What the members are calibrated with before.
+    undarkened : tuple of Path
+        The members whose dark is still to be subtracted.
     """
 
     members: tuple[Path, ...]
     window: Window
     depth: int
+    rule: str = "average"
+    references: Mapping[str, Path] = field(default_factory=dict)
+    undarkened: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
         """A name made of what the set is."""
-        text = "\n".join([str(self.window), *map(str, self.members)])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        parts = [self.window, *self.members, *sorted(self.references.items()), *self.undarkened]
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
+
+    def files(self) -> dict[str, Any]:
+        """Return the files that it is made of, by role."""
+        references = {name: str(path) for name, path in self.references.items()}
+        return {"members": [str(path) for path in self.members], **references}
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,8 @@ class PlannedExposure:
         Values of ASNPOOL and ASNTABLE.
     background : BackgroundSet or None
         What is subtracted.
+    steps : tuple of (name, rule)
+        The steps that run, in their order.
     references : mapping of type to Reference
         Of the steps that run.
     reference_record : mapping of keyword to (value, comment)
@@ -97,6 +115,7 @@ class PlannedExposure:
     pool: str
     table: str
     background: BackgroundSet | None = None
+    steps: tuple[tuple[str, str], ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     reference_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
@@ -112,9 +131,53 @@ class PlannedExposure:
         """Whether the exposure has integrations."""
         return self.header.is_cube
 
+    def reference(self, reftype: str) -> Path | None:
+        """Return the file of a type of reference, or None if none is used."""
+        reference = self.references.get(reftype)
+        return reference.path if reference else None
+
     def product(self, suffix: str) -> str:
         """Return the file name of a product; ``bsub`` and ``cal`` of a cube end in ``ints``."""
         return product_name(self.root, f"{suffix}ints" if self.cube and suffix in ("bsub", "cal") else suffix)
+
+
+@dataclass(frozen=True)
+class PlannedMerge:
+    """A calibrated full frame into which its concurrent subarrays are going to be put.
+
+    Attributes
+    ----------
+    root : str
+        Beginning of the names of its products.
+    pool, table : str
+        Values of ASNPOOL and ASNTABLE.
+    header : ExposureHeader
+        Of the full frame.
+    full : str
+        The full frame, a product of stage 2 or a file of the user.
+    subarrays : mapping of id to str
+        The subarrays alike.
+    status : mapping of step to str
+        Steps of stage 2 that the full frame does not go through, as far as this run makes it.
+    quick_look : bool
+        Whether it gets an ``_i2d``.
+    """
+
+    root: str
+    pool: str
+    table: str
+    header: ExposureHeader
+    full: str
+    subarrays: Mapping[int, str]
+    status: Mapping[str, str] = field(default_factory=dict)
+    quick_look: bool = False
+
+    def product(self, suffix: str) -> str:
+        """Return the file name of a product; ``cal`` of a cube ends in ``ints``."""
+        return product_name(self.root, f"{suffix}ints" if self.header.is_cube and suffix == "cal" else suffix)
+
+
+Calibrated = PlannedExposure | PlannedMerge
 
 
 class Plan:
@@ -129,14 +192,16 @@ class Plan:
         exposures: Iterable[PlannedExposure],
         associations: Iterable[PlannedAssociation] = (),
         notices: Iterable[str] = (),
+        merges: Iterable[PlannedMerge] = (),
     ):
         self.settings = settings
         self.output = output_folder(settings)
         self.folder = stage_folder(settings, 2)
         self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
+        self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
-        self._backgrounds = {e.background.name: e.background for e in self.exposures.values() if e.background}
+        self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
 
     def pixels(self) -> int:
         """Return how many pixels are drizzled, about: each frame of each stage once."""
@@ -150,55 +215,117 @@ class Plan:
             paths.append(self._path(exposure, "cal"))
             if exposure.quick_look:
                 paths.append(self._path(exposure, "i2d"))
-            if exposure.background and stage2.save_bsub:
+            if self._saves_bsub(exposure):
                 paths.append(self._path(exposure, "bsub"))
             if exposure.background and stage2.bkg_subtract.save_combined_background:
                 paths.append(self._path(exposure, "combinedbackground"))
-            if "flat" in exposure.references and stage2.flat_field.save_interpolated_flat:
+            if exposure.reference("flat") and stage2.flat_field.save_interpolated_flat:
                 paths.append(self._path(exposure, "interpolatedflat"))
+            if exposure.reference("dark") and stage2.dark_current.save_dark:
+                paths.append(self._path(exposure, "applieddark"))
+        for merge in self.merges.values():
+            paths += [self._path(merge, suffix) for suffix in ("cal", *(["i2d"] if merge.quick_look else []))]
         return paths
 
     def background_set(self, name: str) -> BackgroundSet:
         """Return a background set by its name."""
-        if name not in self._backgrounds:
+        user = self._background_users.get(name)
+        if user is None or user.background is None:
             raise UnknownExposure(f"no background set {name!r} in this configuration")
-        return self._backgrounds[name]
+        return user.background
 
     def subtraction_input(self, root: str, suffix: str = "") -> dict[str, str]:
         """Return the exposure and the average background that is subtracted from it."""
         exposure = self._exposure(root, suffix)
         if exposure.background is None:
             raise UnknownExposure(f"{root!r} has no background exposures to subtract")
-        average = f"{self.folder}/backgrounds/{exposure.background.name}.fits"
-        return {"exposure": str(exposure.science), "background": average}
+        if suffix and not self._saves_bsub(exposure):
+            raise UnknownExposure(f"{root!r} has no _bsub of its own: its sky is subtracted after the flat field")
+        combined = f"{self.folder}/{BACKGROUND_FOLDERS[exposure.background.rule]}/{exposure.background.name}.fits"
+        return {"exposure": str(exposure.science), "background": combined}
 
     def calibration_input(self, root: str, suffix: str) -> dict[str, str]:
         """Return the files that an exposure is calibrated with, by role."""
         exposure = self._exposure(root, suffix)
         files = {"exposure": str(exposure.science)}
-        if exposure.background and self.settings.stage2.save_bsub:
+        if self._saves_bsub(exposure):
             files["exposure"] = self._path(exposure, "bsub")
         elif exposure.background:
             files = self.subtraction_input(root)
         return files | {name: str(ref.path) for name, ref in exposure.references.items() if ref.path}
 
-    def flat_input(self, root: str) -> dict[str, str]:
-        """Return the flat of an exposure, and the exposure."""
+    def applied_reference(self, root: str, reftype: str) -> dict[str, str]:
+        """Return the flat or the dark of an exposure, and the exposure."""
         exposure = self._exposure(root)
-        if "flat" not in exposure.references:
-            raise UnknownExposure(f"{root!r} is not flat-fielded")
-        return {"exposure": str(exposure.science), "flat": str(exposure.references["flat"].path)}
+        path = exposure.reference(reftype)
+        if path is None:
+            raise UnknownExposure(f"{root!r} is calibrated without a {reftype}")
+        return {"exposure": str(exposure.science), "reference": str(path)}
+
+    def images(self, root: str) -> list[str]:
+        """Return the names that the extension with the pixels has in the files of an exposure's family."""
+        return list(self._exposure(root).family.images)
+
+    def background_images(self, name: str) -> list[str]:
+        """Return the same for the members of a background set."""
+        self.background_set(name)
+        return list(self._background_users[name].family.images)
+
+    def optional_planes(self, root: str, reftype: str) -> list[str]:
+        """Return those of ERR and DQ that a reference of this type need not have."""
+        required = self._exposure(root).family.references[reftype].planes or ()
+        return [name for name in ("ERR", "DQ") if name not in required]
+
+    def background_stamps(self, name: str) -> dict[str, str]:
+        """Return the `stamps` of what a background set is made of."""
+        background = self.background_set(name)
+        return stamps([*background.members, *background.references.values()], self.folder)
+
+    def steps(self, root: str) -> list[list[str]]:
+        """Return the steps that `calibrate` runs, in their order, each with its rule."""
+        exposure = self._exposure(root)
+        done = {"bkg_subtract"} if self._saves_bsub(exposure) else set()
+        return [[name, rule] for name, rule in exposure.steps if name not in done]
+
+    def facts(self, root: str) -> dict[str, Any]:
+        """Return the keywords of an exposure that were made of others."""
+        return dict(self._exposure(root).header.derived)
+
+    def count_rate_unit(self, root: str) -> str:
+        """Return the unit of an exposure before photom."""
+        exposure = self._exposure(root)
+        return str(exposure.header.values.get("BUNIT") or exposure.family.count_rate_units[0])
 
     def quick_look_input(self, root: str) -> dict[str, str]:
         """Return the files that the quick look of an exposure is made of."""
-        exposure = self._exposure(root)
+        exposure: Calibrated = self.merges[root] if root in self.merges else self._exposure(root)
         if not exposure.quick_look:
-            raise UnknownExposure(f"{root!r} gets no quick look: {exposure.variant.name}, or resample is skipped")
+            raise UnknownExposure(f"{root!r} gets no quick look: not of its type of exposure, or resample is skipped")
         output_wcs = self.settings.stage2.resample.output_wcs
         files = {"cal": self._path(exposure, "cal"), "geometry": self.geometry(exposure)}
         return files | ({"output_wcs": output_wcs} if output_wcs else {})
 
-    def geometry(self, exposure: PlannedExposure) -> str:
+    def merge_pattern(self) -> str:
+        """Return a regular expression for the roots of merged exposures."""
+        return "|".join(map(re.escape, self.merges)) or "(?!)"
+
+    def merge(self, root: str) -> PlannedMerge:
+        """Return what is merged to an exposure."""
+        if root not in self.merges:
+            raise UnknownExposure(f"no association of this configuration merges subarrays to {root!r}")
+        return self.merges[root]
+
+    def merge_input(self, root: str, suffix: str) -> dict[str, Any]:
+        """Return a full frame and its subarrays in the order of their ids."""
+        merge = self.merge(root)
+        self._check_suffix(root, suffix, merge.header.is_cube)
+        return {"full": merge.full, "subarrays": [merge.subarrays[number] for number in sorted(merge.subarrays)]}
+
+    def merge_record(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, that name the association of a merge."""
+        return _association_record(self.merge(root))
+
+    def geometry(self, exposure: Calibrated) -> str:
         """Return the path of the file that says where the pixels of an exposure lie on the sky."""
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
@@ -231,11 +358,7 @@ class Plan:
 
     def association_record(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name the association of an exposure."""
-        exposure = self._exposure(root)
-        return {
-            "ASNPOOL": (exposure.pool, "Name of the ASN pool"),
-            "ASNTABLE": (exposure.table, "Name of the ASN table"),
-        }
+        return _association_record(self._exposure(root))
 
     def origin(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name an exposure's association and references."""
@@ -270,20 +393,37 @@ class Plan:
         """Return by what the filter offset is chosen for an exposure, and whether there must be one."""
         exposure = self._exposure(root)
         rows = exposure.family.filter_offsets.get(exposure.instrument)
-        required = exposure.instrument in exposure.family.references["filteroffset"].required
+        kind = exposure.family.references.get("filteroffset")
+        required = kind is not None and exposure.instrument in kind.required
         return {"selectors": rows.wanted(exposure.header.values) if rows else [], "required": required}
 
-    def _path(self, exposure: PlannedExposure, suffix: str) -> str:
+    def _saves_bsub(self, exposure: PlannedExposure) -> bool:
+        """Tell whether the background is subtracted by a job of its own, whose product is kept."""
+        background = exposure.background
+        return background is not None and background.rule == "average" and self.settings.stage2.save_bsub
+
+    def _path(self, exposure: Calibrated, suffix: str) -> str:
         return f"{self.folder}/{exposure.product(suffix)}"
 
     def _exposure(self, root: str, suffix: str = "") -> PlannedExposure:
         if root not in self.exposures:
             raise UnknownExposure(f"no exposure {root!r} in this configuration")
         exposure = self.exposures[root]
-        if suffix and suffix.endswith("ints") != exposure.cube:
-            shape = "integrations (3-D)" if exposure.cube else "no integrations (2-D)"
-            raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
+        if suffix:
+            self._check_suffix(root, suffix, exposure.cube)
         return exposure
+
+    def _check_suffix(self, root: str, suffix: str, cube: bool) -> None:
+        if suffix.endswith("ints") != cube:
+            shape = "integrations (3-D)" if cube else "no integrations (2-D)"
+            raise UnknownExposure(f"{root!r} has {shape}, so there is no {root}_{suffix}")
+
+
+def _association_record(planned: Calibrated) -> dict[str, tuple[str, str]]:
+    return {
+        "ASNPOOL": (planned.pool, "Name of the ASN pool"),
+        "ASNTABLE": (planned.table, "Name of the ASN table"),
+    }
 
 
 def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:

@@ -1,29 +1,26 @@
 """Making the plan: all associations and headers read, references chosen, everything checked."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from instruments import family_of, header_keywords
-from instruments.family import Family, Use, Variant
+from instruments import header_keywords
 from planning.associations import Association, Product, expand, read_association, single_exposure
-from planning.combination import STAGE3_STEPS, PlannedAssociation
+from planning.combination import PlannedAssociation
 from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
-from planning.exposure_checks import check_background, check_science
+from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
-from planning.headers import ExposureHeader, read_exposure_header, window_of
-from planning.plan import STAGE2_STEPS, BackgroundSet, Plan, PlannedExposure, stage_folder
+from planning.headers import ExposureHeader, read_exposure_header
+from planning.merge_planner import MergePlanner
+from planning.plan import Calibrated, Plan, PlannedExposure, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
-from planning.references import Reference
 from problems import InputError, Problem
+from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from settings import Settings
 
-SKIPPED = "SKIPPED"
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
-# Steps that cannot run without the reference of this type.
-DECISIVE_REFERENCES = {"flat_field": "flat", "photom": "photom"}
 
 
 def make_plan(settings: Settings, files: Sequence[Path], cache: Path) -> Plan:
@@ -75,16 +72,21 @@ class _Planner:
         if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
             wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
-        combinations = self._combinations([a for a in associations if a.level == 3], exposures)
+        folder = stage_folder(self.settings, 2)
+        merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
+        merges = merger.plan([a for a in associations if a.merges])
+        self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
+        combined = [a for a in associations if a.level == 3 and not a.merges]
+        combinations = self._combinations(combined, [*exposures, *merges])
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
         if not exposures and not combinations:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, combinations, self.notices)
+        return Plan(self.settings, exposures, combinations, self.notices, merges)
 
     def _combinations(
-        self, associations: list[Association], exposures: list[PlannedExposure]
+        self, associations: list[Association], exposures: Sequence[Calibrated]
     ) -> list[PlannedAssociation]:
         """Plan the level-3 associations."""
         folder = stage_folder(self.settings, 2)
@@ -140,6 +142,7 @@ class _Planner:
 
     def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
         """Plan every product of the associations; the same product in two of them is planned once."""
+        planner = ExposurePlanner(self.settings, self._header, self.chooser, self.problems, self.notices)
         first: dict[str, Product] = {}
         planned = []
         for association in associations:
@@ -148,7 +151,7 @@ class _Planner:
                     self._check_same(association, product, first[product.root])
                     continue
                 first[product.root] = product
-                if exposure := self._exposure(association, product):
+                if exposure := planner.plan(association, product):
                     planned.append(exposure)
                 else:
                     self.refused.add(product.root)
@@ -162,66 +165,10 @@ class _Planner:
             wrong = f"{product.root!r} is already made, from other members"
             self.problems.append(Problem(str(association.path), product.key, wrong, "give it another name"))
 
-    def _exposure(self, association: Association, product: Product) -> PlannedExposure | None:
-        path = product.science.path
-        header = self._header(path)
-        if header is None:
-            return None
-        family = family_of(header.values)
-        variant = check_science(path, header, family, self.problems)
-        if family is None or variant is None:
-            return None
-        status = self._status(variant, header.is_cube, bool(product.backgrounds))
-        background = None
-        if product.backgrounds and "bkg_subtract" not in status:
-            background = self._background(product, header, family)
-        references = self.chooser.choose(path, header, family, status | dict.fromkeys(STAGE3_STEPS, SKIPPED))
-        for step, name in DECISIVE_REFERENCES.items():
-            if name in references and references[name].path is None:
-                status[step] = SKIPPED
-        used = {name: ref for name, ref in references.items() if family.references[name].step not in status}
-        if header.is_cube and str(header.values["INSTRUME"]) in family.no_photom_cubes:
-            status["photom"] = SKIPPED
-            used.pop("photom", None)  # the pixel area is attached all the same
-        return PlannedExposure(
-            root=product.root,
-            science=path,
-            header=header,
-            family=family,
-            variant=variant,
-            pool=association.pool,
-            table=association.table,
-            background=background,
-            references=used,
-            reference_record=_record(references, family) | self.chooser.context(),
-            status=status,
-            quick_look=variant.resample is Use.RUN and not header.is_cube and "resample" not in status,
-        )
-
-    def _status(self, variant: Variant, cube: bool, has_background: bool) -> dict[str, str]:
-        """Return the steps that are skipped on purpose: by the user or by the variant."""
-        by_user = {step for step in STAGE2_STEPS if getattr(self.settings.stage2, step).skip}
-        uses = {"bkg_subtract": variant.background, "resample": variant.resample}
-        skipped = by_user | {step for step, use in uses.items() if use is Use.SKIP}
-        if not has_background:
-            skipped.discard("bkg_subtract")
-        if variant.resample is Use.ABSENT or cube:
-            skipped.discard("resample")
-        return {step: SKIPPED for step in STAGE2_STEPS if step in skipped}
-
-    def _background(self, product: Product, science: ExposureHeader, family: Family) -> BackgroundSet | None:
-        headers = {member.path: self._header(member.path) for member in product.backgrounds}
-        found = {path: header for path, header in headers.items() if header}
-        if len(found) < len(headers):
-            return None
-        for path, header in found.items():
-            check_background(path, header, science, family, self.problems)
-        depth = max(header.shape[0] if header.is_cube else 1 for header in found.values())
-        return BackgroundSet(tuple(sorted(found)), window_of(science), depth)
-
     def _header(self, path: Path) -> ExposureHeader | None:
         if path not in self.headers:
-            self.headers[path] = read_exposure_header(path, header_keywords(), self.problems, self.cache)
+            keywords = (*header_keywords(), *WCS_KEYWORDS)
+            self.headers[path] = read_exposure_header(path, keywords, self.problems, self.cache)
         return self.headers[path]
 
     def _check_paths(self, exposure: PlannedExposure) -> None:
@@ -234,12 +181,3 @@ class _Planner:
         for path in sorted(paths):
             if "{" in path or "}" in path:
                 self.problems.append(Problem(path, "", "has braces in its path", BRACES))
-
-
-def _record(references: Mapping[str, Reference], family: Family) -> dict[str, tuple[str, str]]:
-    """Return the keywords that record which references are used."""
-    record = {
-        family.references[name].keyword: (reference.recorded, f"{name} reference")
-        for name, reference in references.items()
-    }
-    return record | dict.fromkeys(family.unused_references, ("N/A", "not used in imaging"))

@@ -44,7 +44,7 @@ class ReferenceChecker:
             if name == "photom":
                 self._check_photom(exposure, path)
             elif kind.planes is not None:
-                self._check_window(exposure, path, kind.planes)
+                self._check_window(exposure, path, kind.planes, exposure.family.images)
 
     def _check_identity(self, exposure: PlannedExposure, name: str, path: Path) -> bool:
         """Check that a file is of the type and for the detector it is used for."""
@@ -58,10 +58,12 @@ class ReferenceChecker:
             self._told.add(path)
             return False
         wanted = {"REFTYPE": name} | {keyword: exposure.header.values.get(keyword) for keyword in IDENTITY}
+        family = exposure.family
+        shared = {"TELESCOP": (*family.telescopes, *family.reference_telescopes)}
         for keyword, value in wanted.items():
             own, right = str(header.values.get(keyword) or "").upper(), str(value or "").upper()
             listed = str(header.values.get(f"P_{keyword}"[:8]) or "").upper().split("|")
-            if own not in (*ANY_VALUE, right) and right not in listed:
+            if own not in (*ANY_VALUE, right, *shared.get(keyword, ())) and right not in listed:
                 return self._refuse(path, keyword, f"is {own!r}", f"{exposure.science} needs a {name} of {right!r}")
         return True
 
@@ -86,8 +88,11 @@ class ReferenceChecker:
             wrong = f"photmjsr of row {row + 1} is {'not finite' if photmjsr is None else photmjsr}"
             self.problems.append(Problem(str(path), "PHOTOM", wrong, f"{exposure.science} needs a positive one"))
 
-    def _check_window(self, exposure: PlannedExposure, path: Path, planes: tuple[str, ...]) -> None:
-        numbers = self._remembered(path, f"window with {planes}", lambda path: _window_numbers(path, planes))
+    def _check_window(
+        self, exposure: PlannedExposure, path: Path, planes: tuple[str, ...], images: tuple[str, ...]
+    ) -> None:
+        kind = f"window of {images} with {planes}"
+        numbers = self._remembered(path, kind, lambda path: _window_numbers(path, planes, images))
         if numbers is None:
             return
         covered, wanted = Window(*numbers), window_of(exposure.header)
@@ -125,10 +130,10 @@ def _photom_table(path: Path) -> dict[str, Any]:
     return {"columns": columns, "photmjsr": [value if math.isfinite(value) else None for value in factors]}
 
 
-def _window_numbers(path: Path, planes: tuple[str, ...]) -> tuple[int, ...]:
+def _window_numbers(path: Path, planes: tuple[str, ...], images: tuple[str, ...]) -> tuple[int, ...]:
     from products.reference_files import covered_window
 
-    return covered_window(path, planes).numbers
+    return covered_window(path, planes, images).numbers
 
 
 def is_asdf(path: Path) -> bool:

@@ -138,9 +138,10 @@ class ReferenceChooser:
     def _from_crds(
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference | Problem]:
-        if family.observatory not in self._crds:
-            self._crds[family.observatory] = self._open_crds(family.observatory)
-        selector = self._crds[family.observatory]
+        observatory = self._observatory(family)
+        if observatory not in self._crds:
+            self._crds[observatory] = self._open_crds(observatory)
+        selector = self._crds[observatory]
         if selector is None:
             return {}
         parameters = {
@@ -154,6 +155,11 @@ class ReferenceChooser:
         if self.settings.source != "crds":
             return None
         return self.settings.crds_context or os.environ.get("CRDS_CONTEXT")
+
+    def _observatory(self, family: Family) -> str:
+        """Return by which of its names CRDS knows a family: the one that the context begins with."""
+        context = self._context_name() or ""
+        return next((name for name in family.observatories if context.startswith(f"{name}_")), family.observatories[0])
 
     def _open_crds(self, observatory: str) -> CrdsSelector | None:
         crds_path = self.settings.crds_path or os.environ.get("CRDS_PATH")

@@ -1,35 +1,52 @@
-"""Background files: the part of a member that lies in a window, and the average of a set."""
+"""Background files: the part of a member that lies in a window, the average of a set, and its smooth sky."""
 
 from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
 from products.detector_window import detector_window
-from products.exposure import write_product
+from products.exposure import image_extension, write_product
 from steps.background import Background
+from steps.sky_model import SkyModel
 from steps.windows import Window
 
 
-def read_part(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray, Window] | None:
+def read_part(
+    path: Path, window: Window, images: Sequence[str] = ("SCI",)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Window] | None:
     """Read SCI, ERR and DQ of a background exposure in a detector window, and only that from the disk.
+
+    Parameters
+    ----------
+    path : Path
+    window : Window
+    images : sequence of str
+        Names that the extension SCI may have.
 
     Returns
     -------
     sci, err : float32 array, shape (..., ny, nx)
     dq : uint32 array of that shape
+        ERR and DQ are 0 if the file has none.
     common : Window
         The pixels that were read, those which exposure and window share. None in place of it all: there are none.
     """
     with fits.open(path, memmap=False) as hdus:
-        own = detector_window(ChainMap(hdus[0].header, hdus["SCI"].header), hdus["SCI"].shape)
+        image = hdus[image_extension(hdus, images)]
+        own = detector_window(ChainMap(hdus[0].header, image.header), image.shape)
         common = own.overlap(window)
         if common is None:
             return None
         part = (..., *own.slices(common))
-        sci, err = (np.asarray(hdus[name].section[part], np.float32) for name in ("SCI", "ERR"))
-        return sci, err, np.asarray(hdus["DQ"].section[part], np.uint32), common
+        sci = np.asarray(image.section[part], np.float32)
+        err, dq = (
+            np.asarray(hdus[name].section[part] if name in hdus else np.zeros(sci.shape), dtype)
+            for name, dtype in (("ERR", np.float32), ("DQ", np.uint32))
+        )
+        return sci, err, dq, common
 
 
 def read_average(path: Path) -> tuple[Background, int]:
@@ -38,9 +55,25 @@ def read_average(path: Path) -> tuple[Background, int]:
         return Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data), hdus[0].header["NBKG"]
 
 
+def read_sky(path: Path) -> SkyModel:
+    """Read the smooth sky of a set."""
+    with fits.open(path, memmap=False) as hdus:
+        return SkyModel(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data, hdus[0].header["SKYLEVEL"])
+
+
+def write_sky(sky: SkyModel, members: int, path: Path) -> None:
+    """Write the smooth sky of a set of so many members."""
+    _write({"SCI": sky.sky, "DQ": sky.dq, "ERR": sky.err}, members, path, SKYLEVEL=(sky.level, "Level of the sky"))
+
+
 def write_average(background: Background, members: int, path: Path) -> None:
     """Write the average of a set of so many members."""
+    _write({"SCI": background.sci, "DQ": background.dq, "ERR": background.err}, members, path)
+
+
+def _write(planes: Mapping[str, np.ndarray], members: int, path: Path, **cards: tuple) -> None:
     primary = fits.Header()
     primary.set("DATAMODL", "ImageModel", "Type of data model")
     primary.set("NBKG", members, "Number of background exposures averaged")
-    write_product(path, primary, {"SCI": background.sci, "DQ": background.dq, "ERR": background.err})
+    primary.update(cards)
+    write_product(path, primary, planes)

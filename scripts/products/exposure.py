@@ -27,6 +27,8 @@ PLANES = {
     "var_rnoise": "VAR_RNOISE",
     "var_flat": "VAR_FLAT",
 }
+# Values of DATAMODL that say no more than how many dimensions there are.
+GENERAL_MODELS = ("ImageModel", "CubeModel")
 # Cards about the array as it was stored, which go with those that astropy strips.
 ABOUT_THE_ARRAY = ("BLANK", "CHECKSUM", "DATASUM")
 
@@ -60,6 +62,10 @@ class Exposure:
         """The primary header."""
         return self.headers["PRIMARY"]
 
+    def other(self, name: str) -> Any:
+        """Return an extension that passes through unchanged, or None."""
+        return next((hdu for hdu in self.others if hdu.name == name), None)
+
     @property
     def science(self) -> fits.Header:
         """The header of the SCI extension."""
@@ -70,32 +76,39 @@ class Exposure:
         return self.primary.get(name, self.science.get(name, default))
 
 
-def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
+def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool = False) -> Exposure:
     """Read an exposure file.
 
     Parameters
     ----------
     path : Path
         A ``_rate``, ``_rateints``, ``_bsub``, ``_cal`` ... file.
+    images : sequence of str
+        Names that the extension with the pixels may have; of those that are there the first counts.
     with_wcs : bool
         Also read the gwcs; it takes a second to import.
 
     Returns
     -------
     Exposure
-        Float planes as native float32, DQ as uint32.
+        Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none.
+
+    Raises
+    ------
+    ValueError
+        If the file has no such extension.
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
     with fits.open(path, memmap=False, ignore_blank=True) as hdus:
         headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
-        attribute = {extension: name for name, extension in PLANES.items()}
+        attribute = {extension: name for name, extension in PLANES.items()} | {image_extension(hdus, images): "sci"}
         for hdu in hdus[1:]:
             name = attribute.get(hdu.name)
             if name and name not in planes:  # of several versions the first counts
                 planes[name] = np.array(hdu.data, dtype=np.uint32 if name == "dq" else np.float32)
-                headers[hdu.name] = without_structure(hdu.header)
+                headers[PLANES[name]] = without_structure(hdu.header)
                 del hdu.data  # astropy would keep it until the file is closed
             elif hdu.name == "AREA":
                 area = np.array(hdu.data, dtype=np.float32)
@@ -104,7 +117,25 @@ def read_exposure(path: Path, with_wcs: bool = False) -> Exposure:
             else:
                 _ = hdu.data  # read it while the file is open
                 others.append(hdu)
+    for name, dtype in (("err", np.float32), ("dq", np.uint32)):
+        if name not in planes:
+            planes[name] = np.zeros(planes["sci"].shape, dtype)
+            headers[PLANES[name]] = fits.Header()
     return Exposure(Image(**planes), headers, wcs, area, others)
+
+
+def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
+    """Return the name of the extension with the pixels: of those that it may have the first that is there.
+
+    Raises
+    ------
+    ValueError
+        If none is there.
+    """
+    found = next((name for name in images if name in hdus), None)
+    if found is None:
+        raise ValueError(f"{hdus.filename()}: has no extension {' or '.join(images)}")
+    return found
 
 
 def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
@@ -133,11 +164,13 @@ def keyword(path: Path, name: str) -> Any:
 def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
     """Write an exposure file, complete or not at all.
 
-    FILENAME, DATAMODL, CAL_VER and CAL_VCS are set. DATE is the clock's only if `write_date`
-    is set; otherwise the same exposure gives the same bytes.
+    FILENAME, CAL_VER and CAL_VCS are set, and DATAMODL unless it is a model of one instrument. DATE is the
+    clock's only if `write_date` is set; otherwise the same exposure gives the same bytes.
     """
     primary = exposure.primary.copy()
-    primary.set("DATAMODL", "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel", "Type of data model")
+    if primary.get("DATAMODL", "ImageModel") in GENERAL_MODELS:
+        model = "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel"
+        primary.set("DATAMODL", model, "Type of data model")
     planes = {}
     for name, plane in exposure.image.planes().items():
         planes[PLANES[name]] = plane

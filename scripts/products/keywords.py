@@ -13,9 +13,12 @@ from steps.windows import Window
 
 STATUS = {
     "bkg_subtract": ("S_BKDSUB", "Background subtraction"),
+    "parse_subarray_map": ("S_PARSSA", "Parse Subarray Map"),
     "assign_wcs": ("S_WCS", "Assign World Coordinate System"),
+    "dark_current": ("S_DARK", "Dark Subtraction"),
     "flat_field": ("S_FLAT", "Flat Field Correction"),
     "photom": ("S_PHOTOM", "Photometric Calibration"),
+    "merge_subarrays": ("S_MERGSA", "Merge Subarrays"),
     "assign_mtwcs": ("S_MTWCS", "Moving target World Coordinate System"),
     "tweakreg": ("S_TWKREG", "Tweakreg image alignment"),
     "skymatch": ("S_SKYMAT", "Sky matching"),
@@ -68,10 +71,30 @@ def pointing_of(keywords: Mapping[str, Any]) -> Pointing:
     )
 
 
+def record_pointing(exposure: Exposure, pointing: Pointing) -> None:
+    """Record where the exposure's aperture looks, for an exposure that has no such keywords."""
+    cards = {
+        "V2_REF": (pointing.v2_ref, "[arcsec] Telescope v2 coordinate of ref point"),
+        "V3_REF": (pointing.v3_ref, "[arcsec] Telescope v3 coordinate of ref point"),
+        "VPARITY": (pointing.vparity, "Relative sense of rotation"),
+        "V3I_YANG": (pointing.v3_yangle, "[deg] Angle from V3 axis to detector y axis"),
+        "RA_REF": (pointing.ra_ref, "[deg] Right ascension of the reference point"),
+        "DEC_REF": (pointing.dec_ref, "[deg] Declination of the reference point"),
+        "ROLL_REF": (pointing.roll_ref, "[deg] V3 roll angle at the ref point"),
+    }
+    exposure.science.update(cards)
+
+
 def record_status(exposure: Exposure, step: str, status: str) -> None:
     """Record what became of a step: COMPLETE, SKIPPED or FAILED."""
     keyword, comment = STATUS[step]
     exposure.primary.set(keyword, status, comment)
+
+
+def record_facts(exposure: Exposure, facts: Mapping[str, Any]) -> None:
+    """Record keywords that were made of others."""
+    for keyword, value in facts.items():
+        exposure.primary.set(keyword, value)
 
 
 def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:

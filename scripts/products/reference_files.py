@@ -1,5 +1,6 @@
-"""Reference files in CRDS format: flat, photom, area (FITS), distortion, filteroffset (ASDF)."""
+"""Reference files in CRDS format: flat, dark, photom, area (FITS), distortion, filteroffset (ASDF)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,24 +50,38 @@ class PhotomTable:
         return {kind: {name: column[row] for name, column in table.items()} for kind, table in self.time_tables.items()}
 
 
-def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the part of a flat that covers a detector window.
+def read_detector_reference(
+    path: Path, window: Window, images: Sequence[str] = ("SCI",), optional: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Read the part of a flat or a dark that covers a detector window.
+
+    Parameters
+    ----------
+    path : Path
+    window : Window
+    images : sequence of str
+        Names that the extension SCI may have.
+    optional : sequence of str
+        Those of ERR and DQ that the file need not have.
 
     Returns
     -------
     sci, err : float32 arrays of the shape of the window
+        `err` is None if the file has none.
     dq : uint32 array, with the standard bits
+        0 if the file has none.
 
     Raises
     ------
     ReferenceFileError
-        If an extension is missing or the flat does not cover the window.
+        If an extension is missing or the reference does not cover the window.
     """
     with fits.open(path, memmap=False) as hdus:
-        part = _cut_out(hdus, path, window)
-        sci = _section(hdus, "SCI", part, path).astype(np.float32)
-        err = _section(hdus, "ERR", part, path).astype(np.float32)
-        dq = _section(hdus, "DQ", part, path)
+        part = _cut_out(hdus, path, window, images)
+        sci = _section(hdus, _image(hdus, images), part, path).astype(np.float32)
+        absent = [name for name in optional if name not in hdus]
+        err = None if "ERR" in absent else _section(hdus, "ERR", part, path).astype(np.float32)
+        dq = np.zeros(sci.shape, np.uint32) if "DQ" in absent else _section(hdus, "DQ", part, path)
         if "DQ_DEF" in hdus:
             rows = hdus["DQ_DEF"].data
             names = {column.upper(): column for column in rows.names}
@@ -75,22 +90,31 @@ def read_flat(path: Path, window: Window) -> tuple[np.ndarray, np.ndarray, np.nd
         return sci, err, dq.astype(np.uint32)
 
 
-def write_flat(
+def write_detector_reference(
     path: Path,
-    sci: np.ndarray,
-    err: np.ndarray,
-    dq: np.ndarray,
-    source: str,
-    keywords: dict[str, Any],
+    reftype: str,
+    planes: Mapping[str, np.ndarray | None],
+    keywords: Mapping[str, Any],
     write_date: bool = False,
 ) -> None:
-    """Write a flat in CRDS format, with the name of the file it comes from and keywords of its own."""
+    """Write a flat or a dark in CRDS format.
+
+    Parameters
+    ----------
+    path : Path
+    reftype : str
+        ``flat`` or ``dark``.
+    planes : mapping of ``SCI``, ``DQ``, ``ERR`` to array
+        One that is None is left out.
+    keywords : mapping
+        What the file is for, where it comes from.
+    """
     primary = fits.Header()
-    primary.set("DATAMODL", "FlatModel", "Type of data model")
-    primary.set("REFTYPE", "FLAT", "Reference file type")
-    primary.set("R_FLAT", source, "Flat reference file name")
+    primary.set("DATAMODL", f"{reftype.capitalize()}Model", "Type of data model")
+    primary.set("REFTYPE", reftype.upper(), "Reference file type")
     primary.update(keywords)
-    write_product(path, primary, {"SCI": sci, "DQ": dq, "ERR": err}, write_date=write_date)
+    present = {name: plane for name, plane in planes.items() if plane is not None}
+    write_product(path, primary, present, write_date=write_date)
 
 
 def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, float | None]:
@@ -107,7 +131,7 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
         return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
 
 
-def covered_window(path: Path, planes: tuple[str, ...] = ()) -> Window:
+def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str] = ("SCI",)) -> Window:
     """Return the detector pixels that an image reference covers, without reading its pixels.
 
     Raises
@@ -116,10 +140,10 @@ def covered_window(path: Path, planes: tuple[str, ...] = ()) -> Window:
         If there is no two-dimensional SCI extension, or one of the other `planes` is missing or of another shape.
     """
     with fits.open(path, memmap=False) as hdus:
-        window = _window(hdus, path)
+        window, image = _window(hdus, path, images), _image(hdus, images)
         for name in planes:
-            if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus["SCI"].shape:
-                raise ReferenceFileError(f"{path}: has no extension {name} of the shape of SCI")
+            if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus[image].shape:
+                raise ReferenceFileError(f"{path}: has no extension {name} of the shape of {image}")
         return window
 
 
@@ -179,20 +203,26 @@ def _section(hdus: fits.HDUList, name: str, part: tuple[slice, slice], path: Pat
     return hdus[name].section[part]
 
 
-def _cut_out(hdus: fits.HDUList, path: Path, window: Window) -> tuple[slice, slice]:
+def _cut_out(hdus: fits.HDUList, path: Path, window: Window, images: Sequence[str] = ("SCI",)) -> tuple[slice, slice]:
     """Return the slices of a detector window."""
-    own = _window(hdus, path)
+    own = _window(hdus, path, images)
     try:
         return own.slices(window)
     except ValueError:
         raise ReferenceFileError(f"{path}: covers {own} of the detector, the exposure {window}") from None
 
 
-def _window(hdus: fits.HDUList, path: Path) -> Window:
+def _image(hdus: fits.HDUList, images: Sequence[str]) -> str:
+    """Return the name of the extension with the pixels."""
+    return next((name for name in images if name in hdus), images[0])
+
+
+def _window(hdus: fits.HDUList, path: Path, images: Sequence[str]) -> Window:
     """Return the window of an image reference; without keywords it starts at (1, 1)."""
-    if "SCI" not in hdus or not hdus["SCI"].is_image or len(hdus["SCI"].shape) != 2:
-        raise ReferenceFileError(f"{path}: has no two-dimensional SCI extension")
-    return detector_window(hdus[0].header, hdus["SCI"].shape)
+    image = _image(hdus, images)
+    if image not in hdus or not hdus[image].is_image or len(hdus[image].shape) != 2:
+        raise ReferenceFileError(f"{path}: has no two-dimensional {image} extension")
+    return detector_window(hdus[0].header, hdus[image].shape)
 
 
 def _columns(hdu: fits.BinTableHDU) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from products.exposure import Exposure
 from products.keywords import replace_wcs
 from steps.footprints import s_region
 from steps.sip import sip_approximation
+from steps.tan_projection import projection_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def record_wcs(exposure: Exposure, corners: np.ndarray, sip: Mapping[str, Any] |
     Parameters
     ----------
     exposure : Exposure
-        With its WCS. What the approximation cannot hold goes to the log.
+        With its WCS. What the approximation cannot hold goes to the log. A WCS that is a TAN projection needs none.
     corners : float array, shape (4, 2)
         Right ascension and declination, degrees.
     sip : mapping or None
@@ -28,6 +29,10 @@ def record_wcs(exposure: Exposure, corners: np.ndarray, sip: Mapping[str, Any] |
     """
     header = exposure.science
     header.set("S_REGION", s_region(corners), "Spatial footprint of the observation")
+    projection = projection_of(exposure.wcs)
+    if projection is not None:
+        replace_wcs(header, projection.keywords())
+        return
     if not sip:
         return
     crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None

@@ -95,7 +95,7 @@ def square_arcsec_factor(factor: float) -> float:
     return factor * MJYSR_TO_UJYA2
 
 
-def apply_conversion(image: Image, factor: float, inverse: bool = False) -> Image:
+def apply_conversion(image: Image, factor: float, inverse: bool = False, *, matches_nans: bool = True) -> Image:
     """Convert an exposure from DN/s to MJy/sr, or back.
 
     Parameters
@@ -106,12 +106,13 @@ def apply_conversion(image: Image, factor: float, inverse: bool = False) -> Imag
         (MJy/sr)/(DN/s), from `conversion_factor`.
     inverse : bool
         Divide by the factor.
+    matches_nans : bool
+        Make NaN and DO_NOT_USE agree (`steps.image.match_nans`).
 
     Returns
     -------
     Image
-        SCI and ERR times the factor, variances times its square, in new float32 arrays. Every pixel
-        with DO_NOT_USE or a NaN is NaN in all planes and has DO_NOT_USE.
+        SCI and ERR times the factor, variances times its square, in new float32 arrays.
 
     Raises
     ------
@@ -123,7 +124,8 @@ def apply_conversion(image: Image, factor: float, inverse: bool = False) -> Imag
     scale = 1.0 / factor if inverse else factor
     powers = {name: scale**2 if name.startswith("var_") else scale for name in FLOAT_PLANES}
     planes = {name: plane * np.float32(powers[name]) for name, plane in image.planes().items() if name in powers}
-    return match_nans(replace(image, dq=image.dq.copy(), **planes))
+    out = replace(image, dq=image.dq.copy(), **planes)
+    return match_nans(out) if matches_nans else out
 
 
 def _days(mid_time: float, row: Mapping[str, float]) -> np.float64:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steps.tangent_plane import to_plane, to_sky
+from steps.pointing import Pointing
+from steps.tangent_plane import Affine, to_plane, to_sky
 
 if TYPE_CHECKING:
     from gwcs import WCS
@@ -45,6 +46,30 @@ class TanProjection:
         offsets = np.asarray(pixels, float) - np.array(self.crpix)
         return to_sky(offsets @ np.array(self.pc).T * (self.cdelt * ARCSEC_PER_DEG), self.crval)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """From pixels to the tangent plane, degrees, shape (2, 2)."""
+        return self.cdelt * np.array(self.pc)
+
+    def pixel_area(self) -> tuple[float, float]:
+        """Return the area of a pixel at the reference point: steradian, square arcsec."""
+        area = abs(np.linalg.det(self.matrix))
+        return float(np.radians(np.radians(area))), float(area * ARCSEC_PER_DEG**2)
+
+    def pointing(self) -> Pointing:
+        """Return where it looks: the reference point is the aperture's, and its y axis that of the telescope."""
+        (_, east), (_, north) = self.matrix
+        ra, dec = self.crval
+        roll = float(np.degrees(np.arctan2(east, north)) % 360.0)
+        return Pointing(0.0, 0.0, roll, ra, dec, vparity=int(np.sign(np.linalg.det(self.matrix))), v3_yangle=0.0)
+
+    def corrected(self, correction: Affine) -> TanProjection:
+        """Return the projection with a correction, in arcsec, that follows it in the tangent plane."""
+        linear, shift = np.array(correction.matrix), np.array(correction.shift) / ARCSEC_PER_DEG
+        matrix = linear @ self.matrix
+        crpix = np.array(self.crpix) - np.linalg.solve(matrix, shift)
+        return tan_projection((float(crpix[0]), float(crpix[1])), self.crval, matrix)
+
     def keywords(self) -> dict[str, str | int | float]:
         """Return the FITS keywords."""
         cards: dict[str, str | int | float] = {"WCSAXES": 2}
@@ -78,6 +103,40 @@ class TanProjection:
         wcs.array_shape = shape
         wcs.bounding_box = box
         return wcs
+
+
+def tan_projection(crpix: tuple[float, float], crval: tuple[float, float], matrix: np.ndarray) -> TanProjection:
+    """Return a projection whose pixels need not be square.
+
+    Parameters
+    ----------
+    crpix : (x, y)
+        Pixel of the reference point, 0-based.
+    crval : (ra, dec)
+        The reference point, degrees.
+    matrix : float array, shape (2, 2)
+        From pixels to the tangent plane, degrees; it has an inverse.
+    """
+    cdelt = float(np.sqrt(abs(np.linalg.det(matrix))))
+    (a, b), (c, d) = (np.asarray(matrix) / cdelt).tolist()
+    return TanProjection(crpix, crval, cdelt, ((a, b), (c, d)))
+
+
+def fk5_projection(projection: TanProjection) -> TanProjection:
+    """Return a projection whose sky is that of FK5, equinox 2000, as one to ICRS.
+
+    Between the two frames lies a rotation of the sphere, which turns the reference point and the north there.
+    """
+    from astropy import units
+    from astropy.coordinates import ICRS, SkyCoord
+
+    ra, dec = projection.crval
+    north = 1e-3 if dec < 0 else -1e-3  # degrees, never across a pole
+    points = SkyCoord([ra, ra], [dec, dec + north], unit=units.deg, frame="fk5").transform_to(ICRS())
+    turn = points[0].position_angle(points[1]).radian + (0 if north > 0 else np.pi)
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    crval = float(points[0].ra.deg), float(points[0].dec.deg)
+    return tan_projection(projection.crpix, crval, rotation @ projection.matrix)
 
 
 def projection_of(wcs: WCS) -> TanProjection | None:

@@ -9,6 +9,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 MAY_IMPORT = {
     "steps": {"steps"},
     "instruments": {"instruments"},
+    "calibration": {"calibration", "products", "steps"},
     "products": {"products", "steps"},
     "parameters": {"parameters", "problems", "steps"},
     "planning": {"planning", "instruments", "problems", "products", "settings", "steps"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from products.reference_files import ReferenceFileError, covered_window, read_area, read_flat, read_photom
+from products.reference_files import ReferenceFileError, covered_window, read_area, read_detector_reference, read_photom
 from steps.dq_flags import FLAGS
 from steps.windows import Window
 
@@ -29,7 +29,7 @@ def write_flat(path, start=(1, 1), **primary):
 
 
 def test_flat_is_cut_to_the_window(tmp_path):
-    sci, err, dq = read_flat(write_flat(tmp_path / "flat.fits", start=(11, 21)), Window(12, 22, 3, 2))
+    sci, err, dq = read_detector_reference(write_flat(tmp_path / "flat.fits", start=(11, 21)), Window(12, 22, 3, 2))
     np.testing.assert_array_equal(sci, [[6, 7, 8], [11, 12, 13]])
     np.testing.assert_allclose(err, sci / 10)
     assert dq[0, 1] == FLAGS["NO_FLAT_FIELD"]
@@ -40,7 +40,7 @@ def test_flat_is_cut_to_the_window(tmp_path):
 def test_flat_that_does_not_cover_the_exposure(tmp_path):
     path = write_flat(tmp_path / "flat.fits")
     with pytest.raises(ReferenceFileError, match=r"covers columns 1\.\.5, rows 1\.\.4 of the detector, the exposure"):
-        read_flat(path, Window(4, 1, 3, 2))
+        read_detector_reference(path, Window(4, 1, 3, 2))
 
 
 def test_reference_without_window_starts_at_the_first_pixel(tmp_path):

@@ -1,0 +1,43 @@
+"""The background of an exposure subtracted: the average of background exposures, or a smooth sky."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from products.background_files import read_average, read_sky
+from products.exposure import Exposure
+from steps.background import average_integrations, subtract
+from steps.image import Image
+from steps.sky_model import smooth_sky, subtract_sky
+
+log = logging.getLogger(__name__)
+
+
+def subtract_average(exposure: Exposure, input, params) -> None:
+    """Subtract the average of the background exposures."""
+    background, _ = read_average(input.background)
+    exposure.image = subtract(exposure.image, background)
+
+
+def subtract_smooth_sky(exposure: Exposure, input, params) -> None:
+    """Subtract a smooth sky: that of the background exposures brought to the level of this one, or its own."""
+    image = mean_of_integrations(exposure.image)
+    own = smooth_sky(image, **params.sky_model)
+    if input.get("background"):
+        sky = read_sky(input.background)
+        if not sky.level > 0:
+            raise ValueError(f"the sky of the background exposures has the level {sky.level:.6g}; it must be positive")
+        scale = own.level / sky.level
+    else:
+        sky, scale = replace(own, dq=np.zeros_like(own.dq)), 1.0  # its flags are those of the exposure
+    log.info("sky level %.6g, scale %.6g", own.level, scale)
+    exposure.image = subtract_sky(exposure.image, sky, scale)
+
+
+def mean_of_integrations(image: Image) -> Image:
+    """Return a 2-D exposure as it is, and the average of a 3-D one."""
+    if image.sci.ndim == 2:
+        return image
+    sci, err, dq = average_integrations(image.sci, image.err, image.dq)
+    return Image(sci.astype(np.float32), err.astype(np.float32), dq)

@@ -1,0 +1,52 @@
+"""World coordinates attached to an exposure: from a distortion reference, or from the linear terms in its header."""
+
+import logging
+
+from products.exposure import Exposure
+from products.keywords import pointing, record_pixel_area, record_pointing, window
+from products.linear_wcs import read_projection
+from products.reference_files import read_distortion, read_filter_offsets
+from products.wcs_keywords import record_wcs
+from steps.assign_wcs import build_wcs
+from steps.footprints import footprint
+from steps.table_rows import select_row
+from steps.windows import Window
+
+log = logging.getLogger(__name__)
+
+
+def from_distortion(exposure: Exposure, input, params) -> None:
+    """Attach the WCS that the pointing of the telescope and the distortion reference give."""
+    offset = _filter_offset(input, **params.filter_offset)
+    full_frame = Window(1, 1, *params.full_frame)
+    exposure.wcs = build_wcs(
+        read_distortion(input.distortion), pointing(exposure), window(exposure), full_frame, offset
+    )
+    record_wcs(exposure, footprint(exposure.wcs), params.sip)
+
+
+def from_header(exposure: Exposure, input, params) -> None:
+    """Attach the TAN projection that the header describes; without a telescope frame, as if the sky were it."""
+    projection = read_projection({**exposure.science, **exposure.primary})
+    ny, nx = exposure.image.sci.shape[-2:]
+    exposure.wcs = projection.gwcs((ny, nx), ((-0.5, nx - 0.5), (-0.5, ny - 0.5)))
+    record_wcs(exposure, footprint(exposure.wcs), None)
+    record_pointing(exposure, projection.pointing())
+    record_pixel_area(exposure, *projection.pixel_area())
+
+
+def _filter_offset(input, selectors, required):
+    """Return the (x, y) offset of the exposure's filter in pixels, or None if there is none."""
+    if not selectors or not input.get("filteroffset"):
+        return None
+    entries = read_filter_offsets(input.filteroffset)
+    columns = {name: [entry.get(name, "") for entry in entries] for name in selectors[0]}
+    try:
+        entry = entries[select_row(columns, selectors)]
+    except LookupError as error:
+        if required:
+            raise ValueError(f"{input.filteroffset}: {error}") from None
+        log.info("no filter offset: %s", error)
+        return None
+    offset = entry.get("column_offset"), entry.get("row_offset")
+    return None if "N/A" in offset else offset

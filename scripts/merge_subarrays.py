@@ -1,0 +1,44 @@
+"""Put calibrated concurrent subarrays into their calibrated full frame. Makes ``_cal`` of several ``_cal``."""
+
+from pathlib import Path
+
+from calibration.subarrays import MAP
+from job import UnusableExposure, run
+from products.exposure import read_exposure, read_wcs, write_exposure
+from products.geometry_files import write_geometry, write_json
+from products.keywords import pointing_of, record_origin, record_status, window
+from steps.geometry import geometry_of
+from steps.subarray_map import merge_subarrays, parse_subarray_map
+
+
+def merge(input, output, params):
+    """Write the merged exposure, and where its pixels lie: where those of the full frame do."""
+    full = read_exposure(input.full)
+    ids = full.other(MAP).data
+    members = {number: read_exposure(path) for number, path in zip(params.ids, input.subarrays, strict=True)}
+    _check_places(ids, members)
+    full.image = merge_subarrays(full.image, ids, {number: member.image for number, member in members.items()})
+    record_origin(full, params.origin)
+    record_status(full, "merge_subarrays", "COMPLETE")
+    write_exposure(full, Path(output.cal), params.write_date)
+    if output.get("geometry"):
+        _describe_geometry(full, input.full, Path(output.geometry))
+
+
+def _check_places(ids, members):
+    for subarray in parse_subarray_map(ids):
+        if subarray.id in members and window(members[subarray.id]) != subarray.window:
+            own = window(members[subarray.id])
+            raise UnusableExposure(f"subarray {subarray.id} covers {own}, its place in {MAP} is {subarray.window}")
+
+
+def _describe_geometry(full, path, geometry):
+    if full.other("ASDF") is None:
+        write_json(geometry, {"none": "the full frame has no world coordinates"})
+        return
+    wcs, keywords = read_wcs(path)
+    write_geometry(geometry, geometry_of(wcs, keywords["SHAPE"], pointing_of(keywords)))
+
+
+if "snakemake" in globals():
+    run(merge, snakemake)
