@@ -131,6 +131,9 @@ rule calibrate:
         f"{OUTPUT}logs/calibrate/{{exposure}}_{{cal}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/calibrate/{{exposure}}_{{cal}}.tsv"
+    wildcard_constraints:
+        # Merged exposures are named alike.
+        exposure=rf"(?!(?:{plan.merge_pattern()})_cal(?:ints)?\.)[^/]+",
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -189,10 +192,6 @@ rule merge_subarrays:
         "{wildcards.merged}: put concurrent subarrays into their full frame"
     script:
         "../scripts/merge_subarrays.py"
-
-
-# A merged exposure is named as one that is calibrated; `merged` stands for those alone.
-ruleorder: merge_subarrays > calibrate
 
 
 rule save_flat:

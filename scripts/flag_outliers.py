@@ -11,7 +11,7 @@ from products.exposure import read_exposure, write_exposure
 from products.geometry_files import read_geometry, write_json
 from products.grid_files import read_grid
 from products.intermediate_images import save_image
-from products.keywords import pointing, record_origin, record_status, record_target
+from products.keywords import pointing, record_origin, record_status, record_target, remove_wcs
 from products.sky_tables import record_sky, sky_of
 from products.wcs_keywords import record_wcs
 from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
@@ -59,6 +59,7 @@ def _correct(exposure, row, sip):
     """Put the corrected WCS in place of the nominal one."""
     exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.sky_shift)
     record_wcs(exposure, row.footprint, sip)
+    remove_wcs(exposure.primary)  # the nominal one, of layouts that have it there
 
 
 def _find(exposure, geometry, sky, input, output, settings):

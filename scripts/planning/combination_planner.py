@@ -108,6 +108,10 @@ class CombinationPlanner:
         if len(self.problems) > before:
             return None
         status = self._status(members, moving, single)
+        if "apcorr" not in family.references and "source_catalog" not in status:
+            status["source_catalog"] = SKIPPED
+            why = f"no aperture corrections are known for {first.get('INSTRUME')}"
+            self.notices.append(f"{association.path}: no source catalogue: {why}")
         return PlannedAssociation(
             name=product.root,
             asn_id=association.asn_id,

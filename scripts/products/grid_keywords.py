@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.io import fits
 
-from products.keywords import STATUS, replace_wcs
+from products.keywords import STATUS, remove_wcs, replace_wcs
 from steps.footprints import s_region
 from steps.output_grid import OutputGrid, fits_keywords, pixel_area_keywords
 
@@ -40,6 +40,7 @@ def record_grid(
     primary.set("PXSCLRT", grid.pixel_scale_ratio, "Ratio of output to input pixel scale")
     for keyword in OF_THE_DETECTOR:
         science.remove(keyword, ignore_missing=True)
+    remove_wcs(primary)  # that of an input, of layouts that have it there
     replace_wcs(science, fits_keywords(grid) | pixel_area_keywords(grid))
     if regions:
         science.set("S_REGION", s_region(*regions), "Spatial footprint of the observation")

@@ -29,6 +29,10 @@ STATUS = {
 # Linear and polynomial terms of a FITS WCS; a new WCS replaces them all.
 _LINEAR = ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2")
 _THIRD_AXIS = ("CRPIX3", "CRVAL3", "CTYPE3", "CUNIT3", "CDELT3", "PC1_3", "PC2_3", "PC3_1", "PC3_2", "PC3_3")
+_REFERENCE_POINT = (
+    *(f"{name}{axis}" for name in ("CRPIX", "CRVAL", "CTYPE", "CUNIT") for axis in (1, 2)),
+    *("WCSAXES", "RADESYS", "RADECSYS", "EQUINOX", "LONPOLE", "LATPOLE"),
+)
 _WCS_COMMENTS = {
     "WCSAXES": "number of World Coordinate System axes",
     "CRPIX": "Axis {} pixel coordinate of ref point, 1-indexed",
@@ -148,13 +152,24 @@ def record_target(exposure: Exposure, sky_shift: tuple[float, float]) -> None:
             exposure.science.set(mean, exposure.keyword(keyword) + shift, "[deg] mean position of the target")
 
 
+def remove_wcs(header: fits.Header) -> None:
+    """Remove a FITS WCS from a header that should have none."""
+    _remove_terms(header)
+    for keyword in _REFERENCE_POINT:
+        header.remove(keyword, ignore_missing=True)
+
+
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:
     """Put the cards of a FITS WCS in place of the one a SCI header has."""
+    _remove_terms(header)
+    for keyword, value in cards.items():
+        header.set(keyword, value, _wcs_comment(keyword))
+
+
+def _remove_terms(header: fits.Header) -> None:
     sip = [keyword for keyword in header if keyword.split("_")[0] in ("A", "B", "AP", "BP") and "_" in keyword]
     for keyword in [*_LINEAR, *_THIRD_AXIS, *sip]:
         header.remove(keyword, ignore_missing=True)
-    for keyword, value in cards.items():
-        header.set(keyword, value, _wcs_comment(keyword))
 
 
 def _wcs_comment(keyword: str) -> str | None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steps.footprints import pixel_bounds
 from steps.pointing import Pointing
+from steps.tan_projection import projection_of
 from steps.tangent_plane import Affine
 
 if TYPE_CHECKING:
@@ -20,14 +22,20 @@ def correct_wcs(wcs: WCS, pointing: Pointing, correction: Affine, sky_shift: tup
     ----------
     wcs : gwcs.WCS
         With a telescope frame ``v2v3`` or ``v2v3vacorr``. One that was corrected before (frame
-        ``v2v3corr``) gets both corrections in one.
+        ``v2v3corr``) gets both corrections in one. Or a TAN projection, whose reference point is that of
+        `pointing`; corrected it is another one.
     pointing : Pointing
     correction : Affine
         In the plane that touches the sky at (RA_REF, DEC_REF). It becomes the frame ``v2v3corr``.
     sky_shift : (ra, dec)
         Degrees. It becomes the frame ``moving_target``.
     """
-    if not correction.is_identity:
+    projection = projection_of(wcs)
+    if projection is not None and not correction.is_identity:
+        bounds = pixel_bounds(wcs)
+        shape = round(bounds[1][1] + 0.5), round(bounds[0][1] + 0.5)
+        wcs = projection.corrected(correction).gwcs(shape, bounds)
+    elif not correction.is_identity:
         from tweakwcs.correctors import JWSTWCSCorrector
 
         angles = {"v2_ref": pointing.v2_ref, "v3_ref": pointing.v3_ref, "roll_ref": pointing.roll_ref}
