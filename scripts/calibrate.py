@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from calibration import WORK
 from calibration.photometry import attach_area
+from calibration.work import WORK
 from job import UnusableExposure, run
 from products.exposure import read_exposure, write_exposure
 from products.geometry_files import write_geometry, write_json

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.detector import read_dark
+from calibration.dark import read_dark
 from job import UnusableExposure, run
 from products.background_files import read_part, write_average
 from steps.background import Background, average_integrations, combine, place

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
-from calibration.backgrounds import mean_of_integrations
-from calibration.detector import read_dark, read_flat
+from calibration.dark import read_dark
+from calibration.flat import read_flat
+from calibration.smooth_sky import mean_of_integrations
 from job import UnusableExposure, run
-from products.background_files import read_part, write_sky
+from products.background_files import read_part
+from products.sky_files import write_sky
 from steps.dark_current import subtract_dark
 from steps.flat_field import divide_by_flat
 from steps.image import Image
-from steps.sky_model import combine_skies, smooth_sky
+from steps.sky_combination import combine_skies
+from steps.sky_model import smooth_sky
 from steps.windows import Window
 
 

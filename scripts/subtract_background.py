@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from calibration.backgrounds import subtract_average
+from calibration.average import subtract_average
 from job import run
 from products.exposure import read_exposure, write_exposure
 from products.keywords import record_facts, record_origin, record_status

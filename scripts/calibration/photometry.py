@@ -4,7 +4,8 @@ import logging
 from functools import partial
 
 from products.exposure import Exposure
-from products.keywords import record_photometry, record_pixel_area, window
+from products.keywords import record_pixel_area, window
+from products.photometry_keywords import record_photometry
 from products.reference_files import read_area, read_photom
 from steps.photom import apply_conversion, conversion_factor, time_correction
 from steps.table_rows import select_row

@@ -1,4 +1,4 @@
-"""Background files: the part of a member that lies in a window, the average of a set, and its smooth sky."""
+"""Background files: the part of a member that lies in a window, and the average of a set."""
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from astropy.io import fits
 from products.detector_window import detector_window
 from products.exposure import image_extension, write_product
 from steps.background import Background
-from steps.sky_model import SkyModel
 from steps.windows import Window
 
 
@@ -55,23 +54,13 @@ def read_average(path: Path) -> tuple[Background, int]:
         return Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data), hdus[0].header["NBKG"]
 
 
-def read_sky(path: Path) -> SkyModel:
-    """Read the smooth sky of a set."""
-    with fits.open(path, memmap=False) as hdus:
-        return SkyModel(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data, hdus[0].header["SKYLEVEL"])
-
-
-def write_sky(sky: SkyModel, members: int, path: Path) -> None:
-    """Write the smooth sky of a set of so many members."""
-    _write({"SCI": sky.sky, "DQ": sky.dq, "ERR": sky.err}, members, path, SKYLEVEL=(sky.level, "Level of the sky"))
-
-
 def write_average(background: Background, members: int, path: Path) -> None:
     """Write the average of a set of so many members."""
-    _write({"SCI": background.sci, "DQ": background.dq, "ERR": background.err}, members, path)
+    write_planes({"SCI": background.sci, "DQ": background.dq, "ERR": background.err}, members, path)
 
 
-def _write(planes: Mapping[str, np.ndarray], members: int, path: Path, **cards: tuple) -> None:
+def write_planes(planes: Mapping[str, np.ndarray], members: int, path: Path, **cards: tuple) -> None:
+    """Write planes that are made of so many background exposures, with further cards."""
     primary = fits.Header()
     primary.set("DATAMODL", "ImageModel", "Type of data model")
     primary.set("NBKG", members, "Number of background exposures averaged")

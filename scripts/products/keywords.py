@@ -7,7 +7,6 @@ from astropy.io import fits
 
 from products.detector_window import detector_window
 from products.exposure import Exposure
-from steps.photom import square_arcsec_factor
 from steps.pointing import Pointing
 from steps.windows import Window
 
@@ -120,20 +119,6 @@ def record_origin_in(primary: fits.Header, origin: Mapping[str, Any]) -> None:
     for keyword, (value, comment) in origin.items():
         text = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in value)
         primary.set(keyword, text, comment)
-
-
-def record_unit(exposure: Exposure, unit: str) -> None:
-    """Record the unit of SCI and ERR."""
-    for name in ("SCI", "ERR"):
-        exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
-
-
-def record_photometry(exposure: Exposure, factor: float, unit: str) -> None:
-    """Record the unit and the conversion factor in (MJy/sr)/(DN/s)."""
-    record_unit(exposure, unit)
-    header = exposure.science
-    header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")
-    header.set("PHOTUJA2", square_arcsec_factor(factor), "Flux density (uJy/arcsec2) producing 1 cps")
 
 
 def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_area_a2: float | None) -> None:

@@ -1,7 +1,7 @@
-"""A smooth sky: measured in calibrated exposures, combined, scaled and subtracted.
+"""A smooth sky: measured in calibrated exposures, scaled and subtracted.
 
 The sky is measured in frames of blank sky, or in the science exposures themselves (`smooth_sky`),
-several are combined into one (`combine_skies`), and that is subtracted, times the ratio of an exposure's
+several are combined into one (`steps.sky_combination`), and that is subtracted, times the ratio of an exposure's
 own sky level to its level (`subtract_sky`).
 
 Source of the formulas: the newer Liger/IRIS imager pipeline's sky steps; boxes as in SExtractor (Bertin &
@@ -11,18 +11,12 @@ to 16 bits, and the noise of a pixel as the error of a sky that comes from thous
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steps.background_map import NoBackground
-from steps.frame_combination import Combined, combine_frames
 from steps.image import Image
-
-# Of skies at one level. What a source leaves in a sky is above it, so less is let through there.
-COMBINE_SIGMA_LOW = 4.0
-COMBINE_SIGMA_HIGH = 3.0
 
 
 @dataclass
@@ -106,49 +100,6 @@ def smooth_sky(
     return SkyModel(sky, err.astype(np.float32), image.dq.astype(np.uint32), float(biweight_location(sky)))
 
 
-def combine_skies(models: Sequence[SkyModel]) -> SkyModel:
-    """Combine skies, whatever their levels.
-
-    Each sky is divided by its level relative to the mean of the levels, and the mean is
-    taken pixel by pixel of those whose exposure has no flag there, outliers clipped
-    (`combine_frames`). Where all exposures have flags, all skies are used: they are smooth. The
-    error is propagated: that skies brought to one level hardly scatter tells nothing of the level.
-
-    Parameters
-    ----------
-    models : sequence of SkyModel
-        Of one detector window.
-
-    Returns
-    -------
-    SkyModel
-        At the mean level, with the flags that all exposures have. One model is returned as it is.
-
-    Raises
-    ------
-    ValueError
-        If there is no model, they differ in shape, or one of several has no positive level.
-    """
-    if not models:
-        raise ValueError("there is no sky to combine")
-    if len(models) == 1:
-        return models[0]
-    for number, model in enumerate(models, start=1):
-        if not model.level > 0:
-            raise ValueError(f"sky {number} has the level {model.level:.6g}; to be scaled it must be positive")
-    level = float(np.mean([model.level for model in models]))
-    scales = [np.float32(model.level / level) for model in models]
-    skies = [model.sky / scale for model, scale in zip(models, scales, strict=True)]
-    errors = [model.err / scale for model, scale in zip(models, scales, strict=True)]
-    out = _mean(skies, errors, [model.dq for model in models])
-    empty = out.n == 0
-    if empty.any():
-        no_flags = [np.zeros(empty.shape, np.uint32)] * len(models)
-        filled = _mean(*([plane[empty][np.newaxis] for plane in planes] for planes in (skies, errors, no_flags)))
-        out.sci[empty], out.err[empty] = filled.sci[0], filled.err[0]
-    return SkyModel(out.sci, out.err, out.dq, level)
-
-
 def subtract_sky(image: Image, model: SkyModel, scale: float = 1.0) -> Image:
     """Subtract a sky from an exposure, with its error.
 
@@ -207,15 +158,3 @@ def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int, filter_size: int
         return measure([min(box_size, side) for side in data.shape])
     except ValueError:  # every box is excluded
         return measure(data.shape, exclude_percentile=100)
-
-
-def _mean(skies: list[np.ndarray], errors: list[np.ndarray], dq: list[np.ndarray]) -> Combined:
-    return combine_frames(
-        skies,
-        errors,
-        dq,
-        sigma_low=COMBINE_SIGMA_LOW,
-        sigma_high=COMBINE_SIGMA_HIGH,
-        error="propagate",
-        flags="all",
-    )

@@ -1,4 +1,4 @@
-"""The detector's own signature removed from an exposure: dark current and flat field."""
+"""An exposure divided by the flat field of the detector."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,8 @@ from pathlib import Path
 from products.exposure import Exposure
 from products.keywords import window
 from products.reference_files import read_detector_reference
-from steps.dark_current import Dark, subtract_dark
 from steps.flat_field import Flat, apply_flat, divide_by_flat
 from steps.windows import Window
-
-
-def remove_dark(exposure: Exposure, input, params) -> None:
-    """Subtract the dark."""
-    exposure.image = subtract_dark(exposure.image, read_dark(input.dark, window(exposure), params.images))
 
 
 def divide_flat(exposure: Exposure, input, params) -> None:
@@ -25,12 +19,6 @@ def divide_flat_with_variance(exposure: Exposure, input, params) -> None:
     """Divide by the flat, or multiply, with its error."""
     flat = Flat(*read_detector_reference(input.flat, window(exposure), params.images))
     exposure.image = apply_flat(exposure.image, flat, params.flat_field["inverse"])
-
-
-def read_dark(path: Path | str, covered: Window, images: Sequence[str]) -> Dark:
-    """Return the part of a dark that covers a detector window; it may have no ERR and no DQ."""
-    sci, err, dq = read_detector_reference(Path(path), covered, images, optional=("ERR", "DQ"))
-    return Dark(sci, dq, err)
 
 
 def read_flat(path: Path | str, covered: Window, images: Sequence[str]) -> Flat:

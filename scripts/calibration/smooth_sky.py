@@ -1,23 +1,17 @@
-"""The background of an exposure subtracted: the average of background exposures, or a smooth sky."""
+"""A smooth sky subtracted from an exposure."""
 
 import logging
 from dataclasses import replace
 
 import numpy as np
 
-from products.background_files import read_average, read_sky
 from products.exposure import Exposure
-from steps.background import average_integrations, subtract
+from products.sky_files import read_sky
+from steps.background import average_integrations
 from steps.image import Image
 from steps.sky_model import smooth_sky, subtract_sky
 
 log = logging.getLogger(__name__)
-
-
-def subtract_average(exposure: Exposure, input, params) -> None:
-    """Subtract the average of the background exposures."""
-    background, _ = read_average(input.background)
-    exposure.image = subtract(exposure.image, background)
 
 
 def subtract_smooth_sky(exposure: Exposure, input, params) -> None:

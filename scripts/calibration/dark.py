@@ -1,0 +1,21 @@
+"""The dark current of the detector removed from an exposure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from products.exposure import Exposure
+from products.keywords import window
+from products.reference_files import read_detector_reference
+from steps.dark_current import Dark, subtract_dark
+from steps.windows import Window
+
+
+def remove_dark(exposure: Exposure, input, params) -> None:
+    """Subtract the dark."""
+    exposure.image = subtract_dark(exposure.image, read_dark(input.dark, window(exposure), params.images))
+
+
+def read_dark(path: Path | str, covered: Window, images: Sequence[str]) -> Dark:
+    """Return the part of a dark that covers a detector window; it may have no ERR and no DQ."""
+    sci, err, dq = read_detector_reference(Path(path), covered, images, optional=("ERR", "DQ"))
+    return Dark(sci, dq, err)
