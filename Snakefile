@@ -51,6 +51,7 @@ wildcard_constraints:
     crf=r"[^/]+",
     grid=r"[^/]+",
     group=r"[0-9]+",
+    reference=r"[A-Za-z0-9_-]+",
     catalog=r"[^/_]+(_s3)?",
 
 
@@ -59,6 +60,7 @@ rule all:
     input:
         plan.stage2_products(),
         plan.stage3.products(),
+        plan.made_products(),
     message:
         "everything is made"
 
@@ -79,6 +81,7 @@ rule stage3:
 
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
+include: "rules/references.smk"
 include: "rules/demo.smk"
 include: "rules/demo_iris.smk"
 
