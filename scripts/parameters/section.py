@@ -14,6 +14,23 @@ def _none_from_text(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in ("none", "null") else value
 
 
+def _wanted_file(value: Any) -> Any:
+    """Read a path, which a file of another pipeline gives, as a wish: here the name follows from the exposure."""
+    if value is None:
+        return False
+    is_path = isinstance(value, str) and value.strip().lower() not in (
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "0",
+        "1",
+    )
+    return bool(value) if is_path else value
+
+
 def _list_from_one(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -57,6 +74,7 @@ def _odd(value: int) -> int:
 
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
+WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
 Files = Annotated[list[str], BeforeValidator(_list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]

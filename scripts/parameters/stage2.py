@@ -15,6 +15,7 @@ from parameters.section import (
     Shape,
     SipDegree,
     SkyPosition,
+    WantedFile,
 )
 
 
@@ -62,7 +63,7 @@ class DarkCurrent(Section):
     """Subtract the dark."""
 
     skip: bool = Field(False, description="do not run; S_DARK is SKIPPED")
-    save_dark: bool = Field(False, description="keep the dark as applied, as _applieddark")
+    dark_output: WantedFile = Field(False, description="keep the dark as applied, as _applieddark of the exposure")
 
 
 class AssignWcs(Section):

@@ -244,7 +244,7 @@ class Plan:
                 paths.append(self._path(exposure, "combinedbackground"))
             if exposure.reference("flat") and stage2.flat_field.save_interpolated_flat:
                 paths.append(self._path(exposure, "interpolatedflat"))
-            if exposure.reference("dark") and stage2.dark_current.save_dark:
+            if exposure.reference("dark") and stage2.dark_current.dark_output:
                 paths.append(self._path(exposure, "applieddark"))
         for merge in self.merges.values():
             paths += [self._path(merge, suffix) for suffix in ("cal", *(["i2d"] if merge.quick_look else []))]

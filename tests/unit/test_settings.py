@@ -400,3 +400,11 @@ def test_grids_of_different_names_are_told_apart():
         "--config: grids.deep.crpx: unknown key",
         "--config: grids.wide.crvl: unknown key",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(True, True), (False, False), (None, False), ("cal/dark.fits", True), ("false", False), ("", False)],
+)
+def test_a_path_of_another_pipeline_is_a_wish(given, kept):
+    assert read_settings({"stage2": {"dark_current": {"dark_output": given}}}).stage2.dark_current.dark_output is kept
