@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.tan_projection import TanProjection, projection_of
+from steps.tangent_plane import Affine, to_plane
 
 STEP = 0.1 / 3600  # degrees
 
@@ -144,3 +145,24 @@ def test_other_transforms_are_no_such_projection(transform):
 def test_the_longitude_of_the_pole_is_told_where_it_is_not_the_default(dec, given):
     """180 is the default of FITS but for a projection that is centred on the north pole."""
     assert ("LONPOLE" in projection((40.0, dec)).keywords()) is given
+
+
+def test_a_correction_follows_in_the_tangent_plane():
+    plain = projection(angle=30.0)
+    correction = Affine(((0.9999, 1e-4), (-2e-4, 1.0002)), (0.3, -0.2))
+    corrected = plain.corrected(correction)
+    wanted = correction(to_plane(plain.to_sky(pixels()), plain.crval))
+    np.testing.assert_allclose(to_plane(corrected.to_sky(pixels()), plain.crval), wanted, atol=1e-9)
+
+
+def test_area_of_a_pixel():
+    steradian, square_arcsec = projection(angle=30.0).pixel_area()
+    assert square_arcsec == pytest.approx(0.01)
+    assert steradian == pytest.approx(0.01 * (np.pi / 180 / 3600) ** 2)
+
+
+@pytest.mark.parametrize(("angle", "roll"), [(0.0, 0.0), (30.0, 30.0), (-100.0, 260.0)])
+def test_where_it_looks(angle, roll):
+    pointing = projection(angle=angle).pointing()
+    assert (pointing.ra_ref, pointing.dec_ref, pointing.vparity) == (80.0, -70.0, -1)
+    assert pointing.roll_ref == pytest.approx(roll)

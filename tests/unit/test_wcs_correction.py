@@ -5,6 +5,7 @@ from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
 from steps.assign_wcs import build_wcs
 from steps.geometry import geometry_of
 from steps.pointing import Pointing
+from steps.tan_projection import TanProjection, projection_of
 from steps.tangent_plane import IDENTITY, Affine, affine, to_plane
 from steps.wcs_correction import correct_wcs
 from steps.windows import Window
@@ -142,3 +143,16 @@ def test_a_correction_and_a_moving_target_as_in_the_geometry():
     y, x = np.indices((NY, NX), float)[:, ::9, ::9]
     sky = sky_of(correct_wcs(wcs, pointing, CORRECTIONS[1], shift))
     assert np.abs(to_plane(geometry.sky(x, y), centre) - to_plane(sky, centre)).max() < 4e-9
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
+def test_a_tan_projection_stays_one(correction):
+    projection = TanProjection((60.0, 30.0), (80.0, -70.0), 0.1 / 3600, ((-1.0, 0.0), (0.0, 1.0)))
+    wcs = projection.gwcs((NY, NX), ((-0.5, NX - 0.5), (-0.5, NY - 0.5)))
+    pointing = projection.pointing()
+    corrected = correct_wcs(wcs, pointing, correction)
+    wanted = geometry_of(wcs, (NY, NX), pointing).corrected(correction)
+    y, x = np.indices((NY, NX), float)[:, ::9, ::9]
+    assert np.abs(to_plane(wanted.sky(x, y), (80.0, -70.0)) - to_plane(sky_of(corrected), (80.0, -70.0))).max() < 1e-8
+    assert projection_of(corrected) is not None
+    assert corrected.bounding_box == wcs.bounding_box
