@@ -2,9 +2,15 @@
 
 import json
 
+import numpy as np
+import pytest
 import yaml
+from astropy.io import fits
 
+from products.alignment_tables import read_alignment
 from tests.workflow.conftest import ROOT, Workflow
+
+pytestmark = pytest.mark.slow
 
 
 def test_data_of_the_demo_are_what_its_configuration_reduces(tmp_path):
@@ -27,3 +33,25 @@ def test_data_of_the_demo_are_what_its_configuration_reduces(tmp_path):
     assert {path.name for path in (tmp_path / config["references"]["directory"]).iterdir()} == {
         f"ligeriri_iris_{reftype}_0001.fits" for reftype in ("dark", "flat", "photom")
     }
+
+
+def test_the_demo(tmp_path):
+    demo = Workflow(tmp_path)
+    demo.config = {}
+    assert demo.run("demo_iris_data").code == 0
+    demo.config = yaml.safe_load((ROOT / "rules" / "demo_iris.yaml").read_text())
+    run = demo.run("demo_iris")
+    assert run.code == 0, run.output
+    assert (tmp_path / "iris.png").stat().st_size > 100_000
+    assert demo.planned("demo_iris") == {}
+
+    rows = read_alignment(demo.combined("iris_p001_clear-k_alignment.ecsv"))
+    assert [row.status for row in rows] == ["COMPLETE"] * 4
+    assert max(row.rms for row in rows[1:]) < 2e-4  # arcsec; a pixel is 0.004
+
+    full, merged = (fits.getdata(demo.product(f"iris_p001_001_0004{name}_cal.fits")) for name in ("", "_merged"))
+    assert np.isnan(full).sum() > 10_000 > 100 > np.isnan(merged).sum()
+    with fits.open(demo.combined("iris_p001_clear-k_i2d.fits")) as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["NDRIZ"] == 4
+        assert hdus["SCI"].header["CTYPE1"] == "RA---TAN"
