@@ -51,7 +51,6 @@ wildcard_constraints:
     crf=r"[^/]+",
     grid=r"[^/]+",
     group=r"[0-9]+",
-    reference=r"[A-Za-z0-9_-]+",
     catalog=r"[^/_]+(_s3)?",
 
 
@@ -60,7 +59,6 @@ rule all:
     input:
         plan.stage2_products(),
         plan.stage3.products(),
-        plan.made_products(),
     message:
         "everything is made"
 
@@ -81,7 +79,6 @@ rule stage3:
 
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
-include: "rules/references.smk"
 include: "rules/demo.smk"
 include: "rules/demo_iris.smk"
 

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
-from parameters.made_reference import MadeReference
 from parameters.section import Files, Maybe, NormalPath, Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
@@ -51,9 +50,6 @@ class Settings(Section):
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
-    make_references: dict[str, MadeReference] = Field(
-        {}, description="reference files to be made of raw darks and flats, by name; see 'Own references' in README.md"
-    )
     grids: dict[str, Grid] = Field(
         {}, description="pixel grids that several associations share, by name; see 'Common grids' in README.md"
     )

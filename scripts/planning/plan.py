@@ -14,7 +14,6 @@ from typing import Any
 from instruments.family import Family, Variant
 from planning.combination import Combinations, PlannedAssociation
 from planning.headers import ExposureHeader, window_of
-from planning.made_references import PlannedReference, made_path
 from planning.references import Reference
 from products.names import product_name
 from settings import Settings
@@ -34,11 +33,6 @@ def output_folder(settings: Settings) -> str:
 def stage_folder(settings: Settings, stage: int) -> str:
     """Return the folder of the products of a stage."""
     return f"{output_folder(settings)}stage{stage}"
-
-
-def made_folder(settings: Settings) -> str:
-    """Return the folder of reference files that are made."""
-    return f"{output_folder(settings)}references"
 
 
 class UnknownExposure(Exception):
@@ -199,7 +193,6 @@ class Plan:
         associations: Iterable[PlannedAssociation] = (),
         notices: Iterable[str] = (),
         merges: Iterable[PlannedMerge] = (),
-        references: Iterable[PlannedReference] = (),
     ):
         self.settings = settings
         self.output = output_folder(settings)
@@ -208,23 +201,7 @@ class Plan:
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
-        self._made = {reference.name: reference for reference in references}
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
-
-    @property
-    def reference_folder(self) -> str:
-        """The folder of reference files that are made."""
-        return made_folder(self.settings)
-
-    def made_reference(self, name: str) -> PlannedReference:
-        """Return the reference file of this name that is made."""
-        if name not in self._made:
-            raise UnknownExposure(f"no reference {name!r} is made in this configuration")
-        return self._made[name]
-
-    def made_products(self) -> list[str]:
-        """Return the paths of the reference files that are made."""
-        return [made_path(self.reference_folder, name) for name in self._made]
 
     def pixels(self) -> int:
         """Return how many pixels are drizzled, about: each frame of each stage once."""

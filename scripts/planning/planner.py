@@ -11,9 +11,8 @@ from planning.combination_planner import CombinationPlanner, check_astrometric_c
 from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
-from planning.made_references import plan_references
 from planning.merge_planner import MergePlanner
-from planning.plan import Calibrated, Plan, PlannedExposure, made_folder, stage_folder
+from planning.plan import Calibrated, Plan, PlannedExposure, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from problems import InputError, Problem
@@ -79,14 +78,12 @@ class _Planner:
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         combined = [a for a in associations if a.level == 3 and not a.merges]
         combinations = self._combinations(combined, [*exposures, *merges])
-        made = plan_references(self.settings.make_references, made_folder(self.settings), self._header, self.problems)
-        self._check_braces(str(path) for reference in made for path in (*reference.exposures, reference.dark))
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
-        if not exposures and not combinations and not made:
+        if not exposures and not combinations:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, combinations, self.notices, merges, made)
+        return Plan(self.settings, exposures, combinations, self.notices, merges)
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]
