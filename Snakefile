@@ -42,6 +42,7 @@ OUTPUT = plan.output
 wildcard_constraints:
     exposure=r"[^/]+",
     merged=plan.merge_pattern(),
+    reference=r"[^/]+",
     background=r"[0-9a-f]+",
     cal="cal|calints",
     bsub="bsub|bsubints",
@@ -57,10 +58,18 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
+        plan.reference_products(),
         plan.stage2_products(),
         plan.stage3.products(),
     message:
         "everything is made"
+
+
+rule references:
+    input:
+        plan.reference_products(),
+    message:
+        "the reference files are made"
 
 
 rule stage2:
@@ -77,6 +86,7 @@ rule stage3:
         "stage 3 is made"
 
 
+include: "rules/references.smk"
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
 include: "rules/demo.smk"

@@ -111,7 +111,7 @@ rule subtract_background:
         facts=lambda wildcards: plan.facts(wildcards.exposure),
         origin=lambda wildcards: plan.association_record(wildcards.exposure),
         stamps=lambda wildcards: stamps(
-            plan.subtraction_input(wildcards.exposure, wildcards.bsub).values(), plan.folder
+            plan.subtraction_input(wildcards.exposure, wildcards.bsub).values(), *plan.made
         ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "subtract_background.py"),
@@ -156,7 +156,7 @@ rule calibrate:
         filter_offset=lambda wildcards: plan.filter_offset(wildcards.exposure),
         photom_row=lambda wildcards: plan.photom_row(wildcards.exposure),
         stamps=lambda wildcards: stamps(
-            plan.calibration_input(wildcards.exposure, wildcards.cal).values(), plan.folder
+            plan.calibration_input(wildcards.exposure, wildcards.cal).values(), *plan.made
         ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "calibrate.py"),
@@ -216,7 +216,7 @@ rule save_flat:
         window=lambda wildcards: plan.window(wildcards.exposure),
         keywords=lambda wildcards: plan.detector_keywords(wildcards.exposure),
         stamps=lambda wildcards: stamps(
-            plan.applied_reference(wildcards.exposure, "flat").values(), plan.folder
+            plan.applied_reference(wildcards.exposure, "flat").values(), *plan.made
         ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "save_reference.py"),
@@ -242,7 +242,7 @@ use rule save_flat as save_dark with:
         window=lambda wildcards: plan.window(wildcards.exposure),
         keywords=lambda wildcards: plan.detector_keywords(wildcards.exposure),
         stamps=lambda wildcards: stamps(
-            plan.applied_reference(wildcards.exposure, "dark").values(), plan.folder
+            plan.applied_reference(wildcards.exposure, "dark").values(), *plan.made
         ),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "save_reference.py"),
@@ -272,7 +272,7 @@ rule resample_exposure:
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}
         ),
         max_pixels=MAX_OUTPUT_PIXELS,
-        stamps=lambda wildcards: stamps(plan.quick_look_input(wildcards.exposure).values(), plan.folder),
+        stamps=lambda wildcards: stamps(plan.quick_look_input(wildcards.exposure).values(), *plan.made),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "resample_exposure.py"),
     message:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
+from parameters.reference_makers import ReferenceMaker
 from parameters.section import Files, Maybe, NormalPath, Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
@@ -28,7 +29,9 @@ class References(Section):
     directory: str = Field("references", description="that folder, with CRDS-format files")
     crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
     crds_context: Maybe[str] = Field(None, description="the context, for example jwst_1500.pmap")
-    override: dict[str, str] = Field({}, description='by type, a file or "N/A", for example {flat: my_flat.fits}')
+    override: dict[str, str] = Field(
+        {}, description='by type, a file, "N/A", or a reference maker: {flat: my_flat.fits}'
+    )
 
 
 class Settings(Section):
@@ -46,6 +49,9 @@ class Settings(Section):
     parameter_files: Files = Field(
         [],
         description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
+    )
+    reference_makers: dict[str, ReferenceMaker] = Field(
+        {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
     )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")

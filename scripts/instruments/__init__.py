@@ -29,6 +29,8 @@ def image_extensions() -> frozenset[str]:
 def layout_of(header: Mapping[str, Any], extensions: Collection[str]) -> Layout:
     """Return the layout of a file: of those of its family the first whose image it has, else the first."""
     family = family_of(header)
+    if family is None and header.get("TELESCOP"):  # which is then what is wrong, whatever the file has
+        return Layout(next(iter(sorted(image_extensions().intersection(extensions))), "SCI"), required=())
     if family is None:
         return Layout()
     return next((layout for layout in family.layouts if layout.image in extensions), family.layouts[0])

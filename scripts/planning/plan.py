@@ -14,6 +14,7 @@ from typing import Any
 from instruments.family import Family, Variant
 from planning.combination import Combinations, PlannedAssociation
 from planning.headers import ExposureHeader, window_of
+from planning.reference_maker_planner import MadeReference
 from planning.references import Reference
 from products.names import product_name
 from settings import Settings
@@ -33,6 +34,11 @@ def output_folder(settings: Settings) -> str:
 def stage_folder(settings: Settings, stage: int) -> str:
     """Return the folder of the products of a stage."""
     return f"{output_folder(settings)}stage{stage}"
+
+
+def reference_folder(settings: Settings) -> str:
+    """Return the folder of the reference files that are made."""
+    return f"{output_folder(settings)}references"
 
 
 class UnknownExposure(Exception):
@@ -193,12 +199,16 @@ class Plan:
         associations: Iterable[PlannedAssociation] = (),
         notices: Iterable[str] = (),
         merges: Iterable[PlannedMerge] = (),
+        references: Mapping[str, MadeReference] | None = None,
     ):
         self.settings = settings
         self.output = output_folder(settings)
         self.folder = stage_folder(settings, 2)
         self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
+        self.references = dict(references or {})
+        # What lies there is made by rules.
+        self.made = (self.folder, reference_folder(settings))
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
@@ -226,6 +236,16 @@ class Plan:
         for merge in self.merges.values():
             paths += [self._path(merge, suffix) for suffix in ("cal", *(["i2d"] if merge.quick_look else []))]
         return paths
+
+    def reference_products(self) -> list[str]:
+        """Return the paths of the reference files that are made."""
+        return [made.path for made in self.references.values()]
+
+    def made_reference(self, name: str) -> MadeReference:
+        """Return a reference file that is made."""
+        if name not in self.references:
+            raise UnknownExposure(f"no reference maker {name!r} in this configuration")
+        return self.references[name]
 
     def background_set(self, name: str) -> BackgroundSet:
         """Return a background set by its name."""
@@ -279,7 +299,7 @@ class Plan:
     def background_stamps(self, name: str) -> dict[str, str]:
         """Return the `stamps` of what a background set is made of."""
         background = self.background_set(name)
-        return stamps([*background.members, *background.references.values()], self.folder)
+        return stamps([*background.members, *background.references.values()], *self.made)
 
     def steps(self, root: str) -> list[list[str]]:
         """Return the steps that `calibrate` runs, in their order, each with its rule."""
@@ -330,9 +350,9 @@ class Plan:
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
     def stamps(self, files: Mapping[str, Any]) -> dict[str, str]:
-        """Return the `stamps` of the files that a stage-3 rule reads and no rule makes."""
+        """Return the `stamps` of the files that a rule reads and no rule makes."""
         flat = [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]
-        return stamps(flat, self.folder, self.stage3.folder)
+        return stamps(flat, *self.made, self.stage3.folder)
 
     def picture_input(self) -> dict[str, str]:
         """Return one exposure before and after: ``rate``, ``cal`` and ``i2d``."""

@@ -12,9 +12,10 @@ from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
-from planning.plan import Calibrated, Plan, PlannedExposure, stage_folder
+from planning.plan import Calibrated, Plan, PlannedExposure, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
+from planning.reference_maker_planner import plan_references
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from settings import Settings
@@ -58,8 +59,10 @@ class _Planner:
         self.notices = list(settings.notices)
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.refused: set[str] = set()  # exposures that something is wrong with
-        self.chooser = ReferenceChooser(settings, cache, self.problems)
-        self.checker = ReferenceChecker(cache, self.problems)
+        folder = reference_folder(settings)
+        self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
+        self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
+        self.checker = ReferenceChecker(cache, self.problems, self.made)
 
     def plan(self) -> Plan:
         """Return the plan, or raise InputError."""
@@ -74,6 +77,7 @@ class _Planner:
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         folder = stage_folder(self.settings, 2)
         merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
+        self._check_braces(str(path) for made in self.made.values() for path in made.exposures)
         merges = merger.plan([a for a in associations if a.merges])
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         combined = [a for a in associations if a.level == 3 and not a.merges]
@@ -81,9 +85,9 @@ class _Planner:
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
-        if not exposures and not combinations:
+        if not exposures and not combinations and not self.made:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, combinations, self.notices, merges)
+        return Plan(self.settings, exposures, combinations, self.notices, merges, self.made)
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]

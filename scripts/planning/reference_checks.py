@@ -1,13 +1,14 @@
 """Checks of the chosen references against the exposures: does the file have what this exposure needs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from planning.header_cache import HeaderCache
 from planning.headers import read_reference_header, window_of
 from planning.plan import PlannedExposure
+from planning.reference_maker_planner import MadeReference
 from problems import Problem
 from steps.table_rows import select_row
 from steps.windows import Window
@@ -25,9 +26,12 @@ class ReferenceChecker:
     cache : HeaderCache
     problems : list of Problem
         Everything that does not fit is added here.
+    made : mapping of name to MadeReference, optional
+        References that this run makes.
     """
 
-    def __init__(self, cache: HeaderCache, problems: list[Problem]):
+    def __init__(self, cache: HeaderCache, problems: list[Problem], made: Mapping[str, MadeReference] | None = None):
+        self.made = made or {}
         self.cache = cache
         self.problems = problems
         self._told: set[Path] = set()
@@ -38,6 +42,9 @@ class ReferenceChecker:
             path, kind = reference.path, exposure.family.references[name]
             if path is None or path in self._told:
                 continue
+            if reference.made:
+                self._check_made(exposure, name, path)
+                continue
             # What a rule chose is right by that rule: a CRDS file may well carry another detector's name.
             if reference.by_user and not self._check_identity(exposure, name, path):
                 continue
@@ -45,6 +52,17 @@ class ReferenceChecker:
                 self._check_photom(exposure, path)
             elif kind.planes is not None:
                 self._check_window(exposure, path, kind.planes, exposure.family.images)
+
+    def _check_made(self, exposure: PlannedExposure, name: str, path: Path) -> None:
+        """Check that a reference that this run makes is for the exposure's detector, and covers it."""
+        made = next(made for made in self.made.values() if made.path == str(path))
+        wanted, detector = window_of(exposure.header), exposure.header.values.get("DETECTOR")
+        if made.keywords.get("DETECTOR") != detector:
+            own = made.keywords.get("DETECTOR")
+            self._refuse(path, "DETECTOR", f"will be {own!r}", f"{exposure.science} needs a {name} of {detector!r}")
+        elif not made.window.contains(wanted):
+            wrong = f"will cover {made.window} of the detector, {exposure.science} needs {wanted}"
+            self._refuse(path, "SCI", wrong, "make it of exposures that cover the exposure")
 
     def _check_identity(self, exposure: PlannedExposure, name: str, path: Path) -> bool:
         """Check that a file is of the type and for the detector it is used for."""

@@ -10,6 +10,7 @@ from instruments.family import Family
 from planning.crds_references import CrdsSelector, open_crds
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
+from planning.reference_maker_planner import MadeReference
 from planning.references import (
     NOT_APPLICABLE,
     DirectoryIndex,
@@ -30,10 +31,20 @@ class ReferenceChooser:
     cache : HeaderCache
     problems : list of Problem
         Everything that does not fit is added here.
+    made : mapping of name to MadeReference, optional
+        References that this run makes; an override may name one.
     """
 
-    def __init__(self, settings: Settings, cache: HeaderCache, problems: list[Problem]):
+    def __init__(
+        self,
+        settings: Settings,
+        cache: HeaderCache,
+        problems: list[Problem],
+        made: Mapping[str, MadeReference] | None = None,
+    ):
         self.settings = settings.references
+        self.made = made or {}
+        self.settings_makers = set(settings.reference_makers)
         self.cache = cache
         self.problems = problems
         self.overrides = self._read_overrides(settings)
@@ -106,6 +117,9 @@ class ReferenceChooser:
             path = Path(value).expanduser().absolute()
             if name not in known:
                 self.problems.append(Problem("config", key, "is no type of reference", nearest(name, known)))
+            elif value in self.settings_makers:
+                if value in self.made:  # else told already
+                    overrides[name] = self._made_reference(key, name, self.made[value])
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not path.is_file():
@@ -113,6 +127,13 @@ class ReferenceChooser:
             else:
                 overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides
+
+    def _made_reference(self, key: str, name: str, made: MadeReference) -> Reference:
+        """Return the reference of an override that names a maker."""
+        if made.settings.type != name:
+            wrong = f"{made.name!r} makes a {made.settings.type}"
+            self.problems.append(Problem("config", key, wrong, f"give a {name}"))
+        return Reference(name, Path(made.path), Path(made.path).name, by_user=True, made=True)
 
     def _from_directory(
         self, names: list[str], path: Path, header: ExposureHeader, family: Family

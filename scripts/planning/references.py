@@ -36,6 +36,8 @@ class Reference:
         The user gave this file, no rule chose it.
     reason : str
         Why an optional type has no file; empty if that is on purpose.
+    made : bool
+        This run makes the file.
     """
 
     reftype: str
@@ -43,6 +45,7 @@ class Reference:
     recorded: str
     by_user: bool = False
     reason: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""Make a reference file of calibration exposures: a master dark, or a normalised flat."""
+
+from pathlib import Path
+
+from calibration.detector import read_dark
+from job import run
+from products.exposure_planes import exposure_planes
+from products.reference_files import write_detector_reference
+from steps.reference_making import master_dark, normalised_flat
+from steps.windows import Window
+
+
+def make_reference(input, output, params):
+    """Combine the exposures."""
+    stacks = exposure_planes(input.exposures, params.images)
+    if params.reftype == "dark":
+        made = master_dark(*stacks, **params.combination)
+    else:
+        dark = read_dark(input.dark, Window(*params.window), params.images) if input.get("dark") else None
+        level = None if params.normalisation == "none" else params.normalisation
+        made = normalised_flat(*stacks, dark=dark, normalisation=level, **params.combination)
+    planes = {"SCI": made.sci, "DQ": made.dq, "ERR": made.err}
+    write_detector_reference(Path(output.reference), params.reftype, planes, params.keywords, params.write_date)
+
+
+if "snakemake" in globals():
+    run(make_reference, snakemake)
