@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from calibration.detector import read_dark
+from calibration.dark import read_dark
 from job import run
 from products.exposure_planes import exposure_planes
 from products.reference_files import write_detector_reference

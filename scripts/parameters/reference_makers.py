@@ -23,6 +23,7 @@ class ReferenceMaker(Section):
     sigma_high: float = Field(4.0, gt=0, description="threshold above it")
     min_samples: int = Field(3, ge=1, description="clipping stops at so many samples")
     maxiters: int = Field(50, ge=1, description="highest number of clipping rounds")
+    flags: Literal["any", "all"] = Field("all", description="DQ: flags that any exposure has, or that all have")
     useafter: Maybe[Annotated[str, Field(min_length=10)]] = Field(
         None, description="from when on it is valid, such as 2024-11-01T00:00:00; null: the first exposure"
     )
@@ -30,5 +31,5 @@ class ReferenceMaker(Section):
     def combination(self) -> dict[str, object]:
         """Return the options of `steps.frame_combination.combine_frames`."""
         return self.model_dump(
-            include={"method", "error", "sigma_clip", "sigma_low", "sigma_high", "min_samples", "maxiters"}
+            include={"method", "error", "sigma_clip", "sigma_low", "sigma_high", "min_samples", "maxiters", "flags"}
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.workflow.test_made_references import write
+from tests.workflow.test_reference_makers import write
 
 pytestmark = pytest.mark.slow
 
