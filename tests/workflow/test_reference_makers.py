@@ -118,7 +118,7 @@ def test_what_is_made_is_used_in_the_same_run(making):
     [
         (
             {"dark": "drak"},
-            "reference_makers.flat_k.dark: 'drak' is neither a file nor the name of a maker of darks; did you mean 'dark'",
+            "reference_makers.flat_k.dark: 'drak' is neither a file nor the name of a maker of darks",
         ),
         (
             {"dark": "flat_k"},
