@@ -2,12 +2,15 @@
 
 import ast
 import importlib
+import importlib.util
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from planning.header_cache import HeaderCache
@@ -177,6 +180,7 @@ class CrdsSelector:
             try:
                 rmap = importlib.import_module("crds.core.rmap")
                 utils = importlib.import_module("crds.core.utils")
+                _make_known(self.observatory, str(parameters.get("META.INSTRUMENT.NAME", "")).lower())
             except ImportError as error:
                 wrong = f"the package crds cannot be used ({error})"
                 right = "install 'crds' and 'stdatamodels', or set references.source to 'directory'"
@@ -232,6 +236,22 @@ class CrdsSelector:
             name = Path(error.filename or "").name
             return self._problem(reftype, f"needs {name!r}; not in the cache", f"put it into {str(self._mappings)!r}")
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
+
+
+def _make_known(observatory: str, instrument: str) -> None:
+    """Let crds read the mappings of an observatory that it has no package for, such as that of Liger and IRIS.
+
+    It looks in a package of that name for other names of keywords, and for exceptions to the rules: here are none.
+    """
+    name = f"crds.{observatory}"
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        package, names = ModuleType(name), ModuleType(f"{name}.locate")
+        vars(names)["fits_to_parkeys"] = dict
+        vars(package)["locate"] = names
+        vars(sys.modules["crds"])[observatory] = sys.modules[name] = package
+    known = sys.modules.get(name)
+    if known is not None and known.__spec__ is None:
+        vars(known).setdefault(instrument, ModuleType(f"{name}.{instrument}"))
 
 
 def _stamp(path: Path) -> list[int] | None:
