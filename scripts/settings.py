@@ -51,7 +51,7 @@ class Settings(Section):
         description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
     )
     reference_makers: dict[str, ReferenceMaker] = Field(
-        {}, description="reference files to make of raw darks and flats, by name; see 'Own references' in README.md"
+        {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
     )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
