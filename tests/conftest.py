@@ -1,7 +1,19 @@
 """What all tests share."""
 
+import pytest
 from hypothesis import settings
 
 # How long a test takes says more of the machine than of the code.
 settings.register_profile("calflow", deadline=None)
 settings.load_profile("calflow")
+
+
+@pytest.fixture
+def datamodels():
+    """The data models of stdatamodels, whose schemas calflow's own start of asdf, in another test, leaves out."""
+    found = pytest.importorskip("stdatamodels.jwst.datamodels")
+    import asdf
+
+    asdf.get_config().reset_resources()
+    asdf.get_config().reset_extensions()
+    return found

@@ -438,8 +438,7 @@ def test_small_scene_is_fast(tmp_path):
     assert time.process_time() - start < 2
 
 
-def test_files_open_as_official_data_models(small, tmp_path):
-    datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
+def test_files_open_as_official_data_models(small, tmp_path, datamodels):
     with datamodels.open(small.science[0]) as model:
         assert type(model).__name__ == "ImageModel"
         assert model.data.shape == (80, 96)

@@ -180,8 +180,7 @@ def test_skipped_steps_are_recorded(workflow):
     assert fits.getheader(workflow.product(f"{ROOT_1}_cal.fits"), "SCI")["BUNIT"] == "DN/s"
 
 
-def test_stdatamodels_reads_the_products(finished):
-    datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
+def test_stdatamodels_reads_the_products(finished, datamodels):
     with datamodels.open(str(finished.product(f"{ROOT_1}_cal.fits"))) as model:
         assert type(model).__name__ == "ImageModel"
         ra, dec = model.meta.wcs(0.0, 0.0)
