@@ -222,7 +222,9 @@ def _window(hdus: fits.HDUList, path: Path, images: Sequence[str]) -> Window:
     image = _image(hdus, images)
     if image not in hdus or not hdus[image].is_image or len(hdus[image].shape) != 2:
         raise ReferenceFileError(f"{path}: has no two-dimensional {image} extension")
-    return detector_window(hdus[0].header, hdus[image].shape)
+    # Some references of the full frame say 0 where others say nothing.
+    start = {keyword: hdus[0].header.get(keyword) or None for keyword in ("SUBSTRT1", "SUBSTRT2")}
+    return detector_window(start, hdus[image].shape)
 
 
 def _columns(hdu: fits.BinTableHDU) -> dict[str, np.ndarray]:

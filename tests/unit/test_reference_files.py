@@ -52,6 +52,10 @@ def test_reference_without_window_starts_at_the_first_pixel(tmp_path):
     assert (steradians, square_arcsec) == (None, None)
 
 
+def test_reference_whose_window_keywords_are_0_starts_at_the_first_pixel(tmp_path):
+    assert covered_window(write_flat(tmp_path / "flat.fits", start=(0, 0))) == Window(1, 1, 5, 4)
+
+
 def test_reference_without_image(tmp_path):
     path = tmp_path / "area.fits"
     fits.PrimaryHDU().writeto(path)
