@@ -1,4 +1,4 @@
-# calflow: JWST imaging, from count rates to calibrated exposures.
+# calflow: imaging of JWST, Liger and IRIS, from count rates to combined images and catalogues.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
 import copy
 import os
