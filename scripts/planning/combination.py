@@ -132,27 +132,37 @@ class Combinations:
         self.associations = {association.name: association for association in associations}
         self._members = {member.root: member for a in associations for member in a.members}
         self._crfs = {a.crf_root(member): (a.name, member.root) for a in associations for member in a.members}
+        self._aligned_by_stars = {
+            member.root
+            for a in associations
+            if a.runs("tweakreg") and not a.moving
+            for member in a.members
+            if member.star_list is None
+        }
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
+        return [path for association in self.associations.values() for path in self.products_of(association)]
+
+    def products_of(self, association: PlannedAssociation) -> list[str]:
+        """Return the paths of the products of an association that are kept."""
         stage3 = self.settings.stage3
         paths = []
-        for association in self.associations.values():
-            if not association.single:
-                paths += [self._path(association.crf(member)) for member in association.members]
-                paths.append(self.table(association.name, "alignment"))
-                paths += [self.table(association.name, "sky")] if association.runs("skymatch") else []
-                if association.status.get("outlier_detection") != "SKIPPED":
-                    paths.append(self.table(association.name, "outliers"))
-                if association.runs("outlier_detection") and stage3.outlier_detection.saves_images():
-                    paths += self._intermediate(association)
-            if association.runs("resample") and stage3.resample.single:
-                numbers = range(len(association.groups()))
-                paths += [self._path(f"{association.name}_{number}_i2d.fits") for number in numbers]
-            elif association.runs("resample"):
-                paths.append(self._path(f"{association.name}_i2d.fits"))
-            if association.runs("source_catalog"):
-                paths += [self._path(f"{association.name}_{suffix}") for suffix in ("cat.ecsv", "segm.fits", "cat.reg")]
+        if not association.single:
+            paths += [self._path(association.crf(member)) for member in association.members]
+            paths.append(self.table(association.name, "alignment"))
+            paths += [self.table(association.name, "sky")] if association.runs("skymatch") else []
+            if association.status.get("outlier_detection") != "SKIPPED":
+                paths.append(self.table(association.name, "outliers"))
+            if association.runs("outlier_detection") and stage3.outlier_detection.saves_images():
+                paths += self._intermediate(association)
+        if association.runs("resample") and stage3.resample.single:
+            numbers = range(len(association.groups()))
+            paths += [self._path(f"{association.name}_{number}_i2d.fits") for number in numbers]
+        elif association.runs("resample"):
+            paths.append(self._path(f"{association.name}_i2d.fits"))
+        if association.runs("source_catalog"):
+            paths += [self._path(f"{association.name}_{suffix}") for suffix in ("cat.ecsv", "segm.fits", "cat.reg")]
         return paths
 
     def association(self, name: str) -> PlannedAssociation:
@@ -182,11 +192,7 @@ class Combinations:
 
     def finds_stars(self, root: str) -> bool:
         """Tell whether stars of an exposure are looked for: some association is aligned by them."""
-        return any(
-            member.root == root and member.star_list is None and association.runs("tweakreg") and not association.moving
-            for association in self.associations.values()
-            for member in association.members
-        )
+        return root in self._aligned_by_stars
 
     def geometries(self, name: str) -> list[str]:
         """Return the geometry files of the members of an association, in its order."""

@@ -219,23 +219,26 @@ class Plan:
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
+        planned = [*self.exposures.values(), *self.merges.values()]
+        return [path for calibrated in planned for path in self.products_of(calibrated)]
+
+    def products_of(self, calibrated: Calibrated) -> list[str]:
+        """Return the paths of the products of an exposure, or of a merged one, that are kept."""
+        suffixes = ["cal", *(["i2d"] if calibrated.quick_look else [])]
+        if isinstance(calibrated, PlannedExposure):
+            suffixes += self._wanted_extras(calibrated)
+        return [self._path(calibrated, suffix) for suffix in suffixes]
+
+    def _wanted_extras(self, exposure: PlannedExposure) -> list[str]:
+        """Return the suffixes of what is kept of an exposure on demand."""
         stage2 = self.settings.stage2
-        paths = []
-        for exposure in self.exposures.values():
-            paths.append(self._path(exposure, "cal"))
-            if exposure.quick_look:
-                paths.append(self._path(exposure, "i2d"))
-            if self._saves_bsub(exposure):
-                paths.append(self._path(exposure, "bsub"))
-            if exposure.background and stage2.bkg_subtract.save_combined_background:
-                paths.append(self._path(exposure, "combinedbackground"))
-            if exposure.reference("flat") and stage2.flat_field.save_interpolated_flat:
-                paths.append(self._path(exposure, "interpolatedflat"))
-            if exposure.reference("dark") and stage2.dark_current.dark_output:
-                paths.append(self._path(exposure, "applieddark"))
-        for merge in self.merges.values():
-            paths += [self._path(merge, suffix) for suffix in ("cal", *(["i2d"] if merge.quick_look else []))]
-        return paths
+        wanted = {
+            "bsub": self._saves_bsub(exposure),
+            "combinedbackground": exposure.background and stage2.bkg_subtract.save_combined_background,
+            "interpolatedflat": exposure.reference("flat") and stage2.flat_field.save_interpolated_flat,
+            "applieddark": exposure.reference("dark") and stage2.dark_current.dark_output,
+        }
+        return [suffix for suffix, keep in wanted.items() if keep]
 
     def reference_products(self) -> list[str]:
         """Return the paths of the reference files that are made."""
