@@ -18,15 +18,18 @@ configfile: f"{workflow.basedir}/config.yaml"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from forecast.target import install
 from parameters.section import MAX_OUTPUT_PIXELS
-from planning.code_hash import code_hash
+from planning.code_hash import CodeHashes
 from planning.plan import stamps
 from planning.planner import make_plan
 from problems import InputError
 from settings import read_settings
+from snakemake_speed import speed_up
 from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
 
+speed_up()
 try:
     settings = read_settings(config, workflow.configfiles, given=given)
     plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
@@ -37,6 +40,8 @@ for notice in plan.notices:
     logger.warning(notice)
 
 OUTPUT = plan.output
+code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
+code_hash = code_hashes.hash
 
 
 wildcard_constraints:
@@ -65,6 +70,11 @@ rule all:
         "everything is made"
 
 
+rule plan:
+    message:
+        "never a job: the plan is printed before any job, see scripts/forecast"
+
+
 rule references:
     input:
         plan.reference_products(),
@@ -91,6 +101,10 @@ include: "rules/stage2.smk"
 include: "rules/stage3.smk"
 include: "rules/demo.smk"
 include: "rules/demo_iris.smk"
+
+
+code_hashes.save()
+install(workflow, plan)
 
 
 onstart:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ class Plan:
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
-        planned = [*self.exposures.values(), *self.merges.values()]
+        planned: list[Calibrated] = [*self.exposures.values(), *self.merges.values()]
         return [path for calibrated in planned for path in self.products_of(calibrated)]
 
     def products_of(self, calibrated: Calibrated) -> list[str]:
@@ -243,6 +244,22 @@ class Plan:
     def reference_products(self) -> list[str]:
         """Return the paths of the reference files that are made."""
         return [made.path for made in self.references.values()]
+
+    def is_reference(self, path: str) -> bool:
+        """Tell whether a file is a reference file: one that is used, or another one in their folders."""
+        return path in self._reference_files or path.startswith(self._reference_folders)
+
+    @cached_property
+    def _reference_files(self) -> frozenset[str]:
+        exposures = [reference.path for e in self.exposures.values() for reference in e.references.values()]
+        combined = [ref.path for a in self.stage3.associations.values() for ref in a.references.values()]
+        return frozenset(map(str, filter(None, [*exposures, *combined])))
+
+    @cached_property
+    def _reference_folders(self) -> tuple[str, ...]:
+        given = self.settings.references
+        folders = [given.directory if given.source == "directory" else given.crds_path, reference_folder(self.settings)]
+        return tuple(f"{folder.rstrip('/')}/" for folder in folders if folder)
 
     def made_reference(self, name: str) -> MadeReference:
         """Return a reference file that is made."""

@@ -1,0 +1,168 @@
+"""Measure what a job of each rule costs, for the estimates of ``snakemake plan``.
+
+Run by ``make job-costs``; as a plain command ``.venv/bin/python benchmarks/job_costs.py``. Writes
+scripts/forecast/shipped_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4 Mpixel.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from run import CASES, HERE, ROOT, associations, machine, measure, simulated, versions_of_calflow
+
+# What a job of a rule works on: an exposure or all that it reads; all exposures of its association; their image.
+SIZES = {"take_median": "association", "catalog_sources": "image"}
+# What its memory grows with.
+MEMORY_SIZES = {"combine": "image", "catalog_sources": "image"}
+# Rules that these cases do not need cost about what these do.
+ALIKE = {
+    "combine_group": "combine",
+    "describe_geometry": "find_stars",
+    "fetch_catalog": "align",
+    "lay_common_grid": "lay_outlier_grid",
+    "lay_grid": "lay_outlier_grid",
+    "make_reference": "combine_background",
+    "merge_subarrays": "subtract_background",
+    "model_sky": "combine_background",
+    "save_dark": "save_flat",
+}
+OF_ASSOCIATION = (
+    "align",
+    "catalog_sources",
+    "combine",
+    "count_outliers",
+    "lay_outlier_grid",
+    "match_sky",
+    "take_median",
+)
+# Of rules that run in one of the cases only: what a job takes without pixels, and at least for each Mpixel.
+ONE_CASE = {"seconds": (0.1, 0.02), "memory_mb": (100.0, 60.0)}
+# What the rules make; a group's layer and window are temporary.
+OUTPUTS = {
+    "combine_background": ("stage2/backgrounds/*", ""),
+    "save_combined_background": ("stage2/*_combinedbackground.fits", ""),
+    "subtract_background": ("stage2/*_bsub.fits", ""),
+    "calibrate": ("stage2/*_cal.fits", ""),
+    "save_flat": ("stage2/*_interpolatedflat.fits", ""),
+    "resample_exposure": ("stage2/*_i2d.fits", ""),
+    "resample_group": ("", "stage3/outliers/*_layer.npy"),
+    "take_median": ("stage3/outliers/*_median.npy", ""),
+    "flag_outliers": ("stage3/*_crf.fits", ""),
+    "combine": ("stage3/*_i2d.fits", ""),
+    "catalog_sources": ("stage3/*_segm.fits", ""),
+}
+
+
+def run_case(case: dict, cores: int) -> dict[str, dict[str, float]]:
+    """Return what jobs of each rule took: median seconds of a core, MB, bytes per pixel, and their sizes in Mpixel."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    data = simulated(case)
+    with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
+        folder = Path(name)
+        config = {
+            "associations": list(map(str, associations(data, 3))),
+            "references": {"directory": str(data / "references")},
+            "stage2": {
+                "save_bsub": True,
+                "bkg_subtract": {"save_combined_background": True},
+                "flat_field": {"save_interpolated_flat": True},
+            },
+        }
+        (folder / "costs.yaml").write_text(json.dumps(config))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
+        measure([*command, "--configfile", "costs.yaml", "--notemp"], folder)
+        return {
+            path.name: job_costs(path.name, folder / "results", case)
+            for path in (folder / "results/benchmarks").iterdir()
+        }
+
+
+def job_costs(rule: str, results: Path, case: dict) -> dict[str, float]:
+    """Return the costs of the jobs of one rule."""
+    from astropy.io import fits
+
+    rows = [
+        next(csv.DictReader(path.open(), delimiter="\t")) for path in (results / "benchmarks" / rule).rglob("*.tsv")
+    ]
+    frame = fits.getheader(next(results.glob("stage2/*_cal.fits")), "SCI")
+    image = fits.getheader(next(results.glob("stage3/*_i2d.fits")), "SCI")
+    pixels = {
+        "frame": frame["NAXIS1"] * frame["NAXIS2"],
+        "image": image["NAXIS1"] * image["NAXIS2"],
+    }
+    many = case["backgrounds"] if rule == "combine_background" else case["exposures"]
+    alone = rule not in OF_ASSOCIATION and rule != "combine_background"
+    pixels["total"] = pixels["association"] = pixels["frame"] * (1 if alone else many)
+    size = pixels[SIZES.get(rule, "total")]
+    kept, temporary = ((list(results.glob(pattern)) if pattern else []) for pattern in OUTPUTS.get(rule, ("", "")))
+    return {
+        "seconds": median(_number(row["s"]) for row in rows),
+        "memory_mb": median(_number(row["max_rss"]) for row in rows),
+        "size": size / 1e6,
+        "memory_size": pixels[MEMORY_SIZES.get(rule, "frame")] / 1e6,
+        "bytes_per_pixel": median([path.stat().st_size / size for path in kept] or [0.0]),
+        "temporary_bytes_per_pixel": median([path.stat().st_size / size for path in temporary] or [0.0]),
+    }
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def line(points: list[tuple[float, float]], alone: tuple[float, float], digits: int) -> list[float]:
+    """Return the start and the slope of a line through two points that falls nowhere.
+
+    Of one point alone, the start and the least slope are taken as given.
+    """
+    (x, y), *others = points
+    if not others:
+        start, least = alone
+        return [start, round(max(least, (y - start) / x), digits + 1)]
+    ((x2, y2),) = others
+    slope = max(0.0, (y2 - y) / (x2 - x)) if x2 != x else 0.0
+    start = y - slope * x
+    if start < 0:
+        start, slope = 0.0, y2 / x2
+    return [round(start, digits), round(slope, digits)]
+
+
+def figures(rule: str, costs: list[dict[str, float]]) -> dict[str, object]:
+    """Return the entry of a rule."""
+    entry: dict[str, object] = {
+        "size": SIZES.get(rule, "total"),
+        "memory_size": MEMORY_SIZES.get(rule, "frame"),
+        "seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE["seconds"], 2),
+        "memory_mb": line([(cost["memory_size"], cost["memory_mb"]) for cost in costs], ONE_CASE["memory_mb"], 0),
+    }
+    for key in ("bytes_per_pixel", "temporary_bytes_per_pixel"):
+        if value := round(median(cost[key] for cost in costs), 1):
+            entry[key] = value
+    return entry
+
+
+def main() -> None:
+    """Measure and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cores", type=int, default=2, help="(default %(default)s)")
+    given = parser.parse_args()
+    measured: dict[str, list[dict[str, float]]] = {}
+    for name, case in CASES.items():
+        print(name, flush=True)
+        for rule, costs in run_case(case, given.cores).items():
+            measured.setdefault(rule, []).append(costs)
+    rules = {rule: figures(rule, costs) for rule, costs in measured.items()}
+    rules |= {rule: rules[other] for rule, other in ALIKE.items() if other in rules}
+    made = f"by benchmarks/job_costs.py: {versions_of_calflow()}, {machine()}"
+    tree = {"made": made, "rules": dict(sorted(rules.items()))}
+    (ROOT / "scripts" / "forecast" / "shipped_costs.json").write_text(json.dumps(tree, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a run is going to do, why, and what it will cost, told before any job starts."""
