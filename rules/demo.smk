@@ -73,8 +73,7 @@ rule demo_combined_picture:
 
 rule demo:
     input:
-        plan.stage2_products(),
-        plan.stage3.products(),
+        lambda wildcards: plan.products(),
         "before_and_after.png",
         "combined.png",
     message:

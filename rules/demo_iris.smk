@@ -54,8 +54,7 @@ rule demo_iris_picture:
 
 rule demo_iris:
     input:
-        plan.stage2_products(),
-        plan.stage3.products(),
+        lambda wildcards: plan.products(),
         "iris.png",
     message:
         "the demo with IRIS is done: look at iris.png, and at the products in {OUTPUT}stage2 and {OUTPUT}stage3"

@@ -1,5 +1,6 @@
 """The forecast of a run: its jobs with their causes and costs, and what they add up to."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 from forecast.costs import Cost
 from forecast.jobs import NeededJob, NeededJobs
-from forecast.reasons import KINDS
+from forecast.reasons import KINDS, NEW
 from forecast.schedule import Schedule
 
 HEAVIEST = 10
@@ -101,8 +102,13 @@ class Forecast:
                 found[cause.kind][cause.about] += 1
         return {kind: counts for kind, counts in found.items() if counts}
 
-    def as_tree(self) -> dict[str, Any]:
-        """Return the forecast as what JSON can hold: times in seconds, memory and disk in MB."""
+    def as_json(self) -> str:
+        """Return the forecast as JSON, times in seconds, memory and disk in MB: one line for each job."""
+        jobs = (json.dumps(_job_tree(job, cost)) for job, cost in zip(self.jobs, self.costs, strict=True))
+        head = json.dumps(self._summary(), indent=1).removesuffix("\n}")
+        return head + ',\n "jobs": [\n' + ",\n".join(jobs) + "\n ]\n}\n"
+
+    def _summary(self) -> dict[str, Any]:
         return {
             "targets": list(self.targets),
             "cores": self.cores,
@@ -132,7 +138,6 @@ class Forecast:
             "exposures": list(self.exposures),
             "associations": list(self.associations),
             "unrecorded": list(self.unrecorded),
-            "jobs": [_job_tree(job, cost) for job, cost in zip(self.jobs, self.costs, strict=True)],
         }
 
 
@@ -162,7 +167,7 @@ def size_on_disk(jobs: Iterable[NeededJob]) -> float:
     """Return what the files take now that jobs are going to make, MB."""
     total = 0
     for job in jobs:
-        for path in job.outputs:
+        for path in () if job.kind == NEW else job.outputs:
             try:
                 total += Path(path).stat().st_size
             except OSError:

@@ -1,7 +1,6 @@
 """``snakemake plan``, and runs that look only at what is stale: both before Snakemake builds its graph."""
 
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def show_forecast(workflow: Any, plan: Plan, targets: Sequence[str]) -> str:
     path = Path(f"{plan.output}plan.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(forecast.as_tree(), indent=1) + "\n")
+    temporary.write_text(forecast.as_json())
     temporary.replace(path)
     return forecast_text(forecast, str(path))
 

@@ -218,6 +218,10 @@ class Plan:
         """Return how many pixels are drizzled, about: each frame of each stage once."""
         return sum(math.prod(exposure.header.shape) for exposure in self.exposures.values()) + self.stage3.all_pixels()
 
+    def products(self) -> list[str]:
+        """Return the paths of all products that are kept."""
+        return [*self.reference_products(), *self.stage2_products(), *self.stage3.products()]
+
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
         planned: list[Calibrated] = [*self.exposures.values(), *self.merges.values()]
