@@ -1,24 +1,25 @@
 """Choice of reference files by the rules of a CRDS cache, without network and without CRDS's own settings."""
 
-import ast
 import importlib
 import importlib.util
 import json
 import logging
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from planning.crds_contexts import UPDATE, ServerRecord, read_server_record
 from planning.header_cache import HeaderCache
 from planning.references import NOT_APPLICABLE, Reference
 from problems import Problem, nearest
 
 if TYPE_CHECKING:
-    from crds.core.rmap import InstrumentContext, PipelineContext
+    from crds.core.rmap import InstrumentContext, PipelineContext, ReferenceMapping
 
 Parameters = dict[str, str | bool | int | float]
 
@@ -51,35 +52,20 @@ def open_crds(
         problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not a context", right))
     elif not mappings.is_dir():
         wrong = "is not a CRDS cache" if crds_path.is_dir() else "no such folder"
-        right = f"set references.crds_path to the folder that holds 'mappings/{observatory}'"
+        right = f"set references.crds_path to the folder that holds 'mappings/{observatory}'; or, to fill it, {UPDATE}"
         problems.append(Problem(str(crds_path), "", wrong, right))
     elif not (mappings / context).is_file():
         known = [path.name for path in mappings.glob("*.pmap")]
         hint = nearest(context, known) if known else "the cache has no context at all"
-        problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", hint))
+        right = f"{hint}; or {UPDATE}"
+        problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", right))
     else:
-        bad_files = _bad_files(crds_path, observatory)
-        if not isinstance(bad_files, Problem):
-            return CrdsSelector(crds_path, context, observatory, bad_files, cache)
-        problems.append(bad_files)
+        record = read_server_record(crds_path, observatory, cache)
+        if not isinstance(record, Problem):
+            record = record or ServerRecord(None, frozenset())
+            return CrdsSelector(crds_path, context, observatory, record.bad_files, cache)
+        problems.append(record)
     return None
-
-
-def _bad_files(crds_path: Path, observatory: str) -> frozenset[str] | Problem:
-    """Return the files that the server had declared bad when the cache was last synchronised."""
-    path = crds_path / "config" / observatory / "server_config"
-    try:
-        listed = ast.literal_eval(path.read_text("utf-8"))["bad_files_list"]
-    except FileNotFoundError:
-        return frozenset()  # a cache that was copied together by hand
-    except OSError as error:
-        return Problem(str(path), "", f"cannot be read ({error.strerror})", "make it readable")
-    except (ValueError, SyntaxError, TypeError, KeyError):
-        listed = None
-    if not isinstance(listed, list):
-        right = "run 'crds sync' again; calflow has to know which references are invalid"
-        return Problem(str(path), "", "damaged: it has no 'bad_files_list'", right)
-    return frozenset(map(str, listed))
 
 
 class CrdsSelector:
@@ -104,6 +90,10 @@ class CrdsSelector:
         self._cache = cache
         self._bad_files = bad_files
         self._pipeline: PipelineContext | None = None
+        self._stamps: dict[str, list[int] | None] = {}
+        # Names by all that the rules of a type look at
+        self._chosen: dict[tuple, str] = {}
+        self._use_after: dict[str, tuple[frozenset[str], list[str]]] = {}
 
     def select(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, Reference | Problem]:
         """Choose the references of one exposure.
@@ -119,32 +109,44 @@ class CrdsSelector:
         -------
         dict
             For each type a Reference (path None: the rules say N/A), or a Problem: the type is unknown, no
-            rule fits, or a file that is needed is not in the cache.
+            rule fits, or a mapping that is needed is not in the cache. A reference file that is not in the
+            cache is told by `missing`.
         """
-        reftypes = tuple(sorted({reftype.lower() for reftype in reftypes}))
-        names = self._remembered(parameters, reftypes)
-        if names is None:
-            names = self._look_up(parameters, reftypes)
+        names = self.names(parameters, reftypes)
         instrument = str(parameters.get("META.INSTRUMENT.NAME", "")).lower()
         return {
             reftype: name if isinstance(name, Problem) else self._locate(reftype, name, instrument)
             for reftype, name in names.items()
         }
 
+    def names(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, str | Problem]:
+        """Return, for each type, the name of the file that the rules choose, ``N/A``, or a Problem."""
+        reftypes = tuple(sorted({reftype.lower() for reftype in reftypes}))
+        names = self._remembered(parameters, reftypes)
+        return self._look_up(parameters, reftypes) if names is None else names
+
     def _locate(self, reftype: str, name: str, instrument: str) -> Reference | Problem:
-        """Return the reference of this name if its file is in the cache."""
+        """Return the reference of this name, in the cache or to be put there."""
         if name == NOT_APPLICABLE:
             return Reference(reftype, None, NOT_APPLICABLE)
-        folder = self.crds_path / "references" / self.observatory
-        places = (folder / instrument / name, folder / name)  # caches are laid out by instrument, or flat
-        path = next((place for place in places if place.is_file()), None)
         if name in self._bad_files:
             right = f"choose another context, or set references.override.{reftype}"
             return self._problem(reftype, f"{name!r} is marked as scientifically invalid by CRDS", right)
+        folder = self.crds_path / "references" / self.observatory
+        places = [folder / instrument / name, folder / name]  # caches are laid out by instrument, or flat
+        path = next((place for place in places if place.is_file()), None)
+        missing = path is None
         if path is None:
-            wrong = f"needs {name!r}; not in the cache"
-            return self._problem(reftype, wrong, f"put it into {str(places[0].parent)!r}")
-        return Reference(reftype, path, f"crds://{name}")
+            path = places[1 if self._is_flat() else 0]
+        return Reference(reftype, path, f"crds://{name}", missing=missing)
+
+    def _is_flat(self) -> bool:
+        """Tell whether the references of the cache are in one folder, whatever their instrument."""
+        mode = self.crds_path / "config" / self.observatory / "ref_cache_subdir_mode"
+        try:
+            return mode.read_text().strip() == "flat"
+        except OSError:
+            return False
 
     def _problem(self, reftype: str, wrong: str, right: str) -> Problem:
         return Problem(str(self.crds_path), reftype, wrong, right)
@@ -160,7 +162,7 @@ class CrdsSelector:
             return None
         context = self._mappings / self.context
         entry = self._cache.get(context, context.stat(), self._kind(parameters, reftypes))
-        if entry is None or any(_stamp(self._mappings / name) != stamp for name, stamp in entry["mappings"]):
+        if entry is None or any(self._stamp(name) != stamp for name, stamp in entry["mappings"]):
             return None
         return entry["values"]
 
@@ -168,9 +170,15 @@ class CrdsSelector:
         if self._cache is None or any(isinstance(name, Problem) for name in names.values()):
             return
         context = self._mappings / self.context
-        mappings = [(name, _stamp(self._mappings / name)) for name in sorted(used)]
+        mappings = [(name, self._stamp(name)) for name in sorted(used)]
         kind = self._kind(parameters, tuple(names))
         self._cache.put(context, context.stat(), kind, {"values": names, "mappings": mappings})
+
+    def _stamp(self, name: str) -> list[int] | None:
+        """Return size and time of a mapping file, looked up once: thousands of exposures use the same."""
+        if name not in self._stamps:
+            self._stamps[name] = _stamp(self._mappings / name)
+        return self._stamps[name]
 
     # Selections by crds -------------------------------------------------------------------------------
 
@@ -215,6 +223,9 @@ class CrdsSelector:
             rules = instrument.get_rmap(reftype)
             used.add(Path(rules.filename).name)
             needed = rules.minimize_header(parameters)
+            key = self._key(rules, needed)
+            if key in self._chosen:
+                return self._chosen[key]
             name = rules.get_best_ref(needed)
         except (exceptions.IrrelevantReferenceTypeError, exceptions.OmitReferenceTypeError):
             return NOT_APPLICABLE
@@ -229,13 +240,50 @@ class CrdsSelector:
             return self._problem(reftype, f"no {reftype} reference in {self.context} for {values}", right)
         if Path(name).name != name:
             return self._problem(reftype, f"{name!r} is not a file name", "the mappings are damaged")
+        self._chosen[key] = name
         return name
+
+    def _key(self, rules: "ReferenceMapping", needed: Parameters) -> tuple:
+        """Return what the choice of a type depends on: of the date, only between which USEAFTER dates it lies."""
+        name = Path(rules.filename).name
+        if name not in self._use_after:
+            self._use_after[name] = _use_after_dates(rules)
+        keywords, dates = self._use_after[name]
+        values: list[object] = [name, *((key, needed[key]) for key in sorted(needed) if key.lower() not in keywords)]
+        if keywords:
+            date = " ".join(str(value) for key, value in needed.items() if key.lower() in keywords)
+            try:
+                reformat = importlib.import_module("crds.core.timestamp").reformat_date
+                values.append(bisect_right(dates, reformat(date)))
+            except Exception:  # no date: crds says so in its own words
+                values.append(date)
+        return tuple(values)
 
     def _failed(self, reftype: str, error: Exception) -> Problem:
         if isinstance(error, FileNotFoundError):
             name = Path(error.filename or "").name
-            return self._problem(reftype, f"needs {name!r}; not in the cache", f"put it into {str(self._mappings)!r}")
+            right = f"{UPDATE}, or put it into {str(self._mappings)!r}"
+            return self._problem(reftype, f"needs {name!r}; not in the cache", right)
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
+
+
+def _use_after_dates(rules: "ReferenceMapping") -> tuple[frozenset[str], list[str]]:
+    """Return the keywords of the date that USEAFTER is compared with, and the dates of USEAFTER in the rules.
+
+    Nothing, if the date may count in another way too: then each date is looked up by itself.
+    """
+    header = rules.header
+    if [str(name).lower() for name in header.get("classes", ())] != ["match", "useafter"]:
+        return frozenset(), []
+    matched, dated = ({str(name).lower() for name in names} for names in rules.parkey)
+    hooks = (rules._precondition_header, rules._fallback_header)
+    said = str([header.get(key, "") for key in ("rmap_relevance", "rmap_omit", "parkey_relevance")]).lower()
+    said = said.replace("_", ".")
+    if matched & dated or any(name in said for name in dated) or any(hook.__name__ != "<lambda>" for hook in hooks):
+        return frozenset(), []
+    by_date = [choice for choice in rules.selector.choices() if hasattr(choice, "choices")]
+    dates = {str(date) for choice in by_date for date in choice.keys()}  # noqa: SIM118 (a selector is no mapping)
+    return frozenset(dated), sorted(dates)
 
 
 def _make_known(observatory: str, instrument: str) -> None:
