@@ -51,6 +51,10 @@ class TemporaryError(Exception):
     """A failure that the next attempt may not have."""
 
 
+class NothingToResume(TemporaryError):
+    """The server has no bytes beyond those of a partial file."""
+
+
 @dataclass(frozen=True)
 class Published:
     """What the server publishes of a file: its size in bytes, and its SHA-1 in hexadecimal, if it knows that."""
@@ -254,19 +258,28 @@ def _download(url: str, part: Path, published: Published) -> None:
         part.unlink()
         have = 0
     if have < published.size or have == 0:
-        headers = _headers() | ({"Range": f"bytes={have}-"} if have else {})
-        with _opened(Request(url, headers=headers)) as answer:  # noqa: S310 (_url_of looks at the scheme)
-            resumed = have > 0 and answer.status == 206
-            if resumed:
-                log.info("resumed at %d bytes", have)
-            with part.open("ab" if resumed else "wb") as file:
-                while chunk := answer.read(CHUNK):
-                    file.write(chunk)
+        try:
+            _receive(url, part, have)
+        except NothingToResume:
+            part.unlink(missing_ok=True)
+            raise
     if reason := _difference(part, published):
         # Something cut short is gone on with; anything else begins anew.
         if part.stat().st_size >= published.size:
             part.unlink()
         raise TemporaryError(reason)
+
+
+def _receive(url: str, part: Path, have: int) -> None:
+    """Write what a server sends into a partial file, after the bytes that it has if the server goes on there."""
+    headers = _headers() | ({"Range": f"bytes={have}-"} if have else {})
+    with _opened(Request(url, headers=headers)) as answer:  # noqa: S310 (_url_of looks at the scheme)
+        resumed = have > 0 and answer.status == 206
+        if resumed:
+            log.info("resumed at %d bytes", have)
+        with part.open("ab" if resumed else "wb") as file:
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
 
 
 def _difference(path: Path, published: Published) -> str | None:
@@ -310,6 +323,8 @@ def _opened(request: Request) -> Iterator[HTTPResponse]:
     except HTTPError as error:
         told = f"the server answers {error.code} {error.reason}"
         error.close()
+        if error.code == 416:
+            raise NothingToResume(told) from None
         if error.code >= 500 or error.code in TEMPORARY_STATUS:
             raise TemporaryError(told) from None
         raise CrdsServerError(f"{request.full_url}: {told}") from None
