@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +19,12 @@ from planning.references import NOT_APPLICABLE, Reference
 from problems import Problem, nearest
 
 if TYPE_CHECKING:
-    from crds.core.rmap import InstrumentContext, PipelineContext, ReferenceMapping
+    from crds.core.rmap import InstrumentContext, Mapping, PipelineContext
 
 Parameters = dict[str, str | bool | int | float]
+
+# When an exposure began, which USEAFTER is compared with
+DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
 
 
 def open_crds(
@@ -91,9 +94,7 @@ class CrdsSelector:
         self._bad_files = bad_files
         self._pipeline: PipelineContext | None = None
         self._stamps: dict[str, list[int] | None] = {}
-        # Names by all that the rules of a type look at
-        self._chosen: dict[tuple, str] = {}
-        self._use_after: dict[str, tuple[frozenset[str], list[str]]] = {}
+        self._known: dict[tuple, _Choices] = {}
 
     def select(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, Reference | Problem]:
         """Choose the references of one exposure.
@@ -166,11 +167,11 @@ class CrdsSelector:
             return None
         return entry["values"]
 
-    def _remember(self, parameters: Parameters, names: dict[str, str | Problem], used: set[str]) -> None:
+    def _remember(self, parameters: Parameters, names: dict[str, str | Problem], used: list[str]) -> None:
         if self._cache is None or any(isinstance(name, Problem) for name in names.values()):
             return
         context = self._mappings / self.context
-        mappings = [(name, self._stamp(name)) for name in sorted(used)]
+        mappings = [(name, self._stamp(name)) for name in used]
         kind = self._kind(parameters, tuple(names))
         self._cache.put(context, context.stat(), kind, {"values": names, "mappings": mappings})
 
@@ -183,7 +184,25 @@ class CrdsSelector:
     # Selections by crds -------------------------------------------------------------------------------
 
     def _look_up(self, parameters: Parameters, reftypes: tuple[str, ...]) -> dict[str, str | Problem]:
-        """Return the names of the references by crds's rules."""
+        """Return the names of the references by crds's rules.
+
+        Exposures that differ in nothing but their date, and lie between the same dates of USEAFTER, have the same.
+        """
+        rest = tuple(sorted(item for item in parameters.items() if item[0] not in DATE))
+        date = " ".join(str(parameters.get(name, "")) for name in DATE)
+        known = self._known.get((rest, reftypes))
+        names = known.at(date) if known else None
+        if known is None or names is None:
+            names, known = self._ask(parameters, reftypes, known)
+            known.add(date, names)
+            self._known[rest, reftypes] = known
+        self._remember(parameters, names, known.mappings)
+        return names
+
+    def _ask(
+        self, parameters: Parameters, reftypes: tuple[str, ...], known: "_Choices | None"
+    ) -> tuple[dict[str, str | Problem], "_Choices"]:
+        """Return the names, and what they depend on: that of `known`, if it is given."""
         with _quiet():
             try:
                 rmap = importlib.import_module("crds.core.rmap")
@@ -192,17 +211,16 @@ class CrdsSelector:
             except ImportError as error:
                 wrong = f"the package crds cannot be used ({error})"
                 right = "install 'crds' and 'stdatamodels', or set references.source to 'directory'"
-                return dict.fromkeys(reftypes, self._problem("", wrong, right))
+                return dict.fromkeys(reftypes, self._problem("", wrong, right)), _Choices()
             conditioned = utils.condition_header(parameters)
-            used: set[str] = set()
+            used: list[Mapping] = []
             instrument = self._instrument(rmap, conditioned, used)
             if isinstance(instrument, Problem):
-                return dict.fromkeys(reftypes, instrument)
+                return dict.fromkeys(reftypes, instrument), _Choices()
             names = {reftype: self._name(instrument, reftype, conditioned, used) for reftype in reftypes}
-        self._remember(parameters, names, used)
-        return names
+            return names, known or _Choices(used)
 
-    def _instrument(self, rmap, parameters: Parameters, used: set[str]) -> "InstrumentContext | Problem":
+    def _instrument(self, rmap, parameters: Parameters, used: "list[Mapping]") -> "InstrumentContext | Problem":
         """Return the instrument's mapping, or a Problem."""
         try:
             if self._pipeline is None:
@@ -211,21 +229,18 @@ class CrdsSelector:
             mapping = self._pipeline.get_imap(self._pipeline.get_instrument(parameters))
         except Exception as error:  # crds has no common class for what can be wrong with a mapping
             return self._failed("", error)
-        used.add(Path(mapping.filename).name)
+        used.append(mapping)
         return mapping
 
     def _name(
-        self, instrument: "InstrumentContext", reftype: str, parameters: Parameters, used: set[str]
+        self, instrument: "InstrumentContext", reftype: str, parameters: Parameters, used: "list[Mapping]"
     ) -> str | Problem:
         """Return the name of the reference, ``N/A``, or a Problem."""
         exceptions = importlib.import_module("crds.core.exceptions")
         try:
             rules = instrument.get_rmap(reftype)
-            used.add(Path(rules.filename).name)
+            used.append(rules)
             needed = rules.minimize_header(parameters)
-            key = self._key(rules, needed)
-            if key in self._chosen:
-                return self._chosen[key]
             name = rules.get_best_ref(needed)
         except (exceptions.IrrelevantReferenceTypeError, exceptions.OmitReferenceTypeError):
             return NOT_APPLICABLE
@@ -240,24 +255,7 @@ class CrdsSelector:
             return self._problem(reftype, f"no {reftype} reference in {self.context} for {values}", right)
         if Path(name).name != name:
             return self._problem(reftype, f"{name!r} is not a file name", "the mappings are damaged")
-        self._chosen[key] = name
         return name
-
-    def _key(self, rules: "ReferenceMapping", needed: Parameters) -> tuple:
-        """Return what the choice of a type depends on: of the date, only between which USEAFTER dates it lies."""
-        name = Path(rules.filename).name
-        if name not in self._use_after:
-            self._use_after[name] = _use_after_dates(rules)
-        keywords, dates = self._use_after[name]
-        values: list[object] = [name, *((key, needed[key]) for key in sorted(needed) if key.lower() not in keywords)]
-        if keywords:
-            date = " ".join(str(value) for key, value in needed.items() if key.lower() in keywords)
-            try:
-                reformat = importlib.import_module("crds.core.timestamp").reformat_date
-                values.append(bisect_right(dates, reformat(date)))
-            except Exception:  # no date: crds says so in its own words
-                values.append(date)
-        return tuple(values)
 
     def _failed(self, reftype: str, error: Exception) -> Problem:
         if isinstance(error, FileNotFoundError):
@@ -267,23 +265,59 @@ class CrdsSelector:
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
 
 
-def _use_after_dates(rules: "ReferenceMapping") -> tuple[frozenset[str], list[str]]:
-    """Return the keywords of the date that USEAFTER is compared with, and the dates of USEAFTER in the rules.
+class _Choices:
+    """What was chosen for exposures that differ in nothing but their date.
 
-    Nothing, if the date may count in another way too: then each date is looked up by itself.
+    Parameters
+    ----------
+    mappings : sequence of Mapping
+        The mappings that led to it, those of the instrument and of the types.
     """
+
+    def __init__(self, mappings: "Sequence[Mapping]" = ()):
+        self.mappings = sorted(Path(mapping.filename).name for mapping in mappings)
+        by_type = [_use_after_dates(mapping) for mapping in mappings if mapping.mapping_type == "reference"]
+        # None: the date counts in another way too, so that each is looked up by itself.
+        self._dates: list[str] | None = None
+        if mappings and None not in by_type:
+            self._dates = sorted({date for dates in by_type for date in dates or ()})
+        self._names: dict[int, dict[str, str | Problem]] = {}
+
+    def at(self, date: str) -> dict[str, str | Problem] | None:
+        """Return the names at a date, if they are known."""
+        interval = self._interval(date)
+        return None if interval is None else self._names.get(interval)
+
+    def add(self, date: str, names: dict[str, str | Problem]) -> None:
+        """Note the names at a date. Problems are not noted: crds puts the values of the exposure into its words."""
+        interval = self._interval(date)
+        if interval is not None and not any(isinstance(name, Problem) for name in names.values()):
+            self._names[interval] = names
+
+    def _interval(self, date: str) -> int | None:
+        if self._dates is None:
+            return None
+        try:
+            return bisect_right(self._dates, importlib.import_module("crds.core.timestamp").reformat_date(date))
+        except Exception:  # crds says so in its own words
+            return None
+
+
+def _use_after_dates(rules: "Mapping") -> list[str] | None:
+    """Return the dates of USEAFTER in the rules of a type; None if the date of an exposure may count in another way."""
     header = rules.header
     if [str(name).lower() for name in header.get("classes", ())] != ["match", "useafter"]:
-        return frozenset(), []
-    matched, dated = ({str(name).lower() for name in names} for names in rules.parkey)
-    hooks = (rules._precondition_header, rules._fallback_header)
-    said = str([header.get(key, "") for key in ("rmap_relevance", "rmap_omit", "parkey_relevance")]).lower()
+        return None
+    matched, dated = (tuple(str(name).upper() for name in names) for names in rules.parkey)
+    said = str([header.get(key, "") for key in ("rmap_relevance", "rmap_omit", "parkey_relevance")]).upper()
     said = said.replace("_", ".")
-    if matched & dated or any(name in said for name in dated) or any(hook.__name__ != "<lambda>" for hook in hooks):
-        return frozenset(), []
+    hooks = (rules._precondition_header, rules._fallback_header)
+    if dated != DATE or any(name in matched or name in said for name in DATE):
+        return None
+    if any(hook.__name__ != "<lambda>" for hook in hooks):
+        return None
     by_date = [choice for choice in rules.selector.choices() if hasattr(choice, "choices")]
-    dates = {str(date) for choice in by_date for date in choice.keys()}  # noqa: SIM118 (a selector is no mapping)
-    return frozenset(dated), sorted(dates)
+    return [str(date) for choice in by_date for date in choice.keys()]  # noqa: SIM118 (a selector is no mapping)
 
 
 def _make_known(observatory: str, instrument: str) -> None:

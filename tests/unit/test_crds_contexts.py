@@ -10,14 +10,14 @@ import pytest
 
 from instruments.jwst import FAMILY as JWST
 from planning.context_comparison import ReferenceChange, compare_contexts, comparison_lines
-from planning.crds_cache import MissingReferences, server_url, wanted_contexts
+from planning.crds_cache import MissingReferences, check_update, server_url, wanted_contexts
 from planning.crds_contexts import CrdsContext, find_context, read_server_record
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
 from planning.targets import is_only_target
-from problems import Problem
+from problems import InputError, Problem
 from settings import References, Settings
 from tests.crds_stand_in import write_context
 
@@ -160,6 +160,13 @@ def test_server(monkeypatch):
     assert server_url(References(), "jwst") is None
 
 
+def test_update_needs_a_cache_and_a_server(tmp_path):
+    check_update(References(crds_path=str(tmp_path)))
+    with pytest.raises(InputError) as caught:
+        check_update(References(crds_server="jwst"))
+    assert [problem.key for problem in caught.value.problems] == ["references.crds_path", "references.crds_server"]
+
+
 def test_files_of_an_observatory_without_a_server_are_a_problem(tmp_path):
     problems = []
     missing = MissingReferences(References(fetch=True), problems)
@@ -292,6 +299,5 @@ def test_ten_thousand_exposures_are_compared_in_seconds(contexts, tmp_path):
         changes, _ = compare(contexts, exposures, cache=cache)
         times.append(time.process_time() - start)
     assert len(changes[1].exposures) == 10_000
-    assert times[0] < 30
+    assert times[0] < 10
     assert times[1] < 5
-    print(times)

@@ -330,7 +330,7 @@ def test_remembered_reference_that_was_removed(crds, tmp_path):
     ("date", "name"),
     [("2018-12-31", "old"), ("2019-01-01", "new"), ("2023-03-12", "new"), ("2017-12-31", None), ("never", None)],
 )
-def test_date_counts_by_the_useafter_dates_it_lies_between(crds, date, name):
+def test_date_counts_by_the_useafter_dates_it_lies_between(crds, date, name, monkeypatch):
     dates = {"2018-01-01": "jwst_miri_flat_old.fits", "2019-01-01": "jwst_miri_flat_new.fits"}
     rules = "".join(f"        '{day} 00:00:00' : '{file}',\n" for day, file in dates.items())
     path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
@@ -343,9 +343,9 @@ def test_date_counts_by_the_useafter_dates_it_lies_between(crds, date, name):
     # What is remembered of other dates must not be taken for this one.
     for other in ("2018-02-01", "2022-02-01"):
         selector.select(PARAMETERS | {"META.OBSERVATION.DATE": other}, ["flat"])
-    looked_up = len(selector._chosen)
+    if name:  # nothing is looked up again
+        monkeypatch.setattr(selector, "_ask", None)
     chosen = selector.select(PARAMETERS | {"META.OBSERVATION.DATE": date}, ["flat"])["flat"]
-    assert looked_up == len(selector._chosen) == 2
     if name is None:
         assert isinstance(chosen, Problem)
     else:

@@ -139,7 +139,6 @@ def test_update_fetches_a_context_to_plan_with(cached, server):
     assert "jwst_9000.pmap: complete" in run.output
 
 
-@pytest.mark.skipif(not hasattr(Path, "chmod"), reason="needs permissions")
 def test_nothing_is_fetched_into_a_folder_that_is_none(cached, server):
     shutil.rmtree(cached.folder / "crds" / "references" / "jwst" / "miri")
     (cached.folder / "crds" / "references" / "jwst" / "miri").touch()
