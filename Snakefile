@@ -20,7 +20,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import code_hash
-from planning.crds_cache import cache_path, check_update, server_url, wanted_contexts
+from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.plan import Plan, stamps
 from planning.planner import make_plan
 from planning.targets import is_only_target

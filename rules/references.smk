@@ -75,6 +75,8 @@ rule update_crds:
         url=server_url(settings.references, "jwst"),
         crds_path=str(cache_path(settings.references)),
         contexts=wanted_contexts(settings.references),
+        # A plan needs these themselves, not only their names.
+        reftypes=READ_BY_THE_PLAN,
         retries=4,
     message:
         "bring the mappings of the CRDS cache up to date"

@@ -1,10 +1,10 @@
-"""Bring a CRDS cache up to date: what the server says of itself, and the mappings of the contexts that are wanted."""
+"""Bring a CRDS cache up to date: what the server says of itself, and the mappings of contexts."""
 
 import logging
 from pathlib import Path
 
 from job import run
-from products.crds_server import CrdsServer, CrdsServerError, fetch_mappings, record_server
+from products.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_references, record_server
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ def update(input, output, params):
             log.warning("%s is not of %s, whose server %s is", context, observatory, server.url)
             continue
         fetched = fetch_mappings(server, info, crds_path, context)
-        print(f"{context}: {len(fetched)} mappings fetched into {crds_path}" if fetched else f"{context}: complete")
+        fetched += fetch_references(server, info, crds_path, context, params.reftypes)
+        print(f"{context}: {len(fetched)} files fetched into {crds_path}" if fetched else f"{context}: complete")
     record_server(info, crds_path)
     print(f"{observatory}: the operational context is {operational}")
 

@@ -101,6 +101,8 @@ class StandIn:
             }
         if method == "get_mapping_names":
             return self.contexts[params[0]]
+        if method == "get_reference_names":
+            return [name for name in self.files if not name.endswith("map")]
         if method == "get_file_info_map":
             return {name: self._published(name) for name in params[1]}
         raise KeyError(f"no method {method}")

@@ -20,6 +20,21 @@ SERVER_VARIABLE = "CRDS_SERVER_URL"
 # The server of JWST. Of no other observatory is one known.
 SERVERS = {"jwst": "https://jwst-crds.stsci.edu"}
 
+# Parameter references: what is in them is part of the plan, so no job of it can fetch them.
+READ_BY_THE_PLAN = (
+    "pars-image2pipeline",
+    "pars-image3pipeline",
+    "pars-backgroundstep",
+    "pars-assignwcsstep",
+    "pars-flatfieldstep",
+    "pars-photomstep",
+    "pars-resamplestep",
+    "pars-tweakregstep",
+    "pars-skymatchstep",
+    "pars-outlierdetectionstep",
+    "pars-sourcecatalogstep",
+)
+
 
 @dataclass(frozen=True)
 class Fetch:

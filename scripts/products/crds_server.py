@@ -15,6 +15,7 @@ import pprint
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,8 +104,9 @@ class CrdsServer:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the server and return its result."""
-        body = json.dumps({"jsonrpc": "1.0", "method": method, "params": arguments, "id": f"calflow-{os.getpid()}"})
-        url = f"{self.url}/json/{method}/"
+        number = f"calflow-{VERSION}-{uuid.uuid4()}"
+        body = json.dumps({"jsonrpc": "1.0", "method": method, "params": arguments, "id": number})
+        url = f"{self.url}/json/{method}/{number}/"
         text = self._attempt(method, lambda: _read_all(Request(url, body.encode(), _headers())))  # noqa: S310
         try:
             answer = json.loads(text)
@@ -196,6 +198,34 @@ def fetch_mappings(
             server.download(_url_of(info, "mapping_url", observatory) + quote(name), folder / name, published[name])
             log.info("%s fetched", name)
     return lacking
+
+
+def fetch_references(
+    server: CrdsServer,
+    info: Mapping[str, Any],
+    crds_path: Path,
+    context: str,
+    reftypes: Iterable[str],
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> list[str]:
+    """Fetch the references of a context that are of some types, and that a cache lacks, and return their names."""
+    observatory = str(info["observatory"])
+    kinds = tuple(f"_{reftype}_" for reftype in reftypes)
+    names = [str(name) for name in server.call("get_reference_names", context)]
+    paths = {}
+    for name in sorted(name for name in names if any(kind in name for kind in kinds) and Path(name).name == name):
+        # A cache is laid out by instrument, the second part of a name, or flat.
+        folder = crds_path / "references" / observatory
+        path = folder / name.split("_")[1] / name
+        if not path.is_file() and not (folder / name).is_file():
+            paths[name] = path
+    published = server.published(observatory, paths) if paths else {}
+    for name, path in paths.items():
+        with locked(path.parent, lock_timeout):
+            if not path.is_file():
+                server.download(_url_of(info, "reference_url", observatory) + quote(name), path, published[name])
+                log.info("%s fetched", name)
+    return list(paths)
 
 
 def record_server(info: Mapping[str, Any], crds_path: Path, lock_timeout: float = LOCK_TIMEOUT) -> None:

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from products import crds_server
-from products.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_reference, locked, record_server
+from products.crds_server import (
+    CrdsServer,
+    CrdsServerError,
+    fetch_mappings,
+    fetch_reference,
+    fetch_references,
+    locked,
+    record_server,
+)
 from tests.crds_stand_in import StandIn, serving
 
 NAME = "jwst_miri_flat_0001.fits"
@@ -221,6 +229,18 @@ def test_complete_context_is_not_asked_for(stand_in, context, tmp_path):
 def test_context_that_the_server_does_not_have(stand_in, tmp_path):
     with pytest.raises(CrdsServerError, match=r"get_mapping_names: the CRDS server .* says: 'jwst_1.pmap'"):
         update(stand_in, tmp_path, "jwst_1.pmap")
+
+
+def test_references_of_some_types_are_fetched(stand_in, tmp_path):
+    names = [f"jwst_{name}_0001.asdf" for name in ("miri_pars-tweakregstep", "nircam_pars-tweakregstep", "miri_wcs")]
+    stand_in.files |= {name: name.encode() for name in names}
+    server = CrdsServer(stand_in.url, 0)
+    arguments = server, server.info(), tmp_path, "jwst_9000.pmap", ["pars-tweakregstep"]
+    assert fetch_references(*arguments) == names[:2]
+    folder = tmp_path / "references" / "jwst"
+    assert (folder / "nircam" / names[1]).read_text() == names[1]
+    (folder / "miri" / names[0]).rename(folder / names[0])  # as in a flat cache
+    assert fetch_references(*arguments) == []
 
 
 def test_record_of_the_server_is_that_of_crds(stand_in, tmp_path):

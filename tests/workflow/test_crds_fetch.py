@@ -124,17 +124,18 @@ def test_another_context_redoes_what_its_references_differ_for(cached):
 
 def test_update_fetches_a_context_to_plan_with(cached, server):
     shutil.rmtree(cached.folder / "crds" / "mappings")
+    server.files["jwst_miri_pars-tweakregstep_0001.asdf"] = b"parameters"
     cached.config["references"] |= {"crds_context": None}
     run = cached.run(dry=True)
     assert run.code == 1
     assert "run 'snakemake update_crds'" in run.output
     run = cached.run("update_crds")
     assert (run.code, run.rules) == (0, {"update_crds": 1})
-    assert "jwst_9000.pmap: 7 mappings fetched into crds" in run.output
+    assert "jwst_9000.pmap: 8 files fetched into crds" in run.output
     run = cached.run(dry=True)
     assert run.code == 0
     assert "CRDS context jwst_9000.pmap (operational, as recorded on" in run.output
-    server.faults["jwst_9000.pmap"] = [404]
+    assert reference(cached, "jwst_miri_pars-tweakregstep_0001.asdf").is_file()
     run = cached.run("update_crds")
     assert "jwst_9000.pmap: complete" in run.output
 
