@@ -1,6 +1,6 @@
 """Context against context: which references another context of CRDS would choose, and for what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from planning.combination import PlannedAssociation
 from planning.crds_contexts import CrdsContext, find_context
 from planning.crds_references import CrdsSelector
 from planning.headers import ExposureHeader
-from planning.plan import PlannedExposure
+from planning.plan import PlannedExposure, PlannedMerge, stage_folder
 from planning.reference_choice import ReferenceChooser, crds_parameters
 from problems import Problem
 from settings import Settings
@@ -46,6 +46,7 @@ def compare_contexts(
     chooser: ReferenceChooser,
     exposures: Iterable[PlannedExposure],
     associations: Iterable[PlannedAssociation],
+    merges: Iterable[PlannedMerge] = (),
 ) -> tuple[ReferenceChange, ...]:
     """Return what changes with ``references.compare_context``; nothing if that is not set.
 
@@ -53,13 +54,32 @@ def compare_contexts(
     """
     if not settings.references.compare_context:
         return ()
+    exposures, associations = list(exposures), list(associations)
     comparison = _Comparison(settings, chooser)
     for exposure in exposures:
         comparison.add_exposure(exposure)
-    associations = list(associations)
     for association in associations:
         comparison.add_association(association)
-    return comparison.changes(associations)
+    return comparison.changes(_users(settings, exposures, associations, merges))
+
+
+def _users(
+    settings: Settings,
+    exposures: Iterable[PlannedExposure],
+    associations: Iterable[PlannedAssociation],
+    merges: Iterable[PlannedMerge],
+) -> dict[str, set[str]]:
+    """Return the products of stage 3 that are made of each exposure, by its root, merged with others or not."""
+    users: dict[str, set[str]] = {}
+    for association in associations:
+        for member in association.members:
+            users.setdefault(member.root, set()).add(association.name)
+    folder = stage_folder(settings, 2)
+    merged = {part: merge.root for merge in merges for part in (merge.full, *merge.subarrays.values())}
+    for exposure in exposures if merged else ():
+        if root := merged.get(f"{folder}/{exposure.product('cal')}"):
+            users.setdefault(exposure.root, set()).update(users.get(root, ()))
+    return users
 
 
 def comparison_lines(changes: Sequence[ReferenceChange]) -> list[str]:
@@ -101,11 +121,7 @@ class _Comparison:
             for change in self._changes(header, association.family, {"source_catalog"}):
                 self._associations.setdefault(change, set()).add(association.name)
 
-    def changes(self, associations: Iterable[PlannedAssociation]) -> tuple[ReferenceChange, ...]:
-        users: dict[str, list[str]] = {}
-        for association in associations:
-            for member in association.members:
-                users.setdefault(member.root, []).append(association.name)
+    def changes(self, users: Mapping[str, set[str]]) -> tuple[ReferenceChange, ...]:
         found = []
         for change in self._exposures.keys() | self._associations.keys():
             roots = self._exposures.get(change, [])

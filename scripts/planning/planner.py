@@ -14,7 +14,7 @@ from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
-from planning.plan import Calibrated, Plan, PlannedExposure, reference_folder, stage_folder
+from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
@@ -84,7 +84,7 @@ class _Planner:
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         combined = [a for a in associations if a.level == 3 and not a.merges]
         combinations = self._combinations(combined, [*exposures, *merges])
-        crds = self._crds_cache(exposures, combinations)
+        crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
@@ -94,13 +94,16 @@ class _Planner:
         return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
 
     def _crds_cache(
-        self, exposures: Sequence[PlannedExposure], combinations: Sequence[PlannedAssociation]
+        self,
+        exposures: Sequence[PlannedExposure],
+        combinations: Sequence[PlannedAssociation],
+        merges: Sequence[PlannedMerge],
     ) -> CrdsCache | None:
         """Return what the CRDS cache lacks, and what another context would change; None without a cache."""
         if self.settings.references.source != "crds":
             return None
         fetches = self.chooser.missing.fetches()
-        changes = compare_contexts(self.settings, self.chooser, exposures, combinations)
+        changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
         return CrdsCache(self.chooser.crds_path, fetches, changes)
 
     def _combinations(

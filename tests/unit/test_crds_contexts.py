@@ -207,7 +207,8 @@ HEADER = {
 
 
 def exposure(root, **keywords):
-    return SimpleNamespace(root=root, family=JWST, header=ExposureHeader(Path(root), HEADER | keywords, ()))
+    header = ExposureHeader(Path(root), HEADER | keywords, ())
+    return SimpleNamespace(root=root, family=JWST, header=header, product=lambda suffix: f"{root}_{suffix}.fits")
 
 
 def association(name, *roots):
@@ -215,12 +216,12 @@ def association(name, *roots):
     return SimpleNamespace(name=name, members=members, family=JWST, header=HEADER, runs=lambda step: True)
 
 
-def compare(crds, exposures, associations=(), cache=None, **references):
+def compare(crds, exposures, associations=(), merges=(), cache=None, **references):
     wanted = {"source": "crds", "crds_path": str(crds), "crds_context": "jwst_1.pmap", "compare_context": "jwst_2.pmap"}
     settings = Settings.model_validate({"references": wanted | references})
     problems = []
     chooser = ReferenceChooser(settings, cache or HeaderCache(crds / "cache"), problems)
-    changes = compare_contexts(settings, chooser, exposures, associations)
+    changes = compare_contexts(settings, chooser, exposures, associations, merges)
     return changes, problems
 
 
@@ -244,6 +245,16 @@ def test_changes_of_another_context(contexts):
         ReferenceChange("area", "jwst_miri_area_0001.fits", "N/A", ("a", "b", "c"), ("first", "second")),
         ReferenceChange("flat", "jwst_miri_flat_0001.fits", "jwst_miri_flat_0003.fits", ("a", "c"), ("first",)),
     )
+
+
+@needs_crds
+def test_associations_of_merged_exposures(contexts):
+    merge = SimpleNamespace(root="m", full="results/stage2/a_cal.fits", subarrays={1: "results/stage2/b_cal.fits"})
+    changes, _ = compare(contexts, [exposure("a"), exposure("b"), exposure("c")], [association("first", "m")], [merge])
+    assert changes[-1].exposures == ("a", "b", "c")
+    assert changes[-1].associations == ("first",)
+    changes, _ = compare(contexts, [exposure("c")], [association("first", "m")], [merge])
+    assert changes[-1].associations == ()
 
 
 @needs_crds

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from planning.planner import make_plan
+from settings import read_settings
 from tests.crds_stand_in import StandIn, serving, write_context
 from tests.workflow.conftest import Workflow
 
@@ -110,7 +112,7 @@ def test_reference_that_cannot_be_had_fails_what_needs_it(cached, server):
 
 
 @pytest.mark.slow
-def test_another_context_redoes_what_its_references_differ_for(cached):
+def test_another_context_redoes_what_its_references_differ_for(cached, monkeypatch):
     assert cached.run().code == 0
     mappings = cached.folder / "crds" / "mappings" / "jwst"
     write_context(mappings, 9001, "miri", RULES)
@@ -118,7 +120,14 @@ def test_another_context_redoes_what_its_references_differ_for(cached):
     assert cached.planned() == {}
     shutil.copy(reference(cached, MISSING[1]), reference(cached, "jwst_miri_photom_0002.fits"))
     write_context(mappings, 9002, "miri", RULES | {"photom": "jwst_miri_photom_0002.fits"})
-    cached.config["references"]["crds_context"] = "jwst_9002.pmap"
+    cached.config["references"]["compare_context"] = "jwst_9002.pmap"
+    with monkeypatch.context() as patch:
+        patch.chdir(cached.folder)
+        plan = make_plan(read_settings(cached.config), [], Path(".snakemake/calflow/headers"))
+    (change,) = plan.reference_changes
+    assert (change.reftype, change.before, change.after) == ("photom", MISSING[1], "jwst_miri_photom_0002.fits")
+    assert set(change.exposures) == {name.removesuffix("_cal.fits") for name in cached.products() if "_cal." in name}
+    cached.config["references"] |= {"crds_context": "jwst_9002.pmap", "compare_context": None}
     assert cached.planned() == {"calibrate": 2, "resample_exposure": 2}
 
 
