@@ -42,6 +42,8 @@ rule fetch_reference:
         f"{OUTPUT}benchmarks/fetch_reference/{{crds_file}}.tsv"
     wildcard_constraints:
         crds_file=plan.crds.pattern(),
+    # Others wait for it.
+    priority: 1
     # Where the others run there may be no network. One at a time: profiles/default has one `crds_download`.
     localrule: True
     conda:

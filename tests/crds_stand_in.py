@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class StandIn:
         What it publishes of a file in place of the truth: ``size``, ``sha1sum``.
     faults : mapping of name, or of method, to list
         What happens at the next requests: a status, ``cut`` (after half) or ``garbled``.
+    delay : float
+        Seconds that a download takes.
     requests : list of str
         Names and methods, in the order in which they were asked for; a resumed one with ``@`` and its beginning.
     """
@@ -83,6 +86,7 @@ class StandIn:
     operational: str = "jwst_9000.pmap"
     published: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: dict[str, list[int | str]] = field(default_factory=dict)
+    delay: float = 0.0
     requests: list[str] = field(default_factory=list)
 
     def downloads(self) -> list[str]:
@@ -134,6 +138,7 @@ def serving(server: StandIn) -> Iterator[StandIn]:
 
         def do_GET(self) -> None:
             name = Path(self.path).name
+            time.sleep(server.delay)
             begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
             self._answer(name, server.files.get(name), begin)
 

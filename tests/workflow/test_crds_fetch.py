@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ RULES = {
     reftype: f"jwst_miri_{reftype}_0001.{'asdf' if reftype in ('distortion', 'filteroffset') else 'fits'}"
     for reftype in ("distortion", "filteroffset", "flat", "photom", "area")
 }
-WHOLE_RUN = {"calibrate": 2, "combine_background": 1, "resample_exposure": 2}
+WHOLE_RUN = {"calibrate": 2, "combine_background": 1}
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def cached(workflow, monkeypatch):
     (crds / "references" / "jwst").mkdir(parents=True)
     (workflow.folder / "data" / "references").rename(crds / "references" / "jwst" / "miri")
     workflow.config["references"] = {"source": "crds", "crds_path": "crds", "crds_context": "jwst_9000.pmap"}
+    workflow.config["stage2"] = {"resample": {"skip": True}}
     return workflow
 
 
@@ -108,7 +110,21 @@ def test_reference_that_cannot_be_had_fails_what_needs_it(cached, server):
     assert run.rules == {"combine_background": 1, "fetch_reference": 1}
     (line,) = {line for line in run.output.splitlines() if line.startswith("FAILED fetch_reference")}
     assert "jwst_miri_flat_0001.fits: the server answers 404 Not Found (log: " in line
-    assert cached.run().rules == {"fetch_reference": 1, "calibrate": 2, "resample_exposure": 2}
+    assert cached.planned() == {"fetch_reference": 1, "calibrate": 2}
+
+
+@pytest.mark.slow
+def test_two_runs_with_one_cache_fetch_once(cached, server, tmp_path):
+    remove(cached, MISSING[0])
+    server.delay = 1.5  # seconds, in which both have planned
+    cached.config["references"]["crds_path"] = str(cached.folder / "crds")
+    other = Workflow(tmp_path / "other")
+    shutil.copytree(cached.folder / "data", other.folder / "data")
+    other.config = cached.config
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda workflow: workflow.run(), (cached, other))
+    assert first.rules == second.rules == WHOLE_RUN | {"fetch_reference": 1}
+    assert server.downloads() == [MISSING[0]]
 
 
 @pytest.mark.slow
@@ -128,7 +144,7 @@ def test_another_context_redoes_what_its_references_differ_for(cached, monkeypat
     assert (change.reftype, change.before, change.after) == ("photom", MISSING[1], "jwst_miri_photom_0002.fits")
     assert set(change.exposures) == {name.removesuffix("_cal.fits") for name in cached.products() if "_cal." in name}
     cached.config["references"] |= {"crds_context": "jwst_9002.pmap", "compare_context": None}
-    assert cached.planned() == {"calibrate": 2, "resample_exposure": 2}
+    assert cached.planned() == {"calibrate": 2}
 
 
 def test_update_fetches_a_context_to_plan_with(cached, server):
