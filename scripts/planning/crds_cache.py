@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planning.crds_contexts import OPERATIONAL
 from planning.references import Reference
+from planning.targets import is_job
 from problems import InputError, Problem
 from settings import References
 
@@ -153,7 +154,8 @@ class MissingReferences:
                 wrong = f"no server is known to fetch {len(paths)} reference files of {observatory!r} from"
                 right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
                 self.problems.append(Problem("config", "references.crds_server", wrong, right))
-        for folder in sorted({path.parent for path in self._users}):
+        # Where the job of a cluster runs, the cache need not be writable: what it needs is there.
+        for folder in sorted({path.parent for path in self._users}) if not is_job() else ():
             self._check_writable(folder)
         return found
 

@@ -94,6 +94,7 @@ class CrdsSelector:
         self._bad_files = bad_files
         self._pipeline: PipelineContext | None = None
         self._stamps: dict[str, list[int] | None] = {}
+        self._places: dict[str, tuple[Path, bool]] = {}
         self._known: dict[tuple, _Choices] = {}
 
     def select(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, Reference | Problem]:
@@ -133,13 +134,17 @@ class CrdsSelector:
         if name in self._bad_files:
             right = f"choose another context, or set references.override.{reftype}"
             return self._problem(reftype, f"{name!r} is marked as scientifically invalid by CRDS", right)
-        folder = self.crds_path / "references" / self.observatory
-        places = [folder / instrument / name, folder / name]  # caches are laid out by instrument, or flat
-        path = next((place for place in places if place.is_file()), None)
-        missing = path is None
-        if path is None:
-            path = places[1 if self._is_flat() else 0]
+        path, missing = self._place(name, instrument)
         return Reference(reftype, path, f"crds://{name}", missing=missing)
+
+    def _place(self, name: str, instrument: str) -> tuple[Path, bool]:
+        """Return where a file is, or would be, and whether it is missing; looked up once."""
+        if name not in self._places:
+            folder = self.crds_path / "references" / self.observatory
+            places = [folder / instrument / name, folder / name]  # caches are laid out by instrument, or flat
+            path = next((place for place in places if place.is_file()), None)
+            self._places[name] = (path, False) if path else (places[1 if self._is_flat() else 0], True)
+        return self._places[name]
 
     def _is_flat(self) -> bool:
         """Tell whether the references of the cache are in one folder, whatever their instrument."""

@@ -1,4 +1,4 @@
-"""Which targets were asked for, which Snakemake does not yet tell while it reads the Snakefile."""
+"""What the command line asks for, which Snakemake does not yet tell while it reads the Snakefile."""
 
 import sys
 from collections.abc import Sequence
@@ -15,3 +15,8 @@ def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
         return list(get_argument_parser().parse_known_args(list(arguments))[0].targets) == [name]
     except SystemExit:  # Snakemake has told what is wrong with them
         return False
+
+
+def is_job(arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether this Snakemake was started by another one, on a cluster, to do one of its jobs."""
+    return "--mode" in (sys.argv[1:] if arguments is None else arguments)

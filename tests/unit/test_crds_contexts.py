@@ -16,7 +16,7 @@ from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
-from planning.targets import is_only_target
+from planning.targets import is_job, is_only_target
 from problems import InputError, Problem
 from settings import References, Settings
 from tests.crds_stand_in import write_context
@@ -189,6 +189,11 @@ def test_files_of_an_observatory_without_a_server_are_a_problem(tmp_path):
 )
 def test_only_target(arguments, only):
     assert is_only_target("update_crds", arguments.split()) is only
+
+
+def test_job_of_a_cluster():
+    assert is_job(["--target-jobs", "calibrate:exposure=a", "--mode", "remote"])
+    assert not is_job(["--cores", "2", "update_crds"])
 
 
 # Context against context --------------------------------------------------------------------------------
