@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from forecast.costs import Cost
 from forecast.jobs import NeededJob, NeededJobs
 from forecast.reasons import KINDS, NEW
 from forecast.schedule import Schedule
+from planning.context_comparison import ReferenceChange
 
 HEAVIEST = 10
 
@@ -50,6 +51,8 @@ class Forecast:
         Products without a record of what they were made with.
     exposures, associations : tuple of str
         Which are concerned.
+    changes : tuple of ReferenceChange or None
+        What another context of CRDS would change; None if that was not asked.
     """
 
     targets: tuple[str, ...]
@@ -64,6 +67,7 @@ class Forecast:
     unrecorded: tuple[str, ...] = ()
     exposures: tuple[str, ...] = ()
     associations: tuple[str, ...] = ()
+    changes: tuple[ReferenceChange, ...] | None = None
 
     @property
     def cpu(self) -> float:
@@ -138,6 +142,7 @@ class Forecast:
             "exposures": list(self.exposures),
             "associations": list(self.associations),
             "unrecorded": list(self.unrecorded),
+            "reference_changes": [asdict(change) for change in self.changes or ()],
         }
 
 

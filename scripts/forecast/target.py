@@ -91,6 +91,7 @@ def _forecast(workflow: Any, plan: Plan, targets: Sequence[str], needed: NeededJ
         unrecorded=tuple(needed.unrecorded),
         exposures=tuple(exposures),
         associations=tuple(associations),
+        changes=plan.reference_changes if plan.settings.references.compare_context else None,
     )
 
 

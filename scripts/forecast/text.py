@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from forecast.forecast import Forecast
 from forecast.reasons import FOLLOWS, NEW
+from planning.context_comparison import comparison_lines
 
 NAMED = 5  # of a list of names, how many are shown
 
@@ -20,9 +21,11 @@ def forecast_text(forecast: Forecast, written: str) -> str:
     head = f"Plan of {', '.join(forecast.targets)}: {_number(len(forecast.jobs), 'job')}"
     up_to_date = f"{forecast.up_to_date} of {_number(forecast.products, 'product')} up to date"
     if not forecast.jobs:
-        return "\n".join([f"{head}: nothing to be done, {up_to_date}", *_unrecorded(forecast)])
+        lines = [f"{head}: nothing to be done, {up_to_date}"]
+        return "\n".join([*lines, *_unrecorded(forecast), *_changes(forecast)])
     lines = [f"{head}, {up_to_date}", "", *_rule_table(forecast), *_causes(forecast), "", *_totals(forecast)]
-    lines += ["", *_heaviest(forecast), "", *_concerned(forecast), *_unrecorded(forecast), "", f"All jobs: {written}"]
+    lines += ["", *_heaviest(forecast), "", *_concerned(forecast), *_unrecorded(forecast), *_changes(forecast)]
+    lines += ["", f"All jobs: {written}"]
     return "\n".join(lines)
 
 
@@ -93,6 +96,10 @@ def _unrecorded(forecast: Forecast) -> list[str]:
         f"{what} no record of how they were made (.snakemake/metadata): changed parameters, code or lists of inputs go "
         f"unnoticed there. To make them again, delete them: {_some(names)}",
     ]
+
+
+def _changes(forecast: Forecast) -> list[str]:
+    return [] if forecast.changes is None else ["", "With the other context:", *comparison_lines(forecast.changes)]
 
 
 def _some(names: Sequence[str]) -> str:

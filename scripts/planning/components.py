@@ -26,7 +26,7 @@ class Component:
 
 
 def components(plan: Plan) -> list[Component]:
-    """Return the parts of a plan: what shares a product, a background, a grid or a made reference is in one part.
+    """Return the parts of a plan: in one part is what shares a product, a background, a grid or a reference to be made.
 
     Parameters
     ----------
@@ -59,8 +59,7 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"exposure {root}", cal
         if exposure.background:
             yield cal, f"background {exposure.background.name}"
-        shared = {path for path in map(str, _references(exposure)) if path in made}
-        yield from ((cal, path) for path in shared)
+        yield from ((cal, path) for path in _made_references(exposure, made))
     for root, merge in plan.merges.items():
         yield from ((f"exposure {root}", path) for path in [merge.full, *merge.subarrays.values()])
         yield f"exposure {root}", plan.products_of(merge)[0]
@@ -69,12 +68,16 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from ((f"association {name}", member.cal) for member in association.members)
         if association.common_grid:
             yield f"association {name}", f"grid {association.common_grid}"
+        yield from ((f"association {name}", str(ref.path)) for ref in association.references.values() if ref.missing)
 
 
-def _references(exposure: PlannedExposure) -> Iterator[object]:
-    yield from (reference.path for reference in exposure.references.values())
+def _made_references(exposure: PlannedExposure, made: set[str]) -> Iterator[str]:
+    """Yield the references of an exposure that rules make or fetch."""
+    for reference in exposure.references.values():
+        if reference.missing or str(reference.path) in made:
+            yield str(reference.path)
     if exposure.background:
-        yield from exposure.background.references.values()
+        yield from (path for path in map(str, exposure.background.references.values()) if path in made)
 
 
 def _products(plan: Plan) -> Iterator[tuple[str, str, list[str], int]]:

@@ -1,0 +1,159 @@
+"""The plan says what a run then does, and why."""
+
+import json
+import os
+import shutil
+from collections import Counter
+
+import pytest
+from astropy.io import fits
+
+pytestmark = pytest.mark.slow
+
+CHAIN = {"calibrate": 1, "resample_exposure": 1}
+BOTH = dict.fromkeys(CHAIN, 2)
+
+
+def plan_of(workflow, *targets):
+    """Return the plan that is printed, and the one in the file."""
+    run = workflow.run("plan", *targets)
+    assert run.code == 0, run.output
+    assert run.jobs == []
+    return run.output, json.loads((workflow.folder / "results" / "plan.json").read_text())
+
+
+def check(workflow, rules, why):
+    """Plan, run and compare; `why` are the causes that the plan names, those that follow left out."""
+    text, plan = plan_of(workflow)
+    assert {rule: entry["jobs"] for rule, entry in plan["rules"].items()} == rules
+    assert Counter(job["rule"] for job in plan["jobs"]) == rules
+    found = {kind: set(abouts) for kind, abouts in plan["why"].items() if kind != "follows another job"}
+    assert found == {kind: set(abouts) for kind, abouts in why.items()}
+    for kind in why:
+        assert kind in text
+    run = workflow.run()
+    assert run.code == 0, run.output
+    assert run.rules == rules
+    assert sum(len(job["output"]) for job in plan["jobs"]) >= len(run.jobs) - 1
+    assert plan_of(workflow)[1]["jobs"] == []
+
+
+def test_new(workflow):
+    check(workflow, {"combine_background": 1, **BOTH}, {"new": [""]})
+
+
+def test_nothing_to_do(finished):
+    text, plan = plan_of(finished)
+    assert "nothing to be done, 4 of 4 products up to date" in text
+    assert plan["totals"]["jobs"] == 0
+
+
+def test_reference(finished):
+    flat = finished.reference("flat")
+    with fits.open(flat, mode="update") as hdus:
+        hdus["SCI"].data *= 1.01
+    check(finished, BOTH, {"reference changed": [f"data/references/{flat.name}"]})
+
+
+def test_another_reference(finished):
+    flat = finished.reference("flat")
+    shutil.copy2(flat, finished.folder / "my_flat.fits")
+    finished.config["references"]["override"] = {"flat": "my_flat.fits"}
+    _, plan = plan_of(finished)
+    changed = set(plan["why"]["reference changed"])
+    assert {"- data/references/" + flat.name, f"+ {finished.folder / 'my_flat.fits'}"} <= changed
+    assert finished.run().rules == BOTH == {rule: entry["jobs"] for rule, entry in plan["rules"].items()}
+
+
+def test_parameter(finished):
+    finished.config["stage2"] = {"photom": {"apply_time_correction": False}}
+    check(finished, BOTH, {"parameter changed": ["photom"]})
+
+
+def test_raw_file(finished):
+    rate = "data/rate/jw01234001001_02101_00002_mirimage_rate.fits"
+    os.utime(finished.folder / rate)
+    check(finished, CHAIN, {"input changed": [rate]})
+    plan = json.loads((finished.folder / "results/plan.json").read_text())
+    assert plan["up_to_date"] == 4  # of the plan after the run
+
+
+def test_association_member(finished):
+    finished.edit_association(lambda tree: tree["products"][0]["members"].pop())
+    _, plan = plan_of(finished)
+    assert plan["exposures"] == ["jw01234001001_02101_00001_mirimage"]
+    assert {job["rule"]: job["why"][0][0] for job in plan["jobs"]} == {
+        "combine_background": "new",
+        "calibrate": "input changed",
+        "resample_exposure": "follows another job",
+    }
+    assert finished.run().rules == {"combine_background": 1, **CHAIN}
+
+
+def test_deleted_product(finished):
+    name = "results/stage2/jw01234001001_02101_00001_mirimage_i2d.fits"
+    (finished.folder / name).unlink()
+    check(finished, {"resample_exposure": 1}, {"missing": [name]})
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [("scripts/steps/photom.py", BOTH), ("scripts/products/keywords.py", {"combine_background": 1, **BOTH})],
+    ids=["step", "helper"],
+)
+def test_code(workflow, own_code, module, rules):
+    workflow.snakefile = own_code / "Snakefile"
+    assert workflow.run().code == 0
+    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    check(workflow, rules, {"code changed": [""]})
+
+
+def test_lost_metadata(finished):
+    """Snakemake then goes by times alone, and the plan says so."""
+    shutil.rmtree(finished.folder / ".snakemake" / "metadata")
+    finished.config["stage2"] = {"photom": {"apply_time_correction": False}}
+    text, plan = plan_of(finished)
+    assert plan["jobs"] == []
+    assert len(plan["unrecorded"]) == 5
+    assert "5 products have no record of how they were made" in text
+    assert finished.run().jobs == []
+
+
+def test_only_some_targets(finished):
+    finished.config["stage2"] = {"photom": {"apply_time_correction": False}}
+    cal = "results/stage2/jw01234001001_02101_00001_mirimage_cal.fits"
+    _, plan = plan_of(finished, cal)
+    assert [job["rule"] for job in plan["jobs"]] == ["calibrate"]
+    assert (plan["targets"], plan["products"], plan["up_to_date"]) == ([cal], 1, 0)
+
+
+def test_combination(combined):
+    """What is temporary, and gone, is made again with what needs it."""
+    member = sorted((combined.folder / "results/stage2").glob("*_cal.fits"))[1]
+    os.utime(combined.folder / "data/rate" / member.name.replace("_cal", "_rate"))
+    _, plan = plan_of(combined)
+    run = combined.run()
+    assert run.code == 0, run.output
+    assert run.rules == {rule: entry["jobs"] for rule, entry in plan["rules"].items()}
+    assert plan["rules"]["resample_group"]["jobs"] == 4
+    assert plan["totals"]["cpu_s"] == pytest.approx(sum(job["cpu_s"] for job in plan["jobs"]), abs=0.3)
+    assert plan["totals"]["wall_s"] >= plan["totals"]["cpu_s"] / 2
+    assert len(plan["associations"]) == 1
+    assert plan["rules"]["calibrate"]["records"] > 0
+
+
+def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, monkeypatch):
+    """As with hundreds of exposures: the graph is built for the parts that need it."""
+    target = own_code / "scripts/forecast/target.py"
+    target.write_text(target.read_text().replace("WORTHWHILE = 100", "WORTHWHILE = 2"))
+    parallel = own_code / "scripts/forecast/parallel.py"
+    parallel.write_text(parallel.read_text().replace("PER_GRAPH = 100", "PER_GRAPH = 1"))
+    combined.snakefile = own_code / "Snakefile"
+    combined.config["associations"] = "data/rate/*_asn.json"  # four exposures that have nothing in common
+    assert combined.run().jobs == []
+    os.utime(combined.folder / "data/rate/jw01234001001_02101_00002_nrcb1_rate.fits")
+    assert combined.planned() == {"calibrate": 1}
+    _, plan = plan_of(combined)
+    assert [job["rule"] for job in plan["jobs"]] == ["calibrate"]
+    assert combined.run().rules == {"calibrate": 1}
+    assert combined.run().jobs == []
