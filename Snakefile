@@ -23,6 +23,9 @@ from planning.code_hash import code_hash
 from planning.plan import stamps
 from planning.planner import make_plan
 from problems import InputError
+from runs.leftovers import remove_leftovers
+from runs.lock import lock_runs
+from runs.summary import tell_summary, watch_run
 from settings import read_settings
 from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
@@ -37,6 +40,10 @@ for notice in plan.notices:
     logger.warning(notice)
 
 OUTPUT = plan.output
+lock_runs(
+    workflow,
+    after=lambda: remove_leftovers(Path(f"{OUTPUT}{name}") for name in ("stage2", "stage3", "references")),
+)
 
 
 wildcard_constraints:
@@ -95,13 +102,16 @@ include: "rules/demo_iris.smk"
 
 onstart:
     start_launcher(workflow, plan.pixels())
+    watch_run(workflow)
 
 
 onsuccess:
     stop_launcher()
+    tell_summary(Path(f"{OUTPUT}logs"))
     stop_timers()
 
 
 onerror:
     stop_launcher()
+    tell_summary(Path(f"{OUTPUT}logs"))
     stop_timers()

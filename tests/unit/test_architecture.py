@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "planning": {"planning", "instruments", "problems", "products", "settings", "steps"},
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},
-    "warm_start": {"warm_start", "products", "steps"},
+    "warm_start": {"warm_start", "job", "products", "steps"},
+    "runs": {"runs", "job"},
 }
 ROOMS = {*MAY_IMPORT, "settings", "problems", "job"}
 
