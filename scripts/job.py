@@ -114,7 +114,7 @@ def _lacks_space(error: BaseException | None) -> bool:
 def _space(outputs: Iterable[Path]) -> str:
     """Say which of the file systems that a job writes to is full."""
     free = {}
-    for folder in {next(parent for parent in path.absolute().parents if parent.exists()) for path in outputs}:
+    for folder in {next(parent for parent in path.resolve().parents if parent.exists()) for path in outputs}:
         mount = next(parent for parent in (folder, *folder.parents) if parent.is_mount())
         free[mount] = shutil.disk_usage(mount).free
     mount = min(free, key=lambda place: free[place])

@@ -7,6 +7,7 @@ lock here is held by the kernel, which gives it back when the process ends, howe
 import fcntl
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -16,7 +17,6 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 LOCK = Path(".snakemake/calflow/run.lock")
@@ -177,20 +177,22 @@ def lock_runs(workflow: Any, after: Callable[[], None]) -> None:
         try:
             lock = RunLock()
         except FolderInUse as error:
-            raise WorkflowError(str(error)) from None
+            sys.exit(str(error))
         except OSError as error:
-            raise WorkflowError(f"cannot write {LOCK}: {error.strerror}. Nothing was done.") from None
+            sys.exit(f"Cannot write {LOCK.absolute()}: {error.strerror}. Nothing was done.")
         try:
             if lock.killed:
                 _forget_locks(workflow, lock.killed)
             after()
             return execute(executor_plugin, *arguments, **options)
-        except OSError as error:
-            if error.errno not in (ENOSPC, EDQUOT):
+        except Exception as error:
+            # Snakemake cannot go on without its records, and tells of it as of a lack of permissions.
+            if not any(os.strerror(number) in str(error) for number in (ENOSPC, EDQUOT)):
                 raise
-            where = f" in {error.filename}" if error.filename else ""
-            text = f"no space left for Snakemake's own records{where}. Make space and run again: it goes on from here."
-            raise WorkflowError(text) from None
+            sys.exit(
+                f"There is no space left for the records of the run in {LOCK.parents[1].absolute()}, or its quota is "
+                "reached. Make space and run again: it goes on from here."
+            )
         finally:
             lock.release()
 

@@ -1,6 +1,7 @@
 """The last lines of a run: how much of it is made, and what failed, why, and where to look."""
 
 import json
+import logging
 import os
 import re
 import time
@@ -28,6 +29,7 @@ class Summary:
         self._started = time.time()
         self._statuses = ExitStatuses()
         watch_scripts(self._statuses)
+        logger.addFilter(_tells_something)
 
     def tell(self, folder: Path) -> None:
         """
@@ -75,6 +77,11 @@ def tell_summary(folder: Path) -> None:
             logger.warning(f"there is no summary: {error!r}")
 
 
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Leave out which command had which exit status: the job itself has told what is wrong, or the summary will."""
+    return not str(record.msg).startswith("RuleException:\nCalledProcessError in file")
+
+
 def summary_text(found: Outcome, seconds: float, all_of_it: bool = False) -> str:
     """
     Return the summary for people.
@@ -93,11 +100,11 @@ def summary_text(found: Outcome, seconds: float, all_of_it: bool = False) -> str
     parts += [f"{products[state]} {word}" for state, word in words.items() if products[state]]
     lines = [f"Products: {', '.join(parts)} ({_duration(seconds)})."]
     if found.failures:
-        jobs = "1 job failed" if len(found.failures) == 1 else f"{len(found.failures)} jobs failed"
-        blocked = f", {found.jobs['blocked']} that need what these make were not run" if found.jobs["blocked"] else ""
-        lines += [f"{jobs}{blocked}:", *_failure_lines(found.failures, all_of_it)]
+        failed, blocked = len(found.failures), found.jobs["blocked"]
+        blocks = f", {_jobs(blocked)} could not run without {'it' if failed == 1 else 'them'}" if blocked else ""
+        lines += [f"{_jobs(failed)} failed{blocks}:", *_failure_lines(found.failures, all_of_it)]
     if found.jobs["not_run"]:
-        lines.append(f"{found.jobs['not_run']} jobs were not run, because the run was stopped.")
+        lines.append(f"The run was stopped before the end: {_jobs(found.jobs['not_run'])} not run.")
     if found.failures or found.jobs["not_run"]:
         lines.append("The next run with the same command does these and nothing else.")
     return "\n".join(lines)
@@ -126,6 +133,10 @@ def _kind(failure: Failure) -> str:
     for name in sorted(filter(None, failure.wildcards), key=len, reverse=True):
         reason = reason.replace(name, "*")
     return re.sub(r"[0-9][0-9.]*", "#", reason)
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"
 
 
 def _duration(seconds: float) -> str:
