@@ -37,6 +37,7 @@ class Dag:
             for other, files in before.items():
                 self.depending[other][job] = files
         every = {*needs, *self.depending}
+        self.targetfiles = set()
         self.targetjobs = {job for job in every if not self.depending.get(job)}
         self._needed, self._finished = every - set(up_to_date), set(finished)
 
@@ -98,6 +99,14 @@ def test_what_needs_no_job_is_up_to_date():
     dag = Dag({target: {old: {"a"}, new: {"b"}}, old: {}, new: {}}, finished=[new], up_to_date=[old])
     found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed=set())), 0.0, unknown)
     assert summary_text(found, 3700.0) == "Products: 1 made, 1 up to date (1 h 1 min)."
+
+
+def test_of_a_file_as_target_only_that_file_counts():
+    job = Job("calibrate", "a", output=["a_cal", "a_geometry"])
+    dag = Dag({job: {}}, finished=[job])
+    dag.targetfiles = {"a_cal"}
+    found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed=set())), 0.0, unknown)
+    assert found.products["made"] == ["a_cal"]
 
 
 def test_of_a_group_the_job_that_says_so_failed(tmp_path):
