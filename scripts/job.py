@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import re
 import shutil
 import signal
@@ -22,10 +23,6 @@ class UnusableExposure(Exception):
     """An exposure that cannot be processed, for a reason that only its pixels tell."""
 
 
-class Stopped(BaseException):
-    """A signal that asks this process to end."""
-
-
 def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
     """Call ``work(input, output, params)`` of a rule, with logging to the rule's log file.
 
@@ -34,17 +31,20 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
     """
     end_with_parent()
     log = Path(snakemake.log[0])
-    with _logging_to(log), _signals_raised():
+
+    def tell(why: str) -> None:
+        reason = f"FAILED {snakemake.rule} {', '.join(snakemake.wildcards)}: {why}"
+        logging.error(reason)
+        print(f"{reason} (log: {log})", file=sys.stderr, flush=True)
+
+    with _logging_to(log), _told_when_stopped(tell):
         try:
             work(snakemake.input, snakemake.output, snakemake.params)
-        except (Exception, Stopped) as error:
+        except Exception as error:
             full = _lacks_space(error)
-            if not full and not isinstance(error, UnusableExposure | Stopped):
+            if not full and not isinstance(error, UnusableExposure):
                 logging.error(traceback.format_exc())
-            why = _space(map(Path, snakemake.output)) if full else _reason(error)
-            reason = f"FAILED {snakemake.rule} {', '.join(snakemake.wildcards)}: {why}"
-            logging.error(reason)
-            print(f"{reason} (log: {log})", file=sys.stderr)
+            tell(_space(map(Path, snakemake.output)) if full else _reason(error))
             sys.exit(NO_SPACE if full else 1)
 
 
@@ -77,11 +77,13 @@ def _logging_to(log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Let the signals that ask for an end raise an error, so that temporary files are removed and the log says it."""
+def _told_when_stopped(tell: Callable[[str], None]) -> Iterator[None]:
+    """Let the log say it when a signal asks for the end of this process."""
 
     def stop(number: int, _: Any) -> None:
-        raise Stopped(f"stopped by {signal.Signals(number).name}")
+        tell(f"stopped by {signal.Signals(number).name}")
+        # Not by an exception: libraries may catch it. What is half-written is removed by the next run.
+        os._exit(1)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number, handler in before.items():
@@ -94,12 +96,10 @@ def _signals_raised() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
-    if text and isinstance(error, UnusableExposure | ValueError | Stopped):
-        return text
-    return f"{type(error).__name__}: {text}"
+    return text if isinstance(error, UnusableExposure | ValueError) and text else f"{type(error).__name__}: {text}"
 
 
 def _lacks_space(error: BaseException | None) -> bool:

@@ -76,6 +76,7 @@ def _do_job(job: dict[str, Any], channel: socket.socket) -> NoReturn:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     status = _run_script(job["script"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
