@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -112,7 +113,8 @@ def kill_one(processes, number):
     def kill(run):
         for process in wait_for(lambda: processes(run) or (run.poll() is not None and [None])):
             if process:
-                process.send_signal(number)
+                with suppress(psutil.NoSuchProcess):  # it may have ended just now
+                    process.send_signal(number)
                 return
 
     return kill
@@ -153,6 +155,7 @@ def test_killed_at_random_moments(combined, field_workflow):
         finally:
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
         made = products(field_workflow)
         assert made.items() <= expected.items(), name
         if len(made) > len(expected) / 2:
