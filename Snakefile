@@ -18,7 +18,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from forecast.target import install
+from forecast.target import look_ahead, offer_plan
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
@@ -26,6 +26,9 @@ from planning.plan import Plan, stamps
 from planning.planner import make_plan
 from planning.targets import is_only_target
 from problems import InputError
+from runs.leftovers import remove_leftovers
+from runs.lock import lock_runs
+from runs.summary import tell_summary, watch_run
 from settings import read_settings
 from snakemake_speed import speed_up
 from snakemake_timers import stop_timers
@@ -110,18 +113,27 @@ include: "rules/demo_iris.smk"
 
 
 code_hashes.save()
-install(workflow, plan)
+# Each stands around the one before it: the plan takes no lock, and a run looks for what is stale when it has the lock.
+look_ahead(workflow, plan)
+lock_runs(
+    workflow,
+    after=lambda: remove_leftovers(Path(f"{OUTPUT}{name}") for name in ("stage2", "stage3", "references")),
+)
+offer_plan(workflow, plan)
 
 
 onstart:
     start_launcher(workflow, plan.pixels())
+    watch_run(workflow)
 
 
 onsuccess:
     stop_launcher()
+    tell_summary(Path(f"{OUTPUT}logs"))
     stop_timers()
 
 
 onerror:
     stop_launcher()
+    tell_summary(Path(f"{OUTPUT}logs"))
     stop_timers()

@@ -23,8 +23,8 @@ WORTHWHILE = 100
 SAMPLE = 50
 
 
-def install(workflow: Any, plan: Plan) -> None:
-    """Have the target `plan` print the forecast instead of running, and other runs skip what is up to date.
+def offer_plan(workflow: Any, plan: Plan) -> None:
+    """Have Snakemake print the forecast, and run nothing, when `plan` is among its targets.
 
     Parameters
     ----------
@@ -34,19 +34,40 @@ def install(workflow: Any, plan: Plan) -> None:
     execute = workflow.execute
 
     def execute_or_forecast(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
-        # What execute() does first, and building a graph needs
-        workflow._executor_plugin = executor_plugin
-        workflow.executor_settings = executor_settings
         targets = list(workflow.dag_settings.targets)
-        if workflow.is_main_process:
-            if PLAN in targets:
-                targets.remove(PLAN)
-                print(show_forecast(workflow, plan, targets or [EVERYTHING]))
-                return None
-            workflow.dag_settings.targets = stale_targets(workflow, plan, targets)
-        return execute(executor_plugin, executor_settings, *rest, **others)
+        if not workflow.is_main_process or PLAN not in targets:
+            return execute(executor_plugin, executor_settings, *rest, **others)
+        _begin(workflow, executor_plugin, executor_settings)
+        targets.remove(PLAN)
+        print(show_forecast(workflow, plan, targets or [EVERYTHING]))
+        return None
 
     workflow.execute = execute_or_forecast
+
+
+def look_ahead(workflow: Any, plan: Plan) -> None:
+    """Have runs of large plans leave out what is up to date, before Snakemake builds its graph.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    plan : Plan
+    """
+    execute = workflow.execute
+
+    def execute_what_is_stale(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
+        if workflow.is_main_process:
+            _begin(workflow, executor_plugin, executor_settings)
+            workflow.dag_settings.targets = stale_targets(workflow, plan, list(workflow.dag_settings.targets))
+        return execute(executor_plugin, executor_settings, *rest, **others)
+
+    workflow.execute = execute_what_is_stale
+
+
+def _begin(workflow: Any, executor_plugin: Any, executor_settings: Any) -> None:
+    """Do what Snakemake does first when it executes, and what a graph needs."""
+    workflow._executor_plugin = executor_plugin
+    workflow.executor_settings = executor_settings
 
 
 def show_forecast(workflow: Any, plan: Plan, targets: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from astropy.io import fits
@@ -236,8 +237,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed name: what a killed job leaves is overwritten by the next.
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    # A name of this process alone: no other moves this file into place before it is whole. What a killed job leaves
+    # is removed by the next run, which takes the name apart (runs/leftovers.py).
+    host = crc32(os.uname().nodename.encode())
+    partial = path.with_name(f".{path.stem}.partial-{host:08x}-{os.getpid()}{path.suffix}")
     partial.unlink(missing_ok=True)
     try:
         yield partial

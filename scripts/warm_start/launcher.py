@@ -17,11 +17,12 @@ from snakemake.script import PythonScript
 WORTHWHILE = 4
 # All rules have one thread, and the server's libraries are loaded for that.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+GRACE = 0.5  # seconds in which a server that was killed is gone
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
 class ServerIsGone(Exception):
-    """The server takes no jobs any more, or ended before it began this one."""
+    """The server takes no jobs any more, or ended before it had done this one."""
 
 
 class Launcher:
@@ -64,7 +65,7 @@ class Launcher:
         Raises
         ------
         ServerIsGone
-            The script was not started.
+            The script was not started, or was killed together with the server.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
@@ -80,8 +81,15 @@ class Launcher:
                 raise ServerIsGone("the server ended")
             with benchmarked(int(process) if record is not None else False, record):
                 status = ours.recv(64)
-        # A process that could not say how it ended was killed, as by a system out of memory.
-        return int(status) if status else -signal.SIGKILL
+        if status:
+            return int(status)
+        # A process that could not say how it ended was killed, as by a system out of memory. If that took the server,
+        # whose jobs end with it, this one is not to blame.
+        try:
+            self._process.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        raise ServerIsGone("the server was killed, and the script with it")
 
     def close(self) -> None:
         """End the server, when the jobs that are still running have ended."""

@@ -2,8 +2,8 @@
 
 Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
 message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
-done, its exit status. When the other side of the standard input is closed, whatever became of that process, the server
-ends.
+done, its exit status. When the other side of the standard input is closed, the server ends when its jobs have ended.
+When the process that started it is killed, it is killed too, and so are the jobs when the server is.
 """
 
 import json
@@ -26,8 +26,10 @@ REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
 
 def serve(requests: socket.socket, pixels: int) -> NoReturn:
     """Load the libraries, one whenever there is nothing else to do, and fork for every job, when its own are loaded."""
+    from job import end_with_parent
     from warm_start.libraries import libraries, load
 
+    end_with_parent()
     waiting = deque(libraries(pixels))
     while True:
         ready, _, _ = select.select([requests], [], [], 0 if waiting else REAP_INTERVAL)
@@ -45,6 +47,7 @@ def serve(requests: socket.socket, pixels: int) -> NoReturn:
         with socket.socket(fileno=handles[0]) as channel:
             if os.fork() == 0:
                 requests.close()
+                end_with_parent()
                 _do_job(job, channel)
 
 
@@ -73,6 +76,7 @@ def _do_job(job: dict[str, Any], channel: socket.socket) -> NoReturn:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     status = _run_script(job["script"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

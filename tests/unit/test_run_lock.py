@@ -1,0 +1,187 @@
+"""The lock of a working folder: held by one process, given back when that ends, explained when it is refused."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from runs import lock as module
+from runs.lock import FolderInUse, RunLock, lock_runs
+
+HOST = os.uname().nodename
+SCRIPTS = os.path.dirname(os.path.dirname(module.__file__))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "calflow/run.lock"
+
+
+def leave(path, age=0.0, **changes):
+    """Leave what a run writes that does not end by itself."""
+    path.parent.mkdir()
+    path.write_text(json.dumps({"host": HOST, "pid": os.getpid(), "started": "2030-01-01T20:00:00+00:00"} | changes))
+    os.utime(path, (time.time() - age,) * 2)
+
+
+@pytest.fixture
+def without_flock(monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_it_says_who_holds_it(path):
+    lock = RunLock(path)
+    held = json.loads(path.read_text())
+    assert (held["host"], held["pid"]) == (HOST, os.getpid())
+    assert lock.killed == {}
+    lock.release()
+    assert path.read_text() == ""
+
+
+def test_a_second_one_is_refused(path):
+    lock = RunLock(path)
+    with pytest.raises(
+        FolderInUse, match=rf"host {HOST}, process {os.getpid()}, since 2.* works in this folder\. Wait"
+    ):
+        RunLock(path)
+    lock.release()
+    RunLock(path).release()
+
+
+def test_a_killed_process_gives_it_back(path):
+    code = "import os, pathlib, sys; from runs.lock import RunLock; RunLock(pathlib.Path(sys.argv[1])); os._exit(9)"
+    command = [sys.executable, "-c", code, str(path)]
+    assert subprocess.run(command, env=os.environ | {"PYTHONPATH": SCRIPTS}).returncode == 9
+    lock = RunLock(path)
+    assert lock.killed["host"] == HOST
+    assert lock.killed["pid"] != os.getpid()
+    lock.release()
+
+
+def test_another_host_that_showed_life_is_believed_to_live(path):
+    leave(path, host="elsewhere", age=module.SILENCE - 60)
+    with pytest.raises(FolderInUse, match=r"host elsewhere.* did 5\d\d s ago.* delete .*run\.lock"):
+        RunLock(path)
+    assert json.loads(path.read_text())["host"] == "elsewhere"
+
+
+def test_another_host_that_is_silent_is_dead(path):
+    leave(path, host="elsewhere", age=module.SILENCE + 60)
+    lock = RunLock(path)
+    assert lock.killed["host"] == "elsewhere"
+    lock.release()
+
+
+def test_a_run_shows_life(path, monkeypatch):
+    monkeypatch.setattr(module, "SIGN_OF_LIFE", 0.01)
+    lock = RunLock(path)
+    os.utime(path, (0, 0))
+    end = time.monotonic() + 10
+    while path.stat().st_mtime == 0:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    lock.release()
+
+
+def test_files_without_locks_and_a_process_that_lives(path, without_flock):
+    leave(path)
+    with pytest.raises(FolderInUse, match=f"process {os.getpid()}"):
+        RunLock(path)
+
+
+def test_files_without_locks_and_a_process_that_is_dead(path, without_flock):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    leave(path, pid=ended.pid)
+    lock = RunLock(path)
+    assert lock.killed["pid"] == ended.pid
+    lock.release()
+
+
+def test_garbage_in_the_file_is_nobody(path):
+    path.parent.mkdir()
+    path.write_text("[1")
+    lock = RunLock(path)
+    assert lock.killed == {}
+    lock.release()
+
+
+def workflow(**changes):
+    def execute(executor_plugin):
+        done.calls.append(module.LOCK.read_text() if module.LOCK.exists() else "")
+
+    facts = {"is_main_process": True, "execution_settings": SimpleNamespace(lock=True), "execute": execute, "calls": []}
+    done = SimpleNamespace(**facts | changes)
+    return done
+
+
+def plugin(dry=False):
+    return SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry))
+
+
+def test_a_run_holds_the_lock_from_before_the_first_act_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, before = workflow(), []
+    lock_runs(run, after=lambda: before.append(module.LOCK.read_text()))
+    run.execute(plugin())
+    assert run.calls == before
+    assert json.loads(run.calls[0])["pid"] == os.getpid()
+    assert module.LOCK.read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "dry"),
+    [({}, True), ({"execution_settings": SimpleNamespace(lock=False)}, False), ({"is_main_process": False}, False)],
+    ids=["dry run", "--nolock", "job of a cluster"],
+)
+def test_who_needs_no_lock(tmp_path, monkeypatch, changes, dry):
+    monkeypatch.chdir(tmp_path)
+    held, run = RunLock(), workflow(**changes)
+    lock_runs(run, after=lambda: pytest.fail("nothing is to be done before"))
+    run.execute(plugin(dry))
+    assert len(run.calls) == 1
+    held.release()
+
+
+def test_a_refused_run_ends_with_the_message_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    held, run = RunLock(), workflow()
+    lock_runs(run, after=lambda: None)
+    with pytest.raises(SystemExit, match=r"Another run .* Nothing was done"):
+        run.execute(plugin())
+    assert run.calls == []
+    held.release()
+
+
+def test_after_a_killed_run_snakemake_is_unlocked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, unlocked = workflow(), []
+    run.persistence = SimpleNamespace(cleanup_locks=lambda: unlocked.append(1), path=tmp_path / ".snakemake")
+    run._prepare_dag = lambda: None
+    run.execute = lambda plugin: run._prepare_dag()
+    module.LOCK.parent.parent.mkdir()
+    leave(module.LOCK, pid=1)
+    lock_runs(run, after=lambda: None)
+    run.execute(plugin())
+    assert unlocked == [1]
+    assert (tmp_path / ".snakemake/locks").is_dir()
+
+
+def test_no_space_for_the_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def execute(_):
+        raise RuntimeError("cannot record ([Errno 28] No space left on device)")
+
+    run = workflow(execute=execute)
+    lock_runs(run, after=lambda: None)
+    with pytest.raises(SystemExit, match=r"no space left for the records of the run in .*\.snakemake"):
+        run.execute(plugin())

@@ -1,0 +1,215 @@
+"""What the end of a run says, from Snakemake's jobs: made, failed, blocked, not run."""
+
+import json
+import os
+import subprocess
+import time
+from collections import defaultdict
+from types import SimpleNamespace
+
+import pytest
+
+from runs import summary as module
+from runs.exit_statuses import ExitStatuses
+from runs.outcome import Failure, Outcome, outcome, reason_in
+from runs.summary import summary_text
+
+
+class Job:
+    def __init__(self, rule, *wildcards, output=(), log="", members=None):
+        self.rule, self.wildcards, self.output = SimpleNamespace(name=rule), wildcards, output
+        self.log, self.members = [log] if log else [], members
+
+    def is_group(self):
+        return self.members is not None
+
+    def __iter__(self):
+        return iter(self.members)
+
+
+class Dag:
+    """As Snakemake keeps it: what each job waits for, with the files, and what waits for it."""
+
+    def __init__(self, needs, finished=(), up_to_date=()):
+        self.dependencies = needs
+        self.depending = defaultdict(dict)
+        for job, before in needs.items():
+            for other, files in before.items():
+                self.depending[other][job] = files
+        every = {*needs, *self.depending}
+        self.targetfiles = set()
+        self.targetjobs = {job for job in every if not self.depending.get(job)}
+        self._needed, self._finished = every - set(up_to_date), set(finished)
+
+    def needrun_jobs(self, exclude_finished=True):
+        return iter(self._needed)
+
+    def finished(self, job):
+        return job in self._finished
+
+
+def chains(folder, number, bad=(), finished=True, waiting=()):
+    """Return a run of exposures: calibrate, then resample; some fail in calibrate, some were not come to."""
+    needs, done, failed = {}, set(), set()
+    target = Job("all")
+    needs[target] = {}
+    for n in range(number):
+        log = folder / f"{n}.log"
+        cal = Job("calibrate", f"e{n}", output=[f"{n}_cal"], log=str(log))
+        i2d = Job("resample", f"e{n}", output=[f"{n}_i2d"])
+        needs[cal], needs[i2d] = {}, {cal: {f"{n}_cal"}}
+        needs[target] |= {cal: {f"{n}_cal"}, i2d: {f"{n}_i2d"}}
+        if n in bad:
+            log.write_text(f"INFO x\nERROR FAILED calibrate e{n}: no pixel of e{n} in {n} s\n")
+            failed.add(cal)
+        elif n not in waiting:
+            done |= {cal, i2d}
+    return SimpleNamespace(dag=Dag(needs, done), scheduler=SimpleNamespace(failed=failed), is_main_process=True)
+
+
+def unknown(log):
+    return "unknown"
+
+
+def test_made_failed_and_blocked(tmp_path):
+    found = outcome(chains(tmp_path, 3, bad=[1]), 0.0, unknown)
+    assert found.products == {
+        "made": ["0_cal", "0_i2d", "2_cal", "2_i2d"],
+        "failed": ["1_cal"],
+        "blocked": ["1_i2d"],
+        "not_run": [],
+        "up_to_date": [],
+    }
+    assert found.jobs == {"made": 4, "failed": 1, "blocked": 1, "not_run": 0}
+    assert found.failures == (Failure("calibrate", ("e1",), "no pixel of e1 in 1 s", str(tmp_path / "1.log")),)
+
+
+def test_a_stopped_run(tmp_path):
+    found = outcome(chains(tmp_path, 3, waiting=[2]), 0.0, unknown)
+    assert found.products["not_run"] == ["2_cal", "2_i2d"]
+    assert summary_text(found, 61.0).splitlines() == [
+        "Products: 4 made, 2 not run (1 min 1 s).",
+        "The run was stopped before the end: 2 jobs not run.",
+        "The next run with the same command does these and nothing else.",
+    ]
+
+
+def test_what_needs_no_job_is_up_to_date():
+    target, old, new = Job("all"), Job("calibrate", "a", output=["a"]), Job("calibrate", "b", output=["b"])
+    dag = Dag({target: {old: {"a"}, new: {"b"}}, old: {}, new: {}}, finished=[new], up_to_date=[old])
+    found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed=set())), 0.0, unknown)
+    assert summary_text(found, 3700.0) == "Products: 1 made, 1 up to date (1 h 1 min)."
+
+
+def test_of_a_file_as_target_only_that_file_counts():
+    job = Job("calibrate", "a", output=["a_cal", "a_geometry"])
+    dag = Dag({job: {}}, finished=[job])
+    dag.targetfiles = {"a_cal"}
+    found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed=set())), 0.0, unknown)
+    assert found.products["made"] == ["a_cal"]
+
+
+def test_of_a_group_the_job_that_says_so_failed(tmp_path):
+    first = Job("calibrate", "a", output=["a"], log=str(tmp_path / "a.log"))
+    second = Job("resample", "a", output=["b"], log=str(tmp_path / "b.log"))
+    (tmp_path / "a.log").write_text("INFO fine\n")
+    (tmp_path / "b.log").write_text("ERROR FAILED resample a: too small\n")
+    group = Job("group", members=[first, second])
+    dag = Dag({Job("all"): {first: {"a"}, second: {"b"}}, second: {first: {"a"}}, first: {}})
+    found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed={group})), 0.0, unknown)
+    assert [failure.rule for failure in found.failures] == ["resample"]
+    assert found.products["failed"] == ["b"]
+    assert found.products["blocked"] == ["a"]  # Snakemake deletes what a failed group has made
+
+
+def test_of_a_group_that_is_silent_the_last_that_ran_failed(tmp_path):
+    jobs = [Job(rule, "a", output=[rule], log=str(tmp_path / rule)) for rule in ("first", "second", "third")]
+    for age, job in zip((20, 10), jobs, strict=False):
+        path = tmp_path / job.rule.name
+        path.write_text("INFO begun\n")
+        os.utime(path, (time.time() - age,) * 2)
+    dag = Dag({Job("all"): {job: set(job.output) for job in jobs}})
+    failed = {Job("group", members=jobs)}
+    found = outcome(SimpleNamespace(dag=dag, scheduler=SimpleNamespace(failed=failed)), 0.0, unknown)
+    assert [(failure.rule, failure.reason) for failure in found.failures] == [("second", "unknown")]
+
+
+def test_a_reason_of_an_earlier_run_is_not_one(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("ERROR FAILED calibrate a, cal: old\n")
+    assert reason_in(log, "calibrate", ("a", "cal"), time.time() - 1) == "old"
+    assert reason_in(log, "calibrate", ("a", "cal"), time.time() + 60) == ""
+    assert reason_in(log, "calibrate", ("b", "cal"), 0.0) == ""
+    assert reason_in(tmp_path / "none.log", "calibrate", ("a", "cal"), 0.0) == ""
+
+
+def test_the_reason_at_the_end_of_a_long_log(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("WARNING long\n" * 100_000 + "ERROR FAILED calibrate a: new\n")
+    assert reason_in(log, "calibrate", ("a",), 0.0) == "new"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (-9, "killed by signal 9, perhaps out of memory"),
+        (137, "killed by signal 9, perhaps out of memory"),
+        (-15, "killed by signal 15"),
+        (1, "ended without a reason, exit status 1"),
+        (74, "no space left"),
+    ],
+)
+def test_the_exit_status_says_why(status, reason):
+    statuses = ExitStatuses()
+    with pytest.raises(subprocess.CalledProcessError), statuses.watched("a.log"):
+        raise subprocess.CalledProcessError(status, "python")
+    assert statuses.reason("a.log").startswith(reason)
+    assert statuses.reason("b.log").startswith("ended without a reason, see its log; perhaps it was killed")
+
+
+def test_many_failures_stay_readable_and_take_no_time(tmp_path):
+    workflow = chains(tmp_path, 10_000, bad=range(0, 9_000, 30))
+    start = time.process_time()
+    found = outcome(workflow, 0.0, unknown)
+    text, everything = summary_text(found, 10.0), summary_text(found, 10.0, all_of_it=True)
+    assert time.process_time() - start < 2.0  # 0.2 s
+    assert text.splitlines() == [
+        "Products: 19400 made, 300 failed, 300 blocked (10 s).",
+        "300 jobs failed, 300 jobs could not run without them:",
+        *(f"  calibrate e{n}: no pixel of e{n} in {n} s (log: {tmp_path / f'{n}.log'})" for n in (0, 1020, 1050, 1080)),
+        f"  calibrate e1110: no pixel of e1110 in 1110 s (log: {tmp_path / '1110.log'})",
+        "    and 295 more of calibrate with that reason",
+        "The next run with the same command does these and nothing else.",
+    ]
+    assert everything.count("no pixel of") == 300
+
+
+def test_many_reasons_are_cut_too():
+    failures = tuple(Failure("align", (chr(97 + n),), f"reason {chr(97 + n) * 3}x{'y' * n}", "log") for n in range(14))
+    nothing = {state: [] for state in ("made", "failed", "blocked", "not_run", "up_to_date")}
+    found = Outcome(failures, nothing, {"made": 0, "failed": 14, "blocked": 0, "not_run": 0})
+    lines = summary_text(found, 1.0).splitlines()
+    assert lines[1] == "14 jobs failed:"
+    assert lines[12] == "  and 4 more for other reasons"
+    assert len(summary_text(found, 1.0, all_of_it=True).splitlines()) == 17
+
+
+def test_both_files(tmp_path):
+    watched = module.Summary.__new__(module.Summary)
+    watched._workflow, watched._started, watched._statuses = chains(tmp_path, 2, bad=[0]), 0.0, ExitStatuses()
+    watched.tell(tmp_path / "logs")
+    assert "no pixel of e0" in (tmp_path / "logs/summary.txt").read_text()
+    record = json.loads((tmp_path / "logs/summary.json").read_text())
+    assert record["products"] == {"made": 2, "failed": ["0_cal"], "blocked": ["0_i2d"], "not_run": [], "up_to_date": 0}
+    assert record["failures"][0]["wildcards"] == ["e0"]
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["summary.json", "summary.txt"]
+
+
+def test_another_snakemake_costs_the_summary_but_not_the_run(monkeypatch, tmp_path):
+    watched = module.Summary.__new__(module.Summary)
+    watched._workflow, watched._started, watched._statuses = SimpleNamespace(), 0.0, ExitStatuses()
+    warnings = []
+    monkeypatch.setattr(module, "_summaries", [watched])
+    monkeypatch.setattr(module.logger, "warning", warnings.append)
+    module.tell_summary(tmp_path)
+    assert "there is no summary" in warnings[0]
