@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris accuracy lint clean lock
+.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,8 @@ help:
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
+	@echo "make benchmark-planning time plans and dry runs of up to 10,000 exposures"
+	@echo "make job-costs      measure what the estimates of 'snakemake plan' are made of"
 	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
 	@echo "make lock           resolve the versions in pyproject.toml again"
@@ -80,6 +82,12 @@ benchmark: $(INSTALLED) $(JWST_INSTALLED)
 
 benchmark-iris: $(INSTALLED)
 	$(BIN)/python benchmarks/iris.py --cores $(CORES)
+
+benchmark-planning: $(INSTALLED)
+	$(BIN)/python benchmarks/planning.py --cores $(CORES)
+
+job-costs: $(INSTALLED)
+	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
 
 accuracy: $(INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)

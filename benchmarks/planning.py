@@ -1,0 +1,77 @@
+"""Time how long planning takes, for more and more exposures, and a run with nothing to do.
+
+Run by ``make benchmark-planning``; as a plain command ``.venv/bin/python benchmarks/planning.py``. Writes
+benchmarks/planning.md. The exposures are links to ten simulated ones of 64 x 56 pixels, in level-2 and level-3
+associations of ten. To have nothing to do, all products are made as empty files with Snakemake's records of them.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from run import HERE, ROOT, Cost, machine, measure, versions_of_calflow
+from survey import PER_ASSOCIATION, make_survey
+
+
+def snakemake(folder: Path, cores: int, *arguments: str) -> Cost:
+    """Measure a command of Snakemake in a survey's folder."""
+    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
+    return measure([*command, "--cores", str(cores), "--configfile", "survey.yaml"], folder)
+
+
+def measure_survey(number: int, cores: int) -> list[tuple[str, Cost]]:
+    """Return what planning takes for a number of exposures."""
+    (HERE / "data").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
+        folder = Path(name) / "survey"
+        make_survey(HERE / "data" / "survey_field", folder, number)
+        found = [(f"plan, {when}", snakemake(folder, cores, "plan")) for when in ("first time", "again")]
+        shutil.rmtree(folder / ".snakemake")
+        found += [(f"dry run, {when}", snakemake(folder, cores, "-n")) for when in ("first time", "again")]
+        command = [sys.executable, str(HERE / "pretend.py"), str(ROOT / "Snakefile"), "survey.yaml"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        found.append(("plan, nothing to do", snakemake(folder, cores, "plan")))
+        found.append(("run, nothing to do", snakemake(folder, cores)))
+        for line, cost in found:
+            print(f"{number} exposures: {line}: {cost}", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cores", type=int, default=2, help="(default %(default)s)")
+    parser.add_argument("--exposures", type=int, nargs="+", default=[100, 1_000, 10_000], help="default: %(default)s")
+    given = parser.parse_args()
+    lines = [
+        "# Planning",
+        "",
+        f"Made by `make benchmark-planning`: `snakemake --cores {given.cores}` on small MIRI exposures, "
+        f"{PER_ASSOCIATION} to a level-2 and a level-3 association, 6.7 jobs for each exposure. First time: no header "
+        "is remembered. Memory is the largest sum of all processes; what they share counts once.",
+        "",
+        "| exposures | jobs | | wall s | CPU s | memory MB |",
+        "|---:|---:|---|---:|---:|---:|",
+    ]
+    for number in given.exposures:
+        jobs = number * 6 + number // PER_ASSOCIATION * 7
+        for name, cost in measure_survey(number, given.cores):
+            lines.append(f"| {number} | {jobs} | {name} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.memory:.0f} |")
+    lines += [
+        "",
+        "Snakemake builds its graph on one core, at about a millisecond and 15 kB for each job, and a dry run prints "
+        "each job for as much again. So the plan, and runs of more than 100 exposures of which most is made, build it "
+        "part by part in as many processes as there are cores (at most 8), and print a table "
+        "(`scripts/forecast/parallel.py`). What parts have in common, such as a background, keeps them together.",
+        "",
+        f"{versions_of_calflow()}; {machine()}; one run each.",
+        "",
+    ]
+    (HERE / "planning.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
