@@ -265,12 +265,12 @@ def default_config() -> str:
 
 def _section_lines(section: Section, depth: int) -> list[str]:
     lines = []
-    for name, field in type(section).model_fields.items():
+    for name, declared in type(section).model_fields.items():
         value, indent = getattr(section, name), "  " * depth
         if isinstance(value, Section):
             lines += [
                 "",
-                f"{indent}# {field.description}",
+                f"{indent}# {declared.description}",
                 f"{indent}{name}:",
                 *_section_lines(value, depth + 1),
             ]
@@ -278,7 +278,7 @@ def _section_lines(section: Section, depth: int) -> list[str]:
             # Lists on one line, so that the explanation can follow; of a plain value "..." follows.
             text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
             text = f"{name}: {text}"
-            lines.append(f"{indent}{text}  # {field.description}")
+            lines.append(f"{indent}{text}  # {declared.description}")
     return lines
 
 

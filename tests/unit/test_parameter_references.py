@@ -136,9 +136,9 @@ def test_what_decides_which_files_there_are_holds_for_the_run(tmp_path, chosen):
     found, notices, problems = chosen()
     assert problems == []
     assert found.values == {"assign_wcs.sip_degree": 3, "photom.skip": True}
-    told = "not used, holds for all exposures: stage2.assign_wcs.skip: True, stage2.save_bsub: True"
-    assert [told in notice or "stage2.assign_wcs.skip" in notice for notice in notices] != []
-    assert all("set it in the configuration" in notice for notice in notices)
+    ignored = "stage2.assign_wcs.skip: True, stage2.save_bsub: True"
+    right = "set it in the configuration"
+    assert notices == [f"{tmp_path}/b.asdf: not used, holds for all exposures: {ignored}; {right}"]
 
 
 def test_a_wrong_value_is_a_problem_of_the_file(tmp_path, chosen):
@@ -177,3 +177,39 @@ def test_the_selector_of_a_mapping_is_read_without_crds(tmp_path):
     (tmp_path / "x.imap").write_text(f"header = {{'a': 1}}\n\nselector = {json.dumps(selector)}\n")
     assert _selector(tmp_path / "x.imap") == selector
     assert _selector(tmp_path / "lost.imap") == {}
+
+
+def write_cache(path):
+    """Write a CRDS cache whose rules choose the parameters of TweakRegStep by the filter."""
+    from tests.unit.test_crds_references import write_mapping
+
+    mappings, references = path / "mappings/jwst", path / "references/jwst/nircam"
+    mappings.mkdir(parents=True)
+    references.mkdir(parents=True)
+    date = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
+    rules = "".join(
+        f"('{name}',) : UseAfter({{'2018-01-01 00:00:00' : '{name.lower()}.asdf'}}),\n" for name in ("F200W", "F115W")
+    )
+    kind = "pars-tweakregstep"
+    kinds = {"mapping": "REFERENCE", "instrument": "NIRCAM", "filekind": kind, "filetype": kind}
+    parkey = (("META.INSTRUMENT.FILTER",), date)
+    write_mapping(mappings, "tweak.rmap", f"Match({{\n{rules}}})", **kinds, parkey=parkey)
+    selector = "{'pars-tweakregstep' : 'tweak.rmap', 'pars-photomstep' : 'N/A'}"
+    instrument = {"mapping": "INSTRUMENT", "instrument": "NIRCAM", "parkey": ("REFTYPE",)}
+    write_mapping(mappings, "jwst_nircam_9000.imap", selector, **instrument)
+    pipeline = {"mapping": "PIPELINE", "parkey": ("META.INSTRUMENT.NAME",)}
+    write_mapping(mappings, "jwst_9000.pmap", "{'NIRCAM' : 'jwst_nircam_9000.imap'}", **pipeline)
+    for name, width in (("f200w", 3.0), ("f115w", 4.0)):
+        write_pars(references, f"{name}.asdf", kind, "TweakRegStep", {"kernel_fwhm": width})
+
+
+def test_crds_chooses_by_its_rules(tmp_path, chosen):
+    pytest.importorskip("crds")
+    write_cache(tmp_path / "crds")
+    places = {"source": "crds", "crds_path": str(tmp_path / "crds"), "crds_context": "jwst_9000.pmap"}
+    for name, width in (("F200W", 3.0), ("F115W", 4.0), ("F090W", 2.5)):
+        found, _, problems = chosen("stage3", {"references": places}, FILTER=name)
+        assert problems == []
+        assert found.settings.stage3.tweakreg.kernel_fwhm == width
+        assert chosen("stage2", {"references": places}, FILTER=name)[0].references == ()
+    assert chosen("stage3", {"references": places})[0].references == ("crds://f200w.asdf",)
