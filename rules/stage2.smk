@@ -27,7 +27,7 @@ rule combine_background:
         mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
     params:
-        bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
+        bkg_subtract=lambda wildcards: plan.background_parameters(wildcards.background),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
         depth=lambda wildcards: plan.background_set(wildcards.background).depth,
         undarkened=lambda wildcards: list(map(str, plan.background_set(wildcards.background).undarkened)),
@@ -56,7 +56,7 @@ rule model_sky:
         mem_mb=lambda wildcards, input: 1200 + int(8 * input.size_mb / len(input.members)),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
-        sky_model=settings.stage2.bkg_subtract.sky_parameters(),
+        sky_model=lambda wildcards: plan.sky_parameters(wildcards.background),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
         undarkened=lambda wildcards: list(map(str, plan.background_set(wildcards.background).undarkened)),
         images=lambda wildcards: plan.background_images(wildcards.background),
@@ -142,10 +142,12 @@ rule calibrate:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         # One parameter a step and a fact: a dry run then shows what has changed, and no more.
-        sip=settings.stage2.assign_wcs.sip_parameters(),
-        flat_field=settings.stage2.flat_field.model_dump(include={"inverse"}),
-        photom=settings.stage2.photom.model_dump(exclude={"skip"}),
-        sky_model=settings.stage2.bkg_subtract.sky_parameters(),
+        sip=lambda wildcards: plan.stage2(wildcards.exposure).assign_wcs.sip_parameters(),
+        flat_field=lambda wildcards: plan.stage2(wildcards.exposure).flat_field.model_dump(
+            include={"inverse"}
+        ),
+        photom=lambda wildcards: plan.stage2(wildcards.exposure).photom.model_dump(exclude={"skip"}),
+        sky_model=lambda wildcards: plan.stage2(wildcards.exposure).bkg_subtract.sky_parameters(),
         images=lambda wildcards: plan.images(wildcards.exposure),
         steps=lambda wildcards: plan.steps(wildcards.exposure),
         facts=lambda wildcards: plan.facts(wildcards.exposure),
@@ -270,7 +272,8 @@ rule resample_exposure:
         mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
-        resample=settings.stage2.resample.model_dump(
+        origin=lambda wildcards: plan.quick_look_record(wildcards.exposure),
+        resample=lambda wildcards: plan.stage2(wildcards.exposure).resample.model_dump(
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}
         ),
         max_pixels=MAX_OUTPUT_PIXELS,

@@ -53,9 +53,7 @@ rule find_stars:
         mem_mb=lambda wildcards: 500 + 100 * stage3.size(wildcards.member) // 10**6,
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
-        finder=lambda wildcards: (
-            settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
-        ),
+        finder=lambda wildcards: stage3.finder_parameters(wildcards.member),
         stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "find_stars.py"),
     message:
@@ -112,7 +110,7 @@ rule align:
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
         targets=lambda wildcards: stage3.targets(wildcards.association),
         status=lambda wildcards: stage3.status(wildcards.association, "assign_mtwcs", "tweakreg"),
-        tweakreg=settings.stage3.tweakreg.alignment_parameters(),
+        tweakreg=lambda wildcards: stage3.parameters(wildcards.association).tweakreg.alignment_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.alignment_input(wildcards.association)),
         code=code_hash(SCRIPTS / "align.py"),
     message:
@@ -137,7 +135,7 @@ rule lay_grid:
         mem_mb=500,
         runtime=5,
     params:
-        grid=lambda wildcards: stage3.grid_parameters(),
+        grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
         max_pixels=MAX_OUTPUT_PIXELS,
         stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
@@ -216,7 +214,7 @@ rule measure_sky:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
     params:
         exposure=lambda wildcards: wildcards.member,
-        skymatch=settings.stage3.skymatch.measuring_parameters(),
+        skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.measuring_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.sky_input(wildcards.association, wildcards.member)),
         code=code_hash(SCRIPTS / "measure_sky.py"),
     message:
@@ -241,7 +239,7 @@ rule match_sky:
         mem_mb=lambda wildcards: 300 + len(stage3.association(wildcards.association).members) ** 2 // 10000,
         runtime=5,
     params:
-        skymatch=settings.stage3.skymatch.matching_parameters(),
+        skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.matching_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.sky_match_input(wildcards.association)),
         code=code_hash(SCRIPTS / "match_sky.py"),
     message:
@@ -269,7 +267,9 @@ rule resample_group:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
-        outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
+        outlier_detection=lambda wildcards: stage3.parameters(
+            stage3.crf_of(wildcards.crf)[0]
+        ).outlier_detection.resampling_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf)),
         code=code_hash(SCRIPTS / "resample_group.py"),
     message:
@@ -322,12 +322,14 @@ rule flag_outliers:
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
-        origin=lambda wildcards: stage3.association_record(stage3.crf_of(wildcards.crf)[0]),
+        origin=lambda wildcards: stage3.record(stage3.crf_of(wildcards.crf)[0], "resample", "source_catalog"),
         alignment_step=lambda wildcards: stage3.association(stage3.crf_of(wildcards.crf)[0]).alignment_step,
         status=lambda wildcards: stage3.status(stage3.crf_of(wildcards.crf)[0], "outlier_detection"),
-        sip=settings.stage3.tweakreg.sip_parameters(),
-        subtract=settings.stage3.skymatch.subtract,
-        outlier_detection=settings.stage3.outlier_detection.flagging_parameters(),
+        sip=lambda wildcards: stage3.parameters(stage3.crf_of(wildcards.crf)[0]).tweakreg.sip_parameters(),
+        subtract=lambda wildcards: stage3.parameters(stage3.crf_of(wildcards.crf)[0]).skymatch.subtract,
+        outlier_detection=lambda wildcards: stage3.parameters(
+            stage3.crf_of(wildcards.crf)[0]
+        ).outlier_detection.flagging_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.crf_input(wildcards.crf)),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "flag_outliers.py"),
@@ -380,8 +382,8 @@ rule combine:
         common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
         status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
-        resample=settings.stage3.resample.drizzle_parameters(),
-        origin=lambda wildcards: stage3.association_record(wildcards.association),
+        resample=lambda wildcards: stage3.parameters(wildcards.association).resample.drizzle_parameters(),
+        origin=lambda wildcards: stage3.record(wildcards.association, "source_catalog"),
         stamps=lambda wildcards: plan.stamps(stage3.combination_input(wildcards.association)),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "combine.py"),
@@ -410,8 +412,8 @@ if settings.stage3.resample.single:
             common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
             alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
             status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
-            resample=settings.stage3.resample.drizzle_parameters(),
-            origin=lambda wildcards: stage3.association_record(wildcards.association),
+            resample=lambda wildcards: stage3.parameters(wildcards.association).resample.drizzle_parameters(),
+            origin=lambda wildcards: stage3.record(wildcards.association, "source_catalog"),
             stamps=lambda wildcards: plan.stamps(
                 stage3.combination_input(wildcards.association, int(wildcards.group))
             ),
@@ -439,7 +441,9 @@ rule catalog_sources:
         mem_mb=lambda wildcards, input: 1000 + int(4 * input.size_mb),
         runtime=lambda wildcards, input: 5 + int(input.size_mb / 20),
     params:
-        source_catalog=settings.stage3.source_catalog.model_dump(exclude={"skip", "suffix"}),
+        source_catalog=lambda wildcards: stage3.parameters(wildcards.association).source_catalog.model_dump(
+            exclude={"skip", "suffix"}
+        ),
         rows=lambda wildcards: stage3.aperture_rows(wildcards.association),
         missing=lambda wildcards: stage3.missing_references(wildcards.association),
         stamps=lambda wildcards: plan.stamps(stage3.catalog_input(wildcards.association)),

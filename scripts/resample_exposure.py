@@ -10,6 +10,7 @@ from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
 from products.geometry_files import read_geometry
 from products.grid_keywords import record_grid
+from products.keywords import record_origin_in
 from products.tan_asdf import grid_to_bytes
 from steps.footprints import parse_s_region
 from steps.output_grid import (
@@ -57,7 +58,7 @@ def resample_exposure(input, output, params):
             "no pixel of the output grid gets data: it lies elsewhere (crval, crpix, output_shape, output_wcs), "
             "or no pixel has weight (DQ, VAR_RNOISE)"
         )
-    _record(exposure, grid, vertices, settings)
+    _record(exposure, grid, vertices, settings, params.origin)
     _write(exposure, grid, result, Path(output.i2d), params.write_date)
 
 
@@ -68,10 +69,11 @@ def _grid(exposure, geometry, vertices, settings, output_wcs):
     return grid_from_footprints(vertices, geometry.pixels, **{name: settings[name] for name in GRID_PARAMETERS})
 
 
-def _record(exposure, grid, vertices, settings):
-    """Record the grid, the weights and the times in the headers."""
+def _record(exposure, grid, vertices, settings, origin):
+    """Record the grid, the weights, the times and the parameter references in the headers."""
     blended = blend_headers([(exposure.primary, exposure.science)], [0])
     exposure.headers |= blended
+    record_origin_in(exposure.headers["PRIMARY"], origin)
     record_grid(exposure.headers, grid, grid_footprint(vertices, grid), settings["weight_type"], settings["pixfrac"])
 
 

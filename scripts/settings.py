@@ -5,7 +5,7 @@ them (``python scripts/settings.py > config.yaml``); a test holds the two togeth
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -37,9 +37,20 @@ class References(Section):
     )
     fetch: bool = Field(False, description="fetch reference files that the CRDS cache lacks; docs/references.md")
     crds_server: Maybe[str] = Field(None, description="whence; null: CRDS_SERVER_URL, else the server of JWST")
+    parameters: bool = Field(
+        True, description="use the parameter references (pars-*) found there; docs/parameter_files.md"
+    )
     override: dict[str, str] = Field(
         {}, description='by type, a file, "N/A", or a reference maker: {flat: my_flat.fits}'
     )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What settings were read from: the whole configuration, and what of it the user gave (None: not read)."""
+
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    given: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 class Settings(Section):
@@ -70,11 +81,34 @@ class Settings(Section):
 
     # What the parameter files give where the configuration does not
     _below: Layer = PrivateAttr(Layer({}, {}, ()))
+    _sources: _Sources = PrivateAttr(_Sources())
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Return what the parameter files hold that is not used."""
         return self._below.notices
+
+    def above(self, layer: Layer) -> "Settings":
+        """Return the settings with a layer between the defaults and the parameter files.
+
+        Raises
+        ------
+        InputError
+            With what is wrong in the layer, named by its files.
+        """
+        config, given = self._sources.config, self._sources.given
+        if given is None:
+            config, given = {}, self.model_dump(exclude_unset=True)
+        below = self._below.values
+        origins = {
+            key: origin
+            for key, origin in layer.origins.items()
+            if not _holds(given, key.split(".")) and not _holds(below, key.split("."))
+        }
+        try:
+            return Settings.model_validate(overlay(overlay(overlay(config, layer.values), below), given))
+        except ValidationError as error:
+            raise InputError(_problem(item, (), origins) for item in error.errors()) from None
 
     def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration."""
@@ -115,6 +149,7 @@ def read_settings(
     if problems:
         raise InputError(problems)
     settings._below = layer
+    settings._sources = _Sources(config, given)
     return settings
 
 
@@ -222,7 +257,7 @@ def default_config() -> str:
     head = (
         "# Every parameter of calflow with its default.\n"
         "# Copy the lines you want to change into a file of your own and run with --configfile my.yaml.\n"
-        "# What wins: --config, then --configfile, then parameter_files, then the defaults here.\n"
+        "# What wins: --config, then --configfile, then parameter_files, then pars-* references, then these defaults.\n"
         "# Written from scripts/settings.py: edit there, then `python scripts/settings.py > config.yaml`.\n"
     )
     return head + "\n".join(_section_lines(Settings(), 0)) + "\n"
@@ -230,12 +265,12 @@ def default_config() -> str:
 
 def _section_lines(section: Section, depth: int) -> list[str]:
     lines = []
-    for name, field in type(section).model_fields.items():
+    for name, declared in type(section).model_fields.items():
         value, indent = getattr(section, name), "  " * depth
         if isinstance(value, Section):
             lines += [
                 "",
-                f"{indent}# {field.description}",
+                f"{indent}# {declared.description}",
                 f"{indent}{name}:",
                 *_section_lines(value, depth + 1),
             ]
@@ -243,7 +278,7 @@ def _section_lines(section: Section, depth: int) -> list[str]:
             # Lists on one line, so that the explanation can follow; of a plain value "..." follows.
             text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
             text = f"{name}: {text}"
-            lines.append(f"{indent}{text}  # {field.description}")
+            lines.append(f"{indent}{text}  # {declared.description}")
     return lines
 
 

@@ -53,6 +53,8 @@ class Forecast:
         Which are concerned.
     changes : tuple of ReferenceChange or None
         What another context of CRDS would change; None if that was not asked.
+    parameters : tuple of mapping
+        What parameter references change, as `Plan.parameter_record` tells it.
     """
 
     targets: tuple[str, ...]
@@ -68,6 +70,7 @@ class Forecast:
     exposures: tuple[str, ...] = ()
     associations: tuple[str, ...] = ()
     changes: tuple[ReferenceChange, ...] | None = None
+    parameters: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def cpu(self) -> float:
@@ -142,6 +145,7 @@ class Forecast:
             "exposures": list(self.exposures),
             "associations": list(self.associations),
             "unrecorded": list(self.unrecorded),
+            "parameter_references": list(self.parameters),
             "reference_changes": [asdict(change) for change in self.changes or ()],
         }
 

@@ -102,7 +102,7 @@ class Sizes:
         try:
             ny, nx = json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"]
         except (OSError, ValueError, KeyError, TypeError):
-            ratio = self._plan.settings.stage3.resample.pixel_scale_ratio
+            ratio = self._plan.stage3.parameters(association.name).resample.pixel_scale_ratio
             return self._covered(association, frame) / ratio**2
         return nx * ny / 1e6
 

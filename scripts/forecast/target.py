@@ -112,6 +112,7 @@ def _forecast(workflow: Any, plan: Plan, targets: Sequence[str], needed: NeededJ
         unrecorded=tuple(needed.unrecorded),
         exposures=tuple(exposures),
         associations=tuple(associations),
+        parameters=tuple(plan.parameter_record()),
         changes=plan.reference_changes if plan.settings.references.compare_context else None,
     )
 

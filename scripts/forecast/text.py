@@ -24,7 +24,7 @@ def forecast_text(forecast: Forecast, written: str) -> str:
         lines = [f"{head}: nothing to be done, {up_to_date}"]
         return "\n".join([*lines, *_unrecorded(forecast), *_changes(forecast)])
     lines = [f"{head}, {up_to_date}", "", *_rule_table(forecast), *_causes(forecast), "", *_totals(forecast)]
-    lines += ["", *_heaviest(forecast), "", *_concerned(forecast), *_unrecorded(forecast), *_changes(forecast)]
+    lines += ["", *_heaviest(forecast), "", *_concerned(forecast), *_parameters(forecast), *_unrecorded(forecast), *_changes(forecast)]
     lines += ["", f"All jobs: {written}"]
     return "\n".join(lines)
 
@@ -96,6 +96,16 @@ def _unrecorded(forecast: Forecast) -> list[str]:
         f"{what} no record of how they were made (.snakemake/metadata): changed parameters, code or lists of inputs go "
         f"unnoticed there. To make them again, delete them: {_some(names)}",
     ]
+
+
+def _parameters(forecast: Forecast) -> list[str]:
+    """Return what parameter references change, a line for each set of them."""
+    lines = []
+    for entry in forecast.parameters:
+        word = "exposure" if entry["stage"] == 2 else "association"
+        values = ", ".join(f"{name}={value}" for name, value in entry["values"].items()) or "nothing changed"
+        lines.append(f"  {', '.join(entry['references'])}: {values} ({_number(len(entry['of']), word)})")
+    return ["", "Parameter references:", *lines] if lines else []
 
 
 def _changes(forecast: Forecast) -> list[str]:

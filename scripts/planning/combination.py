@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from instruments.family import Family
+from parameters.stage3 import Stage3
+from planning.parameter_references import Chosen
 from planning.references import Reference
 from products.astrometric_catalogs import decimal_year
 from products.names import product_name
@@ -39,6 +41,8 @@ class PlannedMember:
         Where its moving target was, degrees.
     size : int
         Number of its pixels.
+    parameters : Chosen or None
+        By which its stars are found; None: those of the run.
     """
 
     root: str
@@ -48,6 +52,7 @@ class PlannedMember:
     star_list: Path | None
     target: tuple[float, float] | None
     size: int
+    parameters: Chosen | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class PlannedAssociation:
         Of the catalogue.
     common_grid : str
         Name of the grid shared with other associations, or empty.
+    parameters : Chosen or None
+        Its parameters, by its first member; None: those of the run.
     """
 
     name: str
@@ -90,6 +97,7 @@ class PlannedAssociation:
     status: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     common_grid: str = ""
+    parameters: Chosen | None = None
 
     @property
     def alignment_step(self) -> str:
@@ -171,6 +179,17 @@ class Combinations:
             raise UnknownAssociation(f"no association {name!r} in this configuration")
         return self.associations[name]
 
+    def parameters(self, name: str) -> Stage3:
+        """Return the parameters of stage 3 of an association."""
+        return (self.association(name).parameters or Chosen(self.settings)).settings.stage3
+
+    def finder_parameters(self, root: str) -> dict[str, Any] | None:
+        """Return by which stars of an exposure are found, whatever association it is in; None if they are not."""
+        if not self.finds_stars(root):
+            return None
+        chosen = self._members[root].parameters or Chosen(self.settings)
+        return chosen.settings.stage3.tweakreg.finder_parameters()
+
     def member(self, name: str, root: str) -> PlannedMember:
         """Return a member of an association."""
         for member in self.association(name).members:
@@ -204,13 +223,13 @@ class Combinations:
         files: dict[str, Any] = {"geometries": self.geometries(name)}
         if association.runs("tweakreg") and not association.moving:
             files["stars"] = [str(member.star_list or self._stars(member)) for member in association.members]
-            if self._absolute():
+            if self.parameters(name).tweakreg.abs_refcat:
                 files["catalog"] = self.catalog(name)
         return files
 
     def catalog(self, name: str) -> str:
         """Return the astrometric catalogue that an association is aligned to."""
-        wanted = self.settings.stage3.tweakreg.abs_refcat
+        wanted = self.parameters(name).tweakreg.abs_refcat
         if wanted.upper() in ONLINE_CATALOGS:
             return self._path(f"catalogs/{name}_fit_{wanted.lower()}_ref.ecsv")
         return wanted
@@ -243,7 +262,7 @@ class Combinations:
         association = self.association(name)
         if association.common_grid:
             return self._path(f"grids/{association.common_grid}.json")
-        if self._outlier_grid(name) and association.runs("outlier_detection") and not self._own_grid():
+        if self._outlier_grid(name) and association.runs("outlier_detection") and not self._own_grid(name):
             return self.outlier_grid(name)
         return self._path(f"{name}_grid.json")
 
@@ -269,7 +288,7 @@ class Combinations:
     def sky_match_input(self, name: str) -> dict[str, Any]:
         """Return what the sky levels of an association are found from."""
         skylist = self.settings.stage3.skymatch.skylist
-        user = self.settings.stage3.skymatch.skymethod == "user"
+        user = self.parameters(name).skymatch.skymethod == "user"
         return {"measurements": self.sky_measurements(name)} | ({"skylist": skylist} if user else {})
 
     def group(self, crf: str) -> list[PlannedMember]:
@@ -380,9 +399,14 @@ class Combinations:
             "ASNTABLE": (association.table, "Name of the ASN table"),
         }
 
-    def grid_parameters(self) -> dict[str, Any]:
-        """Return the parameters of the grids that associations do not share."""
-        return self.settings.stage3.resample.model_dump(include=GRID_PARAMETERS)
+    def record(self, name: str, *without: str) -> dict[str, tuple[str, str]]:
+        """Return the same, and those of the parameter references, without some steps."""
+        chosen = self.association(name).parameters or Chosen(self.settings)
+        return self.association_record(name) | chosen.record(3, *without)
+
+    def grid_parameters(self, name: str) -> dict[str, Any]:
+        """Return the parameters of the grid that an association does not share."""
+        return self.parameters(name).resample.model_dump(include=GRID_PARAMETERS)
 
     def default_grid_parameters(self) -> dict[str, Any]:
         """Return the parameters of the grid of the input."""
@@ -443,12 +467,9 @@ class Combinations:
     def _sky(self, association: PlannedAssociation) -> dict[str, str]:
         return {"sky": self.table(association.name, "sky")} if association.runs("skymatch") else {}
 
-    def _absolute(self) -> bool:
-        return bool(self.settings.stage3.tweakreg.abs_refcat)
-
-    def _own_grid(self) -> bool:
+    def _own_grid(self, name: str) -> bool:
         """Tell whether the grid of the output differs from that of the input."""
-        resample, default = self.settings.stage3.resample, type(self.settings.stage3.resample)()
+        resample, default = self.parameters(name).resample, type(self.settings.stage3.resample)()
         names = {*GRID_PARAMETERS, "output_wcs"}
         return resample.model_dump(include=names) != default.model_dump(include=names)
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from instruments import family_of
 from instruments.family import Family
+from parameters.stage3 import Stage3
 from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.exposure_checks import check_calibrated
 from planning.headers import ExposureHeader
+from planning.parameter_references import Chosen, ParameterReferences
 from planning.plan import Calibrated, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest
@@ -42,6 +44,7 @@ class CombinationPlanner:
     chooser : ReferenceChooser
     problems : list of Problem
     notices : list of str
+    parameters : ParameterReferences, optional
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CombinationPlanner:
         chooser: ReferenceChooser,
         problems: list[Problem],
         notices: list[str],
+        parameters: ParameterReferences | None = None,
     ):
         self.settings = settings
         self.exposures = {exposure.root: exposure for exposure in exposures}
@@ -63,6 +67,7 @@ class CombinationPlanner:
         self.chooser = chooser
         self.problems = problems
         self.notices = notices
+        self.parameters = parameters
         self.star_lists = self._read_catfile()
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
@@ -89,7 +94,9 @@ class CombinationPlanner:
         headers: dict[str, Mapping[str, Any]] = {}
         members = []
         single = len(product.sciences) == 1
-        subtract = None if single or self.settings.stage3.skymatch.skip else self.settings.stage3.skymatch.subtract
+        chosen = self._first_parameters(product)
+        stage3 = chosen.settings.stage3
+        subtract = None if single or stage3.skymatch.skip else stage3.skymatch.subtract
         for number, member in enumerate(product.sciences, start=1):
             found = self._member(association, member, number, subtract)
             if found:
@@ -107,7 +114,7 @@ class CombinationPlanner:
         moving = self._check_targets(association, headers, family)
         if len(self.problems) > before:
             return None
-        status = self._status(members, moving, single)
+        status = self._status(members, moving, single, stage3)
         if "apcorr" not in family.references and "source_catalog" not in status:
             status["source_catalog"] = SKIPPED
             why = f"no aperture corrections are known for {first.get('INSTRUME')}"
@@ -124,7 +131,26 @@ class CombinationPlanner:
             single=single,
             status=status,
             references=self._references(association, first, family, status),
+            parameters=chosen,
         )
+
+    def _chosen(self, path: Path, header: ExposureHeader) -> Chosen:
+        """Return the parameters of stage 3 that a header selects."""
+        if self.parameters is None:
+            return Chosen(self.settings)
+        return self.parameters.choose("stage3", path, header, family_of(header.values))
+
+    def _first_parameters(self, product: Product) -> Chosen:
+        """Return the parameters of an association: as with jwst, its first member decides."""
+        if self.parameters is None or not product.sciences:
+            return Chosen(self.settings)
+        member = product.sciences[0]
+        made = self.exposures.get(product_root(member.expname))
+        header = made.header if made else self.read_header(member.path) if member.path.is_file() else None
+        chosen = self._chosen(member.path, header) if header else Chosen(self.settings)
+        if "tweakreg.abs_refcat" in chosen.values:
+            check_astrometric_catalog(chosen.settings, self.problems)
+        return chosen
 
     # Members --------------------------------------------------------------------------------------------
 
@@ -169,6 +195,7 @@ class CombinationPlanner:
             star_list=self._star_list(association, member, values),
             target=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
             size=math.prod(header.shape),
+            parameters=self._chosen(member.path, header),
         )
         return planned, values
 
@@ -193,7 +220,7 @@ class CombinationPlanner:
                 wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
                 self._refuse(association, where, wrong, f"let {step} run")
                 return False
-        if self.settings.stage2.photom.inverse:
+        if (made.parameters or Chosen(self.settings)).settings.stage2.photom.inverse:
             self._refuse(association, where, f"{made.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr")
             return False
         return True
@@ -288,9 +315,8 @@ class CombinationPlanner:
 
     # What runs ------------------------------------------------------------------------------------------
 
-    def _status(self, members: list[PlannedMember], moving: bool, single: bool) -> dict[str, str]:
+    def _status(self, members: list[PlannedMember], moving: bool, single: bool, stage3: Stage3) -> dict[str, str]:
         """Return the steps that do not run: SKIPPED on purpose, or FAILED because they cannot."""
-        stage3 = self.settings.stage3
         status = {step: SKIPPED for step in STAGE3_STEPS if getattr(stage3, step).skip}
         status.pop("tweakreg" if moving else "assign_mtwcs", None)
         if single:

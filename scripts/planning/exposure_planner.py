@@ -10,6 +10,7 @@ from planning.associations import Association, Product
 from planning.combination import STAGE3_STEPS
 from planning.exposure_checks import check_background, check_science
 from planning.headers import ExposureHeader, window_of
+from planning.parameter_references import Chosen, ParameterReferences
 from planning.plan import BackgroundSet, PlannedExposure
 from planning.reference_choice import ReferenceChooser
 from planning.references import Reference
@@ -37,6 +38,7 @@ class ExposurePlanner:
     chooser : ReferenceChooser
     problems : list of Problem
     notices : list of str
+    parameters : ParameterReferences, optional
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class ExposurePlanner:
         chooser: ReferenceChooser,
         problems: list[Problem],
         notices: list[str],
+        parameters: ParameterReferences | None = None,
     ):
         self.settings = settings
+        self.parameters = parameters
         self.read_header = read_header
         self.chooser = chooser
         self.problems = problems
@@ -64,7 +68,8 @@ class ExposurePlanner:
         if family is None or variant is None or not self._check_method(association, product, family):
             return None
         idle = self._idle(header, family, variant, bool(product.backgrounds))
-        status = self._status(header, family, variant, idle)
+        chosen = self.parameters.choose("stage2", path, header, family) if self.parameters else Chosen(self.settings)
+        status = self._status(header, family, variant, idle, chosen)
         self._check_wcs(path, header, family, status)
         references = self.chooser.choose(path, header, family, status | dict.fromkeys(STAGE3_STEPS, SKIPPED))
         self._skip_without_references(path, references, status)
@@ -76,6 +81,9 @@ class ExposurePlanner:
         background = None
         if product.backgrounds and "bkg_subtract" not in status:
             background = self._background(product, header, family, used)
+        if background:
+            changed = tuple(f"{key}={value}" for key, value in chosen.values.items() if key.startswith("bkg_subtract."))
+            background = replace(background, parameters=changed)
         return PlannedExposure(
             root=product.root,
             science=path,
@@ -91,6 +99,7 @@ class ExposurePlanner:
             context_record=self.chooser.context(family),
             status=status,
             quick_look="resample" not in idle | set(status),
+            parameters=chosen,
         )
 
     # Which steps run ------------------------------------------------------------------------------------
@@ -114,10 +123,12 @@ class ExposurePlanner:
             idle.add("resample")
         return idle & set(family.step_names)
 
-    def _status(self, header: ExposureHeader, family: Family, variant: Variant, idle: set[str]) -> dict[str, str]:
+    def _status(
+        self, header: ExposureHeader, family: Family, variant: Variant, idle: set[str], chosen: Chosen
+    ) -> dict[str, str]:
         """Return the steps that are skipped on purpose: by the user, by the variant, or for want of work."""
         names = family.step_names
-        by_user = {step for step in names if getattr(self.settings.stage2, step).skip}
+        by_user = {step for step in names if getattr(chosen.settings.stage2, step).skip}
         uses = {"bkg_subtract": variant.background, "resample": variant.resample}
         skipped = by_user | {step for step, use in uses.items() if use is Use.SKIP}
         skipped = skipped | idle if family.records_idle_steps else skipped - idle

@@ -105,6 +105,7 @@ class MergePlanner:
             subarrays={number: item.path for number, item in by_id.items()},
             status=full.made.status if full.made else {},
             quick_look=full.made.quick_look if full.made else False,
+            parameters=full.made.parameters if full.made else None,
         )
 
     def _find(self, association: Association, member: Member) -> _Found | None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from instruments.family import Family, Variant
+from parameters.stage2 import Stage2
 from planning.combination import Combinations, PlannedAssociation
 from planning.crds_cache import CrdsCache
 from planning.headers import ExposureHeader, window_of
+from planning.parameter_references import Chosen
 from planning.reference_maker_planner import MadeReference
 from planning.references import Reference
 from products.names import product_name
@@ -65,6 +67,8 @@ class BackgroundSet:
         What the members are calibrated with before.
     undarkened : tuple of Path
         The members whose dark is still to be subtracted.
+    parameters : tuple of str
+        What parameter references change of how.
     """
 
     members: tuple[Path, ...]
@@ -73,11 +77,12 @@ class BackgroundSet:
     rule: str = "average"
     references: Mapping[str, Path] = field(default_factory=dict)
     undarkened: tuple[Path, ...] = ()
+    parameters: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """A name made of what the set is."""
-        parts = [self.window, *self.members, *sorted(self.references.items()), *self.undarkened]
+        parts = [self.window, *self.members, *sorted(self.references.items()), *self.undarkened, *self.parameters]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
 
     def files(self) -> dict[str, Any]:
@@ -115,6 +120,8 @@ class PlannedExposure:
         Steps that do not run though they might, such as ``{"photom": "SKIPPED"}``.
     quick_look : bool
         Whether it gets an ``_i2d``.
+    parameters : Chosen or None
+        Its parameters; None: those of the run.
     """
 
     root: str
@@ -131,6 +138,7 @@ class PlannedExposure:
     context_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
+    parameters: Chosen | None = None
 
     @property
     def instrument(self) -> str:
@@ -172,6 +180,8 @@ class PlannedMerge:
         Steps of stage 2 that the full frame does not go through, as far as this run makes it.
     quick_look : bool
         Whether it gets an ``_i2d``.
+    parameters : Chosen or None
+        Those of the full frame; None: those of the run.
     """
 
     root: str
@@ -182,6 +192,7 @@ class PlannedMerge:
     subarrays: Mapping[int, str]
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
+    parameters: Chosen | None = None
 
     def product(self, suffix: str) -> str:
         """Return the file name of a product; ``cal`` of a cube ends in ``ints``."""
@@ -277,6 +288,42 @@ class Plan:
         if name not in self.references:
             raise UnknownExposure(f"no reference maker {name!r} in this configuration")
         return self.references[name]
+
+    def stage2(self, root: str) -> Stage2:
+        """Return the parameters of stage 2 of an exposure."""
+        return self._parameters(self._calibrated(root)).settings.stage2
+
+    def background_parameters(self, name: str) -> dict[str, Any]:
+        """Return the parameters of the average of a background set."""
+        self.background_set(name)
+        section = self.stage2(self._background_users[name].root).bkg_subtract
+        return section.model_dump(include={"sigma", "maxiters", "clip"})
+
+    def sky_parameters(self, name: str) -> dict[str, Any] | None:
+        """Return the parameters of the smooth sky of a background set."""
+        self.background_set(name)
+        return self.stage2(self._background_users[name].root).bkg_subtract.sky_parameters()
+
+    def quick_look_record(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, of the parameter references of a quick look."""
+        return self._parameters(self._calibrated(root)).record(2)
+
+    def parameter_record(self) -> list[dict[str, Any]]:
+        """Return what parameter references change: each set of them, the values that count, and for whom."""
+        users = [(2, e.root, self._parameters(e)) for e in self.exposures.values()]
+        users += [(3, a.name, a.parameters) for a in self.stage3.associations.values() if a.parameters]
+        found: dict[tuple, dict[str, Any]] = {}
+        for stage, name, chosen in users:
+            if chosen.references:
+                entry = {"stage": stage, "references": list(chosen.references), "values": dict(chosen.values), "of": []}
+                found.setdefault((stage, chosen.references), entry)["of"].append(name)
+        return list(found.values())
+
+    def _calibrated(self, root: str) -> Calibrated:
+        return self.merges[root] if root in self.merges else self._exposure(root)
+
+    def _parameters(self, exposure: Calibrated) -> Chosen:
+        return exposure.parameters or Chosen(self.settings)
 
     def background_set(self, name: str) -> BackgroundSet:
         """Return a background set by its name."""
@@ -423,7 +470,9 @@ class Plan:
 
     def origin(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name an exposure's association and references."""
-        return self.association_record(root) | dict(self._exposure(root).reference_record)
+        exposure = self._exposure(root)
+        parameters = self._parameters(exposure).record(2, "resample")
+        return self.association_record(root) | dict(exposure.reference_record) | parameters
 
     def context(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, of the CRDS context in which an exposure's references were chosen."""

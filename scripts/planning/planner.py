@@ -14,6 +14,7 @@ from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
+from planning.parameter_references import ParameterReferences
 from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
@@ -64,6 +65,7 @@ class _Planner:
         folder = reference_folder(settings)
         self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
         self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
+        self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
         self.checker = ReferenceChecker(cache, self.problems, self.made)
 
     def plan(self) -> Plan:
@@ -112,7 +114,15 @@ class _Planner:
         """Plan the level-3 associations."""
         folder = stage_folder(self.settings, 2)
         planner = CombinationPlanner(
-            self.settings, exposures, self.refused, folder, self._header, self.chooser, self.problems, self.notices
+            self.settings,
+            exposures,
+            self.refused,
+            folder,
+            self._header,
+            self.chooser,
+            self.problems,
+            self.notices,
+            self.parameters,
         )
         combinations = planner.plan(associations)
         files = {member.cal for found in combinations for member in found.members}
@@ -163,7 +173,9 @@ class _Planner:
 
     def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
         """Plan every product of the associations; the same product in two of them is planned once."""
-        planner = ExposurePlanner(self.settings, self._header, self.chooser, self.problems, self.notices)
+        planner = ExposurePlanner(
+            self.settings, self._header, self.chooser, self.problems, self.notices, self.parameters
+        )
         first: dict[str, Product] = {}
         planned = []
         for association in associations:

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "calibration": {"calibration", "products", "steps"},
     "products": {"products", "steps"},
     "parameters": {"parameters", "problems", "steps"},
-    "planning": {"planning", "instruments", "problems", "products", "settings", "steps"},
+    "planning": {"planning", "instruments", "parameters", "problems", "products", "settings", "steps"},
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},
     "warm_start": {"warm_start", "job", "products", "steps"},
