@@ -24,7 +24,15 @@ def forecast_text(forecast: Forecast, written: str) -> str:
         lines = [f"{head}: nothing to be done, {up_to_date}"]
         return "\n".join([*lines, *_unrecorded(forecast), *_changes(forecast)])
     lines = [f"{head}, {up_to_date}", "", *_rule_table(forecast), *_causes(forecast), "", *_totals(forecast)]
-    lines += ["", *_heaviest(forecast), "", *_concerned(forecast), *_parameters(forecast), *_unrecorded(forecast), *_changes(forecast)]
+    lines += [
+        "",
+        *_heaviest(forecast),
+        "",
+        *_concerned(forecast),
+        *_parameters(forecast),
+        *_unrecorded(forecast),
+        *_changes(forecast),
+    ]
     lines += ["", f"All jobs: {written}"]
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from planning.combination import PlannedAssociation
 from planning.crds_contexts import CrdsContext, find_context
 from planning.crds_references import CrdsSelector
 from planning.headers import ExposureHeader
+from planning.parameter_references import PIPELINE_TYPES, STEP_TYPES
 from planning.plan import PlannedExposure, PlannedMerge, stage_folder
 from planning.reference_choice import ReferenceChooser, crds_parameters
 from problems import Problem
@@ -112,14 +113,14 @@ class _Comparison:
     def add_exposure(self, exposure: PlannedExposure) -> None:
         family = exposure.family
         steps = {step for step in family.step_names if not getattr(self.settings.stage2, step).skip}
-        for change in self._changes(exposure.header, family, steps):
+        for change in self._changes(exposure.header, family, steps, "stage2"):
             self._exposures.setdefault(change, []).append(exposure.root)
 
     def add_association(self, association: PlannedAssociation) -> None:
-        if association.runs("source_catalog"):
-            header = ExposureHeader(Path(association.members[0].cal), dict(association.header), ())
-            for change in self._changes(header, association.family, {"source_catalog"}):
-                self._associations.setdefault(change, set()).add(association.name)
+        header = ExposureHeader(Path(association.members[0].cal), dict(association.header), ())
+        steps = {"source_catalog"} if association.runs("source_catalog") else set()
+        for change in self._changes(header, association.family, steps, "stage3"):
+            self._associations.setdefault(change, set()).add(association.name)
 
     def changes(self, users: Mapping[str, set[str]]) -> tuple[ReferenceChange, ...]:
         found = []
@@ -129,7 +130,9 @@ class _Comparison:
             found.append(ReferenceChange(*change, tuple(sorted(roots)), tuple(sorted(names))))
         return tuple(sorted(found))
 
-    def _changes(self, header: ExposureHeader, family: Family, steps: set[str]) -> list[tuple[str, str, str]]:
+    def _changes(
+        self, header: ExposureHeader, family: Family, steps: set[str], stage: str
+    ) -> list[tuple[str, str, str]]:
         """Return type, before and after of what changes for an exposure, of all that rules choose for it."""
         instrument = str(header.values["INSTRUME"])
         reftypes = [
@@ -137,6 +140,8 @@ class _Comparison:
             for name, kind in family.references.items()
             if kind.step in steps and name not in self.chooser.overrides and instrument in kind.selectors
         ]
+        if self.settings.references.parameters:
+            reftypes += [*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage]]
         selectors = self._selectors_of(family) if reftypes else None
         if selectors is None:
             return []

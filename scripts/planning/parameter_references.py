@@ -8,6 +8,7 @@ from typing import Any
 
 from instruments.family import Family
 from parameters.strun_translation import STAGES, Layer, read_parameter_files
+from planning.crds_contexts import UPDATE
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_choice import ReferenceChooser
@@ -141,13 +142,18 @@ class ParameterReferences:
     # Which ----------------------------------------------------------------------------------------------
 
     def _from_crds(
-        self, types: tuple[str, ...], path: Path, header: ExposureHeader, family: Family
+        self, types: tuple[str, ...], _: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference]:
         known = self._types_of(family, str(header.values["INSTRUME"]))
         wanted = [reftype for reftype in types if reftype in known]
-        found = self.chooser._from_crds(wanted, path, header, family) if wanted else {}
+        chosen = self.chooser.by_rules(wanted, header, family) if wanted else {}
         # To jwst, too, rules that do not cover an exposure are no parameters.
-        return {reftype: item for reftype, item in found.items() if isinstance(item, Reference) and item.path}
+        found = {reftype: item for reftype, item in chosen.items() if isinstance(item, Reference) and item.path}
+        for reftype in [reftype for reftype, item in found.items() if item.missing]:
+            # What is in it is part of the plan: no job of the plan can fetch it.
+            name = Path(str(found.pop(reftype).path)).name
+            self._tell(Problem(str(self.chooser.crds_path), reftype, f"needs {name!r}; not in the cache", UPDATE))
+        return found
 
     def _types_of(self, family: Family, instrument: str) -> tuple[str, ...]:
         """Return the types that the context has rules of: most have few, and to ask crds for the others is slow."""

@@ -190,15 +190,18 @@ class ReferenceChooser:
             for name in names
         }
 
+    def by_rules(self, names: list[str], header: ExposureHeader, family: Family) -> dict[str, Reference | Problem]:
+        """Return what the rules of CRDS choose for an exposure, whether the cache has it or not."""
+        context = self.crds_context(family)
+        selector = self.selector(context) if context else None
+        return selector.select(crds_parameters(header, family), names) if selector else {}
+
     def _from_crds(
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference | Problem]:
-        context = self.crds_context(family)
-        selector = self.selector(context) if context else None
-        if context is None or selector is None:
-            return {}
-        chosen = selector.select(crds_parameters(header, family), names)
-        self.missing.add(chosen, context.observatory, path)
+        chosen = self.by_rules(names, header, family)
+        if context := self.crds_context(family):
+            self.missing.add(chosen, context.observatory, path)
         return chosen
 
 

@@ -253,6 +253,17 @@ def test_changes_of_another_context(contexts):
 
 
 @needs_crds
+def test_parameter_references_are_compared_too(contexts):
+    mappings = contexts / "mappings" / "jwst"
+    write_context(mappings, 1, "miri", RULES | {"pars-tweakregstep": "pars_1.asdf", "pars-photomstep": "pars_3.asdf"})
+    write_context(mappings, 2, "miri", RULES | {"pars-tweakregstep": "pars_2.asdf", "pars-photomstep": "pars_3.asdf"})
+    changes, problems = compare(contexts, [exposure("a")], [association("first", "a")])
+    assert problems == []
+    assert changes == (ReferenceChange("pars-tweakregstep", "pars_1.asdf", "pars_2.asdf", (), ("first",)),)
+    assert compare(contexts, [exposure("a")], [association("first", "a")], parameters=False)[0] == ()
+
+
+@needs_crds
 def test_associations_of_merged_exposures(contexts):
     merge = SimpleNamespace(root="m", full="results/stage2/a_cal.fits", subarrays={1: "results/stage2/b_cal.fits"})
     changes, _ = compare(contexts, [exposure("a"), exposure("b"), exposure("c")], [association("first", "m")], [merge])

@@ -213,3 +213,17 @@ def test_crds_chooses_by_its_rules(tmp_path, chosen):
         assert found.settings.stage3.tweakreg.kernel_fwhm == width
         assert chosen("stage2", {"references": places}, FILTER=name)[0].references == ()
     assert chosen("stage3", {"references": places})[0].references == ("crds://f200w.asdf",)
+
+
+def test_a_file_that_the_cache_lacks_stops_the_plan_with_what_brings_it(tmp_path, chosen):
+    """What is in it is part of the plan, so that no job of the plan can fetch it."""
+    pytest.importorskip("crds")
+    write_cache(tmp_path / "crds")
+    (tmp_path / "crds/references/jwst/nircam/f200w.asdf").unlink()
+    places = {"source": "crds", "crds_path": str(tmp_path / "crds"), "crds_context": "jwst_9000.pmap", "fetch": True}
+    found, _, problems = chosen("stage3", {"references": places})
+    assert found.references == ()
+    assert [(p.key, p.wrong) for p in problems] == [
+        ("pars-tweakregstep", "needs 'f200w.asdf'; not in the cache"),
+    ]
+    assert "update_crds" in problems[0].right
