@@ -80,3 +80,30 @@ def test_switched_off(two_filters):
     assert "pars_F1130W.asdf: pixfrac: 1.5 is not valid" in run.output
     two_filters.config["references"]["parameters"] = False
     assert two_filters.planned() == {"calibrate": 2, "resample_exposure": 2}
+
+
+def test_stage3(combined):
+    """The thresholds of the outlier search by a reference: no group is resampled again, and the image says so."""
+    tree = {
+        "meta": {
+            "reftype": "pars-outlierdetectionstep",
+            "telescope": "JWST",
+            "useafter": "2018-01-01T00:00:00",
+            "instrument": {"name": "NIRCAM", "filter": NIRCAM},
+            "exposure": {"type": "NRC_IMAGE"},
+        },
+        "class": "jwst.outlier_detection.OutlierDetectionStep",
+        "name": "outlier_detection",
+        "parameters": {"snr": "4.0 3.0", "save_intermediate_results": False},
+    }
+    path = combined.folder / "data/references/pars_outliers.asdf"
+    path.write_text(f"#ASDF 1.0.0\n%YAML 1.1\n---\n{yaml.safe_dump(tree)}...\n")
+    run = combined.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"catalog_sources": 1, "combine": 1, "count_outliers": 1, "flag_outliers": 4}
+    image = next(combined.folder.glob("results/stage3/*_i2d.fits"))
+    for product in (image, next(combined.folder.glob("results/stage3/*_crf.fits"))):
+        found = fits.getheader(product)
+        assert found["R_PAR301"] == "pars_outliers.asdf"
+        assert found["PAR3_001"] == "outlier_detection.snr=[4.0, 3.0]"
+    assert combined.planned() == {}
