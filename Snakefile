@@ -22,6 +22,7 @@ from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import code_hash
 from planning.plan import stamps
 from planning.planner import make_plan
+from planning.storage_mirror import mirror_storage
 from problems import InputError
 from settings import read_settings
 from snakemake_timers import stop_timers
@@ -29,6 +30,7 @@ from warm_start.launcher import start_launcher, stop_launcher
 
 try:
     settings = read_settings(config, workflow.configfiles, given=given)
+    mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
     plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
 except InputError as error:
     sys.exit(str(error))

@@ -1,0 +1,97 @@
+"""Inputs and results in S3, with a server on this machine. Run by `make test-s3`, in an environment of its own."""
+
+import hashlib
+import time
+from pathlib import Path
+
+import pytest
+
+boto3 = pytest.importorskip("boto3")
+moto = pytest.importorskip("moto.server")
+pytest.importorskip("snakemake_storage_plugin_s3")
+
+from tests.workflow.conftest import SCENE, Workflow, simulate  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+PREFIX = "s3://bucket/program"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def client(server):
+    client = boto3.client("s3", endpoint_url=server)
+    client.create_bucket(Bucket="bucket")
+    return client
+
+
+@pytest.fixture
+def field(tmp_path):
+    simulate(tmp_path / "local" / "data", SCENE)
+    return Workflow(tmp_path / "local")
+
+
+def options(server, prefix=PREFIX):
+    given = {"default-storage-provider": "s3", "default-storage-prefix": prefix, "storage-s3-endpoint-url": server}
+    return [word for name, value in given.items() for word in (f"--{name}", value)] + ["--keep-storage-local-copies"]
+
+
+def upload(client, field):
+    for path in sorted((field.folder / "data").rglob("*")):
+        if path.is_file():
+            client.upload_file(str(path), "bucket", f"program/{path.relative_to(field.folder)}")
+
+
+def digests(client):
+    listed = client.list_objects_v2(Bucket="bucket", Prefix="program/results/stage2/")["Contents"]
+    bodies = {item["Key"]: client.get_object(Bucket="bucket", Key=item["Key"])["Body"].read() for item in listed}
+    return {Path(key).name: hashlib.sha256(body).hexdigest() for key, body in bodies.items() if key.endswith(".fits")}
+
+
+def test_same_bytes_as_local_then_nothing_to_do_then_what_hangs_on_a_changed_object(server, client, field, tmp_path):
+    upload(client, field)
+    (tmp_path / "work").mkdir()
+    remote = Workflow(tmp_path / "work")
+    run = remote.run(options=options(server))
+    assert run.code == 0, run.output
+    local = field.run()
+    assert local.code == 0, local.output
+    assert run.rules == local.rules == {"calibrate": 2, "combine_background": 1, "resample_exposure": 2}
+    products = (field.folder / "results" / "stage2").rglob("*.fits")
+    made = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
+    assert digests(client) == made
+    again = remote.run(options=options(server))
+    assert again.code == 0, again.output
+    assert "Nothing to be done" in again.output
+    science = sorted((field.folder / "data" / "rate").glob("*_rate.fits"))[0]
+    time.sleep(1.1)  # S3 knows whole seconds
+    client.upload_file(str(science), "bucket", f"program/data/rate/{science.name}")  # touched, as a local file
+    changed = remote.run(options=options(server))
+    assert changed.code == 0, changed.output
+    assert changed.rules == {"calibrate": 1, "resample_exposure": 1}
+
+
+def test_bucket_that_is_not_there_is_told_before_any_job(server, tmp_path):
+    run = Workflow(tmp_path).run(options=options(server, "s3://nowhere/program"))
+    assert run.code == 1
+    assert not run.jobs
+    assert "s3://nowhere/program/: cannot be read" in run.output, run.output
+
+
+def test_stand_ins_are_never_taken_for_data(server, client, field, tmp_path):
+    upload(client, field)
+    (tmp_path / "work").mkdir()
+    remote = Workflow(tmp_path / "work")
+    assert remote.run(dry=True, options=options(server)).code == 0
+    local = remote.run(dry=True)
+    assert local.code == 1
+    assert "stand-ins for objects in S3" in local.output
