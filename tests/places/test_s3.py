@@ -22,7 +22,7 @@ def server(monkeypatch):
         monkeypatch.setenv(f"AWS_{name}", value)
     server = moto.ThreadedMotoServer(port=0)
     server.start()
-    host, port = server.get_host_and_port()
+    _host, port = server.get_host_and_port()
     yield f"http://127.0.0.1:{port}"
     server.stop()
 
@@ -72,7 +72,7 @@ def test_same_bytes_as_local_then_nothing_to_do_then_what_hangs_on_a_changed_obj
     again = remote.run(options=options(server))
     assert again.code == 0, again.output
     assert "Nothing to be done" in again.output
-    science = sorted((field.folder / "data" / "rate").glob("*_rate.fits"))[0]
+    science = min((field.folder / "data" / "rate").glob("*_rate.fits"))
     time.sleep(1.1)  # S3 knows whole seconds
     client.upload_file(str(science), "bucket", f"program/data/rate/{science.name}")  # touched, as a local file
     changed = remote.run(options=options(server))
