@@ -1,16 +1,21 @@
 """Inputs and results in S3, with a server on this machine. Run by `make test-s3`, in an environment of its own."""
 
 import hashlib
+import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")
 pytest.importorskip("snakemake_storage_plugin_s3")
 
-from tests.workflow.conftest import SCENE, Workflow, simulate  # noqa: E402
+from tests.workflow.conftest import ROOT, SCENE, Workflow, simulate  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 PREFIX = "s3://bucket/program"
@@ -95,3 +100,23 @@ def test_stand_ins_are_never_taken_for_data(server, client, field, tmp_path):
     local = remote.run(dry=True)
     assert local.code == 1
     assert "stand-ins for objects in S3" in local.output
+
+
+def test_dry_run_with_the_profile_of_kubernetes(server, client, field, tmp_path):
+    pytest.importorskip("snakemake_executor_plugin_kubernetes")
+    upload(client, field)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(field.config))
+    keys = {f"SNAKEMAKE_STORAGE_S3_{name}_KEY": "test" for name in ("ACCESS", "SECRET")}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-n"]
+    command += ["--configfile", str(tmp_path / "my.yaml"), "--profile", str(ROOT / "profiles" / "kubernetes")]
+    done = subprocess.run(
+        [*command, *options(server)],
+        cwd=tmp_path / "work",
+        env=os.environ | keys,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"rule calibrate:.*?resources: .*mem_mb=5\d\d,", done.stdout + done.stderr, re.DOTALL)
