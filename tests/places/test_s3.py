@@ -119,4 +119,5 @@ def test_dry_run_with_the_profile_of_kubernetes(server, client, field, tmp_path)
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"rule calibrate:.*?resources: .*mem_mb=5\d\d,", done.stdout + done.stderr, re.DOTALL)
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE))
+    assert counts["calibrate"] == counts["resample_exposure"] == "2"
