@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock
+.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make demo           simulate a small MIRI data set and reduce it to a catalogue, in demo/"
 	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
 	@echo "make test           all tests but the comparison with jwst"
+	@echo "make test-s3        tests with a local S3 server, in an environment of its own"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
@@ -61,6 +62,18 @@ demo-iris: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
+
+# S3 needs an older python-dateutil, and Kubernetes brings much: both go over the lock file into an environment of their own.
+S3_VENV ?= .venv-s3
+
+$(S3_VENV)/.installed: envs/lock.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(S3_VENV)
+	$(S3_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt
+	$(S3_VENV)/bin/python $(PIP_INSTALL) '.[kubernetes,s3]'
+	@touch $@
+
+test-s3: $(S3_VENV)/.installed
+	$(S3_VENV)/bin/python -m pytest -m "not parity" tests/places
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -24,6 +24,7 @@ from planning.code_hash import CodeHashes
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.plan import Plan, stamps
 from planning.planner import make_plan
+from planning.storage_mirror import mirror_storage
 from planning.targets import is_only_target
 from problems import InputError
 from runs.leftovers import remove_leftovers
@@ -42,6 +43,7 @@ try:
         check_update(settings.references)
         plan = Plan(settings, ())
     else:
+        mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
 except InputError as error:
     sys.exit(str(error))

@@ -15,6 +15,8 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 HEADER = """\
 # Every package of calflow's environment, resolved from pyproject.toml. Made by `make lock`: do not edit.
 """
+# Extras that are installed over the others, each into an environment of its own: they do not go together with the lock.
+NOT_LOCKED = ("kubernetes", "s3")
 
 
 def resolve(requirements: list[str]) -> dict[str, str]:
@@ -40,9 +42,9 @@ def resolve(requirements: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the closure of all dependencies, the extras included."""
+    """Print the closure of all dependencies, the extras included but for those of `NOT_LOCKED`."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    extras = project["optional-dependencies"].values()
+    extras = [pins for name, pins in project["optional-dependencies"].items() if name not in NOT_LOCKED]
     requirements = [*project["dependencies"], *(pin for pins in extras for pin in pins)]
     versions = resolve(requirements)
     print(HEADER, end="")

@@ -1,0 +1,118 @@
+"""Stand-ins of objects in S3, against a server that is a dictionary."""
+
+import io
+import types
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from planning import storage_mirror
+from planning.fits_headers import read_hdus
+from planning.storage_mirror import mirror_storage
+from problems import InputError
+
+RECORD = Path(".snakemake/calflow/storage.json")
+
+
+class Client:
+    """As much of an S3 client as is used, counting the bytes that it gives away."""
+
+    def __init__(self, objects):
+        self.objects, self.etag, self.read = objects, '"1"', 0
+
+    def get_paginator(self, name):
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, Bucket, Prefix):
+        when = datetime(2026, 1, 1, tzinfo=UTC)
+        return [
+            {"Contents": [
+                {"Key": key, "Size": len(body), "ETag": self.etag, "LastModified": when}
+                for key, body in self.objects.items() if key.startswith(Prefix)
+            ]}
+        ]  # fmt: skip
+
+    def get_object(self, Bucket, Key, IfMatch, Range):
+        first, last = map(int, Range.removeprefix("bytes=").split("-"))
+        body = self.objects[Key][first : last + 1]
+        self.read += len(body)
+        return {"Body": io.BytesIO(body)}
+
+
+def workflow(client, provider="s3"):
+    meta = types.SimpleNamespace(meta=types.SimpleNamespace(client=client))
+    return types.SimpleNamespace(
+        storage_settings=types.SimpleNamespace(
+            default_storage_provider=provider, default_storage_prefix="s3://bucket/program"
+        ),
+        storage_registry=types.SimpleNamespace(
+            default_storage_provider=types.SimpleNamespace(s3c=meta) if provider else None
+        ),
+    )
+
+
+def exposure():
+    image = fits.ImageHDU(np.ones((400, 500), np.float32), name="SCI")
+    file = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), image, fits.ImageHDU(np.ones((400, 500), np.float32), name="ERR")]).writeto(file)
+    return file.getvalue()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_of_a_large_fits_file_only_the_headers_are_read(here, monkeypatch):
+    monkeypatch.setattr(storage_mirror, "WHOLE_BYTES", 100_000)
+    monkeypatch.setattr(storage_mirror, "_CHUNK", 2880)
+    body = exposure()
+    client = Client({"program/data/a_rate.fits": body})
+    mirror_storage(workflow(client), "results", RECORD)
+    path = here / "data" / "a_rate.fits"
+    assert path.stat().st_size == len(body)
+    assert client.read <= 3 * 2 * 2880
+    with path.open("rb") as file:
+        assert [shape.shape for _, shape in read_hdus(file, None)] == [(), (400, 500), (400, 500)]
+
+
+def test_small_files_are_read_whole_once_and_again_when_the_object_changes(here):
+    client = Client({"program/a_asn.json": b"{}"})
+    for _ in range(2):
+        mirror_storage(workflow(client), "results", RECORD)
+    assert (here / "a_asn.json").read_bytes() == b"{}"
+    assert client.read == 2
+    before = (here / "a_asn.json").stat().st_mtime_ns
+    client.objects["program/a_asn.json"], client.etag = b"[]", '"2"'  # same size, same second
+    mirror_storage(workflow(client), "results", RECORD)
+    assert (here / "a_asn.json").read_bytes() == b"[]"
+    assert (here / "a_asn.json").stat().st_mtime_ns != before
+
+
+def test_products_are_left_out_and_a_removed_object_takes_its_stand_in_with_it(here):
+    client = Client({"program/a.json": b"1", "program/results/stage2/a_cal.fits": b"2"})
+    mirror_storage(workflow(client), "results", RECORD)
+    assert not (here / "results").exists()
+    client.objects.pop("program/a.json")
+    mirror_storage(workflow(client), "results", RECORD)
+    assert not (here / "a.json").exists()
+
+
+def test_a_file_of_the_user_is_not_overwritten(here):
+    (here / "a.json").write_text("mine")
+    with pytest.raises(InputError, match=r"a\.json: is in the way of an object in S3"):
+        mirror_storage(workflow(Client({"program/a.json": b"1"})), "results", RECORD)
+    assert (here / "a.json").read_text() == "mine"
+
+
+def test_without_s3_nothing_happens_unless_there_are_stand_ins(here):
+    mirror_storage(workflow(None, provider=None), "results", RECORD)
+    assert not list(here.iterdir())
+    mirror_storage(workflow(Client({"program/a.json": b"1"})), "results", RECORD)
+    with pytest.raises(InputError, match="stand-ins for objects in S3"):
+        mirror_storage(workflow(None, provider=None), "results", RECORD)
