@@ -73,7 +73,7 @@ $(S3_VENV)/.installed: envs/lock.txt pyproject.toml
 	@touch $@
 
 test-s3: $(S3_VENV)/.installed
-	$(S3_VENV)/bin/python -m pytest -m "not parity" tests/places
+	$(S3_VENV)/bin/python -m pytest -m "not parity" tests/places/test_s3.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

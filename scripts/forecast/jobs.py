@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from forecast.reasons import FOLLOWS, Cause, causes_of
+from forecast.reasons import FOLLOWS, Cause, causes_of, name_of
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,16 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
     found: list[NeededJob] = []
     unrecorded: list[str] = []
     for level in dag.toposorted():
-        unrecorded += [str(job.output[0]) for job in level if dag.reason(job).no_metadata and not dag.needrun(job)]
+        unrecorded += [name_of(job.output[0]) for job in level if dag.reason(job).no_metadata and not dag.needrun(job)]
         for job in sorted((job for job in level if dag.needrun(job) and job.output), key=_order):
             index[job] = len(found)
-            temporary = tuple(str(path) for path in job.output if path.is_temp)
+            temporary = tuple(name_of(path) for path in job.output if path.is_temp)
             found.append(
                 NeededJob(
                     rule=job.rule.name,
                     wildcards=dict(job.wildcards_dict),
                     causes=causes_of(job, dag.reason(job), workflow.persistence, is_reference),
-                    outputs=tuple(str(path) for path in job.output if str(path) not in temporary),
+                    outputs=tuple(name_of(path) for path in job.output if not path.is_temp),
                     temporary=temporary,
                     after=tuple(sorted(index[other] for other in dag.job_dependencies(job) if other in index)),
                     priority=int(job.rule.priority or 0),

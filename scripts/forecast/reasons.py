@@ -52,25 +52,41 @@ def _of_outputs(job: Any, reason: Any, persistence: Any) -> Iterator[Cause]:
     if reason.incomplete_output:
         yield Cause(INTERRUPTED)
     # Snakemake does not look at the output of a job that follows others.
-    missing = list(reason.missing_output) or [path for path in job.output if not os.path.exists(path)]
+    recorded = any(persistence.metadata(path) for path in job.output)
+    missing = list(reason.missing_output) or [path for path in job.output if _is_missing(path, recorded)]
     if not missing:
         return
-    if not any(persistence.metadata(path) for path in job.output):
+    if not recorded:
         yield Cause(NEW)
     elif not all(path.is_temp for path in missing):  # temporary files are missed for the sake of another job
-        yield from (Cause(MISSING, str(path)) for path in missing if not path.is_temp)
+        yield from (Cause(MISSING, name_of(path)) for path in missing if not path.is_temp)
+
+
+def _is_missing(path: Any, recorded: bool) -> bool:
+    return not recorded if path.is_storage else not os.path.exists(path)
+
+
+def name_of(path: Any) -> str:
+    """Return the path of one of Snakemake's files, as the plan names it: of an object in S3 what follows the prefix."""
+    if not path.is_storage:
+        return str(path)
+    prefix = path.rule.workflow.storage_settings.default_storage_prefix or ""
+    return str(path.storage_object.query).removeprefix(prefix.rstrip("/") + "/")
 
 
 def _of_inputs(job: Any, reason: Any, persistence: Any, is_reference: Callable[[str], bool]) -> Iterator[Cause]:
     def kind(path: str) -> str:
         return REFERENCE if is_reference(path) else INPUT
 
-    yield from (Cause(kind(str(path)), str(path)) for path in reason.updated_input - reason.updated_input_run)
+    updated = map(name_of, reason.updated_input - reason.updated_input_run)
+    yield from (Cause(kind(path), path) for path in updated)
     if not reason.input_changed:
         return
-    now = set(map(str, job.input))
+    now = set(map(name_of, job.input))
+    # Of objects in S3 whole addresses are recorded.
+    names = {str(path.storage_object.query): name_of(path) for path in job.input if path.is_storage}
     for path in job.output:
-        before = set(persistence.input(path) or now)
+        before = {names.get(file, file) for file in persistence.input(path) or now}
         added, removed = now - before, before - now
         yield from (Cause(kind(file), f"+ {file}") for file in added)
         # What a reference takes the place of was one.

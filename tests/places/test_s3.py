@@ -15,7 +15,8 @@ boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")
 pytest.importorskip("snakemake_storage_plugin_s3")
 
-from tests.workflow.conftest import ROOT, SCENE, Workflow, simulate  # noqa: E402
+from simulation import Scene  # noqa: E402
+from tests.workflow.conftest import FIELD, ROOT, SCENE, Workflow, combining, simulate  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 PREFIX = "s3://bucket/program"
@@ -56,8 +57,8 @@ def upload(client, field):
             client.upload_file(str(path), "bucket", f"program/{path.relative_to(field.folder)}")
 
 
-def digests(client):
-    listed = client.list_objects_v2(Bucket="bucket", Prefix="program/results/stage2/")["Contents"]
+def digests(client, stage="stage2"):
+    listed = client.list_objects_v2(Bucket="bucket", Prefix=f"program/results/{stage}/")["Contents"]
     bodies = {item["Key"]: client.get_object(Bucket="bucket", Key=item["Key"])["Body"].read() for item in listed}
     return {Path(key).name: hashlib.sha256(body).hexdigest() for key, body in bodies.items() if key.endswith(".fits")}
 
@@ -83,6 +84,25 @@ def test_same_bytes_as_local_then_nothing_to_do_then_what_hangs_on_a_changed_obj
     changed = remote.run(options=options(server))
     assert changed.code == 0, changed.output
     assert changed.rules == {"calibrate": 1, "resample_exposure": 1}
+
+
+def test_stage3_and_the_plan(server, client, tmp_path):
+    simulate(tmp_path / "local" / "data", Scene(**FIELD))
+    field = combining(tmp_path / "local")
+    upload(client, field)
+    (tmp_path / "work").mkdir()
+    remote = combining(tmp_path / "work")
+    plan = remote.run("plan", options=options(server))
+    assert plan.code == 0, plan.output
+    assert "Plan of all: 27 jobs, 0 of 15 products up to date" in plan.output
+    run = remote.run(options=options(server))
+    assert run.code == 0, run.output
+    local = field.run()
+    assert local.code == 0, local.output
+    assert run.rules == local.rules
+    products = [path for path in (field.folder / "results" / "stage3").rglob("*.fits") if path.name[0] != "."]
+    assert digests(client, "stage3") == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
+    assert "nothing to be done" in remote.run("plan", options=options(server)).output
 
 
 def test_bucket_that_is_not_there_is_told_before_any_job(server, tmp_path):

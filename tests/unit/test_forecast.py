@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -114,10 +115,23 @@ def test_a_rule_without_figures_costs_something(shipped, tmp_path):
 # Why jobs run ---------------------------------------------------------------------------------------------
 
 
-class Path_(str):
+class File(str):
     """A path as Snakemake has it."""
 
-    is_temp = False
+    is_temp = is_storage = False
+
+
+class Object(File):
+    """An object in S3: its path is that of a local copy."""
+
+    is_storage = True
+    rule = SimpleNamespace(
+        workflow=SimpleNamespace(storage_settings=SimpleNamespace(default_storage_prefix="s3://b/p"))
+    )
+
+    @property
+    def storage_object(self):
+        return SimpleNamespace(query="s3://b/p/" + self.rpartition("copies/")[2])
 
 
 @dataclass
@@ -144,7 +158,7 @@ class Params(dict):
 class FakeJob:
     def __init__(self, output, inputs=(), params=None):
         self.output = [output]
-        self.input = list(inputs)
+        self.input = [File(path) for path in inputs]
         self.params = Params(params or {})
 
 
@@ -166,7 +180,7 @@ class Records:
 def made(tmp_path):
     path = tmp_path / "a_cal.fits"
     path.touch()
-    return Path_(path)
+    return File(path)
 
 
 def is_reference(path):
@@ -178,7 +192,8 @@ def causes(job, reason, records=None):
 
 
 def test_updated_inputs_are_told_apart(made):
-    reason = Reason(updated_input={"references/flat.fits", "a_rate.fits", "b.fits"}, updated_input_run={"b.fits"})
+    updated = {File(path) for path in ("references/flat.fits", "a_rate.fits", "b.fits")}
+    reason = Reason(updated_input=updated, updated_input_run={"b.fits"})
     found = causes(FakeJob(made), reason)
     assert found == [("reference changed", "references/flat.fits"), ("input changed", "a_rate.fits")]
 
@@ -213,8 +228,21 @@ def test_a_job_without_a_reason_of_its_own_follows(made):
     assert causes(FakeJob(made), Reason(updated_input_run={"a"})) == [("follows another job", "")]
 
 
+def test_objects_in_s3_are_named_by_what_follows_the_prefix():
+    output = Object("copies/results/a_cal.fits")
+    assert causes(FakeJob(output), Reason(updated_input={Object("copies/references/flat.fits")})) == [
+        ("reference changed", "references/flat.fits")
+    ]
+    job_ = FakeJob(output)
+    job_.input = [Object("copies/a_rate.fits"), Object("copies/references/new.fits")]
+    records = Records(inputs=["s3://b/p/a_rate.fits"])
+    assert causes(job_, Reason(input_changed=True), records) == [("reference changed", "+ references/new.fits")]
+    records.metadata = lambda _: None
+    assert causes(FakeJob(output), Reason(), records) == [("new", "")]
+
+
 def test_missing_and_new(tmp_path):
-    path = Path_(tmp_path / "gone.fits")
+    path = File(tmp_path / "gone.fits")
     assert causes(FakeJob(path), Reason(missing_output={path})) == [("missing", str(path))]
     records = Records()
     records.metadata = lambda _: None
