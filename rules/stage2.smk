@@ -24,8 +24,8 @@ rule combine_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, input, attempt: request.memory(1200 + int(2 * input.size_mb / len(input.members)), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
@@ -53,8 +53,8 @@ rule model_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1200 + int(8 * input.size_mb / len(input.members)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, input, attempt: request.memory(1200 + int(8 * input.size_mb / len(input.members)), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         sky_model=settings.stage2.bkg_subtract.sky_parameters(),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
@@ -81,8 +81,8 @@ rule save_combined_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(300, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "save_combined_background.py"),
     message:
@@ -104,8 +104,8 @@ rule subtract_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 300 + int(4 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, input, attempt: request.memory(300 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         images=lambda wildcards: plan.images(wildcards.exposure),
         facts=lambda wildcards: plan.facts(wildcards.exposure),
@@ -138,8 +138,8 @@ rule calibrate:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(6 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         # One parameter a step and a fact: a dry run then shows what has changed, and no more.
         sip=settings.stage2.assign_wcs.sip_parameters(),
@@ -180,8 +180,8 @@ rule merge_subarrays:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
-        runtime=5,
+        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         ids=lambda wildcards: sorted(plan.merge(wildcards.merged).subarrays),
         origin=lambda wildcards: plan.merge_record(wildcards.merged),
@@ -207,8 +207,8 @@ rule save_flat:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
-        runtime=5,
+        mem_mb=lambda wildcards, input, attempt: request.memory(300 + int(2 * input.size_mb), attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         reftype="flat",
         images=lambda wildcards: plan.images(wildcards.exposure),
@@ -265,8 +265,8 @@ rule resample_exposure:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(6 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         resample=settings.stage2.resample.model_dump(
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}

@@ -26,8 +26,8 @@ rule describe_geometry:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "describe_geometry.py"),
@@ -50,8 +50,8 @@ rule find_stars:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 100 * stage3.size(wildcards.member) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, attempt: request.memory(500 + 100 * stage3.size(wildcards.member) // 10**6, attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         finder=lambda wildcards: (
             settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
@@ -78,8 +78,8 @@ rule fetch_catalog:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         catalog=lambda wildcards: wildcards.catalog.upper(),
         epoch=lambda wildcards: stage3.epoch(wildcards.association),
@@ -105,8 +105,8 @@ rule align:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + len(stage3.association(wildcards.association).members),
-        runtime=lambda wildcards: 5 + len(stage3.association(wildcards.association).members) // 20,
+        mem_mb=lambda wildcards, attempt: request.memory(500 + len(stage3.association(wildcards.association).members), attempt),
+        runtime=lambda wildcards, attempt: attempt * (5 + len(stage3.association(wildcards.association).members) // 20),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
@@ -134,8 +134,8 @@ rule lay_grid:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.grid_parameters(),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -160,8 +160,8 @@ rule lay_outlier_grid:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.default_grid_parameters(),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -186,8 +186,8 @@ rule lay_common_grid:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -212,8 +212,8 @@ rule measure_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 400 + 60 * stage3.size(wildcards.member) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, attempt: request.memory(400 + 60 * stage3.size(wildcards.member) // 10**6, attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         exposure=lambda wildcards: wildcards.member,
         skymatch=settings.stage3.skymatch.measuring_parameters(),
@@ -238,8 +238,8 @@ rule match_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 300 + len(stage3.association(wildcards.association).members) ** 2 // 10000,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(300 + len(stage3.association(wildcards.association).members) ** 2 // 10000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         skymatch=settings.stage3.skymatch.matching_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.sky_match_input(wildcards.association)),
@@ -265,8 +265,8 @@ rule resample_group:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, attempt: request.memory(500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
@@ -293,8 +293,8 @@ rule take_median:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         code=code_hash(SCRIPTS / "take_median.py"),
     message:
@@ -318,8 +318,8 @@ rule flag_outliers:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, attempt: request.memory(500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
         origin=lambda wildcards: stage3.association_record(stage3.crf_of(wildcards.crf)[0]),
@@ -350,8 +350,8 @@ rule count_outliers:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(300, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "count_outliers.py"),
     message:
@@ -373,8 +373,8 @@ rule combine:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: stage3.combination_mb(wildcards.association, input.grid),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, input, attempt: request.memory(stage3.combination_mb(wildcards.association, input.grid), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
@@ -436,8 +436,8 @@ rule catalog_sources:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1000 + int(4 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 20),
+        mem_mb=lambda wildcards, input, attempt: request.memory(1000 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 20)),
     params:
         source_catalog=settings.stage3.source_catalog.model_dump(exclude={"skip", "suffix"}),
         rows=lambda wildcards: stage3.aperture_rows(wildcards.association),
