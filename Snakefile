@@ -20,8 +20,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import code_hash
-from planning.plan import stamps
+from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
+from planning.plan import Plan, stamps
 from planning.planner import make_plan
+from planning.targets import is_only_target
 from problems import InputError
 from settings import read_settings
 from snakemake_timers import stop_timers
@@ -29,7 +31,12 @@ from warm_start.launcher import start_launcher, stop_launcher
 
 try:
     settings = read_settings(config, workflow.configfiles, given=given)
-    plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
+    if is_only_target("update_crds"):
+        # Without it there may be no context to plan with.
+        check_update(settings.references)
+        plan = Plan(settings, ())
+    else:
+        plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
 except InputError as error:
     sys.exit(str(error))
 

@@ -1,4 +1,4 @@
-# Reference files made of calibration exposures: the `reference_makers` of the configuration.
+# Reference files made of calibration exposures: the `reference_makers` of the configuration. And fetched ones.
 
 
 rule make_reference:
@@ -30,3 +30,57 @@ rule make_reference:
         "{wildcards.reference}: make a reference file"
     script:
         "../scripts/make_reference.py"
+
+
+rule fetch_reference:
+    output:
+        # Of what the cache lacks, nothing else. `update`: should another run have fetched it meanwhile, it stays.
+        reference=update(f"{plan.crds.references}/{{crds_file}}"),
+    log:
+        f"{OUTPUT}logs/fetch_reference/{{crds_file}}.log",
+    benchmark:
+        f"{OUTPUT}benchmarks/fetch_reference/{{crds_file}}.tsv"
+    wildcard_constraints:
+        crds_file=plan.crds.pattern(),
+    # Others wait for it.
+    priority: 1
+    # Where the others run there may be no network. One at a time: profiles/default has one `crds_download`.
+    localrule: True
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=200,
+        runtime=60,
+        crds_download=1,
+    params:
+        url=lambda wildcards: plan.crds.fetches[wildcards.crds_file].url,
+        observatory=lambda wildcards: plan.crds.fetches[wildcards.crds_file].observatory,
+        retries=4,
+    message:
+        "{wildcards.crds_file}: fetch a reference file"
+    script:
+        "../scripts/fetch_reference.py"
+
+
+rule update_crds:
+    log:
+        f"{OUTPUT}logs/update_crds.log",
+    localrule: True
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        url=server_url(settings.references, "jwst"),
+        crds_path=str(cache_path(settings.references)),
+        contexts=wanted_contexts(settings.references),
+        # A plan needs these themselves, not only their names.
+        reftypes=READ_BY_THE_PLAN,
+        retries=4,
+    message:
+        "bring the mappings of the CRDS cache up to date"
+    script:
+        "../scripts/update_crds.py"

@@ -12,7 +12,7 @@ GEOMETRY = (
 
 rule combine_background:
     input:
-        unpack(lambda wildcards: plan.background_set(wildcards.background).files()),
+        unpack(lambda wildcards: plan.lasting(plan.background_set(wildcards.background).files())),
     output:
         # Not temporary: made anew for one exposure, it would drag all others along.
         background=f"{OUTPUT}stage2/backgrounds/{{background}}.fits",
@@ -42,7 +42,7 @@ rule combine_background:
 
 rule model_sky:
     input:
-        unpack(lambda wildcards: plan.background_set(wildcards.background).files()),
+        unpack(lambda wildcards: plan.lasting(plan.background_set(wildcards.background).files())),
     output:
         background=f"{OUTPUT}stage2/skies/{{background}}.fits",
     log:
@@ -123,7 +123,7 @@ rule subtract_background:
 
 rule calibrate:
     input:
-        unpack(lambda wildcards: plan.calibration_input(wildcards.exposure, wildcards.cal)),
+        unpack(lambda wildcards: plan.lasting(plan.calibration_input(wildcards.exposure, wildcards.cal))),
     output:
         **GEOMETRY,
         cal=f"{OUTPUT}stage2/{{exposure}}_{{cal}}.fits",
@@ -151,6 +151,8 @@ rule calibrate:
         facts=lambda wildcards: plan.facts(wildcards.exposure),
         count_rate_unit=lambda wildcards: plan.count_rate_unit(wildcards.exposure),
         origin=lambda wildcards: plan.origin(wildcards.exposure),
+        # Takes `input` so that it is not compared: a context that chooses the same references changes nothing.
+        context=lambda wildcards, input: plan.context(wildcards.exposure),
         status=lambda wildcards: plan.status(wildcards.exposure),
         full_frame=lambda wildcards: plan.full_frame(wildcards.exposure),
         filter_offset=lambda wildcards: plan.filter_offset(wildcards.exposure),
@@ -196,7 +198,7 @@ rule merge_subarrays:
 
 rule save_flat:
     input:
-        unpack(lambda wildcards: plan.applied_reference(wildcards.exposure, "flat")),
+        unpack(lambda wildcards: plan.lasting(plan.applied_reference(wildcards.exposure, "flat"))),
     output:
         reference=f"{OUTPUT}stage2/{{exposure}}_interpolatedflat.fits",
     log:
@@ -228,7 +230,7 @@ rule save_flat:
 
 use rule save_flat as save_dark with:
     input:
-        unpack(lambda wildcards: plan.applied_reference(wildcards.exposure, "dark")),
+        unpack(lambda wildcards: plan.lasting(plan.applied_reference(wildcards.exposure, "dark"))),
     output:
         reference=f"{OUTPUT}stage2/{{exposure}}_applieddark.fits",
     log:

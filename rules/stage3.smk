@@ -423,7 +423,7 @@ if settings.stage3.resample.single:
 
 rule catalog_sources:
     input:
-        unpack(lambda wildcards: stage3.catalog_input(wildcards.association)),
+        unpack(lambda wildcards: plan.lasting(stage3.catalog_input(wildcards.association))),
     output:
         catalog=f"{STAGE3}/{{association}}_cat.ecsv",
         segm=f"{STAGE3}/{{association}}_segm.fits",

@@ -20,7 +20,7 @@ def calibrate(input, output, params):
     exposure = read_exposure(input.exposure, params.images)
     _require_usable(exposure, "before calibration")
     record_facts(exposure, params.facts)
-    record_origin(exposure, params.origin)
+    record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():
         record_status(exposure, step, status)
     for step, rule in params.steps:

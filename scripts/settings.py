@@ -28,7 +28,15 @@ class References(Section):
     )
     directory: str = Field("references", description="that folder, with CRDS-format files")
     crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
-    crds_context: Maybe[str] = Field(None, description="the context, for example jwst_1500.pmap")
+    crds_context: Maybe[Files] = Field(
+        None,
+        description="the context, such as jwst_1500.pmap, or one per observatory; null: CRDS_CONTEXT, else operational",
+    )
+    compare_context: Maybe[Files] = Field(
+        None, description="another context: which references would change, and for which exposures"
+    )
+    fetch: bool = Field(False, description="fetch reference files that the CRDS cache lacks; docs/references.md")
+    crds_server: Maybe[str] = Field(None, description="whence; null: CRDS_SERVER_URL, else the server of JWST")
     override: dict[str, str] = Field(
         {}, description='by type, a file, "N/A", or a reference maker: {flat: my_flat.fits}'
     )

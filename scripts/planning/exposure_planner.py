@@ -87,7 +87,8 @@ class ExposurePlanner:
             background=background,
             steps=self._steps(family, idle | set(status)),
             references=used,
-            reference_record=_record(references, family) | self.chooser.context(),
+            reference_record=_record(references, family),
+            context_record=self.chooser.context(family),
             status=status,
             quick_look="resample" not in idle | set(status),
         )

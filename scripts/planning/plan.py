@@ -13,6 +13,7 @@ from typing import Any
 
 from instruments.family import Family, Variant
 from planning.combination import Combinations, PlannedAssociation
+from planning.crds_cache import CrdsCache
 from planning.headers import ExposureHeader, window_of
 from planning.reference_maker_planner import MadeReference
 from planning.references import Reference
@@ -106,7 +107,9 @@ class PlannedExposure:
     references : mapping of type to Reference
         Of the steps that run.
     reference_record : mapping of keyword to (value, comment)
-        What the header says of the references, and of the CRDS context.
+        What the header says of the references.
+    context_record : mapping of keyword to (value, comment)
+        What it says of the CRDS context in which they were chosen.
     status : mapping of step to str
         Steps that do not run though they might, such as ``{"photom": "SKIPPED"}``.
     quick_look : bool
@@ -124,6 +127,7 @@ class PlannedExposure:
     steps: tuple[tuple[str, str], ...] = ()
     references: Mapping[str, Reference] = field(default_factory=dict)
     reference_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    context_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
 
@@ -200,6 +204,7 @@ class Plan:
         notices: Iterable[str] = (),
         merges: Iterable[PlannedMerge] = (),
         references: Mapping[str, MadeReference] | None = None,
+        cache: CrdsCache | None = None,
     ):
         self.settings = settings
         self.output = output_folder(settings)
@@ -207,8 +212,10 @@ class Plan:
         self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.references = dict(references or {})
-        # What lies there is made by rules.
-        self.made = (self.folder, reference_folder(settings))
+        self.crds = cache or CrdsCache()
+        # What lies there is made by rules; or has a name that never stands for anything else, as references of CRDS.
+        self.made = (self.folder, reference_folder(settings), *self.crds.folders())
+        self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
@@ -349,6 +356,16 @@ class Plan:
         """Return the path of the file that says where the pixels of an exposure lie on the sky."""
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
+    def lasting(self, files: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark the files that never change under one name: a later time of such a file means nothing."""
+        from snakemake.io import ancient
+
+        folders = tuple(f"{folder}/" for folder in self.crds.folders())
+        return {
+            role: ancient(file) if isinstance(file, str) and folders and file.startswith(folders) else file
+            for role, file in files.items()
+        }
+
     def stamps(self, files: Mapping[str, Any]) -> dict[str, str]:
         """Return the `stamps` of the files that a rule reads and no rule makes."""
         flat = [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]
@@ -383,6 +400,10 @@ class Plan:
     def origin(self, root: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that name an exposure's association and references."""
         return self.association_record(root) | dict(self._exposure(root).reference_record)
+
+    def context(self, root: str) -> dict[str, tuple[str, str]]:
+        """Return the keywords, with comments, of the CRDS context in which an exposure's references were chosen."""
+        return dict(self._exposure(root).context_record)
 
     def status(self, root: str) -> dict[str, str]:
         """Return the steps that do not run for an exposure, with their status."""

@@ -8,11 +8,13 @@ from instruments import header_keywords
 from planning.associations import Association, Product, expand, read_association, single_exposure
 from planning.combination import PlannedAssociation
 from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
+from planning.context_comparison import compare_contexts
+from planning.crds_cache import CrdsCache
 from planning.exposure_planner import ExposurePlanner
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
-from planning.plan import Calibrated, Plan, PlannedExposure, reference_folder, stage_folder
+from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
@@ -82,12 +84,27 @@ class _Planner:
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         combined = [a for a in associations if a.level == 3 and not a.merges]
         combinations = self._combinations(combined, [*exposures, *merges])
+        crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if self.problems:
             raise InputError(self.problems)
+        self.notices += self.chooser.notices
         if not exposures and not combinations and not self.made:
             self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
-        return Plan(self.settings, exposures, combinations, self.notices, merges, self.made)
+        return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
+
+    def _crds_cache(
+        self,
+        exposures: Sequence[PlannedExposure],
+        combinations: Sequence[PlannedAssociation],
+        merges: Sequence[PlannedMerge],
+    ) -> CrdsCache | None:
+        """Return what the CRDS cache lacks, and what another context would change; None without a cache."""
+        if self.settings.references.source != "crds":
+            return None
+        fetches = self.chooser.missing.fetches()
+        changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
+        return CrdsCache(self.chooser.crds_path, fetches, changes)
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]

@@ -40,7 +40,7 @@ class ReferenceChecker:
         """Check that references are what they should be, and have what the exposure needs."""
         for name, reference in exposure.references.items():
             path, kind = reference.path, exposure.family.references[name]
-            if path is None or path in self._told:
+            if path is None or reference.missing or path in self._told:
                 continue
             if reference.made:
                 self._check_made(exposure, name, path)

@@ -1,13 +1,14 @@
 """The reference files of each exposure: overrides first, then the folder or the CRDS cache."""
 
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from instruments import FAMILIES
 from instruments.family import Family
-from planning.crds_references import CrdsSelector, open_crds
+from planning.crds_cache import PATH_VARIABLE, MissingReferences, cache_path
+from planning.crds_contexts import CrdsContext, find_context
+from planning.crds_references import CrdsSelector, Parameters, open_crds
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_maker_planner import MadeReference
@@ -50,7 +51,11 @@ class ReferenceChooser:
         self.overrides = self._read_overrides(settings)
         self._told: set[tuple] = set()
         self._directory: DirectoryIndex | None = None
+        self._contexts: dict[tuple[str, ...], CrdsContext | None] = {}
         self._crds: dict[str, CrdsSelector | None] = {}
+        self.crds_path = cache_path(self.settings)
+        self.missing = MissingReferences(self.settings, problems)
+        self.notices: list[str] = []
 
     def choose(
         self, path: Path, header: ExposureHeader, family: Family, skipped: Mapping[str, str]
@@ -65,13 +70,13 @@ class ReferenceChooser:
         for name, kind in wanted.items():
             if name not in chosen and instrument not in kind.selectors:
                 chosen[name] = Reference(name, None, NOT_APPLICABLE)
-        missing = [name for name in wanted if name not in chosen]
-        if missing and all(wanted[name].optional for name in missing) and self._no_folder():
+        by_rules = [name for name in wanted if name not in chosen]
+        if by_rules and all(wanted[name].optional for name in by_rules) and self._no_folder():
             reason = f"{self.settings.directory}: no such folder; set references.directory"
-            chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=reason) for name in missing}
-        elif missing:
+            chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=reason) for name in by_rules}
+        elif by_rules:
             found = self._from_crds if self.settings.source == "crds" else self._from_directory
-            for name, reference in found(missing, path, header, family).items():
+            for name, reference in found(by_rules, path, header, family).items():
                 if isinstance(reference, Problem) and name in wanted and wanted[name].optional:
                     chosen[name] = Reference(name, None, NOT_APPLICABLE, reason=str(reference))
                 elif isinstance(reference, Problem):
@@ -85,13 +90,42 @@ class ReferenceChooser:
                 self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
         return chosen
 
-    def context(self) -> dict[str, tuple[str, str]]:
-        """Return the keywords of the CRDS context; ``N/A`` for a folder."""
+    def context(self, family: Family) -> dict[str, tuple[str, str]]:
+        """Return the keywords of the CRDS context of a family; ``N/A`` for a folder."""
         crds = self.settings.source == "crds"
+        context = self.crds_context(family) if crds else None
         return {
             "CRDS_VER": (version("crds") if crds else NOT_APPLICABLE, "Version of CRDS file selection software used"),
-            "CRDS_CTX": (self._context_name() or NOT_APPLICABLE, "CRDS context (.pmap) used to select ref files"),
+            "CRDS_CTX": (
+                context.name if context else NOT_APPLICABLE,
+                "CRDS context (.pmap) used to select ref files",
+            ),
         }
+
+    def crds_context(self, family: Family) -> CrdsContext | None:
+        """Return the context of a family, or None after adding a problem; the first time, a notice says which."""
+        key = tuple(family.observatories)
+        if key not in self._contexts:
+            found = self._find_context(family)
+            if isinstance(found, Problem):
+                self.problems.append(found)
+            else:
+                self.notices.append(f"references: CRDS context {found.name} ({found.origin})")
+            self._contexts[key] = None if isinstance(found, Problem) else found
+        return self._contexts[key]
+
+    def _find_context(self, family: Family) -> CrdsContext | Problem:
+        if self.crds_path is None:
+            right = f"set it, or the environment variable {PATH_VARIABLE}"
+            return Problem("config", "references.crds_path", "is not set", right)
+        return find_context(self.settings.crds_context, self.crds_path, family.observatories, self.cache)
+
+    def selector(self, context: CrdsContext) -> CrdsSelector | None:
+        """Return the rules of a context, or None after adding a problem."""
+        if context.name not in self._crds and self.crds_path:
+            found = open_crds(self.crds_path, context.name, context.observatory, self.cache, self.problems)
+            self._crds[context.name] = found
+        return self._crds[context.name]
 
     def _no_folder(self) -> bool:
         return self.settings.source == "directory" and not Path(self.settings.directory).expanduser().is_dir()
@@ -159,36 +193,17 @@ class ReferenceChooser:
     def _from_crds(
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference | Problem]:
-        observatory = self._observatory(family)
-        if observatory not in self._crds:
-            self._crds[observatory] = self._open_crds(observatory)
-        selector = self._crds[observatory]
-        if selector is None:
+        context = self.crds_context(family)
+        selector = self.selector(context) if context else None
+        if context is None or selector is None:
             return {}
-        parameters = {
-            name: value
-            for keyword, name in family.crds_names.items()
-            if (value := header.values.get(keyword)) is not None
-        }
-        return selector.select(parameters, names)
+        chosen = selector.select(crds_parameters(header, family), names)
+        self.missing.add(chosen, context.observatory, path)
+        return chosen
 
-    def _context_name(self) -> str | None:
-        if self.settings.source != "crds":
-            return None
-        return self.settings.crds_context or os.environ.get("CRDS_CONTEXT")
 
-    def _observatory(self, family: Family) -> str:
-        """Return by which of its names CRDS knows a family: the one that the context begins with."""
-        context = self._context_name() or ""
-        return next((name for name in family.observatories if context.startswith(f"{name}_")), family.observatories[0])
-
-    def _open_crds(self, observatory: str) -> CrdsSelector | None:
-        crds_path = self.settings.crds_path or os.environ.get("CRDS_PATH")
-        context = self._context_name()
-        for key, value in (("crds_path", crds_path), ("crds_context", context)):
-            if not value:
-                right = f"set it, or the environment variable {key.upper()}"
-                self.problems.append(Problem("config", f"references.{key}", "is not set", right))
-        if not crds_path or not context:
-            return None
-        return open_crds(Path(crds_path).expanduser(), context, observatory, self.cache, self.problems)
+def crds_parameters(header: ExposureHeader, family: Family) -> Parameters:
+    """Return the keywords of an exposure under the names of CRDS."""
+    return {
+        name: value for keyword, name in family.crds_names.items() if (value := header.values.get(keyword)) is not None
+    }

@@ -38,6 +38,8 @@ class Reference:
         Why an optional type has no file; empty if that is on purpose.
     made : bool
         This run makes the file.
+    missing : bool
+        CRDS has the file, the cache has not.
     """
 
     reftype: str
@@ -46,6 +48,7 @@ class Reference:
     by_user: bool = False
     reason: str = ""
     made: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True)

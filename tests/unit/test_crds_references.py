@@ -149,13 +149,22 @@ def test_no_rule_fits(crds):
 
 
 def test_reference_that_is_not_in_the_cache(crds):
-    problem = refuse(crds, "flat", FILTER="F560W")
-    assert problem.wrong == "needs 'jwst_miri_flat_0002.fits'; not in the cache"
-    assert str(crds / "references" / "jwst" / "miri") in problem.right
+    path = crds / "references" / "jwst" / "miri" / "jwst_miri_flat_0002.fits"
+    chosen = select(crds, "flat", FILTER="F560W")["flat"]
+    assert chosen == Reference("flat", path, "crds://jwst_miri_flat_0002.fits", missing=True)
+
+
+def test_missing_reference_of_a_flat_cache(crds):
+    mode = crds / "config" / "jwst" / "ref_cache_subdir_mode"
+    mode.parent.mkdir(parents=True)
+    mode.write_text("flat")
+    chosen = select(crds, "flat", FILTER="F560W")["flat"]
+    assert chosen.path == crds / "references" / "jwst" / "jwst_miri_flat_0002.fits"
 
 
 def test_mapping_that_is_not_in_the_cache(crds):
     assert refuse(crds, "area").wrong == "needs 'jwst_miri_area_9000.rmap'; not in the cache"
+    assert "snakemake update_crds" in refuse(crds, "area").right
     assert refuse(crds, "flat", NAME="FGS").wrong == "needs 'jwst_fgs_9000.imap'; not in the cache"
 
 
@@ -248,6 +257,7 @@ def test_missing_context_has_the_nearest(crds):
     problems = []
     open_crds(crds, "jwst_9001.pmap", "jwst", None, problems)
     assert "'jwst_9000.pmap'" in problems[0].right
+    assert "snakemake update_crds" in problems[0].right
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("no", "no such folder"), ("", "is not a CRDS cache")])
@@ -313,7 +323,33 @@ def test_remembered_reference_that_was_removed(crds, tmp_path):
     cache = HeaderCache(tmp_path / "cache")
     selector = open_cleanly(crds, cache)
     selector.select(PARAMETERS, ["flat"])["flat"].path.unlink()
-    assert "not in the cache" in selector.select(PARAMETERS, ["flat"])["flat"].wrong
+    assert open_cleanly(crds, cache).select(PARAMETERS, ["flat"])["flat"].missing
+
+
+@pytest.mark.parametrize(
+    ("date", "name"),
+    [("2018-12-31", "old"), ("2019-01-01", "new"), ("2023-03-12", "new"), ("2017-12-31", None), ("never", None)],
+)
+def test_date_counts_by_the_useafter_dates_it_lies_between(crds, date, name, monkeypatch):
+    dates = {"2018-01-01": "jwst_miri_flat_old.fits", "2019-01-01": "jwst_miri_flat_new.fits"}
+    rules = "".join(f"        '{day} 00:00:00' : '{file}',\n" for day, file in dates.items())
+    path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
+    text = path.read_text().replace("        '2018-01-01 00:00:00' : 'jwst_miri_flat_0001.fits',\n", rules)
+    lines = [line for line in text.split("\n") if "sha1sum" not in line]
+    checksum = hashlib.sha1("\n".join(lines).encode()).hexdigest()
+    lines.insert(1, f"    'sha1sum' : '{checksum}',")
+    path.write_text("\n".join(lines))
+    selector = open_cleanly(crds)
+    # What is remembered of other dates must not be taken for this one.
+    for other in ("2018-02-01", "2022-02-01"):
+        selector.select(PARAMETERS | {"META.OBSERVATION.DATE": other}, ["flat"])
+    if name:  # nothing is looked up again
+        monkeypatch.setattr(selector, "_ask", None)
+    chosen = selector.select(PARAMETERS | {"META.OBSERVATION.DATE": date}, ["flat"])["flat"]
+    if name is None:
+        assert isinstance(chosen, Problem)
+    else:
+        assert chosen.recorded == f"crds://jwst_miri_flat_{name}.fits"
 
 
 def test_other_parameters_are_not_mixed_up(crds, tmp_path):
@@ -321,4 +357,4 @@ def test_other_parameters_are_not_mixed_up(crds, tmp_path):
     selector = open_cleanly(crds, cache)
     selector.select(PARAMETERS, ["flat"])
     other = selector.select(PARAMETERS | {"META.INSTRUMENT.FILTER": "F560W"}, ["flat"])
-    assert "jwst_miri_flat_0002.fits" in other["flat"].wrong
+    assert other["flat"].recorded == "crds://jwst_miri_flat_0002.fits"

@@ -1,0 +1,22 @@
+"""What the command line asks for, which Snakemake does not yet tell while it reads the Snakefile."""
+
+import sys
+from collections.abc import Sequence
+
+
+def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether a target is the only one on the command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if name not in arguments:
+        return False
+    from snakemake.cli import get_argument_parser
+
+    try:
+        return list(get_argument_parser().parse_known_args(list(arguments))[0].targets) == [name]
+    except SystemExit:  # Snakemake has told what is wrong with them
+        return False
+
+
+def is_job(arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether this Snakemake was started by another one, on a cluster, to do one of its jobs."""
+    return "--mode" in (sys.argv[1:] if arguments is None else arguments)

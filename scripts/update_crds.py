@@ -1,0 +1,32 @@
+"""Bring a CRDS cache up to date: what the server says of itself, and the mappings of contexts."""
+
+import logging
+from pathlib import Path
+
+from job import run
+from products.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_references, record_server
+
+log = logging.getLogger(__name__)
+
+
+def update(input, output, params):
+    """Fetch what is lacking, and then record which context is operational."""
+    server = CrdsServer(params.url, params.retries)
+    info = server.info()
+    observatory, crds_path = str(info["observatory"]), Path(params.crds_path)
+    operational = info.get("operational_context") or info.get("latest_context")
+    if not operational:
+        raise CrdsServerError(f"the CRDS server {server.url} names no operational context")
+    for context in dict.fromkeys(operational if name == "operational" else name for name in params.contexts):
+        if not context.startswith(f"{observatory}_"):
+            log.warning("%s is not of %s, whose server %s is", context, observatory, server.url)
+            continue
+        fetched = fetch_mappings(server, info, crds_path, context)
+        fetched += fetch_references(server, info, crds_path, context, params.reftypes)
+        print(f"{context}: {len(fetched)} files fetched into {crds_path}" if fetched else f"{context}: complete")
+    record_server(info, crds_path)
+    print(f"{observatory}: the operational context is {operational}")
+
+
+if "snakemake" in globals():
+    run(update, snakemake)
