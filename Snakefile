@@ -23,9 +23,11 @@ from planning.code_hash import code_hash
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.plan import Plan, stamps
 from planning.planner import make_plan
+from planning.requests import Requests
 from planning.targets import is_only_target
 from problems import InputError
 from settings import read_settings
+from slurm_check import check_slurm
 from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
 
@@ -44,6 +46,7 @@ for notice in plan.notices:
     logger.warning(notice)
 
 OUTPUT = plan.output
+request = Requests(lambda: workflow.local_exec, len(plan.exposures))
 
 
 wildcard_constraints:
@@ -101,6 +104,7 @@ include: "rules/demo_iris.smk"
 
 
 onstart:
+    check_slurm(workflow)
     start_launcher(workflow, plan.pixels())
 
 

@@ -7,6 +7,9 @@ GEOMETRY = (
     if settings.stage2.assign_wcs.skip
     else {"geometry": f"{OUTPUT}stage2/geometry/{{exposure}}_{{cal}}.json"}
 )
+# What is done with one exposure is one job of a cluster: each has to wait in the queue and starts Snakemake twice.
+# In a group all resources are functions of wildcards, or of input from outside it: Snakemake leaves out, silently,
+# what it cannot tell before the first job of the group has run.
 # `stamps` must not take `input`: Snakemake does not compare parameters that depend on it.
 
 
@@ -134,6 +137,8 @@ rule calibrate:
     wildcard_constraints:
         # Merged exposures are named alike.
         exposure=rf"(?!(?:{plan.merge_pattern()})_cal(?:ints)?\.)[^/]+",
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -263,12 +268,14 @@ rule resample_exposure:
         f"{OUTPUT}benchmarks/resample_exposure/{{exposure}}.tsv"
     # Nothing waits for a quick look: it fills the gaps that the joins of stage 3 leave.
     priority: -1
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(6 * input.size_mb), attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
+        mem_mb=lambda wildcards, attempt: request.memory(500 + 170 * plan.size(wildcards.exposure) // 10**6, attempt),
+        runtime=lambda wildcards, attempt: attempt * (5 + plan.size(wildcards.exposure) // 2_000_000),
     params:
         resample=settings.stage2.resample.model_dump(
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}

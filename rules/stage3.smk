@@ -22,6 +22,8 @@ rule describe_geometry:
         f"{OUTPUT}logs/describe_geometry/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/describe_geometry/{{member}}.tsv"
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -46,12 +48,14 @@ rule find_stars:
         f"{OUTPUT}logs/find_stars/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/find_stars/{{member}}.tsv"
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(500 + 100 * stage3.size(wildcards.member) // 10**6, attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         finder=lambda wildcards: (
             settings.stage3.tweakreg.finder_parameters() if stage3.finds_stars(wildcards.member) else None
@@ -74,6 +78,8 @@ rule fetch_catalog:
         f"{OUTPUT}logs/fetch_catalog/{{association}}_{{catalog}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/fetch_catalog/{{association}}_{{catalog}}.tsv"
+    # Where the others run there may be no network.
+    localrule: True
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -101,6 +107,8 @@ rule align:
         f"{OUTPUT}logs/align/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/align/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -130,6 +138,8 @@ rule lay_grid:
         f"{OUTPUT}logs/lay_grid/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/lay_grid/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -156,6 +166,8 @@ rule lay_outlier_grid:
         f"{OUTPUT}logs/lay_outlier_grid/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/lay_outlier_grid/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -208,12 +220,14 @@ rule measure_sky:
         f"{OUTPUT}logs/measure_sky/{{association}}/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/measure_sky/{{association}}/{{member}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(400 + 60 * stage3.size(wildcards.member) // 10**6, attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         exposure=lambda wildcards: wildcards.member,
         skymatch=settings.stage3.skymatch.measuring_parameters(),
@@ -234,6 +248,8 @@ rule match_sky:
         f"{OUTPUT}logs/match_sky/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/match_sky/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -261,12 +277,14 @@ rule resample_group:
         f"{OUTPUT}logs/resample_group/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/resample_group/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
@@ -289,12 +307,14 @@ rule take_median:
         f"{OUTPUT}logs/take_median/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/take_median/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.all_pixels_of(wildcards.crf) // 20_000_000),
     params:
         code=code_hash(SCRIPTS / "take_median.py"),
     message:
@@ -314,12 +334,14 @@ rule flag_outliers:
         f"{OUTPUT}logs/flag_outliers/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/flag_outliers/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.pixels_of(wildcards.crf) // 2_000_000),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
         origin=lambda wildcards: stage3.association_record(stage3.crf_of(wildcards.crf)[0]),
@@ -346,6 +368,8 @@ rule count_outliers:
         f"{OUTPUT}logs/count_outliers/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/count_outliers/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1

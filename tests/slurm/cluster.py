@@ -76,7 +76,9 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make SLURM's commands speak to this cluster."""
-        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+        # The executor hides all of SLURM's variables from the srun of a job, which then looks in /etc.
+        programs = self.folder / "bin"
+        return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{programs}:{os.environ['PATH']}"}
 
     def __enter__(self) -> "Cluster":
         try:
@@ -150,9 +152,14 @@ class Cluster:
                 f"AccountingStoragePass={self.folder}/munge.socket\nAccountingStorageEnforce=associations,limits\n"
             )
         lines += [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={next(self._ports)} CPUs=4 RealMemory=16000\n"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={next(self._ports)} CPUs=16 RealMemory=64000\n"
             for node in self.nodes
         ]
+        programs = self.folder / "bin"
+        programs.mkdir()
+        srun = programs / "srun"
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+        srun.chmod(0o755)
         lines.append("PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n")
         (self.folder / "slurm.conf").write_text("".join(lines))
 
@@ -187,7 +194,7 @@ class Cluster:
         program = shutil.which(command[0], path=path)
         if program is None:
             raise RuntimeError(f"{command[0]} is not installed")
-        environment = {"PATH": path, **self.environment}
+        environment = {**self.environment, "PATH": path}
         with (self.folder / f"{name}.out").open("wb") as output:
             self._processes[name] = subprocess.Popen(
                 [program, *command[1:]],
