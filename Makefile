@@ -7,6 +7,10 @@ CORES ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Snakemake's plugin for SLURM, in an environment of its own: where SLURM's commands are and no cluster answers, it
+# slows every call of snakemake down.
+SLURM_VENV ?= .venv-slurm
+
 # The jwst package, for comparison only, lives in an environment of its own (it needs an older drizzle).
 JWST_VENV ?= .venv-jwst
 ifndef CALFLOW_JWST_PYTHON
@@ -20,7 +24,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris accuracy lint clean lock
+.PHONY: help environment demo demo-iris test test-slurm parity benchmark benchmark-iris accuracy lint clean lock
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +32,7 @@ help:
 	@echo "make demo           simulate a small MIRI data set and reduce it to a catalogue, in demo/"
 	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
 	@echo "make test           all tests but the comparison with jwst"
+	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
@@ -59,6 +64,15 @@ demo-iris: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
+
+$(SLURM_VENV)/.installed: envs/lock.txt envs/slurm.txt
+	$(PYTHON) -m venv --clear $(SLURM_VENV)
+	$(SLURM_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/slurm.txt
+	@touch $@
+
+test-slurm: $(SLURM_VENV)/.installed
+	tests/slurm/packages.sh
+	$(SLURM_VENV)/bin/python -m pytest -m "not parity" tests/slurm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

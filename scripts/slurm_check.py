@@ -24,7 +24,8 @@ def check_slurm(workflow: Any) -> None:
     if not workflow.is_main_process or workflow.executor_plugin.name != "slurm":
         return
     given = workflow.resource_settings._parsed_default_resources
-    values = {name: given[name].value for name in ("slurm_account", "slurm_partition") if name in given}
+    # What is computed for each job cannot be asked for beforehand.
+    values = {name: given[name].raw for name in ("slurm_account", "slurm_partition") if name in given}
     problem = refusal(values.get("slurm_account"), values.get("slurm_partition"))
     problem = problem or unknown_ends(
         workflow.executor_settings.status_command, 3 * workflow.executor_settings.init_seconds_before_status_checks
@@ -37,7 +38,10 @@ def refusal(account: str | None, partition: str | None) -> str | None:
     """Return why SLURM would not take a job of this account in this partition, and what there is instead."""
     if shutil.which("sbatch") is None:
         return "there is no sbatch here; start the run where jobs are submitted, such as a login node"
-    options = [*(["--account", str(account)] if account else []), *(["--partition", str(partition)] if partition else [])]
+    options = [
+        *(["--account", str(account)] if account else []),
+        *(["--partition", str(partition)] if partition else []),
+    ]
     code, text = _ask("sbatch", "--test-only", *options, "--time=5", "--mem=500", "--wrap=true")
     if not code:
         return None

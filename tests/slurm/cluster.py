@@ -2,7 +2,7 @@
 A real SLURM of several nodes on this machine, for tests: Debian's packages, started by hand in a folder of its own.
 
 Nodes are daemons under different names on the loopback; their CPUs and memory are claims that nobody enforces.
-Needs root and the packages `PACKAGES`; with a database, those of `DATABASE` too.
+Needs root and `PROGRAMS`; with a database, those of `DATABASE` too.
 """
 
 import os
@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client")
-DATABASE = ("slurmdbd", "mariadb-server")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+DATABASE = ("slurmdbd", "mariadbd")
 ACCOUNT = "astro"
 PATIENCE = 30.0  # seconds until a daemon must be there
 
@@ -63,7 +63,7 @@ class Cluster:
         For configuration, state and logs. Its path must be short: there are sockets in it.
     nodes : int
     accounting : bool
-        Jobs need an account then, and only `ACCOUNT` exists.
+        There is one account then, `ACCOUNT`, which root may use.
     """
 
     def __init__(self, folder: Path, nodes: int = 3, accounting: bool = False) -> None:
@@ -93,9 +93,7 @@ class Cluster:
 
     def query(self, *command: str) -> str:
         """Return what one of SLURM's commands prints."""
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | self.environment, timeout=60
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | self.environment, timeout=60)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
@@ -106,12 +104,19 @@ class Cluster:
         jobs = self.query("squeue", "--noheader", "--states=running", f"--nodelist={name}", "--format=%A").split()
         process.kill()
         process.wait()
-        for pid in _processes_with({f"SLURM_JOB_ID={job}" for job in jobs}):
-            _signal(pid, signal.SIGKILL)
+        for job in jobs:
+            self.kill_job(job)
+
+    def kill_job(self, job: str, number: int = signal.SIGKILL) -> bool:
+        """Send a signal to all processes of a job; return whether there were any."""
+        pids = self._processes_with(f"SLURM_JOB_ID={job}")
+        for pid in pids:
+            _signal(pid, number)
+        return bool(pids)
 
     def stop(self) -> None:
         """End all daemons, and what is left of jobs."""
-        for pid in _processes_with({f"SLURM_CONF={self.folder / 'slurm.conf'}"}):
+        for pid in self._processes_with():
             _signal(pid, signal.SIGKILL)
         for process in reversed(self._processes.values()):
             process.kill() if process is not self._processes.get("mariadbd") else process.terminate()
@@ -181,12 +186,8 @@ class Cluster:
         configuration.chmod(0o600)
         self._daemon("slurmdbd", "slurmdbd", "-D")
         self._wait("slurmdbd", lambda: _answers(self._accounting_port))
-        for record in (("cluster", "test"), ("account", ACCOUNT, "cluster=test")):
+        for record in (("cluster", "test"), ("account", ACCOUNT), ("user", "root", f"account={ACCOUNT}")):
             self.query("sacctmgr", "--immediate", "add", *record)
-
-    def add_user(self, default: str | None = None) -> None:
-        """Let root, who runs the tests, use the account."""
-        self.query("sacctmgr", "--immediate", "add", "user", "root", f"account={default or ACCOUNT}")
 
     def _daemon(self, name: str, *command: str) -> None:
         # Daemons are in /usr/sbin, which is not on everybody's path.
@@ -204,6 +205,19 @@ class Cluster:
                 env=environment,
                 start_new_session=True,
             )
+
+    def _processes_with(self, *variables: str) -> list[int]:
+        """Return the processes in this cluster that have these variables in their environment, without our own."""
+        wanted = {f"SLURM_CONF={self.folder / 'slurm.conf'}", *variables}
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if int(folder.name) != os.getpid() and wanted <= set(environment):
+                found.append(int(folder.name))
+        return found
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -231,19 +245,6 @@ def _free_ports(number: int) -> Sequence[int]:
 def _answers(port: int) -> bool:
     with socket.socket() as attempt:
         return attempt.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _processes_with(variables: set[str]) -> list[int]:
-    """Return the processes that have one of these variables in their environment, without our own."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if int(folder.name) != os.getpid() and variables & set(environment):
-            found.append(int(folder.name))
-    return found
 
 
 def _signal(pid: int, number: int) -> None:
