@@ -27,7 +27,9 @@ rule combine_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(1200 + int(2 * input.size_mb / len(input.members)), attempt),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            1200 + int(2 * input.size_mb / len(input.members)), attempt
+        ),
         runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         bkg_subtract=settings.stage2.bkg_subtract.model_dump(include={"sigma", "maxiters", "clip"}),
@@ -56,7 +58,9 @@ rule model_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(1200 + int(8 * input.size_mb / len(input.members)), attempt),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            1200 + int(8 * input.size_mb / len(input.members)), attempt
+        ),
         runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         sky_model=settings.stage2.bkg_subtract.sky_parameters(),
@@ -274,7 +278,9 @@ rule resample_exposure:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500 + 170 * plan.size(wildcards.exposure) // 10**6, attempt),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 170 * plan.size(wildcards.exposure) // 10**6, attempt
+        ),
         runtime=lambda wildcards, attempt: attempt * (5 + plan.size(wildcards.exposure) // 2_000_000),
     params:
         resample=settings.stage2.resample.model_dump(

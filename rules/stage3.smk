@@ -54,7 +54,9 @@ rule find_stars:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500 + 100 * stage3.size(wildcards.member) // 10**6, attempt),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 100 * stage3.size(wildcards.member) // 10**6, attempt
+        ),
         runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         finder=lambda wildcards: (
@@ -113,8 +115,11 @@ rule align:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500 + len(stage3.association(wildcards.association).members), attempt),
-        runtime=lambda wildcards, attempt: attempt * (5 + len(stage3.association(wildcards.association).members) // 20),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + len(stage3.association(wildcards.association).members), attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt
+        * (5 + len(stage3.association(wildcards.association).members) // 20),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
@@ -226,7 +231,9 @@ rule measure_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(400 + 60 * stage3.size(wildcards.member) // 10**6, attempt),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            400 + 60 * stage3.size(wildcards.member) // 10**6, attempt
+        ),
         runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         exposure=lambda wildcards: wildcards.member,
@@ -254,7 +261,9 @@ rule match_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(300 + len(stage3.association(wildcards.association).members) ** 2 // 10000, attempt),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            300 + len(stage3.association(wildcards.association).members) ** 2 // 10000, attempt
+        ),
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         skymatch=settings.stage3.skymatch.matching_parameters(),
@@ -283,8 +292,11 @@ rule resample_group:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
-        runtime=lambda wildcards, attempt: attempt * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt
+        * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=settings.stage3.outlier_detection.resampling_parameters(),
@@ -340,7 +352,9 @@ rule flag_outliers:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
+        ),
         runtime=lambda wildcards, attempt: attempt * (5 + stage3.pixels_of(wildcards.crf) // 2_000_000),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
@@ -397,7 +411,9 @@ rule combine:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(stage3.combination_mb(wildcards.association, input.grid), attempt),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            stage3.combination_mb(wildcards.association, input.grid), attempt
+        ),
         runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),

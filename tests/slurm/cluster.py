@@ -5,6 +5,7 @@ Nodes are daemons under different names on the loopback; their CPUs and memory a
 Needs root and `PROGRAMS`; with a database, those of `DATABASE` too.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -248,7 +249,5 @@ def _answers(port: int) -> bool:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

@@ -33,7 +33,7 @@ def test_a_job_is_killed(cluster, folder, local_folder):
     assert code == 0, output
     assert output.count("Trying to restart job") == 1, output
     assert products(folder) == products(local_folder)
-    # A job each for an exposure, one for all of stage 3 up to the _crf, the combination, the catalogue; and another try.
+    # Three exposures, stage 3 up to the _crf, the combination, the catalogue; and another try.
     assert sorted(state for _, state, _ in states(cluster)) == 6 * ["COMPLETED"] + ["FAILED"]
 
 
