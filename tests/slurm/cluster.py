@@ -158,7 +158,8 @@ class Cluster:
                 f"AccountingStoragePass={self.folder}/munge.socket\nAccountingStorageEnforce=associations,limits\n"
             )
         lines += [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={next(self._ports)} CPUs=16 RealMemory=64000\n"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={next(self._ports)} "
+            "CPUs=16 RealMemory=64000\n"
             for node in self.nodes
         ]
         programs = self.folder / "bin"
