@@ -45,7 +45,8 @@ def test_a_node_dies_on_a_cluster_with_accounting(accounting_cluster, folder, lo
     assert code == 0, output
     assert "Trying to restart job" in output
     assert products(folder) == products(local_folder)
-    assert "NODE_FAIL" in {state for _, state, _ in states(accounting_cluster)}
+    # The step daemons of a job may live long enough to say that it failed.
+    assert {state for _, state, _ in states(accounting_cluster)} & {"FAILED", "NODE_FAIL"}
     accounts = accounting_cluster.query("sacct", "--noheader", "-X", "--format=Account").split()
     assert set(accounts) == {"astro"}
 
