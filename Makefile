@@ -7,6 +7,10 @@ CORES ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Snakemake's plugin for SLURM, in an environment of its own: where SLURM's commands are and no cluster answers, it
+# slows every call of snakemake down.
+SLURM_VENV ?= .venv-slurm
+
 # The jwst package, for comparison only, lives in an environment of its own (it needs an older drizzle).
 JWST_VENV ?= .venv-jwst
 ifndef CALFLOW_JWST_PYTHON
@@ -20,7 +24,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3
+.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +33,7 @@ help:
 	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
 	@echo "make test           all tests but the comparison with jwst"
 	@echo "make test-s3        tests with a local S3 server, in an environment of its own"
+	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
@@ -74,6 +79,15 @@ $(S3_VENV)/.installed: envs/lock.txt pyproject.toml
 
 test-s3: $(S3_VENV)/.installed
 	$(S3_VENV)/bin/python -m pytest -m "not parity" tests/places/test_s3.py
+
+$(SLURM_VENV)/.installed: envs/lock.txt envs/slurm.txt
+	$(PYTHON) -m venv --clear $(SLURM_VENV)
+	$(SLURM_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/slurm.txt
+	@touch $@
+
+test-slurm: $(SLURM_VENV)/.installed
+	tests/slurm/packages.sh
+	$(SLURM_VENV)/bin/python -m pytest -m "not parity" tests/slurm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -24,6 +24,7 @@ from planning.code_hash import CodeHashes
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.plan import Plan, stamps
 from planning.planner import make_plan
+from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
 from planning.targets import is_only_target
 from problems import InputError
@@ -31,6 +32,7 @@ from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
 from runs.summary import tell_summary, watch_run
 from settings import read_settings
+from slurm_check import check_slurm
 from snakemake_speed import speed_up
 from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
@@ -54,6 +56,7 @@ for notice in plan.notices:
 OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
 code_hash = code_hashes.hash
+request = Requests(lambda: workflow.local_exec, len(plan.exposures))
 
 
 wildcard_constraints:
@@ -125,6 +128,7 @@ offer_plan(workflow, plan)
 
 
 onstart:
+    check_slurm(workflow)
     start_launcher(workflow, plan.pixels())
     watch_run(workflow)
 

@@ -14,8 +14,8 @@ rule demo_data:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         seed=20,
         code=code_hash(SCRIPTS / "simulate_demo.py"),
@@ -38,8 +38,8 @@ rule demo_picture:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "demo_picture.py"),
     message:
@@ -61,8 +61,8 @@ rule demo_combined_picture:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "demo_combined_picture.py"),
     message:

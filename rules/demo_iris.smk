@@ -15,8 +15,8 @@ rule demo_iris_data:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         seed=7,
         code=code_hash(SCRIPTS / "simulate_iris_demo.py"),
@@ -42,8 +42,8 @@ rule demo_iris_picture:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "demo_iris_picture.py"),
     message:

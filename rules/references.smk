@@ -14,8 +14,10 @@ rule make_reference:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1200 + int(4 * input.size_mb / len(input.exposures)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            1200 + int(4 * input.size_mb / len(input.exposures)), attempt
+        ),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         reftype=lambda wildcards: plan.made_reference(wildcards.reference).settings.type,
         combination=lambda wildcards: plan.made_reference(wildcards.reference).settings.combination(),

@@ -7,6 +7,9 @@ GEOMETRY = (
     if settings.stage2.assign_wcs.skip
     else {"geometry": f"{OUTPUT}stage2/geometry/{{exposure}}_{{cal}}.json"}
 )
+# What is done with one exposure is one job of a cluster: each has to wait in the queue and starts Snakemake twice.
+# In a group all resources are functions of wildcards, or of input from outside it: Snakemake leaves out, silently,
+# what it cannot tell before the first job of the group has run.
 # `stamps` must not take `input`: Snakemake does not compare parameters that depend on it.
 
 
@@ -24,8 +27,10 @@ rule combine_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1200 + int(2 * input.size_mb / len(input.members)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            1200 + int(2 * input.size_mb / len(input.members)), attempt
+        ),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         bkg_subtract=lambda wildcards: plan.background_parameters(wildcards.background),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
@@ -53,8 +58,10 @@ rule model_sky:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1200 + int(8 * input.size_mb / len(input.members)),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            1200 + int(8 * input.size_mb / len(input.members)), attempt
+        ),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         sky_model=lambda wildcards: plan.sky_parameters(wildcards.background),
         window=lambda wildcards: plan.background_set(wildcards.background).window.numbers,
@@ -81,8 +88,8 @@ rule save_combined_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(300, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "save_combined_background.py"),
     message:
@@ -104,8 +111,8 @@ rule subtract_background:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 300 + int(4 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, input, attempt: request.memory(300 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 200)),
     params:
         images=lambda wildcards: plan.images(wildcards.exposure),
         facts=lambda wildcards: plan.facts(wildcards.exposure),
@@ -134,12 +141,14 @@ rule calibrate:
     wildcard_constraints:
         # Merged exposures are named alike.
         exposure=rf"(?!(?:{plan.merge_pattern()})_cal(?:ints)?\.)[^/]+",
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(6 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 100)),
     params:
         # One parameter a step and a fact: a dry run then shows what has changed, and no more.
         sip=lambda wildcards: plan.stage2(wildcards.exposure).assign_wcs.sip_parameters(),
@@ -184,8 +193,8 @@ rule merge_subarrays:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(4 * input.size_mb),
-        runtime=5,
+        mem_mb=lambda wildcards, input, attempt: request.memory(500 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         ids=lambda wildcards: sorted(plan.merge(wildcards.merged).subarrays),
         origin=lambda wildcards: plan.merge_record(wildcards.merged),
@@ -211,8 +220,8 @@ rule save_flat:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 300 + int(2 * input.size_mb),
-        runtime=5,
+        mem_mb=lambda wildcards, input, attempt: request.memory(300 + int(2 * input.size_mb), attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         reftype="flat",
         images=lambda wildcards: plan.images(wildcards.exposure),
@@ -265,12 +274,16 @@ rule resample_exposure:
         f"{OUTPUT}benchmarks/resample_exposure/{{exposure}}.tsv"
     # Nothing waits for a quick look: it fills the gaps that the joins of stage 3 leave.
     priority: -1
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 500 + int(6 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 170 * plan.size(wildcards.exposure) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt * (5 + plan.size(wildcards.exposure) // 2_000_000),
     params:
         origin=lambda wildcards: plan.quick_look_record(wildcards.exposure),
         resample=lambda wildcards: plan.stage2(wildcards.exposure).resample.model_dump(

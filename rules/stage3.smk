@@ -22,12 +22,14 @@ rule describe_geometry:
         f"{OUTPUT}logs/describe_geometry/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/describe_geometry/{{member}}.tsv"
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
         code=code_hash(SCRIPTS / "describe_geometry.py"),
@@ -46,12 +48,16 @@ rule find_stars:
         f"{OUTPUT}logs/find_stars/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/find_stars/{{member}}.tsv"
+    group:
+        "exposure"
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 100 * stage3.size(wildcards.member) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 100 * stage3.size(wildcards.member) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         finder=lambda wildcards: stage3.finder_parameters(wildcards.member),
         stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
@@ -72,12 +78,14 @@ rule fetch_catalog:
         f"{OUTPUT}logs/fetch_catalog/{{association}}_{{catalog}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/fetch_catalog/{{association}}_{{catalog}}.tsv"
+    # Where the others run there may be no network.
+    localrule: True
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         catalog=lambda wildcards: wildcards.catalog.upper(),
         epoch=lambda wildcards: stage3.epoch(wildcards.association),
@@ -99,12 +107,17 @@ rule align:
         f"{OUTPUT}logs/align/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/align/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + len(stage3.association(wildcards.association).members),
-        runtime=lambda wildcards: 5 + len(stage3.association(wildcards.association).members) // 20,
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + len(stage3.association(wildcards.association).members), attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt
+        * (5 + len(stage3.association(wildcards.association).members) // 20),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
@@ -128,12 +141,14 @@ rule lay_grid:
         f"{OUTPUT}logs/lay_grid/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/lay_grid/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -154,12 +169,14 @@ rule lay_outlier_grid:
         f"{OUTPUT}logs/lay_outlier_grid/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/lay_outlier_grid/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.default_grid_parameters(),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -184,8 +201,8 @@ rule lay_common_grid:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
         max_pixels=MAX_OUTPUT_PIXELS,
@@ -206,12 +223,16 @@ rule measure_sky:
         f"{OUTPUT}logs/measure_sky/{{association}}/{{member}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/measure_sky/{{association}}/{{member}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 400 + 60 * stage3.size(wildcards.member) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 100),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            400 + 60 * stage3.size(wildcards.member) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
     params:
         exposure=lambda wildcards: wildcards.member,
         skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.measuring_parameters(),
@@ -232,12 +253,16 @@ rule match_sky:
         f"{OUTPUT}logs/match_sky/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/match_sky/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 300 + len(stage3.association(wildcards.association).members) ** 2 // 10000,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(
+            300 + len(stage3.association(wildcards.association).members) ** 2 // 10000, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.matching_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.sky_match_input(wildcards.association)),
@@ -259,12 +284,17 @@ rule resample_group:
         f"{OUTPUT}logs/resample_group/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/resample_group/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt
+        * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
     params:
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=lambda wildcards: stage3.parameters(
@@ -289,12 +319,14 @@ rule take_median:
         f"{OUTPUT}logs/take_median/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/take_median/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 200),
+        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.all_pixels_of(wildcards.crf) // 20_000_000),
     params:
         code=code_hash(SCRIPTS / "take_median.py"),
     message:
@@ -314,12 +346,16 @@ rule flag_outliers:
         f"{OUTPUT}logs/flag_outliers/{{crf}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/flag_outliers/{{crf}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf)[0])
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6,
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, attempt: request.memory(
+            500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
+        ),
+        runtime=lambda wildcards, attempt: attempt * (5 + stage3.pixels_of(wildcards.crf) // 2_000_000),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf)[1],
         origin=lambda wildcards: stage3.record(stage3.crf_of(wildcards.crf)[0], "resample", "source_catalog"),
@@ -348,12 +384,14 @@ rule count_outliers:
         f"{OUTPUT}logs/count_outliers/{{association}}.log",
     benchmark:
         f"{OUTPUT}benchmarks/count_outliers/{{association}}.tsv"
+    group:
+        lambda wildcards: stage3.job_group(wildcards.association)
     conda:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: request.memory(300, attempt),
+        runtime=lambda wildcards, attempt: attempt * 5,
     params:
         code=code_hash(SCRIPTS / "count_outliers.py"),
     message:
@@ -375,8 +413,10 @@ rule combine:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: stage3.combination_mb(wildcards.association, input.grid),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 50),
+        mem_mb=lambda wildcards, input, attempt: request.memory(
+            stage3.combination_mb(wildcards.association, input.grid), attempt
+        ),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
@@ -438,8 +478,8 @@ rule catalog_sources:
         "../envs/calflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input: 1000 + int(4 * input.size_mb),
-        runtime=lambda wildcards, input: 5 + int(input.size_mb / 20),
+        mem_mb=lambda wildcards, input, attempt: request.memory(1000 + int(4 * input.size_mb), attempt),
+        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 20)),
     params:
         source_catalog=lambda wildcards: stage3.parameters(wildcards.association).source_catalog.model_dump(
             exclude={"skip", "suffix"}

@@ -19,6 +19,8 @@ from steps.output_grid import BYTES_PER_PIXEL
 STAGE3_STEPS = ("assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample", "source_catalog")
 GRID_PARAMETERS = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale"}
 ONLINE_CATALOGS = ("GAIAREFCAT", "GAIADR3", "GAIADR2", "GAIADR1", "GAIADR3_S3")
+# So many exposures ask for as much at once as a common node of a cluster has: a core and 2 GB each.
+SMALL_ASSOCIATION = 8
 
 
 @dataclass(frozen=True)
@@ -435,6 +437,26 @@ class Combinations:
     def all_pixels(self) -> int:
         """Return the number of pixels of all members together."""
         return sum(member.size for member in self._members.values())
+
+    def job_group(self, name: str, otherwise: str | None = None) -> str | None:
+        """
+        Return which jobs of an association a cluster runs as one job.
+
+        Those of a small one are short and wait for each other: all of them up to its ``_crf``. In a large one each
+        job that touches pixels is one of its own, since a group asks for the memory of all that may run at once.
+
+        Parameters
+        ----------
+        name : str
+        otherwise : str, optional
+            The group in a large association.
+        """
+        return "association" if len(self.association(name).members) <= SMALL_ASSOCIATION else otherwise
+
+    def all_pixels_of(self, crf: str, group: bool = False) -> int:
+        """Return the number of pixels of all members of the association of a ``_crf``, or of its group."""
+        members = self.group(crf) if group else self.association(self.crf_of(crf)[0]).members
+        return sum(member.size for member in members)
 
     def pixels_of(self, crf: str) -> int:
         """Return the number of pixels of the largest member of the association of a ``_crf``."""

@@ -403,6 +403,11 @@ class Plan:
         files = {"cal": self._path(exposure, "cal"), "geometry": self.geometry(exposure)}
         return files | ({"output_wcs": output_wcs} if output_wcs else {})
 
+    def size(self, root: str) -> int:
+        """Return the number of pixels of an exposure, or of one that is merged."""
+        header = self.merges[root].header if root in self.merges else self._exposure(root).header
+        return math.prod(header.shape)
+
     def merge_pattern(self) -> str:
         """Return a regular expression for the roots of merged exposures."""
         return "|".join(map(re.escape, self.merges)) or "(?!)"

@@ -1,0 +1,91 @@
+"""Ask SLURM, before the first job is submitted, whether it would take one."""
+
+import getpass
+import re
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+HOW = """\
+Give the account and the partition in profiles/slurm/config.yaml, below default-resources, or on the command line:
+  --default-resources slurm_account=NAME slurm_partition=NAME"""
+
+
+def check_slurm(workflow: Any) -> None:
+    """
+    End a run on SLURM that cannot work, with one message instead of an error of each job.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        With any executor: only runs on SLURM are looked at.
+    """
+    if not workflow.is_main_process or workflow.executor_plugin.name != "slurm":
+        return
+    given = workflow.resource_settings._parsed_default_resources
+    # What is computed for each job cannot be asked for beforehand.
+    values = {name: given[name].raw for name in ("slurm_account", "slurm_partition") if name in given}
+    problem = refusal(values.get("slurm_account"), values.get("slurm_partition"))
+    problem = problem or unknown_ends(
+        workflow.executor_settings.status_command, 3 * workflow.executor_settings.init_seconds_before_status_checks
+    )
+    if problem:
+        sys.exit(f"no job was submitted: {problem}")
+
+
+def refusal(account: str | None, partition: str | None) -> str | None:
+    """Return why SLURM would not take a job of this account in this partition, and what there is instead."""
+    if shutil.which("sbatch") is None:
+        return "there is no sbatch here; start the run where jobs are submitted, such as a login node"
+    options = [
+        *(["--account", str(account)] if account else []),
+        *(["--partition", str(partition)] if partition else []),
+    ]
+    code, text = _ask("sbatch", "--test-only", *options, "--time=5", "--mem=500", "--wrap=true")
+    if not code:
+        return None
+    reason = " ".join(re.sub(r"^sbatch: (error: )?", "", line) for line in text.splitlines())
+    lines = [f"SLURM would refuse them: {reason}", HOW]
+    for title, command in (
+        ("your accounts", ("sacctmgr", "-n", "-P", "-s", "list", "user", getpass.getuser(), "format=account")),
+        ("partitions", ("sinfo", "-h", "-o", "%R")),
+    ):
+        code, text = _ask(*command)
+        names = sorted(set(text.split())) if not code else []
+        lines += [f"  {title}: {', '.join(names)}"] if names else []
+    return "\n".join(lines)
+
+
+def unknown_ends(status_command: str | None, needed: int) -> str | None:
+    """
+    Return why the end of a job might never be known: the run would wait for ever.
+
+    Parameters
+    ----------
+    status_command : str
+        What the executor asks with, ``squeue`` or ``sacct``.
+    needed : int
+        How long ``squeue`` must know an ended job for the executor to ask it, seconds; else it asks ``sacct``.
+    """
+    code, text = _ask("scontrol", "show", "config")
+    age = re.search(r"^MinJobAge\s*=\s*(\d+)", text, re.MULTILINE)
+    squeue = status_command == "squeue" and not code and age is not None and int(age[1]) >= needed
+    if squeue or not _ask("sacct", "-n", "-X")[0]:
+        return None
+    forgotten = f"squeue forgets an ended job after {age[1]} s" if age else "scontrol does not tell the configuration"
+    return (
+        f"the end of a job cannot be known: sacct does not answer, and {forgotten}.\n"
+        f"Set slurm-status-command: squeue, and slurm-init-seconds-before-status-checks to at most a third of that."
+    )
+
+
+def _ask(*command: str) -> tuple[int, str]:
+    """Return the exit status and all that a command prints; 127 if there is no such command, 124 if it hangs."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # noqa: S603
+    except FileNotFoundError:
+        return 127, f"{command[0]}: not found"
+    except subprocess.TimeoutExpired:
+        return 124, f"{command[0]}: no answer in 60 s"
+    return done.returncode, done.stdout + done.stderr
