@@ -103,7 +103,7 @@ def _require(programs: tuple[str, ...]) -> None:
 
 def _cluster(accounting: bool):
     _require(PROGRAMS + (DATABASE if accounting else ()))
-    folder = Path(tempfile.mkdtemp(prefix="slurm", dir="/tmp"))  # pytest's is too long for sockets
+    folder = Path(tempfile.mkdtemp(prefix="slurm"))  # the folder of pytest is too long for sockets
     try:
         with Cluster(folder, accounting=accounting) as cluster:
             yield cluster
