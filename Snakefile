@@ -22,11 +22,12 @@ from forecast.target import look_ahead, offer_plan
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
+from planning.handed_on import hand_on, handed_on
 from planning.plan import Plan, stamps
 from planning.planner import make_plan
 from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
-from planning.targets import is_only_target
+from planning.targets import is_job, is_only_target
 from problems import InputError
 from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
@@ -39,8 +40,11 @@ from warm_start.launcher import start_launcher, stop_launcher
 
 speed_up()
 try:
-    settings = read_settings(config, workflow.configfiles, given=given)
-    if is_only_target("update_crds"):
+    plan = handed_on(config) if is_job() else None
+    settings = plan.settings if plan else read_settings(config, workflow.configfiles, given=given)
+    if plan:
+        pass  # that of the run which submitted this job
+    elif is_only_target("update_crds"):
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
@@ -129,6 +133,8 @@ offer_plan(workflow, plan)
 
 onstart:
     check_slurm(workflow)
+    if not workflow.local_exec:
+        hand_on(plan, config)
     start_launcher(workflow, plan.pixels())
     watch_run(workflow)
 

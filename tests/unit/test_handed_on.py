@@ -1,0 +1,31 @@
+"""The plan that a run leaves for its jobs."""
+
+from planning.handed_on import hand_on, handed_on
+from planning.plan import Plan
+from settings import Settings
+
+CONFIG = {"output": "results", "stage2": {"photom": {"skip": True}}}
+
+
+def test_jobs_with_the_same_configuration_get_it(tmp_path):
+    plan = Plan(Settings.model_validate(CONFIG), ())
+    hand_on(plan, CONFIG, tmp_path / "new" / "plan")
+    found = handed_on(CONFIG, tmp_path / "new" / "plan")
+    assert found.settings == plan.settings
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["plan"]
+
+
+def test_others_do_not(tmp_path):
+    hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "plan")
+    assert handed_on(CONFIG | {"output": "elsewhere"}, tmp_path / "plan") is None
+
+
+def test_none_was_left(tmp_path):
+    assert handed_on(CONFIG, tmp_path / "plan") is None
+    (tmp_path / "plan").write_bytes(b"damaged")
+    assert handed_on(CONFIG, tmp_path / "plan") is None
+
+
+def test_a_place_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").touch()
+    hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "file" / "plan")
