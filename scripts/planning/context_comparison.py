@@ -9,7 +9,7 @@ from planning.combination import PlannedAssociation
 from planning.crds_contexts import CrdsContext, find_context
 from planning.crds_references import CrdsSelector
 from planning.headers import ExposureHeader
-from planning.parameter_references import PIPELINE_TYPES, STEP_TYPES
+from planning.parameter_references import PIPELINE_TYPES, STEP_TYPES, known_types
 from planning.plan import PlannedExposure, PlannedMerge, stage_folder
 from planning.reference_choice import ReferenceChooser, crds_parameters
 from problems import Problem
@@ -140,11 +140,12 @@ class _Comparison:
             for name, kind in family.references.items()
             if kind.step in steps and name not in self.chooser.overrides and instrument in kind.selectors
         ]
-        if self.settings.references.parameters:
-            reftypes += [*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage]]
-        selectors = self._selectors_of(family) if reftypes else None
+        selectors = self._selectors_of(family)
         if selectors is None:
             return []
+        if self.settings.references.parameters:
+            known = {name for s in selectors for name in known_types(s.mappings, s.context, instrument)}
+            reftypes += [name for name in (*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage]) if name in known]
         parameters = crds_parameters(header, family)
         before, after = (selector.names(parameters, reftypes) for selector in selectors)
         pairs = {name: (_shown(before[name]), _shown(after[name])) for name in before}

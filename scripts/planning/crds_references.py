@@ -89,7 +89,7 @@ class CrdsSelector:
         self.crds_path = crds_path
         self.context = context
         self.observatory = observatory
-        self._mappings = crds_path / "mappings" / observatory
+        self.mappings = crds_path / "mappings" / observatory
         self._cache = cache
         self._bad_files = bad_files
         self._pipeline: PipelineContext | None = None
@@ -166,7 +166,7 @@ class CrdsSelector:
         """Return the names found in an earlier run, if the mapping files that led to them are as they were."""
         if self._cache is None:
             return None
-        context = self._mappings / self.context
+        context = self.mappings / self.context
         entry = self._cache.get(context, context.stat(), self._kind(parameters, reftypes))
         if entry is None or any(self._stamp(name) != stamp for name, stamp in entry["mappings"]):
             return None
@@ -175,7 +175,7 @@ class CrdsSelector:
     def _remember(self, parameters: Parameters, names: dict[str, str | Problem], used: list[str]) -> None:
         if self._cache is None or any(isinstance(name, Problem) for name in names.values()):
             return
-        context = self._mappings / self.context
+        context = self.mappings / self.context
         mappings = [(name, self._stamp(name)) for name in used]
         kind = self._kind(parameters, tuple(names))
         self._cache.put(context, context.stat(), kind, {"values": names, "mappings": mappings})
@@ -183,7 +183,7 @@ class CrdsSelector:
     def _stamp(self, name: str) -> list[int] | None:
         """Return size and time of a mapping file, looked up once: thousands of exposures use the same."""
         if name not in self._stamps:
-            self._stamps[name] = _stamp(self._mappings / name)
+            self._stamps[name] = _stamp(self.mappings / name)
         return self._stamps[name]
 
     # Selections by crds -------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class CrdsSelector:
         try:
             if self._pipeline is None:
                 # load_mapping, not get_cached_mapping: that one would mix up two caches with one context name
-                self._pipeline = rmap.load_mapping(self.context, path=str(self._mappings))
+                self._pipeline = rmap.load_mapping(self.context, path=str(self.mappings))
             mapping = self._pipeline.get_imap(self._pipeline.get_instrument(parameters))
         except Exception as error:  # crds has no common class for what can be wrong with a mapping
             return self._failed("", error)
@@ -265,7 +265,7 @@ class CrdsSelector:
     def _failed(self, reftype: str, error: Exception) -> Problem:
         if isinstance(error, FileNotFoundError):
             name = Path(error.filename or "").name
-            right = f"{UPDATE}, or put it into {str(self._mappings)!r}"
+            right = f"{UPDATE}, or put it into {str(self.mappings)!r}"
             return self._problem(reftype, f"needs {name!r}; not in the cache", right)
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
 

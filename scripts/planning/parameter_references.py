@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,10 @@ class ParameterReferences:
     ):
         self.settings = settings
         self.chooser = chooser
-        self.cache = cache
+        self.header_cache = cache
         self.problems = problems
         self.notices = notices
         self._sets: dict[tuple, Chosen] = {}
-        self._types: dict[tuple[str, str], tuple[str, ...]] = {}
         self._index: DirectoryIndex | None = None
         self._told: set[Problem] = set()
 
@@ -160,14 +160,7 @@ class ParameterReferences:
         context = self.chooser.crds_context(family)
         if context is None or self.chooser.crds_path is None:
             return ()
-        key = (context.name, instrument)
-        if key not in self._types:
-            mappings = Path(self.chooser.crds_path) / "mappings" / context.observatory
-            instruments = {name.upper(): file for name, file in _selector(mappings / context.name).items()}
-            types = _selector(mappings / str(instruments.get(instrument.upper(), "")))
-            known = {name.lower() for name, file in types.items() if str(file).endswith(".rmap")}
-            self._types[key] = tuple(reftype for reftype in TYPES if reftype in known)
-        return self._types[key]
+        return known_types(Path(self.chooser.crds_path) / "mappings" / context.observatory, context.name, instrument)
 
     def _from_directory(
         self, types: tuple[str, ...], path: Path, header: ExposureHeader, family: Family
@@ -177,7 +170,7 @@ class ParameterReferences:
         if observed is None or not folder.is_dir():
             return {}
         if self._index is None:
-            self._index = DirectoryIndex(folder, self.cache, [])
+            self._index = DirectoryIndex(folder, self.header_cache, [])
         found = {}
         for reftype in types:
             if not self._index.references(reftype, str(header.values["INSTRUME"])):
@@ -242,6 +235,15 @@ class ParameterReferences:
         if problem not in self._told:
             self._told.add(problem)
             self.problems.append(problem)
+
+
+@cache
+def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...]:
+    """Return the types of parameter references that a context of a CRDS cache has rules of, for an instrument."""
+    instruments = {name.upper(): file for name, file in _selector(mappings / context).items()}
+    types = _selector(mappings / str(instruments.get(instrument.upper(), "")))
+    known = {name.lower() for name, file in types.items() if str(file).endswith(".rmap")}
+    return tuple(reftype for reftype in TYPES if reftype in known)
 
 
 def _selector(path: Path) -> dict[str, Any]:

@@ -198,10 +198,14 @@ def test_jobs_end_with_snakemake(workflow, options):
 
 
 def test_a_killed_job_is_named(workflow):
-    run = start(workflow)
-    victim = wait_for(lambda: jobs(run))[0]
-    victim.kill()
-    assert run.wait(timeout=60) == 1
+    for _ in range(5):
+        run = start(workflow)
+        victim = wait_for(lambda: jobs(run))[0]  # noqa: B023
+        victim.kill()
+        if run.wait(timeout=60):
+            break
+        shutil.rmtree(workflow.folder / "results")  # it had just ended
+    assert run.returncode == 1
     assert "killed by signal 9, perhaps out of memory" in output_of(workflow)
 
 
