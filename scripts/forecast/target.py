@@ -164,8 +164,8 @@ def stale_targets(workflow: Any, plan: Plan, targets: Sequence[str]) -> list[str
     stale = over_graphs(workflow, parts, _needs_a_run, processes_for(len(parts)))
     if all(stale):
         return targets
-    # Of what is up to date one part has to be there, for Snakemake to say so.
-    return [path for part, needed in zip(parts, stale, strict=True) if needed for path in part] or parts[0]
+    # If all is up to date, Snakemake says so of one product.
+    return [path for part, needed in zip(parts, stale, strict=True) if needed for path in part] or parts[0][:1]
 
 
 def _needs_a_run(workflow: Any) -> bool:
