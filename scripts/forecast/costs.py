@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,6 +10,8 @@ from typing import Any
 
 from forecast.jobs import NeededJob
 from forecast.sizes import Size, Sizes
+from planning.combination import UnknownAssociation
+from planning.plan import UnknownExposure
 
 # Made by benchmarks/job_costs.py.
 SHIPPED = Path(__file__).with_name("shipped_costs.json")
@@ -93,7 +95,7 @@ class Costs:
         for wildcards in candidates:
             try:
                 return self._sizes.of(wildcards, whole=figures["size"] == "association")
-            except Exception:  # noqa: S112 - an exposure of another configuration: its size is not known
+            except (KeyError, UnknownAssociation, UnknownExposure):  # of another configuration
                 continue
         return None
 
@@ -131,6 +133,3 @@ def _number(text: Any) -> float | None:
         return float(text)
     except (TypeError, ValueError):
         return None
-
-
-Estimate = Callable[[NeededJob], Cost]
