@@ -9,13 +9,15 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 # Exposures in one graph: enough that the start of a graph does not count, few enough to share out evenly.
 PER_GRAPH = 100
+# Snakemake keeps something of each graph: a process that has built many is slow and large, and makes way for a new one.
+GRAPHS_PER_PROCESS = 8
 
 
 def with_graph(workflow: Any, targets: Sequence[str], use: Callable[[Any], Result]) -> Result:
@@ -72,8 +74,8 @@ def over_graphs(
     gc.freeze()  # what is there is shared by all processes, not searched for garbage, and so not copied
     try:
         context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(min(processes, len(targets)), mp_context=context, initializer=_begin) as pool:
-            return list(pool.map(_one, range(len(targets))))
+        with context.Pool(min(processes, len(targets)), _begin, maxtasksperchild=GRAPHS_PER_PROCESS) as pool:
+            return pool.map(_one, range(len(targets)), chunksize=1)
     finally:
         gc.unfreeze()
         del _task
