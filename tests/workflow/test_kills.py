@@ -145,17 +145,20 @@ def test_killed_at_random_moments(combined, field_workflow):
         try:
             wait_for(lambda run=run: jobs(run) or run.poll() is not None)
             time.sleep(moment.uniform(0.0, 1.0))
-            KILLS[name](run)
+            with suppress(ProcessLookupError):  # it may have ended just now
+                KILLS[name](run)
             if name.startswith(("job", "server")):
                 # Snakemake goes on with the others: it need not come to its end here.
                 time.sleep(1.0)
                 os.killpg(run.pid, signal.SIGKILL)
-            run.wait(timeout=60)
-            wait_for(lambda: not running(field_workflow), 2.0)
+            # On a busy machine Snakemake was once seen not to end after a signal that asks it to: then by force.
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(timeout=30)
         finally:
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
                 run.wait()
+        wait_for(lambda: not running(field_workflow), 2.0)
         made = products(field_workflow)
         assert made.items() <= expected.items(), name
         if len(made) > len(expected) / 2:
