@@ -29,7 +29,8 @@ class InputPixels:
     area : float
         Mean area of a pixel, arcsec^2.
     position_angle : float
-        Of the detector's y axis, degrees east of north.
+        Of the detector's y axis, degrees east of north; with parity 1 it is too small by twice V3I_YANG, so that
+        grids are those of jwst.
     parity : int
         -1 if x runs to the west when y runs to the north, as on the sky seen from inside; else 1.
     """

@@ -16,12 +16,16 @@ from steps.aperture_photometry import Apertures, ab_magnitude, aperture_flux, lo
 from steps.sharpness import sharpness_and_roundness
 from steps.source_detection import CatalogParameters, find_sources, none_found
 from steps.star_finding import DEFAULT_KRON_PARAMS
+from steps.tangent_plane import to_plane
 
 if TYPE_CHECKING:
     from astropy.table import QTable
 
 JANSKY_PER_MEGAJANSKY = 1e6
 POSITION, FLUX, NUMBER = ".4f", ".6e", ".6f"
+# Degrees of right ascension across two pixels. Where they are more, within a thousand pixels of a pole, differences of
+# right ascension do not tell where east is.
+BESIDE_POLE = 0.1
 CORNERS = {"ll": "Lower-left", "ul": "Upper-left", "lr": "Lower-right", "ur": "Upper-right"}
 
 
@@ -72,7 +76,8 @@ def source_catalog(
     to_sky : callable
         From pixels (x, y from 0) to right ascension and declination in degrees, shape (..., 2) both.
     reference_pixel : (x, y)
-        Pixel (from 0) whose direction to the north is taken for all sources.
+        Pixel (from 0) whose directions to the north and the east are taken for all sources, as jwst does. They turn
+        by sin(Dec) degrees per degree of right ascension, which is much beside a pole.
     apertures : Apertures
         In pixels of the detector.
     abvega_offset : float
@@ -108,8 +113,8 @@ def source_catalog(
 
     apertures = apertures.scaled(pixel_scale_ratio)
     columns = _Columns(to_sky)
-    north = _north_angle(to_sky, reference_pixel)
-    _add_all(columns, data, error, sources, apertures, abvega_offset, north, parameters)
+    bearing = _bearing(to_sky, reference_pixel)
+    _add_all(columns, data, error, sources, apertures, abvega_offset, bearing, parameters)
     return SourceCatalog(columns.table(_meta(apertures, abvega_offset, parameters)), segments)
 
 
@@ -117,8 +122,31 @@ def no_sources(parameters: CatalogParameters) -> SourceCatalog:
     """Return the catalogue of an image that is not measured: all columns, no rows, no metadata, no segments."""
     unused = Apertures(parameters.aperture_ee, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0), 1.0, 2.0)
     columns = _Columns(None)
-    _add_all(columns, np.zeros((1, 1)), None, none_found(), unused, 0.0, 0.0, parameters)
+    _add_all(columns, np.zeros((1, 1)), None, none_found(), unused, 0.0, Bearing(0.0, 1), parameters)
     return SourceCatalog(columns.table({}), None)
+
+
+@dataclass(frozen=True)
+class Bearing:
+    """How north and east lie in an image.
+
+    Attributes
+    ----------
+    north : float
+        Angle from the x axis counter-clockwise to the north, degrees.
+    turn : {1, -1}
+        1 if east is a quarter turn counter-clockwise from north, as on the sky seen from inside; -1 if it is clockwise.
+    """
+
+    north: float
+    turn: int
+
+    def position_angle(self, orientation: np.ndarray) -> np.ndarray:
+        """Return the position angles, degrees from north to east, of axes at angles from x counter-clockwise.
+
+        An axis has no direction: of its two angles this is the one that jwst gives, in 0..360.
+        """
+        return np.mod(180.0 - self.turn * self.north + self.turn * orientation, 360.0)
 
 
 class _Columns:
@@ -157,12 +185,12 @@ class _Columns:
         return table
 
 
-def _add_all(columns, data, error, sources, apertures, offset, north, parameters):
+def _add_all(columns, data, error, sources, apertures, offset, bearing, parameters):
     _add_positions(columns, sources)
     _add_photometry(columns, data, error, sources, apertures, offset, parameters)
     _add_point_source_measures(columns, data, sources, parameters.kernel_fwhm)
     _add_isophotal(columns, sources, offset)
-    _add_shapes(columns, sources, north)
+    _add_shapes(columns, sources, bearing)
 
 
 def _add_positions(columns, sources):
@@ -244,7 +272,7 @@ def _add_isophotal(columns, sources, offset):
     columns.add("isophotal_area", sources.area, "Isophotal area", "pix2")
 
 
-def _add_shapes(columns, sources, north):
+def _add_shapes(columns, sources, bearing):
     axis = "Standard deviation along the {} axis of the Gaussian with the source's second moments"
     columns.add("semimajor_sigma", sources.semimajor, axis.format("major"), "pix", NUMBER)
     columns.add("semiminor_sigma", sources.semiminor, axis.format("minor"), "pix", NUMBER)
@@ -252,20 +280,26 @@ def _add_shapes(columns, sources, north):
     description = "Angle of the major axis from the X axis, counter-clockwise"
     columns.add("orientation", sources.orientation, description, "deg", NUMBER)
     description = "Position angle of the major axis, from north to east"
-    columns.add("sky_orientation", np.mod(180.0 - north + sources.orientation, 360.0), description, "deg", NUMBER)
+    columns.add("sky_orientation", bearing.position_angle(sources.orientation), description, "deg", NUMBER)
     left, right, lower, upper = sources.box.T
     for corner, x, y in (("ll", left, lower), ("ul", left, upper), ("lr", right, lower), ("ur", right, upper)):
         columns.add_sky(f"sky_bbox_{corner}", x, y, f"{CORNERS[corner]} corner of the bounding box, ICRS")
 
 
-def _north_angle(to_sky, pixel) -> float:
-    """Return the angle (degrees) from the x axis counter-clockwise to the north at a pixel."""
+def _bearing(to_sky, pixel) -> Bearing:
+    """Return how north and east lie at a pixel."""
     steps = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    (_, dec), *around = to_sky(np.asarray(pixel) + steps)
+    centre, *around = to_sky(np.asarray(pixel) + steps)
     east, north = np.array([around[0] - around[1], around[2] - around[3]]).T
-    east = (np.mod(east + 180.0, 360.0) - 180.0) * np.cos(np.radians(dec))
+    east = np.mod(east + 180.0, 360.0) - 180.0
+    if np.abs(east).max() < BESIDE_POLE:
+        east *= np.cos(np.radians(centre[1]))
+    else:
+        plane = to_plane(np.array(around), (float(centre[0]), float(centre[1])))
+        east, north = np.array([plane[0] - plane[1], plane[2] - plane[3]]).T
     x, y = np.linalg.solve([east, north], [0.0, 1.0])
-    return float(np.degrees(np.arctan2(y, x)))
+    # The product of both axes tells on which side of north, seen in the image, the east is.
+    return Bearing(float(np.degrees(np.arctan2(y, x))), -1 if east[0] * north[1] > east[1] * north[0] else 1)
 
 
 def _meta(apertures, offset, parameters) -> dict[str, Any]:

@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import asdf
 import numpy as np
 import pytest
 from astropy import coordinates, units
+from astropy.coordinates import SkyCoord
 from astropy.io.fits import Header
 from astropy.modeling.models import Pix2Sky_TAN, RotateNative2Celestial, Scale, Shift
 from astropy.wcs import WCS as FitsWCS
 from gwcs import WCS
 from gwcs import coordinate_frames as cf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint
@@ -21,6 +26,9 @@ from steps.output_grid import (
     pixel_area_keywords,
 )
 from steps.pointing import Pointing
+from steps.polygons import signed_area
+from steps.tan_projection import tan_projection
+from steps.tangent_plane import to_plane
 from steps.windows import Window
 
 RA, DEC = 80.0, 20.0
@@ -106,6 +114,38 @@ def test_rotation_zero_is_north_up_and_east_left():
     assert x[1] - x[0] == pytest.approx(0, abs=1e-4)
     assert y[1] > y[0]
     assert x[2] < x[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    parity=st.sampled_from([-1, 1]),
+    rotation=st.floats(0, 360),
+    inherited=st.booleans(),
+    ra=st.sampled_from([0.0, 1e-5, 359.99999]) | st.floats(0, 359.9),
+    dec=st.sampled_from([90.0, -90.0, 89.9999, 0.0]) | st.floats(-90, 90),
+)
+def test_axes_lie_where_the_first_input_or_the_rotation_has_them(parity, rotation, inherited, ra, dec):
+    """The y axis at the position angle, x a quarter turn to the east or, with parity -1, to the west."""
+    c, s = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
+    step = SCALE / 3600
+    detector = tan_projection((29.5, 19.5), (ra, dec), step * np.array([[parity * c, s], [-parity * s, c]]))
+    wcs = detector.gwcs((NY, NX), ((-0.5, NX - 0.5), (-0.5, NY - 0.5)))
+    pixels = input_pixels(wcs, detector.pointing())
+    if not inherited:
+        pixels = replace(pixels, position_angle=123.0)
+    # The reference point in a corner, so that both axes are seen all over the image.
+    grid = grid_from_footprints(
+        [footprint(wcs)], pixels, rotation=None if inherited else rotation, crval=(ra, dec), crpix=(0.0, 0.0)
+    )
+    keywords = fits_keywords(grid)
+    for read in (grid.to_sky, lambda at: FitsWCS(Header(keywords)).all_pix2world(at, 0)):
+        origin, along_x, along_y = (SkyCoord(*at, unit="deg") for at in read(np.array([[0, 0], [9, 0], [0, 9.0]])))
+        # At the pole itself north is along the meridian of the reference point, which SkyCoord has, too.
+        origin = SkyCoord(ra, origin.dec.deg, unit="deg")
+        assert along_y.separation(origin).arcsec == pytest.approx(0.9, rel=1e-6)
+        for there, angle in ((along_y, rotation), (along_x, rotation + 90 * parity)):
+            difference = origin.position_angle(there).deg - angle
+            assert (difference + 180) % 360 - 180 == pytest.approx(0, abs=1e-3)
 
 
 def test_scale_ratio_makes_finer_pixels():
@@ -320,6 +360,23 @@ def test_outline_of_one_input_ends_at_the_outer_pixel_edges():
     (outline,) = outlines(grid_of(), footprint(exposure()[0]))
     expected = [[0, NY - 0.5], [NX - 0.5, NY - 0.5], [NX - 0.5, 0], [0, 0]]
     np.testing.assert_allclose(outline, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("parity", [-1, 1])
+@pytest.mark.parametrize("centre", [(RA, DEC), (0.0, 0.0), (10.0, 90.0), (200.0, -90.0)])
+def test_outline_goes_clockwise_in_the_image(parity, centre):
+    """So it goes clockwise on the sky, east to the left, with parity -1, and counter-clockwise with parity 1."""
+    detector = tan_projection((29.5, 19.5), centre, SCALE / 3600 * np.diag([parity, 1.0]))
+    wcs = detector.gwcs((NY, NX), ((-0.5, NX - 0.5), (-0.5, NY - 0.5)))
+    corners = footprint(wcs)
+    grid = grid_from_footprints([corners], input_pixels(wcs, detector.pointing()), rotation=20.0)
+    (outline,) = grid_footprint([corners], grid)
+    # On the tangent plane, with x to the east.
+    assert np.sign(signed_area(to_plane(outline, centre))) == -parity
+    assert np.sign(signed_area(to_plane(corners, centre))) == -parity
+    whole = abs(signed_area(to_plane(corners, centre)))
+    assert whole == pytest.approx(NX * NY * SCALE**2, rel=1e-6)
+    assert 0.9 * whole < abs(signed_area(to_plane(outline, centre))) <= whole
 
 
 def test_outline_of_two_inputs_that_overlap_is_their_union():

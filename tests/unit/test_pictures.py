@@ -8,8 +8,21 @@ from astropy.table import QTable
 
 from pictures import before_and_after, combined
 from pictures.combined import Products, colour_segments, crowding, find_outliers, regrid, residual_rms
-from pictures.panels import BLANK, SKY_AXES, Panel, find_patch, in_plot, tangent_plane
+from pictures.panels import (
+    BLANK,
+    SKY_AXES,
+    Panel,
+    draw,
+    draw_compass,
+    find_patch,
+    in_plot,
+    new_figure,
+    pixel_panel,
+    tangent_plane,
+)
 from products.alignment_tables import AlignmentRow, write_alignment
+from steps.tan_projection import TanProjection
+from steps.tangent_plane import to_sky
 
 SCALE = 0.1  # arcsec
 SIZE = 160
@@ -69,6 +82,28 @@ def test_plot_counts_from_the_centre_of_another_image():
     """The reference pixel is at (80.5, 80.5) in one image and at (30.5, 70.5) in the other."""
     panel = sky_panel(np.zeros((90, 90)), sky_header((30.5, 70.5), 90), centre=sky_header())
     np.testing.assert_allclose(in_plot(panel, np.array([[29.5, 69.5], [19.5, 69.5]])), [[0, 0], [1, 0]], atol=1e-9)
+
+
+@pytest.mark.parametrize("parity", [-1, 1])
+@pytest.mark.parametrize("dec", [0.0, 90.0, -90.0])
+@pytest.mark.parametrize("on_sky", [True, False])
+def test_compass_points_to_north_and_east(parity, dec, on_sky):
+    """An image turned by 30 degrees: y at position angle 30, x at 120 or, with parity -1, at -60."""
+    c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
+    projection = TanProjection((79.5, 79.5), (0.0, dec), SCALE / 3600, ((parity * c, s), (-parity * s, c)))
+    header = fits.Header({"NAXIS": 2, "NAXIS1": SIZE, "NAXIS2": SIZE} | projection.keywords())
+    panel = sky_panel(np.zeros((SIZE, SIZE)), header) if on_sky else pixel_panel("", np.zeros((SIZE, SIZE)), header)
+    _, axes = new_figure(4, 4)
+    draw(axes, panel)
+    draw_compass(axes, panel)
+    arrows = {text.get_text(): np.subtract(text.get_position(), (0.20, 0.19)) for text in axes.texts[1::2]}
+    expected = {"N": (0, 1), "E": (-1, 0)} if on_sky else {"N": (-parity * s, c), "E": (parity * c, s)}
+    for name, direction in expected.items():
+        np.testing.assert_allclose(arrows[name] / np.hypot(*arrows[name]), direction, atol=1e-6)
+    # The coordinates of the plot are those on the sky.
+    if on_sky:
+        east = in_plot(panel, np.array([[79.5, 79.5], projection.to_pixel(to_sky(np.array([2.0, 0.0]), (0.0, dec)))]))
+        np.testing.assert_allclose(east, [[0, 0], [2, 0]], atol=1e-5)
 
 
 def test_patch_is_where_the_most_interest_is():

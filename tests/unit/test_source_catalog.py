@@ -4,6 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from scipy.special import erf
 
 from steps.aperture_photometry import Apertures
@@ -59,8 +65,8 @@ def scene(stars=STARS, shape=(120, 120), **widths):
     return image.astype(np.float32), np.full(shape, NOISE, np.float32), np.ones(shape, np.float32)
 
 
-def catalog(sci, err, wht, angle=0.0, pixel_scale_ratio=1.0, apertures=APERTURES, **parameters):
-    sky = projection(angle)
+def catalog(sci, err, wht, sky=None, pixel_scale_ratio=1.0, apertures=APERTURES, **parameters):
+    sky = sky or projection()
     return source_catalog(
         sci,
         err,
@@ -164,10 +170,44 @@ def test_one_source_has_no_neighbour():
 @pytest.mark.parametrize("angle", [0.0, 30.0, 90.0, 200.0, 359.0])
 def test_position_angle_on_the_sky(angle):
     # The major axis is the y axis, whose position angle is given; the axis has no direction.
-    table = catalog(*scene([(60, 60, 2e-6)], sigma_x=2.0, sigma_y=4.0), angle=angle).table
+    table = catalog(*scene([(60, 60, 2e-6)], sigma_x=2.0, sigma_y=4.0), sky=projection(angle)).table
     assert table["orientation"].value[0] == pytest.approx(90, abs=1)
     turned = (table["sky_orientation"].value[0] - angle + 90) % 180 - 90
     assert turned == pytest.approx(table["orientation"].value[0] - 90, abs=1e-5)
+
+
+def ellipse(sky, position_angle):
+    """Return an image of one source in the middle, with its major axis at a position angle."""
+    # By astropy alone: where the axis' end on the sky lies in the image.
+    wcs = WCS(fits.Header(sky.keywords()))
+    middle = SkyCoord(*sky.crval, unit="deg")
+    end = middle.directional_offset_by(position_angle * units.deg, 1 * units.arcsec)
+    direction = wcs.wcs_world2pix([[end.ra.deg, end.dec.deg]], 0)[0] - np.array(sky.crpix)
+    along = direction / np.hypot(*direction)
+    y, x = np.indices((60, 60)) - 29.5
+    image = (
+        100 * NOISE * np.exp(-(((x * along[0] + y * along[1]) / 5) ** 2 + ((x * along[1] - y * along[0]) / 2) ** 2) / 2)
+    )
+    image += np.random.default_rng(3).normal(0, NOISE, image.shape)
+    return image, np.full(image.shape, NOISE), np.ones(image.shape)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    parity=st.sampled_from([-1, 1]),
+    rotation=st.floats(0, 360),
+    ra=st.sampled_from([0.0, 1e-5, 359.99999, 180.0]) | st.floats(0, 359.9),
+    dec=st.sampled_from([90.0, -90.0, 89.9999, -89.99999, 0.0]) | st.floats(-90, 90),
+    position_angle=st.floats(0, 180),
+)
+@example(parity=1, rotation=0.0, ra=80.0, dec=-70.0, position_angle=60.0)
+def test_position_angle_on_both_parities_and_everywhere(parity, rotation, ra, dec, position_angle):
+    c, s = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
+    sky = TanProjection((29.5, 29.5), (ra, dec), SCALE / 3600, ((parity * c, s), (-parity * s, c)))
+    table = catalog(*ellipse(sky, position_angle), sky=sky).table
+    assert len(table) == 1
+    assert (table["sky_orientation"].value[0] - position_angle + 90) % 180 - 90 == pytest.approx(0, abs=1.5)
+    assert table["semimajor_sigma"].value[0] > 1.5 * table["semiminor_sigma"].value[0]
 
 
 def test_bounding_boxes_enclose_the_sources(stars):
