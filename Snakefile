@@ -27,7 +27,7 @@ from planning.plan import Plan, stamps
 from planning.planner import make_plan
 from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
-from planning.targets import is_job, is_only_target
+from planning.targets import is_job, is_only_target, wanted_stages
 from problems import InputError
 from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
@@ -50,7 +50,9 @@ try:
         plan = Plan(settings, ())
     else:
         mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
-        plan = make_plan(settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"))
+        plan = make_plan(
+            settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()
+        )
 except InputError as error:
     sys.exit(str(error))
 

@@ -195,6 +195,8 @@ class Family:
         Right ascension and declination of a moving target at the middle of the exposure.
     no_photom_cubes : frozenset of instruments
         Instruments whose 3-D exposures photom leaves in DN/s.
+    spectroscopic : sequence of str
+        Values of EXP_TYPE, with ``*`` for anything, that are of spectrographs: calflow does not do them.
     reference_telescopes : sequence of str
         Values of TELESCOP of reference files, beside `telescopes`.
     derived_keywords : mapping of keyword to function
@@ -226,6 +228,7 @@ class Family:
     moving_target: tuple[str, str]
     target_position: tuple[str, str]
     no_photom_cubes: frozenset[str] = frozenset()
+    spectroscopic: Sequence[str] = ()
     reference_telescopes: Sequence[str] = ()
     derived_keywords: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     source_keywords: Sequence[str] = ()

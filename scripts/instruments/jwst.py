@@ -174,4 +174,5 @@ FAMILY = Family(
     moving_target=("TARGTYPE", "MOVING"),
     target_position=("MT_RA", "MT_DEC"),
     no_photom_cubes=frozenset({"NIRISS"}),
+    spectroscopic=("MIR_LRS-*", "MIR_MRS", "*_WFSS", "*GRISM", "*_SOSS", "NRS_*"),
 )

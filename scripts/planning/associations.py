@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
+from planning.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
 from problems import Problem, nearest
 from products.names import check_product_name, exposure_suffix, product_root
 
@@ -19,17 +20,6 @@ EXPTYPES = frozenset(
 )
 _USED_EXPTYPES = {2: ("science", "background"), 3: ("science",)}
 
-_LEVEL_OF_TYPE = {
-    "image2": 2,
-    "tso-image2": 2,
-    "wfs-image2": 2,
-    "image3": 3,
-    "tso3": 3,
-    "coron3": 3,
-    "ami3": 3,
-    "wfs-image3": 3,
-}
-_SPECTROSCOPIC = re.compile(r"spec|wfss|soss|ifu|mrs|lrs|nrs.*lamp|grism", re.IGNORECASE)
 # Says in the type or the rule that concurrent subarrays are put into their full frame.
 _MERGING = re.compile(r"merge_?subarrays", re.IGNORECASE)
 # Lists of exposures in place of products, as newer Liger/IRIS pipelines take them.
@@ -79,7 +69,7 @@ class Product:
     Attributes
     ----------
     name : str
-        As the association has it.
+        As the association has it, without folders.
     root : str
         The beginning of the names of all its files.
     members : tuple of Member
@@ -127,10 +117,12 @@ class Association:
     asn_id : str or None
         Candidate id, such as ``o001``; part of the names of ``_crf`` files.
     asn_type : str
-        Lower case; empty if the file has none.
+        Lower case; empty if it says nothing.
     products : tuple of Product
     merges : bool
         Level 3 between the stages: each product is a full frame with its concurrent subarrays put into it.
+    left_out : str
+        Why nothing is done with the association; empty if it is done.
     """
 
     path: Path
@@ -141,6 +133,7 @@ class Association:
     asn_type: str
     products: tuple[Product, ...]
     merges: bool = False
+    left_out: str = ""
 
     @property
     def ignored(self) -> tuple[Member, ...]:
@@ -338,18 +331,27 @@ class _Reader:
         """Return the association, complete if no problem was added."""
         if "products" not in tree and _EXPTYPES_OF_LISTS.keys() & tree.keys():
             return self.lists(tree)
-        asn_type = (self.text(tree, "asn_type") or "").strip().lower()
+        word = (self.text(tree, "asn_type") or "").strip()
+        asn_type = "" if says_nothing(word.lower()) else word.lower()
         rule = self.text(tree, "asn_rule") or ""
         asn_id = self.text(tree, "asn_id")
         pool = self.text(tree, "asn_pool") or "none"
+        merges = bool(_MERGING.search(asn_type) or _MERGING.search(rule))
+        if not merges and (kind := other_kind(asn_type, rule)):
+            stage = 2 if asn_type.endswith("2") or _level_in_rule(rule) == 2 else 3
+            why = f"asn_type {word!r} is {kind}" if asn_type else f"asn_rule {rule!r} is {kind}"
+            return Association(self.path, stage, pool, self.path.name, asn_id, asn_type, (), left_out=why)
         self.check_id(asn_id)
         trees = self.objects(tree, "products")
-        merges = bool(_MERGING.search(asn_type) or _MERGING.search(rule))
         level = 3 if merges else self.level(asn_type, rule, trees)
         if level is None:
             return None
         products = self.products(trees, level)
-        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges)
+        suffixes = {member.suffix for product in products for member in product.sciences}
+        why = ""
+        if not asn_type and not merges and combines_integrations(suffixes):
+            why = "its exposures have integrations (_calints): time series, coronagraphy or interferometry"
+        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges, why)
 
     def lists(self, tree: dict) -> Association:
         """Return the association of a file with the lists SCI and SKY: a product of each science exposure."""
@@ -380,16 +382,15 @@ class _Reader:
 
     def level(self, asn_type: str, rule: str, trees: list[tuple[str, dict]]) -> int | None:
         """Return 2 or 3: from the type, else from the rule, else from the members' suffixes."""
-        if asn_type in _LEVEL_OF_TYPE:
-            return _LEVEL_OF_TYPE[asn_type]
-        for key, value in (("asn_type", asn_type), ("asn_rule", rule)):
-            if _SPECTROSCOPIC.search(value):
-                imaging = "imaging types are " + ", ".join(_LEVEL_OF_TYPE)
-                self.refuse(key, f"{value!r} is spectroscopic, which calflow does not do", imaging)
-                return None
-        in_rule = _LEVEL_IN_RULE.search(rule)
+        if asn_type in LEVEL_OF_TYPE:
+            return LEVEL_OF_TYPE[asn_type]
+        if asn_type:
+            hint = nearest(asn_type, [*LEVEL_OF_TYPE, *OTHER_TYPES])
+            self.refuse("asn_type", f"{asn_type!r} is no type of association", hint)
+            return None
+        in_rule = _level_in_rule(rule)
         if in_rule:
-            return int(in_rule[1])
+            return in_rule
         suffixes = {exposure_suffix(name) for name in _science_names(trees)}
         levels = {level for level, right in _RIGHT_SUFFIXES.items() if suffixes.intersection(right)}
         if len(levels) == 1:
@@ -398,7 +399,7 @@ class _Reader:
             why = "members of both levels" if levels else "no member that tells by its suffix"
             self.refuse(
                 "asn_type",
-                f"{asn_type!r} does not tell the level, and there are {why}",
+                f"does not tell the level, and there are {why}",
                 "give 'image2' for _rate members, 'image3' for _cal members",
             )
         return None
@@ -436,11 +437,13 @@ class _Reader:
             name = self.path.stem
         if name is None:
             return None
-        refusal = _wrong_name(name) or _wrong_name(product_root(name))
+        # Level-2 associations of `asn_from_list` have the path of the exposure as name: its last component counts.
+        folders, _, plain = name.rpartition("/")
+        refusal = _wrong_folders(folders) or _wrong_name(plain) or _wrong_name(product_root(plain))
         if refusal:
             self.refuse(f"{place}.name", *refusal)
             return None
-        return name
+        return plain
 
     def member(self, place: str, tree: dict, level: int) -> Member | None:
         """Return one member; None with problems if it cannot be used."""
@@ -522,6 +525,11 @@ class _Reader:
             self.refuse(f"{place}.name", wrong, "give every product a name of its own")
 
 
+def _level_in_rule(rule: str) -> int | None:
+    found = _LEVEL_IN_RULE.search(rule)
+    return int(found[1]) if found else None
+
+
 def _exptype(member: object) -> str | None:
     value = member.get("exptype") if isinstance(member, dict) else None
     return value.strip().lower() if isinstance(value, str) else None
@@ -546,6 +554,13 @@ def _wrong_name(name: str) -> _Refusal:
         return None
     wrong, _, right = text.rpartition("; ")  # from behind: the name, quoted in front, may hold one
     return wrong, right
+
+
+def _wrong_folders(folders: str) -> _Refusal:
+    """Return what is wrong with the folders in the name of a product, which are not used."""
+    if ".." in folders.split("/"):
+        return f"the name leads through '..' ({folders + '/...'!r})", "give the name alone"
+    return None
 
 
 def _wrong_file_name(expname: str) -> _Refusal:

@@ -22,7 +22,6 @@ from products.names import product_root
 from settings import Settings
 
 SKIPPED, FAILED = "SKIPPED", "FAILED"
-COMBINED_TYPES = ("image3", "")
 # The ending of a group's name in the outlier search.
 OF_A_GROUP = "_outlier"
 
@@ -74,9 +73,6 @@ class CombinationPlanner:
         """Return the plans of all products that nothing is wrong with."""
         planned: dict[str, PlannedAssociation] = {}
         for association in associations:
-            if association.asn_type not in COMBINED_TYPES:
-                self.notices.append(f"{association.path}: stage 3 of type {association.asn_type!r} is not done")
-                continue
             for product in association.products:
                 if product.root.endswith(OF_A_GROUP):
                     wrong = f"{product.root!r} ends as intermediate products do"

@@ -8,6 +8,7 @@ from instruments import family_of, known_telescopes
 from instruments.family import Family, Variant
 from planning.headers import ExposureHeader, window_of
 from planning.references import observation_time
+from planning.scope import is_spectroscopic
 from problems import Problem, nearest
 from steps.windows import Window
 
@@ -46,7 +47,10 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
     variant = family.variant(keywords)
     if variant is None and keywords.get("EXP_TYPE") is not None:
         types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
-        refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", nearest(str(keywords["EXP_TYPE"]), types))
+        advice = nearest(str(keywords["EXP_TYPE"]), types)
+        if is_spectroscopic(keywords):
+            advice = "it is spectroscopy, which calflow does not do: leave the exposure out"
+        refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", advice)
     _check_uncalibrated(keywords, family, refuse)
     _check_window(header, family, refuse)
     problems.extend(found)

@@ -1,7 +1,8 @@
 """Making the plan: all associations and headers read, references chosen, everything checked."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from instruments import header_keywords
@@ -19,15 +20,17 @@ from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, refer
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
+from planning.scope import is_spectroscopic
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
+from products.names import product_root
 from settings import Settings
 
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 
 
-def make_plan(settings: Settings, files: Sequence[Path], cache: Path) -> Plan:
+def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3)) -> Plan:
     """Read all associations and headers, choose references, and check everything.
 
     Parameters
@@ -38,14 +41,16 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path) -> Plan:
         The config files, strongest first, to name the one that holds a wrong key.
     cache : Path
         Where headers are remembered between runs.
+    stages : collection of int
+        Those that are asked for.
 
     Raises
     ------
     InputError
-        With everything that is wrong.
+        With everything that is wrong; also if all that is asked for is something that calflow does not do.
     """
     try:
-        return _Planner(settings, HeaderCache(cache)).plan()
+        return _Planner(settings, HeaderCache(cache)).plan(stages)
     except InputError as error:
         raise InputError(
             settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
@@ -62,13 +67,14 @@ class _Planner:
         self.notices = list(settings.notices)
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.refused: set[str] = set()  # exposures that something is wrong with
+        self.left_out: list[Association] = []
         folder = reference_folder(settings)
         self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
         self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
         self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
         self.checker = ReferenceChecker(cache, self.problems, self.made)
 
-    def plan(self) -> Plan:
+    def plan(self, stages: Collection[int]) -> Plan:
         """Return the plan, or raise InputError."""
         self._check_settings()
         associations = self._associations()
@@ -88,6 +94,8 @@ class _Planner:
         combinations = self._combinations(combined, [*exposures, *merges])
         crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
+        if not self.problems:
+            self._tell_left_out({2: bool(exposures or merges or self.made), 3: bool(combinations)}, stages)
         if self.problems:
             raise InputError(self.problems)
         self.notices += self.chooser.notices
@@ -165,11 +173,47 @@ class _Planner:
         singles = expand(settings.exposures, "exposures", problems)
         read = [read_association(path, Path(settings.input).expanduser(), problems) for path in files]
         read += [single_exposure(path, problems) for path in singles]
-        found = [association for association in read if association]
+        found = self._without_others([association for association in read if association])
         for association in found:
             for member in association.ignored:
                 self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
         return found
+
+    def _without_others(self, associations: list[Association]) -> list[Association]:
+        """Keep aside the associations of what calflow does not do, and return the others."""
+        done: list[Association] = []
+        roots: set[str] = set()  # products of level-2 associations that are kept aside
+        for association in sorted(associations, key=lambda association: association.level):
+            why = association.left_out or self._spectroscopic(association, roots)
+            if not why:
+                done.append(association)
+                continue
+            self.left_out.append(replace(association, left_out=why))
+            roots |= {product.root for product in association.products if association.level == 2}
+        return done
+
+    def _spectroscopic(self, association: Association, roots: Collection[str]) -> str:
+        """Return why an association whose type says nothing is left out: its exposures are spectroscopic."""
+        if association.asn_type or association.merges:
+            return ""
+        found = ""
+        for member in (member for product in association.products for member in product.sciences):
+            header = self._header(member.path) if member.path.is_file() else None
+            if header is not None and is_spectroscopic(header.values):
+                found = f"its exposures are spectroscopic (EXP_TYPE {header.values['EXP_TYPE']!r})"
+            elif header is not None or product_root(member.expname) not in roots:
+                return ""
+        return found or "its exposures are left out" if association.products else ""
+
+    def _tell_left_out(self, planned: Mapping[int, bool], stages: Collection[int]) -> None:
+        """Tell what is left out: in notices, or as problems if there is nothing else in the wanted stages."""
+        told = [
+            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", "it does images"))
+            for one in self.left_out
+        ]
+        if not any(planned[stage] for stage in stages):
+            self.problems += [problem for level, problem in told if level in stages]
+        self.notices += [f"{problem.file}: left out: {problem.wrong}" for _, problem in told]
 
     def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
         """Plan every product of the associations; the same product in two of them is planned once."""

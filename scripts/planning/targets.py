@@ -17,6 +17,11 @@ def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
         return False
 
 
+def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:
+    """Return the stages that the command line asks for: one, if that is its only target, else both."""
+    return tuple(stage for stage in (2, 3) if is_only_target(f"stage{stage}", arguments)) or (2, 3)
+
+
 def is_job(arguments: Sequence[str] | None = None) -> bool:
     """Tell whether this Snakemake was started by another one, on a cluster, to do one of its jobs."""
     return "--mode" in (sys.argv[1:] if arguments is None else arguments)

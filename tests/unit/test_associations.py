@@ -113,17 +113,17 @@ def test_byte_order_mark_is_no_defect(read):
         ({"asn_type": "tso-image2"}, "", 2),
         ({"asn_type": "WFS-image2"}, "", 2),
         ({"asn_type": "image3"}, "", 3),
-        ({"asn_type": "tso3"}, "", 3),
-        ({"asn_type": "coron3"}, "", 3),
-        ({"asn_type": "ami3"}, "", 3),
         ({"asn_rule": "Asn_Lv2ImageTSO"}, "", 2),
         ({"asn_rule": "Asn_Lv3Image"}, "", 3),
         ({"asn_type": "None", "asn_rule": "DMSLevel2bBase"}, "", 2),
         ({"asn_type": "None", "asn_rule": "DMS_Level3_Base"}, "", 3),
+        ({"asn_type": "None", "asn_rule": "Asn_Lv2ImageSpecial"}, "", 2),
+        ({"asn_type": None, "asn_rule": "Asn_Lv3NRCCoronImage"}, "_cal", 3),
         ({"asn_type": "user_built"}, "_rate", 2),
+        ({"asn_type": " NONE "}, "_cal", 3),
+        ({"asn_type": "null", "asn_rule": None}, "_cal", 3),
         ({}, "_rateints", 2),
         ({}, "_cal", 3),
-        ({}, "_calints", 3),
     ],
 )
 def test_level_from_type_then_rule_then_suffix(read, tmp_path, keys, suffix, level):
@@ -131,6 +131,7 @@ def test_level_from_type_then_rule_then_suffix(read, tmp_path, keys, suffix, lev
     association, problems = read({**keys, "products": [product("p", member(f"e{suffix}.fits"))]})
     assert problems == []
     assert association.level == level
+    assert association.left_out == ""
 
 
 def test_member_is_looked_for_beside_the_association_first(read, tmp_path):
@@ -319,9 +320,31 @@ def test_duplicate_product(read, second):
     assert "already the name of products[0]" in wrong
 
 
-@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "", "a{b}", "a\nb", "-a", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["../../etc/x", "/a/../b", "a/..", "a/", "a/.b", "a\\b", "", "a{b}", "a\nb", "-a", "/a/-b", "x" * 201]
+)
 def test_unsafe_product_name(refuse, name):
     assert refuse(level2(product(name, member("a_rate.fits"))))[0] == "products[0].name"
+
+
+@pytest.mark.parametrize(
+    "name", ["/data/my run/a_rate", "/data/a_rate.fits", "./a", "//a_rate", "deep/" * 60 + "a_rate", "~/{x}/a"]
+)
+@pytest.mark.parametrize("level", [2, 3])
+def test_of_a_path_as_product_name_the_last_component_counts(read, name, level):
+    suffix = {2: "rate", 3: "cal"}[level]
+    tree = {"asn_type": f"image{level}", "products": [product(name, member(f"a_{suffix}.fits"))]}
+    association, problems = read(tree)
+    assert problems == []
+    assert association.products[0].root == "a"
+    assert "/" not in association.products[0].name
+
+
+def test_paths_with_one_last_component_are_one_name(read):
+    _, problems = read(level2(product("x/a_rate", member("a_rate.fits")), product("y/a", member("b_rate.fits"))))
+    ((key, wrong, _),) = problems
+    assert key == "products[1].name"
+    assert "already the name of products[0] ('a_rate', both make 'a')" in wrong
 
 
 def test_unsafe_id(read):
@@ -365,11 +388,46 @@ def test_rate_at_level_3(refuse):
     assert right == "stage 3 takes _cal, which stage 2 makes of it"
 
 
-@pytest.mark.parametrize("asn_type", ["spec2", "spec3", "tso-spec2", "nrslamp-spec2", "wfss"])
-def test_spectroscopy_is_refused(refuse, asn_type):
-    key, wrong, _ = refuse({"asn_type": asn_type, "products": [product("a", member("a_rate.fits"))]})
-    assert key == "asn_type"
-    assert "spectroscopic" in wrong
+@pytest.mark.parametrize(
+    ("keys", "level", "why"),
+    [
+        ({"asn_type": "coron3"}, 3, "asn_type 'coron3' is coronagraphy"),
+        ({"asn_type": "Tso3"}, 3, "asn_type 'Tso3' is time series"),
+        ({"asn_type": "ami3"}, 3, "asn_type 'ami3' is aperture masking interferometry"),
+        ({"asn_type": "wfs-image3"}, 3, "asn_type 'wfs-image3' is wavefront sensing"),
+        ({"asn_type": "spec2"}, 2, "asn_type 'spec2' is spectroscopy"),
+        ({"asn_type": "nrslamp-spec2"}, 2, "asn_type 'nrslamp-spec2' is spectroscopy"),
+        ({"asn_type": "wfss"}, 3, "asn_type 'wfss' is spectroscopy"),
+        ({"asn_type": "None", "asn_rule": "Asn_Lv3MIRCoron"}, 3, "asn_rule 'Asn_Lv3MIRCoron' is coronagraphy"),
+        ({"asn_rule": "candidate_Asn_Lv3AMI"}, 3, "asn_rule 'candidate_Asn_Lv3AMI' is aperture masking interferometry"),
+        ({"asn_type": None, "asn_rule": "Asn_Lv2SpecSpecial"}, 2, "asn_rule 'Asn_Lv2SpecSpecial' is spectroscopy"),
+        ({"asn_rule": "Asn_Lv3NRSFSS"}, 3, "asn_rule 'Asn_Lv3NRSFSS' is spectroscopy"),
+        ({"asn_rule": "DMS_Level3_Base"}, 3, "its exposures have integrations"),
+    ],
+)
+def test_what_is_not_done_is_left_out_by_type_then_rule_then_members(read, keys, level, why):
+    association, problems = read({**keys, "products": [product("p", member("e_calints.fits"))]})
+    assert problems == []
+    assert association.level == level
+    assert association.left_out.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("asn_type", "hint"),
+    [
+        ("imag3", "did you mean 'image3'?"),
+        ("image33", "did you mean 'image3'?"),
+        ("imagé2", "did you mean 'image2'?"),
+        ("coron", "did you mean 'coron3'?"),
+        ("x", "known are ami3, coron3"),
+    ],
+)
+@pytest.mark.parametrize("rule", ["Asn_Lv3Image", "DMSLevel2bBase", None])
+def test_unknown_type_with_the_nearest(refuse, asn_type, hint, rule):
+    tree = {"asn_type": asn_type, "asn_rule": rule, "products": [product("a", member("a_rate.fits"))]}
+    key, wrong, right = refuse(tree)
+    assert (key, wrong) == ("asn_type", f"{asn_type!r} is no type of association")
+    assert right.startswith(hint)
 
 
 def test_level_that_cannot_be_told(refuse):
@@ -382,7 +440,7 @@ def test_level_that_cannot_be_told(refuse):
 
 def test_all_problems_at_once(read):
     tree = level2(
-        product("a/b", member("z_rate.fits"), member("y_rate.fits", "background")),
+        product("../b", member("z_rate.fits"), member("y_rate.fits", "background")),
         product("c", member("c_cal.fits")),
     )
     _, problems = read(tree)

@@ -464,11 +464,57 @@ def test_one_exposure_in_an_association(folder):
     assert plan_of().stage3.products()[0] == "results/stage3/x_i2d.fits"
 
 
-def test_types_of_stage_3_that_are_not_done_are_told(two):
-    write_asn("x_asn.json", product("x", "a_cal.fits"), asn_type="coron3")
-    plan = plan_of()
-    assert plan.stage3.associations == {}
-    assert plan.notices[0] == "x_asn.json: stage 3 of type 'coron3' is not done"
+@pytest.mark.parametrize("keys", [{"asn_type": "coron3"}, {"asn_type": "None", "asn_rule": "Asn_Lv3TSO"}])
+def test_all_that_is_asked_for_is_not_done(two, keys):
+    """Not a run without products that ends well."""
+    write_asn("x_asn.json", product("x", "a_cal.fits"), **keys)
+    assert "which calflow does not do; it does images" in problem_of()
+
+
+def test_what_is_not_done_is_named_once_beside_what_is(two):
+    write_asn("y_asn.json", product("y", "a_calints.fits"), product("z", "b_calints.fits"), asn_type="coron3")
+    write_asn("s_asn.json", product("s_rate", "s_rate.fits"), asn_type="spec2")  # whose members are of no interest
+    plan = plan_of(["?_asn.json"])
+    assert list(plan.stage3.associations) == ["x"]
+    assert sorted(notice for notice in plan.notices if "left out" in notice) == [
+        "s_asn.json: left out: asn_type 'spec2' is spectroscopy, which calflow does not do",
+        "y_asn.json: left out: asn_type 'coron3' is coronagraphy, which calflow does not do",
+    ]
+
+
+def test_a_stage_of_which_all_is_left_out(made):
+    """Stage 2 can be made; but stage 3 alone is asked for."""
+    write_asn("y_asn.json", product("y", "a_calints.fits"), asn_type="tso3")
+    settings = read_settings({"associations": ["rate/*_asn.json", "y_asn.json"]})
+    assert make_plan(settings, [], Path(".cache"), stages=(2,)).exposures
+    with pytest.raises(InputError, match="time series"):
+        make_plan(settings, [], Path(".cache"), stages=(3,))
+
+
+@pytest.mark.parametrize("exp_type", ["MIR_MRS", "NRS_IFU", "NRC_WFSS", "MIR_LRS-FIXEDSLIT"])
+def test_spectroscopic_exposures_of_an_association_without_a_type(two, exp_type):
+    write_cal("s_cal.fits", EXP_TYPE=exp_type)
+    write_asn("y_asn.json", product("y", "s_cal.fits"), asn_type="None", asn_rule="DMS_Level3_Base")
+    expected = f"its exposures are spectroscopic (EXP_TYPE '{exp_type}'), which calflow does not do"
+    assert f"y_asn.json: left out: {expected}" in plan_of(["x_asn.json", "y_asn.json"]).notices
+    assert problem_of("y_asn.json") == f"y_asn.json: {expected}; it does images"
+
+
+def test_combination_of_spectroscopic_exposures_that_are_left_out(two):
+    """Neither level has a type; of level 3 the members are not there."""
+    write_cal("s_rate.fits", EXP_TYPE="MIR_MRS")
+    write_asn("2_asn.json", product("s_rate", "s_rate.fits"), asn_type="None", asn_rule="DMSLevel2bBase")
+    write_asn("3_asn.json", product("s3", "s_cal.fits"), asn_type="None", asn_rule="DMS_Level3_Base")
+    plan = plan_of(["x_asn.json", "3_asn.json", "2_asn.json"])
+    assert (list(plan.stage3.associations), list(plan.exposures)) == (["x"], [])
+    assert len([notice for notice in plan.notices if "left out" in notice]) == 2
+
+
+@pytest.mark.parametrize("asn_type", [None, "None", "image3"])
+@pytest.mark.parametrize("rule", [None, "DMS_Level3_Base", "Asn_Lv3Image"])
+def test_associations_without_a_type_are_combined(two, asn_type, rule):
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"), asn_type=asn_type, asn_rule=rule)
+    assert "results/stage3/x_i2d.fits" in plan_of().stage3.products()
 
 
 # References --------------------------------------------------------------------------------------------
