@@ -31,6 +31,7 @@ from planning.targets import is_job, is_only_target, wanted_stages
 from problems import InputError
 from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
+from runs.signals import take_signals
 from runs.summary import tell_summary, watch_run
 from settings import read_settings
 from slurm_check import check_slurm
@@ -39,6 +40,7 @@ from snakemake_timers import stop_timers
 from warm_start.launcher import start_launcher, stop_launcher
 
 speed_up()
+take_signals()
 try:
     plan = handed_on(config) if is_job() else None
     settings = plan.settings if plan else read_settings(config, workflow.configfiles, given=given)

@@ -1,7 +1,13 @@
 """What all tests share."""
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+# What a shell has in the background, as `nohup make test &`, ignores SIGINT, and so would all runs of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long a test takes says more of the machine than of the code.
 settings.register_profile("calflow", deadline=None)

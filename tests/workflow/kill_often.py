@@ -1,0 +1,108 @@
+"""Kill many runs of a tiny scene at random moments: each has to end soon, and a plain run after it to go on.
+
+Not one of the tests, since it takes an hour: ``python -m tests.workflow.kill_often --help`` in the folder of calflow.
+Exit status 0: every run ended, no file under a final name ever differed from that of an undisturbed run, and the last
+run made all of them.
+"""
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from simulation import simulate  # noqa: E402
+
+from .conftest import SCENE, Workflow  # noqa: E402
+from .test_kills import jobs, leftovers, products, running, start  # noqa: E402
+
+IDLE = 30.0  # seconds without a tick of the processor, after which a run that has no job hangs
+
+
+def main(arguments=None):
+    """Kill, compare, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="of each signal (default: %(default)s)")
+    parser.add_argument("--signals", nargs="+", default=["SIGTERM", "SIGINT", "SIGKILL"], help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    given = parser.parse_args(arguments)
+    moments = random.Random(given.seed)
+    names = given.signals * given.kills
+    moments.shuffle(names)
+    with tempfile.TemporaryDirectory() as folder:
+        workflow = Workflow(Path(folder) / "work")
+        simulate(workflow.folder / "data", SCENE)
+        began = time.monotonic()
+        assert workflow.run().code == 0
+        duration = time.monotonic() - began
+        expected = products(workflow)
+        shutil.rmtree(workflow.folder / "results")
+        endings, hung = {name: [] for name in given.signals}, Counter()
+        while names:
+            seconds = killed_run(workflow, getattr(signal, names[-1]), moments.uniform(0.0, duration))
+            made = products(workflow)
+            assert made.items() <= expected.items(), [name for name in made if made[name] != expected.get(name)]
+            if seconds is None:  # it was done before
+                shutil.rmtree(workflow.folder / "results", ignore_errors=True)
+                continue
+            name = names.pop()
+            endings[name].append(seconds)
+            hung[name] += seconds == float("inf")
+            late = sum(value > 10 for value in endings[name])
+            print(
+                f"{name} {len(endings[name])}: {seconds:.1f} s; {late} later than 10 s, {hung[name]} hung", flush=True
+            )
+        final = workflow.run()
+        assert final.code == 0, final.output
+        assert products(workflow) == expected
+        assert leftovers(workflow) == []
+    for name, values in endings.items():
+        ordered = sorted(values)
+        print(f"{name}: {len(values)} kills, median {ordered[len(ordered) // 2]:.1f} s, last {ordered[-1]:.1f} s")
+    return int(sum(hung.values()) > 0)
+
+
+def killed_run(workflow, number, moment):
+    """Return the seconds from a signal to the end of a run; infinity if it hangs, None if it was done before."""
+    run = start(workflow)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(timeout=moment)
+            return None
+        run.send_signal(number)
+        began = time.monotonic()
+        ticks, changed = 0.0, began
+        while run.poll() is None and time.monotonic() - changed < IDLE:
+            time.sleep(0.02)
+            if (now := processor_time(run)) != ticks or jobs(run):
+                ticks, changed = now, time.monotonic()
+        seconds = time.monotonic() - began if run.poll() is not None else float("inf")
+    finally:
+        run.kill()
+        run.wait()
+    while running(workflow):
+        time.sleep(0.02)
+    return seconds
+
+
+def processor_time(run):
+    """Return the seconds that Snakemake has computed, to tell a slow run from one that hangs."""
+    try:
+        return sum(psutil.Process(run.pid).cpu_times()[:2])
+    except psutil.Error:
+        return 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
