@@ -39,6 +39,12 @@ def _empty_from_none(value: Any) -> Any:
     return "" if str(value).strip().lower() in ("none", "null") else value
 
 
+def _mask_text(value: Any) -> Any:
+    """Take a number, or null for no mask, as text: older releases had numbers."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if value is None or is_number else value
+
+
 def _mask_expression(value: str) -> str:
     import numpy as np
 
@@ -47,7 +53,7 @@ def _mask_expression(value: str) -> str:
 
 
 TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers)]
-MaskExpression = Annotated[str, AfterValidator(_mask_expression)]
+MaskExpression = Annotated[str, BeforeValidator(_mask_text), AfterValidator(_mask_expression)]
 
 
 class AssignMtwcs(Section):
@@ -59,8 +65,12 @@ class AssignMtwcs(Section):
 class SourceFinding(Section):
     """The parameters of finding sources, which alignment and catalogue share."""
 
+    skip: bool = Field(False, description="do not run")
+
     @model_validator(mode="after")
     def _check_limits(self) -> "SourceFinding":
+        if self.skip:
+            return self  # of what does not run the values need not go together
         for low, high in (("sharplo", "sharphi"), ("roundlo", "roundhi")):
             if not getattr(self, low) < getattr(self, high):
                 raise ValueError(f"{low} must be below {high}")
@@ -166,6 +176,8 @@ class Tweakreg(SourceFinding):
 
     @model_validator(mode="after")
     def _check_separations(self) -> "Tweakreg":
+        if self.skip:
+            return self
         for prefix in ("", "abs_"):
             tolerance, separation = getattr(self, f"{prefix}tolerance"), getattr(self, f"{prefix}separation")
             if (prefix == "" or self.abs_refcat) and separation <= 2**0.5 * tolerance:
@@ -219,6 +231,8 @@ class Skymatch(Section):
 
     @model_validator(mode="after")
     def _check_together(self) -> "Skymatch":
+        if self.skip:
+            return self
         if self.skymethod == "user" and not self.skylist:
             raise ValueError("skymethod 'user' needs a skylist")
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
@@ -326,6 +340,8 @@ class SourceCatalog(SourceFinding):
 
     @model_validator(mode="after")
     def _check_apertures(self) -> "SourceCatalog":
+        if self.skip:
+            return self
         if not self.aperture_ee1 < self.aperture_ee2 < self.aperture_ee3:
             raise ValueError("aperture_ee1 < aperture_ee2 < aperture_ee3 is needed")
         return self

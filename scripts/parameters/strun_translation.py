@@ -14,6 +14,7 @@ from parameters.section import Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Stage3
 from parameters.strun_files import StrunParameters, read_strun_file
+from parameters.strun_history import releases_of, renamed
 from problems import Problem, nearest
 
 STAGES: Mapping[str, type[Section]] = {"stage2": Stage2, "stage3": Stage3}
@@ -24,6 +25,11 @@ OF_STRUN = frozenset(
     "save_results output_file output_dir output_ext output_use_model output_use_index search_output_file input_dir "
     "suffix pre_hooks post_hooks logcfg skip".split()
 )
+# What is said of parameters that are not taken as they are
+ANOTHER_WAY = "not used, Snakemake and the configuration do this"
+FOREIGN = "not used, calflow does not have this"
+GONE = "not used, jwst does not have this any more"
+RENAMED = "taken under its present name"
 # A name that is as like as this to one of calflow's is a misspelling of it, not a parameter that calflow lacks.
 MISSPELLED = 0.8
 
@@ -39,7 +45,7 @@ class Layer:
     origins : dict of str to (str, str)
         By key, such as ``stage2.resample.pixfrac``, the file that gives it and the key there.
     notices : tuple of str
-        What the files hold that is not used.
+        What the files hold that is not used, or has another name now.
     """
 
     values: dict[str, Any]
@@ -66,8 +72,7 @@ def read_parameter_files(
         if parameters := read_strun_file(path, problems):
             translation.add(parameters)
     notices = (
-        f"{file}: not used, {reason}: {', '.join(dict.fromkeys(names))}"
-        for (file, reason), names in translation.notices.items()
+        f"{file}: {reason}: {', '.join(dict.fromkeys(names))}" for (file, reason), names in translation.notices.items()
     )
     return Layer(translation.values, translation.origins, tuple(notices))
 
@@ -140,6 +145,12 @@ class _Translation:
     def _add_step(self, found: StrunParameters, step: str, stages: list[str]) -> None:
         sections = {stage: self._steps(stage)[step] for stage in stages}
         fields = {name for section in sections.values() for name in self._parameters(section)}
+        later = renamed(step, found.values)
+        for name, (value, given) in later.items():
+            for stage in stages:
+                self._set((stage, step, name), value, found, given)
+            self._notice(found.file, RENAMED, f"{found.place}{given} ({name}: {value!r})")
+        told = {given for _, given in later.values()} | ({"align_to_gaia"} if later else set())
         for name, value in found.values.items():
             if step == "bkg_subtract" and name == "save_results" and value is not None:
                 self._set(("stage2", "save_bsub"), value, found, name)
@@ -147,6 +158,9 @@ class _Translation:
             elif name in fields:
                 for stage in [stage for stage, section in sections.items() if name in section.model_fields]:
                     self._set((stage, step, name), value, found, name)
+            elif releases := releases_of(step, name):
+                if name not in told:
+                    self._notice(found.file, GONE, f"{found.place}{name} ({releases})")
             else:
                 self._other(found, name, value, fields)
 
@@ -160,14 +174,14 @@ class _Translation:
         elif name not in OF_STRUN:
             self._unknown(found.file, f"{found.place}{name}", name, fields | OF_STRUN)
         elif not nothing:
-            self._notice(found.file, "Snakemake and the configuration do this", name)
+            self._notice(found.file, ANOTHER_WAY, name)
 
     def _unknown(self, file: str, key: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
         if difflib.get_close_matches(name, known, n=1, cutoff=MISSPELLED):
             self.problems.append(Problem(file, key, "unknown", nearest(name, known)))
         else:
-            self._notice(file, "calflow does not have this", key)
+            self._notice(file, FOREIGN, key)
 
     def _notice(self, file: str, reason: str, name: str) -> None:
         self.notices.setdefault((file, reason), []).append(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments.family import Family
-from parameters.strun_translation import STAGES, Layer, read_parameter_files
+from parameters.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
 from planning.crds_contexts import UPDATE
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
@@ -191,11 +191,11 @@ class ParameterReferences:
         layer = read_parameter_files([str(r.path) for r in references], problems, {stage: STAGES[stage]})
         for problem in problems:
             if problem.wrong == "unknown":  # of another version of jwst: nobody can mend it here
-                self._notice(f"{problem.file}: not used, calflow does not have this: {problem.key}")
+                self._notice(f"{problem.file}: {FOREIGN}: {problem.key}")
             else:
                 self._tell(problem)
         for notice in layer.notices:
-            if "calflow does not have this" in notice:
+            if ANOTHER_WAY not in notice:
                 self._notice(notice)
         layer = self._without_those_of_the_run(stage, layer)
         try:

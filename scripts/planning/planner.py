@@ -157,7 +157,7 @@ class _Planner:
                 wrong = f"{output_wcs!r} is not there, or not an ASDF file"
                 self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
         skymatch = self.settings.stage3.skymatch
-        if skymatch.skymethod == "user" and not Path(skymatch.skylist or "").is_file():
+        if skymatch.skymethod == "user" and not skymatch.skip and not Path(skymatch.skylist or "").is_file():
             wrong = f"no such file {skymatch.skylist!r}"
             self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
         for name in self.settings.grids:

@@ -408,3 +408,28 @@ def test_grids_of_different_names_are_told_apart():
 )
 def test_a_path_of_another_pipeline_is_a_wish(given, kept):
     assert read_settings({"stage2": {"dark_current": {"dark_output": given}}}).stage2.dark_current.dark_output is kept
+
+
+@pytest.mark.parametrize(
+    ("step", "values"),
+    [
+        ("tweakreg", {"separation": 0.5, "tolerance": 1.0}),  # defaults of jwst 1.4
+        ("tweakreg", {"sharplo": 3}),
+        ("source_catalog", {"aperture_ee2": 30}),
+        ("source_catalog", {"roundhi": -1}),
+        ("skymatch", {"skymethod": "user"}),
+        ("skymatch", {"lower": 3, "upper": 2}),
+    ],
+)
+def test_values_of_a_skipped_step_need_not_go_together(step, values):
+    assert getattr(read_settings({"stage3": {step: values | {"skip": True}}}).stage3, step).skip
+    with pytest.raises(InputError, match="do not go together"):
+        read_settings({"stage3": {step: values}})
+
+
+@pytest.mark.parametrize(("value", "text"), [(4, "4"), (0, "0"), (None, "None"), ("~DO_NOT_USE", "~DO_NOT_USE")])
+def test_masks_may_be_numbers_or_null(value, text):
+    """As in parameter files of older releases."""
+    given = {"outlier_detection": {"good_bits": value}, "skymatch": {"dqbits": value}}
+    stage3 = read_settings({"stage3": given}).stage3
+    assert (stage3.outlier_detection.good_bits, stage3.skymatch.dqbits) == (text, text)

@@ -9,6 +9,7 @@ from pydantic import Field
 from parameters.section import Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Stage3
+from parameters.strun_history import DROPPED
 from parameters.strun_translation import overlay, read_parameter_files
 from problems import InputError, Problem
 from settings import Settings, read_settings
@@ -208,8 +209,7 @@ FOREIGN = {
     "bkg_subtract": "bkg_list soss_source_percentile soss_bkg_percentile wfss_mmag_extract wfss_mask wfss_maxiter "
     "wfss_rms_stop wfss_outlier_percent",
     "assign_wcs": "slit_y_low slit_y_high nrs_ifu_slice_wcs",
-    "photom": "source_type use_correction_pars",
-    "resample": "allowed_memory good_bits",
+    "photom": "source_type",
 }
 
 
@@ -223,6 +223,80 @@ def test_parameters_of_other_modes_and_versions_are_named(tmp_path, step):
     assert [notice.partition("my.cfg: ")[2] for notice in layer.notices] == [
         f"not used, calflow does not have this: {names}"
     ]
+
+
+# As an older release wrote them, and what is said.
+OLDER = {
+    ("photom.PhotomStep", "inverse: false, mrs_time_correction: true, source_type: null"): [
+        "not used, jwst does not have this any more: mrs_time_correction (1.11 to 1.19)",
+        "not used, calflow does not have this: source_type",
+    ],
+    ("resample.ResampleStep", "wht_type: exptime, good_bits: 4, allowed_memory: null"): [
+        "not used, jwst does not have this any more: wht_type (0.7 to 0.9), good_bits (to 0.15), "
+        "allowed_memory (to 1.16)",
+    ],
+    ("outlier_detection.OutlierDetectionStep", "nlow: 0, nsigma: 4 3, grow: 1, good_bits: 4"): [
+        "not used, jwst does not have this any more: nlow (to 1.16), nsigma (to 0.7), grow (to 1.13)",
+    ],
+    ("tweakreg.TweakRegStep", "gaia_catalog: GAIADR2, min_gaia: 5, save_gaia_catalog: false"): [
+        "not used, jwst does not have this any more: gaia_catalog (0.16 to 1.7), min_gaia (0.16 to 1.7), "
+        "save_gaia_catalog (0.16 to 1.7)",
+    ],
+}
+
+
+def asdf_file(folder, name, parameters):
+    text = f"#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n---\nclass: jwst.{name}\nparameters: {{{parameters}}}\n...\n"
+    return write(folder, text, "old.asdf")
+
+
+@pytest.mark.parametrize(("name", "parameters"), OLDER, ids=[name for name, _ in OLDER])
+def test_parameters_that_jwst_once_had_are_told_and_left_out(tmp_path, name, parameters):
+    path = asdf_file(tmp_path, name, parameters)
+    settings = read_settings({"parameter_files": path})
+    assert list(settings.notices) == [f"{path}: {notice}" for notice in OLDER[name, parameters]]
+    assert settings.stage3.tweakreg.abs_refcat == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("align_to_gaia: true, gaia_catalog: GAIADR1, min_gaia: 7", ("GAIADR1", 7, "rshift")),
+        ("align_to_gaia: true, fitgeometry: general", ("GAIADR2", 5, "general")),
+        ("align_to_gaia: true, min_gaia: 0, fitgeometry: shift, abs_fitgeometry: rscale", ("GAIADR2", 1, "rscale")),
+        ("align_to_gaia: true, min_gaia: 7, abs_minobj: 9, abs_refcat: x.ecsv", ("x.ecsv", 9, "rshift")),
+        ("align_to_gaia: false, gaia_catalog: GAIADR1, min_gaia: 7", ("", 15, "rshift")),
+    ],
+)
+def test_the_alignment_to_gaia_of_older_releases(tmp_path, given, expected):
+    settings = read_settings({"parameter_files": asdf_file(tmp_path, "tweakreg.TweakRegStep", given)})
+    tweakreg = settings.stage3.tweakreg
+    assert (tweakreg.abs_refcat, tweakreg.abs_minobj, tweakreg.abs_fitgeometry) == expected
+
+
+def test_that_gaia_is_aligned_to_is_told_and_the_configuration_wins(tmp_path):
+    path = asdf_file(tmp_path, "tweakreg.TweakRegStep", "align_to_gaia: true, gaia_catalog: GAIADR2, min_gaia: 5")
+    assert read_settings({"parameter_files": path}).notices == (
+        f"{path}: taken under its present name: gaia_catalog (abs_refcat: 'GAIADR2'), min_gaia (abs_minobj: 5)",
+    )
+    own = {"stage3": {"tweakreg": {"abs_refcat": "mine.ecsv"}}}
+    assert read_settings({"parameter_files": path} | own).stage3.tweakreg.abs_refcat == "mine.ecsv"
+
+
+def test_a_wrong_value_is_told_of_the_parameter_of_the_file(tmp_path):
+    path = asdf_file(tmp_path, "tweakreg.TweakRegStep", "align_to_gaia: true, min_gaia: many")
+    with pytest.raises(InputError) as caught:
+        read_settings({"parameter_files": path})
+    assert str(caught.value.problems[0]).startswith(f"{path}: min_gaia: 'many' is not valid")
+
+
+def test_dropped_names_are_no_parameters_of_calflow():
+    """Else they would be taken."""
+    sections = {"stage2": Stage2, "stage3": Stage3}
+    for step, names in DROPPED.items():
+        found = [stage.model_fields[step].default for stage in sections.values() if step in stage.model_fields]
+        assert found
+        assert not any(set(names) & set(type(section).model_fields) for section in found)
 
 
 def test_steps_that_calflow_does_not_have_are_named(tmp_path):
