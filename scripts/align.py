@@ -42,10 +42,10 @@ def align(input, output, params):
 def _tweak(names, geometries, input, settings):
     """Align the exposures with each other, then with the catalogue."""
     lists = [read_star_list(path) for path in input.stars]
-    if any(weight is not None for _, weight in lists):  # those of the user may have none
-        lists = [(xy, np.ones(len(xy)) if weight is None else weight) for xy, weight in lists]
+    weighted = any(stars.weight is not None for stars in lists)  # those of the user may have none
     exposures = [
-        _stars(name, group, geometries[name], *stars) for (name, group), stars in zip(names.items(), lists, strict=True)
+        _stars(name, group, geometries[name], stars, weighted)
+        for (name, group), stars in zip(names.items(), lists, strict=True)
     ]
     robust = settings["robust"]
     found = align_relative(
@@ -57,14 +57,17 @@ def _tweak(names, geometries, input, settings):
         robust=robust,
     )
     if input.get("catalog"):
-        sky, weight = read_sky_catalog(input.catalog)
+        catalog = read_sky_catalog(input.catalog)
         how = Matching(**{name: settings[f"abs_{name}"] for name in ABSOLUTE})
-        found = align_absolute(exposures, found, sky, weight, how, robust=robust)
+        found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=robust)
     numbers = {exposure.name: len(exposure.sky) for exposure in exposures}
     return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]
 
 
-def _stars(name, group, geometry, xy, weight):
+def _stars(name, group, geometry, stars, weighted):
+    xy, weight = stars.positions, stars.weight
+    if weighted and weight is None:
+        weight = np.ones(len(xy))
     (xmin, xmax), (ymin, ymax) = geometry.bounds
     inside = (xy > (xmin, ymin)).all(axis=1) & (xy < (xmax, ymax)).all(axis=1)
     return ExposureStars(

@@ -178,9 +178,9 @@ def test_the_file_is_what_was_fetched_and_always_the_same(service, tmp_path):
         "radius": 0.04,
         "source": service.url + service.asked[0].removeprefix("/webservices"),
     }
-    sky, weight = read_sky_catalog(tmp_path / "a.ecsv")
-    assert sky.tolist() == [[83.63, -22.04], [83.61, -22.02], [83.60000000123, -22.01]]
-    assert weight is None
+    stars = read_sky_catalog(tmp_path / "a.ecsv")
+    assert stars.positions.tolist() == [[83.63, -22.04], [83.61, -22.02], [83.60000000123, -22.01]]
+    assert (stars.weight, stars.epoch) == (None, 2023.1917808)
     assert catalog["objID"][0] == 4295806720000000004
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ecsv", "b.ecsv"]
 
@@ -188,15 +188,15 @@ def test_the_file_is_what_was_fetched_and_always_the_same(service, tmp_path):
 def test_no_star_is_a_catalogue_too(service, tmp_path):
     service.gives(HEADER)
     write_astrometric_catalog(tmp_path / "a.ecsv", fetch(service))
-    sky, _ = read_sky_catalog(tmp_path / "a.ecsv")
-    assert sky.shape == (0, 2)
+    stars = read_sky_catalog(tmp_path / "a.ecsv")
+    assert stars.positions.shape == (0, 2)
     assert len(service.asked) == 1
 
 
 def test_no_star_with_a_proper_motion(tmp_path):
     text = "ra,dec,mag,pmra,pmdec\n1.0,2.0,18.0,,\n1.1,2.1,17.0,null,null\n"
     write_astrometric_catalog(tmp_path / "a.ecsv", read_answer(text, "http://x"))
-    assert read_sky_catalog(tmp_path / "a.ecsv")[0].shape == (0, 2)
+    assert read_sky_catalog(tmp_path / "a.ecsv").positions.shape == (0, 2)
 
 
 def test_the_order_of_the_answer_does_not_matter():
@@ -442,7 +442,7 @@ def test_the_rule_script(service, tmp_path):
     meta = Table.read(tmp_path / "gaia.ecsv").meta
     assert meta["centre"] == pytest.approx([10.01, 0.0], abs=1e-7)
     assert meta["radius"] == pytest.approx(np.hypot(0.02, 0.01), rel=1e-5)
-    assert len(read_sky_catalog(tmp_path / "gaia.ecsv")[0]) == 3
+    assert len(read_sky_catalog(tmp_path / "gaia.ecsv").positions) == 3
 
 
 def test_a_failed_job_leaves_no_file(service, tmp_path):

@@ -1,0 +1,145 @@
+"""Tables that users give, in the formats that archives and programs write: FITS, VOTable, ECSV, CSV and plain text."""
+
+import io
+import re
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+from astropy.table import Table
+
+# What is read into memory: text of a million stars with twenty columns.
+MAX_BYTES = 2**28
+# So much of a text without a known format is looked at first; what is no table fails fast.
+LINES_OF_A_GUESS = 1000
+# Key of a table's metadata: names that more than one of its columns had.
+DUPLICATES = "duplicates"
+_START = 4096  # bytes in which a VOTable says that it is one
+_STREAM_ELSEWHERE = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", re.IGNORECASE)
+
+
+class UserTableError(ValueError):
+    """A table that cannot be used.
+
+    Attributes
+    ----------
+    path : Path
+    column : str
+        What of it; empty for the file as a whole.
+    wrong, right : str
+        What is wrong, and what would be right.
+    """
+
+    def __init__(self, path: Path, column: str, wrong: str, right: str):
+        super().__init__(": ".join(filter(None, [str(path), column, f"{wrong}; {right}"])))
+        self.path, self.column, self.wrong, self.right = path, column, wrong, right
+
+
+def read_user_tables(path: Path) -> list[Table]:
+    """Read all tables of a file, in their order; at least one.
+
+    The content tells the format, whatever the name: FITS, VOTable, ECSV, each also gzipped; of other text the name
+    tells CSV, else it is found out.
+
+    Raises
+    ------
+    UserTableError
+        If there is none, or it cannot be read.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of units and standards: what matters is checked in the columns
+            return _read(path)
+    except UserTableError:
+        raise
+    except Exception as error:  # astropy's readers raise what they like
+        lines = (line.strip() for line in str(error).splitlines())
+        reason = next(filter(None, lines), type(error).__name__)[:200]
+        right = "give a table in FITS, VOTable, ECSV, CSV or plain text"
+        raise UserTableError(path, "", f"cannot be read as a table: {reason}", right) from None
+
+
+def _read(path: Path) -> list[Table]:
+    with path.open("rb") as file:
+        start = file.read(_START)
+    if start.startswith(b"SIMPLE"):
+        return _fits(path, path)
+    content = _content(path)
+    if content.startswith(b"SIMPLE"):
+        return _fits(path, io.BytesIO(content))
+    if re.search(rb"<(\w+:)?VOTABLE\b", content[:_START]):
+        return _votable(path, content)
+    name = path.name.lower().removesuffix(".gz")
+    if content.startswith(b"# %ECSV") or name.endswith(".ecsv"):
+        return [Table.read(_lines(content), format="ascii.ecsv")]
+    if not content.strip():
+        raise UserTableError(path, "", "is empty", "give a table with columns of positions")
+    lines = _lines(content)
+    table = _text(lines, csv=name.endswith(".csv"))
+    table.meta[DUPLICATES] = _duplicates(table, lines)
+    return [table]
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file, unpacked if it is gzipped."""
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if content.startswith(b"\x1f\x8b"):
+        unpacker = zlib.decompressobj(wbits=31)
+        content = unpacker.decompress(content, MAX_BYTES + 1)
+        if not unpacker.eof and len(content) <= MAX_BYTES:
+            raise ValueError("the gzipped file is cut off")
+    if len(content) > MAX_BYTES:
+        right = "keep the columns of the positions and the stars of the field, or write it as FITS"
+        raise UserTableError(path, "", f"has more than {MAX_BYTES / 1e6:.0f} MB of text", right)
+    return content
+
+
+def _fits(path: Path, source: Path | io.BytesIO) -> list[Table]:
+    from astropy.io import fits
+
+    with fits.open(source) as hdus:
+        tables = [Table.read(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+    if not tables:
+        raise UserTableError(path, "", "has no table", "give a FITS file with a table extension")
+    return tables
+
+
+def _votable(path: Path, content: bytes) -> list[Table]:
+    from astropy.io import votable
+
+    if _STREAM_ELSEWHERE.search(content):
+        # astropy would fetch it, from wherever the file says.
+        raise UserTableError(path, "STREAM", "keeps its data elsewhere", "save the VOTable with the data in it")
+    parsed = votable.parse(io.BytesIO(content), verify="ignore")
+    tables = [table.to_table(use_names_over_ids=True) for table in parsed.iter_tables()]
+    if not tables:
+        raise UserTableError(path, "", "has no table", "save the VOTable with its data")
+    return tables
+
+
+def _text(lines: list[str], *, csv: bool) -> Table:
+    """Read a text whose format its content does not tell."""
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    if csv and "," in first:
+        return Table.read(lines, format="ascii.csv", comment=r"\s*#", guess=False)
+    if len(lines) > LINES_OF_A_GUESS:
+        Table.read(lines[:LINES_OF_A_GUESS], format="ascii")
+    table = Table.read(lines, format="ascii")
+    if table.colnames[0] == "col1" and lines[0].lstrip().startswith("#"):
+        with suppress(Exception):  # the names may stand in the last of several comments
+            return Table.read(lines, format="ascii.commented_header", header_start=-1)
+    return table
+
+
+def _duplicates(table: Table, lines: list[str]) -> list[str]:
+    """Return the names that stand more than once in a text: astropy appends _1 to the second one."""
+    head = "\n".join(lines[:LINES_OF_A_GUESS])
+    renamed = [name for name in table.colnames if f"{name}_1" in table.colnames]
+    return [name for name in renamed if not re.search(rf"\b{re.escape(name)}_1\b", head)]
+
+
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8-sig", errors="replace").splitlines()
