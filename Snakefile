@@ -21,14 +21,16 @@ sys.path.insert(0, str(SCRIPTS))
 from forecast.target import look_ahead, offer_plan
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
+from planning.combination import UnknownAssociation
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.handed_on import hand_on, handed_on
-from planning.plan import Plan, stamps
+from planning.plan import Plan, UnknownExposure, stamps
 from planning.planner import make_plan
 from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
 from planning.targets import is_job, is_only_target, wanted_stages
 from problems import InputError
+from runs.command_line import check_command_line
 from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
 from runs.signals import take_signals
@@ -133,6 +135,16 @@ lock_runs(
     after=lambda: remove_leftovers(Path(f"{OUTPUT}{name}") for name in ("stage2", "stage3", "references")),
 )
 offer_plan(workflow, plan)
+check_command_line(
+    workflow,
+    {
+        "all": plan.products,
+        "references": plan.reference_products,
+        "stage2": plan.stage2_products,
+        "stage3": plan.stage3.products,
+    },
+    (UnknownExposure, UnknownAssociation),
+)
 
 
 onstart:

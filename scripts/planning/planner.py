@@ -99,8 +99,6 @@ class _Planner:
         if self.problems:
             raise InputError(self.problems)
         self.notices += self.chooser.notices
-        if not exposures and not combinations and not self.made:
-            self.notices.append("nothing to do: the configuration names no exposures; see 'Own data' in README.md")
         return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
 
     def _crds_cache(

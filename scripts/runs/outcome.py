@@ -125,8 +125,9 @@ def _wanted(dag: Any) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     for target in dag.targetjobs:
         if target.output:
-            # Of the files that a job makes together, some may be by the way.
-            wanted |= {str(path): target for path in target.output if path in dag.targetfiles}
+            # Of the files that a job makes together, some may be by the way; of a rule's name, none is.
+            asked = [path for path in target.output if path in dag.targetfiles]
+            wanted |= {str(path): target for path in asked or target.output}
         else:
             wanted |= {str(path): job for job, paths in dag.dependencies[target].items() for path in paths}
     return wanted

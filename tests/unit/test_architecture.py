@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},
     "warm_start": {"warm_start", "job", "products", "steps"},
-    "runs": {"runs", "job"},
+    "runs": {"runs", "job", "problems"},
     "forecast": {"forecast", "planning"},
 }
 ROOMS = {*MAY_IMPORT, "settings", "problems", "job"}

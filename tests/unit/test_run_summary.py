@@ -109,6 +109,14 @@ def test_of_a_file_as_target_only_that_file_counts():
     assert found.products["made"] == ["a_cal"]
 
 
+def test_of_a_rule_as_target_all_its_files_count():
+    job = Job("demo_data", output=["a", "b"])
+    found = outcome(
+        SimpleNamespace(dag=Dag({job: {}}, finished=[job]), scheduler=SimpleNamespace(failed=set())), 0, unknown
+    )
+    assert found.products["made"] == ["a", "b"]
+
+
 def test_of_a_group_the_job_that_says_so_failed(tmp_path):
     first = Job("calibrate", "a", output=["a"], log=str(tmp_path / "a.log"))
     second = Job("resample", "a", output=["b"], log=str(tmp_path / "b.log"))

@@ -37,6 +37,7 @@ def main(arguments=None):
     parser.add_argument("--signals", nargs="+", default=["SIGTERM", "SIGINT", "SIGKILL"], help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell has in the background
     moments = random.Random(given.seed)
     names = given.signals * given.kills
     moments.shuffle(names)
