@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
+given_files = workflow.configfiles[::-1]  # of them too; the last one wins
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -43,9 +44,10 @@ from warm_start.launcher import start_launcher, stop_launcher
 
 speed_up()
 take_signals()
+config_files = [*given_files, Path(workflow.basedir, "config.yaml")]
 try:
     plan = handed_on(config) if is_job() else None
-    settings = plan.settings if plan else read_settings(config, workflow.configfiles, given=given)
+    settings = plan.settings if plan else read_settings(config, config_files, given=given)
     if plan:
         pass  # that of the run which submitted this job
     elif is_only_target("update_crds"):
@@ -55,7 +57,7 @@ try:
     else:
         mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(
-            settings, workflow.configfiles, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()
+            settings, config_files, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()
         )
 except InputError as error:
     sys.exit(str(error))

@@ -4,20 +4,38 @@ The sections in `parameters` are the one place where a parameter is declared. ``
 them (``python scripts/settings.py > config.yaml``); a test holds the two together.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
+from parameters.config_files import ABSENT, ConfigFile, same_value
+from parameters.paths import advice
 from parameters.reference_makers import ReferenceMaker
-from parameters.section import Files, Maybe, NormalPath, Section
+from parameters.section import Files, Maybe, NormalPath, Section, kinds, list_from_one
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
 from parameters.strun_translation import Layer, overlay, read_parameter_files
 from problems import InputError, Problem, nearest
+
+# The defaults, which are written from the declarations
+SHIPPED = Path(__file__).resolve().parents[1] / "config.yaml"
+COMMAND_LINE = "--config"
+
+
+def _context_names(value: Any) -> Any:
+    """Refuse the number of a context: there is one of it in each observatory."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"give the whole name, such as 'jwst_{value}.pmap'")
+    return list_from_one(value)
+
+
+Contexts = Annotated[list[str], BeforeValidator(_context_names)]
 
 
 class References(Section):
@@ -28,11 +46,11 @@ class References(Section):
     )
     directory: str = Field("references", description="that folder, with CRDS-format files")
     crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
-    crds_context: Maybe[Files] = Field(
+    crds_context: Maybe[Contexts] = Field(
         None,
         description="the context, such as jwst_1500.pmap, or one per observatory; null: CRDS_CONTEXT, else operational",
     )
-    compare_context: Maybe[Files] = Field(
+    compare_context: Maybe[Contexts] = Field(
         None, description="another context: which references would change, and for which exposures"
     )
     fetch: bool = Field(False, description="fetch reference files that the CRDS cache lacks; docs/references.md")
@@ -113,7 +131,8 @@ class Settings(Section):
     def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration."""
         origin = _origin(problem.key.partition("[")[0].split("."), self._below.origins)
-        file, key = origin or (config_file(problem.key, files), problem.key)
+        config_files = [ConfigFile(path) for path in files]
+        file, key = origin or (config_file(problem.key, self._sources.config, config_files), problem.key)
         return replace(problem, file=file, key=key)
 
 
@@ -127,7 +146,7 @@ def read_settings(
     config : mapping
         What Snakemake merged from the config files and the command line.
     files : sequence of paths
-        The config files, to name the one that holds a wrong key.
+        The config files, strongest first, to name the one that holds a wrong key.
     given : mapping, optional
         The part of it that the user gave, which wins over the parameter files; by default all of it. The rest are
         defaults, over which the parameter files win.
@@ -135,17 +154,20 @@ def read_settings(
     Raises
     ------
     InputError
-        With every unknown key, wrong type and value out of range, and all that is wrong with the parameter files.
+        With every unknown key, wrong type, value out of range and key that stands twice in a file, and all that is
+        wrong with the parameter files.
     """
     given = config if given is None else given
-    problems: list[Problem] = []
-    layer = read_parameter_files(_parameter_files(config, files, problems), problems)
+    config_files = [ConfigFile(path) for path in files]
+    problems = [problem for file in config_files if file.path != SHIPPED for problem in file.problems]
+    layer = read_parameter_files(_parameter_files(config, config_files, problems), problems)
     origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
     layer = replace(layer, origins=origins)
     try:
         settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
-        raise InputError([*problems, *(_problem(item, files, origins) for item in error.errors())]) from None
+        wrong = (_problem(item, config_files, origins) for item in error.errors())
+        raise InputError([*problems, *wrong]) from None
     if problems:
         raise InputError(problems)
     settings._below = layer
@@ -153,7 +175,7 @@ def read_settings(
     return settings
 
 
-def _parameter_files(config: Mapping[str, Any], files: Sequence[Path], problems: list[Problem]) -> Iterable[str]:
+def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], problems: list[Problem]) -> Iterable[str]:
     """Yield the parameter files that are there; what is no path is left to the check of the configuration."""
     listed = config.get("parameter_files") or []
     for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
@@ -162,9 +184,8 @@ def _parameter_files(config: Mapping[str, Any], files: Sequence[Path], problems:
         if Path(path).expanduser().exists():
             yield str(Path(path).expanduser())
         else:
-            wrong, right = f"no such file {path!r}", f"relative paths are taken from {str(Path.cwd())!r}"
             key = f"parameter_files[{number}]"
-            problems.append(Problem(config_file(key, files), key, wrong, right))
+            problems.append(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))
 
 
 def _holds(config: Any, path: Sequence[str]) -> bool:
@@ -174,21 +195,77 @@ def _holds(config: Any, path: Sequence[str]) -> bool:
     return path[0] in config and _holds(config[path[0]], path[1:])
 
 
-def _problem(error: Mapping[str, Any], files: Sequence[Path], origins: Mapping[str, tuple[str, str]]) -> Problem:
+def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-"))]
-    given = error["input"]
-    if error["type"] == "extra_forbidden":
-        known = _section_at(path[:-1]).model_fields
-        return Problem(_file_with(path, given, files), ".".join(path), "unknown key", nearest(path[-1], known))
+    given, key = error["input"], ".".join(path)
     if error["type"] == "missing":
-        return Problem(_file_with(path[:-1], given, files), ".".join(path), "is missing", "give it")
-    message = error["msg"].removeprefix("Value error, ")
-    right = message[0].lower() + message[1:]
-    if isinstance(given, Mapping) and error["type"] == "value_error":
+        return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
+    if _is_section(_section_at(path)) and error["type"] == "value_error":
         names = _files_with_part(path, given, files, origins)
-        return Problem(names, ".".join(path), "its values do not go together", right)
-    file, key = _origin(path, origins) or (_file_with(path, given, files), ".".join(path))
-    return Problem(file, key, f"{given!r} is not valid", right)
+        return Problem(names, key, "its values do not go together", _right(error, path))
+    file, place = _origin(path, origins) or (_file_with(path, given, files), key)
+    line = next((found.line(path) for found in files if str(found.path) == file), None)
+    where = f" (line {line})" if line else ""
+    if error["type"] in ("extra_forbidden", "invalid_key"):
+        known = _section_at(path[:-1]).model_fields
+        right = _nested(path) if "." in path[-1] else nearest(path[-1], known)
+        return Problem(file, place, "unknown key", right + where)
+    if given is None:
+        return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
+    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+
+
+def _nested(path: Sequence[str]) -> str:
+    """Say how a key that was written with dots is given."""
+    *outer, last = path[-1].split(".")
+    return f"write {''.join(f'{name}: {{' for name in outer)}{last}: ...{'}' * len(outer)}"
+
+
+def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
+    """Say what would be right."""
+    kind = error["type"]
+    if kind in _RIGHT_TYPES:
+        quoted = ", in quotes" if kind == "string_type" and error["input"] is not None else ""
+        return _RIGHT_TYPES[kind] + quoted
+    if kind == "list_type":
+        return _right_list(path)
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        section = _section_at(path)
+        known = f" ({', '.join(section.model_fields)})" if _is_section(section) else ""
+        return f"it is a section: give keys with values below it{known}"
+    message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return message[0].lower() + message[1:]
+
+
+_RIGHT_TYPES = (
+    dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "give an integer")
+    | dict.fromkeys(("float_type", "float_parsing"), "give a number")
+    | dict.fromkeys(("bool_type", "bool_parsing"), "give true or false")
+    | {"string_type": "give a text", "finite_number": "give a finite number"}
+)
+
+
+def _right_list(path: Sequence[str]) -> str:
+    """Say what list would be right."""
+    section = _section_at(path[:-1])
+    if not _is_section(section):
+        return "give a list"
+    default = section.model_fields[path[-1]].default
+    if isinstance(default, list) and default:
+        return f"give a list of {len(default)}, such as {default}"
+    return "give a text, or a list of texts" if str in kinds(section, path[-1]) else "give a list"
+
+
+def _shown(value: Any) -> str:
+    """Write a value as it is written in a file, cut if it is long."""
+    if isinstance(value, bool | date):
+        return str(value).lower()
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlist = _SHORT.maxdict = 10
 
 
 def _origin(path: Sequence[str], origins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
@@ -200,56 +277,53 @@ def _origin(path: Sequence[str], origins: Mapping[str, tuple[str, str]]) -> tupl
 
 
 def _files_with_part(
-    path: Sequence[str], given: Any, files: Sequence[Path], origins: Mapping[str, tuple[str, str]]
+    path: Sequence[str], given: Any, files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]
 ) -> str:
     """Name all files that give something of a section: any of them may have the value that does not fit."""
     section = ".".join(path) + "."
     below = list(dict.fromkeys(file for key, (file, _) in origins.items() if key.startswith(section)))
     above = _file_with(path, given, files)
-    return " and ".join(below if below and above == "--config" else [above, *below])
+    return " and ".join(below if below and above == COMMAND_LINE else [above, *below])
 
 
-def _section_at(path: Sequence[str]) -> type[Section]:
+def _section_at(path: Sequence[str]) -> Any:
+    """Return the type of what is declared at a path; below what is no section, its own."""
     section: Any = Settings
     for part in path:
-        # In a mapping the keys are names, the values sections.
-        mapping = get_origin(section) is dict
-        section = get_args(section)[1] if mapping else section.model_fields[part].annotation
+        if get_origin(section) is dict:  # the keys are names, the values sections
+            section = get_args(section)[1]
+        elif _is_section(section) and part in section.model_fields:
+            section = section.model_fields[part].annotation
     return section
 
 
-def _file_with(path: Sequence[str], given: Any, files: Sequence[Path]) -> str:
+def _is_section(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, Section)
+
+
+def _file_with(path: Sequence[str], given: Any, files: Sequence[ConfigFile]) -> str:
     """Name the config file that gives a key this value; the command line if none does."""
     for file in files:
-        node = _read_yaml(file)
-        for part in path:
-            if isinstance(node, list):
-                node = {str(index): item for index, item in enumerate(node)}
-            node = node.get(part) if isinstance(node, Mapping) else None
+        value = file.value(path)
         # Of a section, a file may hold some keys, and another file the others.
-        part_of = isinstance(node, Mapping) and isinstance(given, Mapping) and node.items() <= given.items()
-        if (node == given and node is not None) or (node and part_of):
-            return str(file)
-    return "--config"
+        part_of = isinstance(value, Mapping) and isinstance(given, Mapping) and value and value.items() <= given.items()
+        if value is not ABSENT and (same_value(value, given) or part_of):
+            return str(file.path)
+    return COMMAND_LINE
 
 
-def config_file(key: str, files: Sequence[Path]) -> str:
-    """Name the config file that a key, such as ``associations[1]``, comes from; the command line if none has it."""
+def config_file(key: str, config: Mapping[str, Any], files: Sequence[ConfigFile]) -> str:
+    """Name the config file that gives a key, such as ``associations[1]``; the command line if none does.
+
+    What is nowhere given but has a default, is to be put into the strongest file.
+    """
     path = key.partition("[")[0].split(".")
-    for file in files:
-        node = _read_yaml(file)
-        for part in path:
-            node = node.get(part) if isinstance(node, Mapping) else None
-        if node not in (None, [], {}, ""):
-            return str(file)
-    return "--config"
-
-
-def _read_yaml(file: Path) -> Any:
-    try:
-        return yaml.safe_load(Path(file).read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
+    value: Any = config
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    own = [file for file in files if file.path != SHIPPED]
+    found = _file_with(path, value, files)
+    return str(own[0].path) if found == str(SHIPPED) and own else found
 
 
 def default_config() -> str:

@@ -1,9 +1,19 @@
 """What all sections of the configuration are made of: their base class and the types of their values."""
 
 import os
-from typing import Annotated, Any, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 # The largest output image: it takes 16 GB. A full NIRCam frame at a fifth of its pixel scale has 1.1e8 pixels.
 MAX_OUTPUT_PIXELS = 250_000_000
@@ -31,7 +41,10 @@ def _wanted_file(value: Any) -> Any:
     return bool(value) if is_path else value
 
 
-def _list_from_one(value: Any) -> Any:
+def list_from_one(value: Any) -> Any:
+    """Take one text for a list of one."""
+    if value is not None and not isinstance(value, str | list | tuple):
+        raise ValueError("give a text, or a list of texts")
     return [value] if isinstance(value, str) else value
 
 
@@ -41,6 +54,8 @@ def _number_from_text(value: Any) -> Any:
 
 
 def _fill_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a fill value is a number or NAN")
     if str(value).strip().upper() in ("NAN", "INDEF"):
         return "NAN"
     try:
@@ -75,7 +90,7 @@ def _odd(value: int) -> int:
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
-Files = Annotated[list[str], BeforeValidator(_list_from_one)]
+Files = Annotated[list[str], BeforeValidator(list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1)]
@@ -101,3 +116,27 @@ class Section(BaseModel):
             return values
         sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section | dict)}
         return {name: value for name, value in values.items() if value is not None or name not in sections}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is meant: Python, and so pydantic, takes them for 1 and 0."""
+        items = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(item, bool) for item in items):
+            meant = kinds(cls, str(info.field_name))
+            if bool not in meant and not meant.isdisjoint((int, float)):
+                raise ValueError("give a number; true and false are none")
+        return value
+
+
+@cache
+def kinds(section: type[Section], name: str) -> frozenset[type]:
+    """Return the plain types that are in a field's type, such as float of ``list[float] | None``."""
+    waiting, found = [section.model_fields[name].annotation], set()
+    while waiting:
+        kind = waiting.pop()
+        if parts := get_args(kind):
+            waiting += parts
+        else:
+            found.add(kind if isinstance(kind, type) else type(kind))  # a Literal has values
+    return frozenset(found)

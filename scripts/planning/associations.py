@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
+from parameters.paths import advice, what_is_at
 from planning.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
 from problems import Problem, nearest
 from products.names import check_product_name, exposure_suffix, product_root
@@ -221,20 +222,18 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
         if has_magic(expanded) and not os.path.lexists(expanded):
             matches = sorted(match for match in glob(expanded, recursive=True) if not os.path.isdir(match))
             if not matches:
-                problems.append(Problem(file, here, f"no file matches {pattern!r}", _seen_from()))
+                problems.append(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
         for match in matches:
             if os.path.isdir(match):
                 right = f"give its files, such as {os.path.join(pattern, '*')!r}"
                 problems.append(Problem(file, here, f"{pattern!r} is a folder", right))
-            elif not os.path.exists(match):
-                problems.append(Problem(file, here, f"no such file {pattern!r}", _seen_from()))
+            elif not os.path.isfile(match):
+                found = what_is_at(Path(match))
+                wrong = f"no such file {pattern!r}" if found == "no such file" else f"{pattern!r} is {found}"
+                problems.append(Problem(file, here, wrong, advice(pattern)))
             else:
                 files[Path(match)] = None
     return list(files)
-
-
-def _seen_from() -> str:
-    return f"relative paths are taken from {os.path.abspath('.')!r}"
 
 
 # Strict JSON ----------------------------------------------------------------------------------------

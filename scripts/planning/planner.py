@@ -12,6 +12,7 @@ from planning.combination_planner import CombinationPlanner, check_astrometric_c
 from planning.context_comparison import compare_contexts
 from planning.crds_cache import CrdsCache
 from planning.exposure_planner import ExposurePlanner
+from planning.folder_checks import check_input, check_output
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
@@ -77,6 +78,8 @@ class _Planner:
     def plan(self, stages: Collection[int]) -> Plan:
         """Return the plan, or raise InputError."""
         self._check_settings()
+        if not check_input(self.settings, self.problems):
+            raise InputError(self.problems)  # each exposure that is not found would be one more, and none the cause
         associations = self._associations()
         exposures = self._exposures([a for a in associations if a.level == 2])
         for exposure in exposures:
@@ -142,11 +145,7 @@ class _Planner:
     def _check_settings(self) -> None:
         """Check what concerns several settings, or the outside world."""
         stage2 = self.settings.stage2
-        if any(brace in self.settings.output for brace in "{}"):
-            self.problems.append(Problem("config", "output", "has braces", BRACES))
-        output = Path(self.settings.output)
-        if any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
-            self.problems.append(Problem("config", "output", f"{str(output)!r} is not a folder", "give another one"))
+        check_output(self.settings, self.problems)
         grids = {f"grids.{name}": grid.output_wcs for name, grid in self.settings.grids.items()}
         grids |= {"stage2.resample": stage2.resample.output_wcs}
         grids |= {"stage3.resample": self.settings.stage3.resample.output_wcs}

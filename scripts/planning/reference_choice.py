@@ -6,13 +6,15 @@ from pathlib import Path
 
 from instruments import FAMILIES
 from instruments.family import Family
+from parameters.paths import advice
 from planning.crds_cache import PATH_VARIABLE, MissingReferences, cache_path
-from planning.crds_contexts import CrdsContext, find_context
+from planning.crds_contexts import UPDATE, CrdsContext, find_context
 from planning.crds_references import CrdsSelector, Parameters, open_crds
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_maker_planner import MadeReference
 from planning.references import (
+    NO_REFERENCES,
     NOT_APPLICABLE,
     DirectoryIndex,
     Reference,
@@ -72,7 +74,7 @@ class ReferenceChooser:
                 chosen[name] = Reference(name, None, NOT_APPLICABLE)
         by_rules = [name for name in wanted if name not in chosen]
         if by_rules and all(wanted[name].optional for name in by_rules) and self._no_folder():
-            reason = f"{self.settings.directory}: no such folder; set references.directory"
+            reason = f"references.directory: no such folder {self.settings.directory!r}; {NO_REFERENCES}"
             chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=reason) for name in by_rules}
         elif by_rules:
             found = self._from_crds if self.settings.source == "crds" else self._from_directory
@@ -118,6 +120,11 @@ class ReferenceChooser:
         if self.crds_path is None:
             right = f"set it, or the environment variable {PATH_VARIABLE}"
             return Problem("config", "references.crds_path", "is not set", right)
+        if not self.crds_path.is_dir():
+            given = self.settings.crds_path
+            where = ("config", "references.crds_path") if given else (f"environment variable {PATH_VARIABLE}", "")
+            right = f"give the CRDS cache, the folder with 'mappings' and 'references'; to fill one, {UPDATE}"
+            return Problem(*where, f"no such folder {str(self.crds_path)!r}", advice(given or "", right))
         return find_context(self.settings.crds_context, self.crds_path, family.observatories, self.cache)
 
     def selector(self, context: CrdsContext) -> CrdsSelector | None:
@@ -157,7 +164,9 @@ class ReferenceChooser:
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not path.is_file():
-                self.problems.append(Problem("config", key, f"no such file {value!r}", 'give a file, or "N/A"'))
+                self.problems.append(
+                    Problem("config", key, f"no such file {value!r}", advice(value, 'give a file, or "N/A"'))
+                )
             else:
                 overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides

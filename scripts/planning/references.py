@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from parameters.paths import advice
 from planning.fits_headers import Value
 from planning.header_cache import HeaderCache
 from planning.headers import ReferenceHeader, read_reference_header
@@ -12,6 +13,11 @@ from problems import Problem
 
 NOT_APPLICABLE = "N/A"
 
+# What to do without a folder of references
+NO_REFERENCES = (
+    "give the folder with the reference files, or set references.source: crds and references.crds_path; "
+    "docs/references.md"
+)
 # A reference that has one of these for a keyword fits every value
 _ANY_VALUE = frozenset({"", "ANY", "N/A", "GENERIC"})
 # A full-frame reference can be cut out for every subarray, but one made for the subarray is better
@@ -77,8 +83,12 @@ class DirectoryIndex:
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
         if not self.directory.is_dir():
-            wrong = "is not a folder" if self.directory.exists() else "no such folder"
-            problems.append(Problem(str(directory), "", wrong, "set references.directory"))
+            wrong = (
+                f"{str(directory)!r} is not a folder"
+                if self.directory.exists()
+                else f"no such folder {str(directory)!r}"
+            )
+            problems.append(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
         for path in _reference_files(self.directory):
             header = read_reference_header(path, problems, cache)

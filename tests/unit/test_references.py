@@ -241,7 +241,10 @@ def test_folder_that_is_not_there(tmp_path, name, wrong):
     (tmp_path / "file").touch()
     problems = []
     DirectoryIndex(tmp_path / name, None, problems)
-    assert [problem.wrong for problem in problems] == [wrong]
+    (problem,) = problems
+    assert wrong in problem.wrong
+    assert str(tmp_path / name) in problem.wrong
+    assert "source: crds" in problem.right
 
 
 def test_broken_reference_is_told_and_others_are_used(folder):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from parameters.config_files import ConfigFile
 from problems import InputError
 from settings import Settings, default_config, read_settings
 
@@ -433,3 +434,136 @@ def test_masks_may_be_numbers_or_null(value, text):
     given = {"outlier_detection": {"good_bits": value}, "skymatch": {"dqbits": value}}
     stage3 = read_settings({"stage3": given}).stage3
     assert (stage3.outlier_detection.good_bits, stage3.skymatch.dqbits) == (text, text)
+
+
+# What a configuration file loses when it is read
+
+
+def in_file(tmp_path, text):
+    """Return the problems of a configuration file, without its name."""
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    config = yaml.load(text, yaml.FullLoader)  # as Snakemake reads it
+    return [problem.removeprefix(f"{path}: ") for problem in problems(config, [path, ROOT / "config.yaml"])]
+
+
+def test_a_key_that_stands_twice(tmp_path):
+    (problem,) = in_file(tmp_path, "stage2:\n  photom: {skip: true}\noutput: x\nstage2:\n  resample: {pixfrac: 0.5}\n")
+    assert problem == (
+        "stage2: stands more than once, in lines 1 and 4: only the last would count; "
+        "put all that belongs to it into one"
+    )
+
+
+def test_a_key_that_stands_twice_further_below(tmp_path):
+    text = (
+        "references:\n  override:\n    flat: N/A\n    flat: N/A\n    flat: N/A\nstage2:\n  photom: {skip: 1, skip: 0}\n"
+    )
+    first, second = in_file(tmp_path, text)
+    assert first.startswith("references.override.flat: stands more than once, in lines 3, 4 and 5:")
+    assert second.startswith("stage2.photom.skip: stands more than once, in lines 7 and 7:")
+
+
+def test_a_key_that_stands_twice_in_json(tmp_path):
+    (problem,) = in_file(tmp_path, '{"output": "a",\n "output": "b"}')
+    assert problem.startswith("output: stands more than once, in lines 1 and 2")
+
+
+def test_json_with_tabs_is_looked_at(tmp_path):
+    (tmp_path / "my.json").write_text('{\n\t"output": "a",\n\t"output": "b"\n}')
+    (problem,) = problems({"output": "b"}, [tmp_path / "my.json"])
+    assert "in lines 2 and 3" in problem
+
+
+def test_what_is_merged_does_not_stand_twice(tmp_path):
+    text = "stage2:\n  photom: &a {skip: true}\n  resample: {<<: *a, skip: false}\n  flat_field: {<<: *a}\n"
+    (tmp_path / "my.yaml").write_text(text)
+    config = yaml.safe_load(text)
+    stage2 = read_settings(config, [tmp_path / "my.yaml"]).stage2
+    assert (stage2.photom.skip, stage2.resample.skip, stage2.flat_field.skip) == (True, False, True)
+
+
+def test_all_that_is_wrong_with_a_file_at_once(tmp_path):
+    found = in_file(tmp_path, "output: a\noutput: b\nstage2: {photom: {skip: maybe}}\n")
+    assert [problem.partition(":")[0] for problem in found] == ["output", "stage2.photom.skip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("stage3:\n  tweakreg:\n    minobj: .nan\n", "minobj: nan is not valid; give a finite number (line 3)"),
+        ("stage3:\n  tweakreg:\n    minobj:\n", "minobj: has no value; give an integer, or leave it out (line 3)"),
+        ("output: ~\n", "output: has no value; give a text, or leave it out (line 1)"),
+        ("output: no\n", "output: false is not valid; give a text, in quotes (line 1)"),
+        ("output: 2024-01-01\n", "output: 2024-01-01 is not valid; give a text, in quotes (line 1)"),
+        ("associations:\n- a\n- 5\n", "associations.1: 5 is not valid; give a text, in quotes (line 3)"),
+        ("outptu: x\n", "outptu: unknown key; did you mean 'output'? (line 1)"),
+        ("stage2:\n  resample:\n    crval: [12:30:00, 5]\n", "crval.0: 12:30:00 (line 3) is read as 45000"),
+        ("stage3: {tweakreg: {minobj: 010}}\n", "minobj: 010 (line 1) is read as 8"),
+    ],
+)
+def test_file_key_and_line_of_a_value(tmp_path, text, problem):
+    assert problem in in_file(tmp_path, text)[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["crval: ['12:30:00', 5]", "minobj: 0", "minobj: 10", "a: 0.5", "b: 2024-01-01 10:00:00"]
+)
+def test_plain_numbers_are_what_they_seem(tmp_path, text):
+    (tmp_path / "my.yaml").write_text(text)
+    assert ConfigFile(tmp_path / "my.yaml").problems == ()
+
+
+def test_the_strongest_file_is_named(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("output: 5\n")
+    second.write_text("\noutput: 5\n")
+    (problem,) = problems({"output": 5}, [second, first])
+    assert problem.startswith(f"{second}: output: 5")
+    assert problem.endswith("(line 2)")
+
+
+def test_yaml_that_refers_to_itself_does_no_harm(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text(
+        "a: &a [*a]\nb: &b {c: *b}\n"
+        + "x0: &x0 [1]\n"
+        + "".join(f"x{n + 1}: &x{n + 1} [*x{n}, *x{n}]\n" for n in range(60))
+    )
+    assert ConfigFile(path).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (
+            {"stage3": {"tweakreg": {"minobj": True}}},
+            "minobj: true is not valid; give a number; true and false are none",
+        ),
+        ({"stage3": {"tweakreg": {"sigma": False}}}, "sigma: false is not valid; give a number"),
+        ({"stage3": {"outlier_detection": {"snr": [5, True]}}}, "snr: [5, True] is not valid; give a number"),
+        ({"stage2": {"resample": {"pixmap_order": True}}}, "pixmap_order: true is not valid; give a number"),
+        ({"stage2": {"resample": {"fillval": True}}}, "fillval: true is not valid; a fill value is a number or NAN"),
+        ({"stage2": {"photom": {"skip": 5}}}, "photom.skip: 5 is not valid; give true or false"),
+        ({"stage3": {"outlier_detection": {"snr": 5}}}, "snr: 5 is not valid; give a list of 2, such as [5.0, 4.0]"),
+        ({"associations": 5}, "associations: 5 is not valid; give a text, or a list of texts"),
+        (
+            {"stage3": {"resample": 5}},
+            "stage3.resample: 5 is not valid; it is a section: give keys with values below it",
+        ),
+        (
+            {"references": {"crds_context": 1500}},
+            "crds_context: 1500 is not valid; give the whole name, such as 'jwst_1500",
+        ),
+        ({"stage3.resample.pixfrac": 3}, "unknown key; write stage3: {resample: {pixfrac: ...}}"),
+        ({5: 3}, "5: unknown key; known are "),
+    ],
+)
+def test_values_of_another_type(config, problem):
+    (found,) = problems(config)
+    assert problem in found
+
+
+def test_long_values_are_cut():
+    (problem,) = problems({"output": ["x" * 10_000] * 10_000})
+    assert len(problem) < 3000

@@ -501,7 +501,7 @@ def test_paths_of_parameter_files_are_text(wrong):
 def test_later_problems_name_the_file_too(tmp_path):
     path = write(tmp_path, image2("[steps]\n[[flat_field]]\noverride_flat = lost.fits\n"))
     mine = Path(write(tmp_path, "associations: [a.json]", "my.yaml"))
-    found = settings([path])
+    found = settings([path], {"associations": ["a.json"]})
     located = found.located(Problem("config", "references.override.flat", "no such file"), [mine])
     assert (located.file, located.key) == (path, "steps.flat_field.override_flat")
     located = found.located(Problem("config", "associations[0]", "no such file"), [mine])

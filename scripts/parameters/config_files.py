@@ -1,0 +1,148 @@
+"""Configuration files as they are written: in which line a key stands, and what reading them loses in silence.
+
+Snakemake reads them before calflow is asked, and hands on what they come to. Of a key that stands twice YAML keeps the
+last, and some numbers are others than they seem to be; so the files are looked at once more.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from problems import Problem
+
+ABSENT = object()
+# The loader in C takes a tenth of the time.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "tag:yaml.org,2002:merge"
+# YAML 1.1, as Python reads it: 010 is eight, 12:30:00 is 45000.
+_ODD_NUMBER = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0[0-7_]+|.*:.*)"),
+    "tag:yaml.org,2002:float": re.compile(r".*:.*"),
+}
+
+
+class ConfigFile:
+    """A configuration file, YAML or JSON.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    path : Path
+    problems : tuple of Problem
+        Keys that stand twice, and numbers that are read as others.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._root = _compose(path)
+        self.problems = tuple(self._look_at(self._root, ())) if self._root else ()
+
+    def value(self, keys: Sequence[str]) -> Any:
+        """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
+        node = self._node(keys)
+        try:
+            return yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
+        except yaml.YAMLError:
+            return ABSENT
+
+    def line(self, keys: Sequence[str]) -> int | None:
+        """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""
+        node = self._node(keys)
+        return node.start_mark.line + 1 if node else None
+
+    def _node(self, keys: Sequence[str]) -> yaml.Node | None:
+        node = self._root
+        for key in keys:
+            node = _below(node, key)
+        return node
+
+    def _look_at(self, root: yaml.Node, keys: tuple[str, ...]) -> Iterator[Problem]:
+        """Yield what is wrong with a part of the file, what several keys refer to once."""
+        seen: set[int] = set()
+        waiting = [(root, keys)]
+        while waiting:
+            node, keys = waiting.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            yield from self._own_problems(node, keys)
+            waiting += [(value, (*keys, name)) for name, value in reversed(_items(node))]
+
+    def _own_problems(self, node: yaml.Node, keys: tuple[str, ...]) -> Iterator[Problem]:
+        place = ".".join(keys)
+        if isinstance(node, yaml.MappingNode):
+            lines: dict[tuple[str, str], list[int]] = {}
+            for key, _ in node.value:
+                if key.tag != _MERGE and isinstance(key, yaml.ScalarNode):
+                    lines.setdefault((key.tag, key.value), []).append(key.start_mark.line + 1)
+            for (_, name), found in lines.items():
+                if len(found) > 1:
+                    shown = f"{', '.join(map(str, found[:-1]))} and {found[-1]}"
+                    wrong = f"stands more than once, in lines {shown}: only the last would count"
+                    yield Problem(str(self.path), ".".join([*keys, name]), wrong, "put all that belongs to it into one")
+        elif isinstance(node, yaml.ScalarNode) and not node.style:
+            odd = _ODD_NUMBER.get(node.tag)
+            if odd and odd.fullmatch(node.value):
+                number = yaml.constructor.SafeConstructor().construct_document(node)
+                wrong = f"{node.value} (line {node.start_mark.line + 1}) is read as {number}, by the rules of YAML"
+                right = (
+                    "write degrees as a decimal number" if ":" in node.value else "write it without the zero in front"
+                )
+                yield Problem(str(self.path), place, wrong, right)
+
+
+@lru_cache(maxsize=16)
+def read_config_file(path: Path) -> ConfigFile:
+    """Return a configuration file, read once."""
+    return ConfigFile(path)
+
+
+def same_value(first: Any, second: Any) -> bool:
+    """Tell whether two values of a configuration are the same, NaN included."""
+    return first == second or (_is_nan(first) and _is_nan(second))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    """Return the tree of a file; None if it cannot be read, which Snakemake has then told."""
+    try:
+        text = path.read_text("utf-8")
+        try:
+            return yaml.compose(text, Loader=_LOADER)
+        except yaml.YAMLError:
+            json.loads(text)
+            return yaml.compose(text.replace("\t", " "), Loader=_LOADER)  # between the values of JSON may be tabs
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _items(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
+    """Return the names and values below a node; the items of a list are named by their number."""
+    if isinstance(node, yaml.MappingNode):
+        return [(str(key.value), value) for key, value in node.value]
+    return (
+        [(str(number), item) for number, item in enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []
+    )
+
+
+def _below(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    """Return what stands below a node under a name, the last of several; what is merged (``<<``) comes after that."""
+    items = _items(node) if node else []
+    found = [value for key, value in items if key == name]
+    if found or not isinstance(node, yaml.MappingNode):
+        return found[-1] if found else None
+    merged = [value for key, value in node.value if key.tag == _MERGE]
+    flat = [item for value in merged for item in (value.value if isinstance(value, yaml.SequenceNode) else [value])]
+    return next((value for item in flat if (value := _below(item, name)) is not None), None)

@@ -1,0 +1,54 @@
+"""What can be wrong with a path that the user gave, and what would be right."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|.*\\")
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def misread(path: str) -> str | None:
+    """Return what is meant by a path that is none of this system, or that a shell would have to complete; or None."""
+    if _URL.match(path):
+        return "this is a URL: calflow works on files of this system (S3: docs/s3.md)"
+    if _WINDOWS.match(path):
+        return "this is a path of Windows: give one of this system"
+    if "$" in path:
+        return "variables such as $HOME are not replaced here: write the path out, or begin it with ~"
+    return None
+
+
+def advice(path: str, otherwise: str = "") -> str:
+    """Say what would be right in place of a path at which nothing is."""
+    return misread(path) or otherwise or f"relative paths are taken from {os.path.abspath('.')!r}"
+
+
+def what_is_at(path: Path) -> str:
+    """Say what is at a path at which a file should be."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        target = _target(path)
+        return f"a link to {target!r}, which is not there" if target else "no such file"
+    except (OSError, ValueError) as error:
+        if _target(path):
+            return "a link that leads in a circle"
+        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+    return _KINDS.get(kind, "a file")
+
+
+def _target(path: Path) -> str:
+    """Return where a link leads; empty if the path is none."""
+    try:
+        return os.readlink(path)
+    except (OSError, ValueError):
+        return ""

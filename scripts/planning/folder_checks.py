@@ -1,0 +1,48 @@
+"""Checks of the folders that a configuration names."""
+
+from pathlib import Path
+
+from parameters.paths import advice, misread, what_is_at
+from problems import Problem
+from settings import Settings
+
+
+def check_output(settings: Settings, problems: list[Problem]) -> None:
+    """Check that there can be a folder of the products."""
+
+    def refuse(wrong: str, right: str = "give another folder") -> None:
+        problems.append(Problem("config", "output", wrong, right))
+
+    output = Path(settings.output)
+    odd = misread(settings.output)
+    if any(brace in settings.output for brace in "{}"):
+        refuse("has braces", "Snakemake takes braces for wildcards; rename the folder")
+    elif any(not character.isprintable() for character in settings.output) or not settings.output.strip():
+        refuse(f"{settings.output!r} is no name of a folder", "give letters, digits, / . _ and -")
+    elif odd and not output.is_dir():
+        refuse(f"{settings.output!r} is no folder", odd)
+    elif output.resolve() == Path(output.anchor or "/"):
+        refuse(f"{settings.output!r} is the root of the file system")
+    elif broken := next((part for part in (output, *output.parents) if part.is_symlink() and not part.exists()), None):
+        refuse(f"{str(broken)!r} is {what_is_at(broken)}", "give another folder, or mend the link")
+    elif any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
+        refuse(f"{str(output)!r} is not a folder")
+
+
+def check_input(settings: Settings, problems: list[Problem]) -> bool:
+    """Check that the folder is there in which exposures are looked for."""
+    folder = Path(settings.input).expanduser()
+    if folder.is_dir():
+        return True
+    found = what_is_at(folder)
+    if found == "a file":
+        wrong, right = (
+            f"{settings.input!r} is a file",
+            "give the folder that it is in; single files go into 'exposures'",
+        )
+    elif found == "no such file":
+        wrong, right = f"no such folder {settings.input!r}", advice(settings.input)
+    else:
+        wrong, right = f"{settings.input!r} is {found}", "give the folder with the exposures"
+    problems.append(Problem("config", "input", wrong, right))
+    return False
