@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from products.exposure import Exposure
 from products.keywords import window
-from products.reference_files import read_detector_reference
+from products.reference_files import ReferenceFileError, read_detector_reference
 from steps.dark_current import Dark, subtract_dark
 from steps.windows import Window
 
@@ -18,4 +20,6 @@ def remove_dark(exposure: Exposure, input, params) -> None:
 def read_dark(path: Path | str, covered: Window, images: Sequence[str]) -> Dark:
     """Return the part of a dark that covers a detector window; it may have no ERR and no DQ."""
     sci, err, dq = read_detector_reference(Path(path), covered, images, optional=("ERR", "DQ"))
+    if not np.isfinite(sci).any():
+        raise ReferenceFileError(f"{path}: no pixel of the dark is finite")
     return Dark(sci, dq, err)

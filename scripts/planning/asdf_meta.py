@@ -61,7 +61,7 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
     """
     import yaml
 
-    text = _yaml_text(file)
+    text, _ = read_yaml_text(file)
     names = KEYWORDS | LISTS
     found: dict[str, Value] = {}
     try:
@@ -74,8 +74,14 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
     return {names[place]: value for place, value in found.items()}
 
 
-def _yaml_text(file: BinaryIO) -> bytes:
-    """Return the YAML document of an ASDF file, which a line ``...`` ends."""
+def read_yaml_text(file: BinaryIO) -> tuple[bytes, int]:
+    """Return the YAML document of an ASDF file, which a line ``...`` ends, and the position behind that line.
+
+    Raises
+    ------
+    HeaderError
+        If there is no such line.
+    """
     chunks, tail = [], b""
     while chunk := file.read(1024**2):
         chunks.append(chunk)
@@ -87,7 +93,7 @@ def _yaml_text(file: BinaryIO) -> bytes:
     end = re.search(rb"\r?\n\.\.\.\r?(\n|$)", text)
     if not end:
         raise HeaderError("truncated: the YAML text does not end with a line '...'", "get the file again")
-    return text[: end.start() + 1]
+    return text[: end.start() + 1], end.end()
 
 
 def _scalars(text: bytes, top: str) -> Iterator[tuple[str, Value]]:

@@ -14,8 +14,10 @@ from problems import Problem
 from products.detector_window import detector_window
 from steps.windows import Window
 
+# Only exposures, and what is made of them, have one of these.
+EXPOSURE_TIMES = ("EFFEXPTM", "EXPTIME", "XPOSURE", "TEXPTIME", "DURATION", "NGROUPS")
 # What is kept of a FITS reference's keywords, beside its P_ lists
-_REFERENCE_KEYWORDS = frozenset(KEYWORDS.values())
+_REFERENCE_KEYWORDS = frozenset((*KEYWORDS.values(), *EXPOSURE_TIMES))
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def read_reference_header(
         wanted = {key: value for key, value in primary.items() if key in _REFERENCE_KEYWORDS or key[:2] == "P_"}
         return {"values": wanted}
 
-    entry = _cached(path, "reference", read, problems, cache)
+    entry = _cached(path, "reference keywords", read, problems, cache)
     return ReferenceHeader(path, entry["values"]) if entry is not None else None
 
 

@@ -16,7 +16,7 @@ from planning.folder_checks import check_input, check_output
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
-from planning.parameter_references import ParameterReferences
+from planning.parameter_references import Chosen, ParameterReferences
 from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
@@ -73,7 +73,7 @@ class _Planner:
         self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
         self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
         self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
-        self.checker = ReferenceChecker(cache, self.problems, self.made)
+        self.checker = ReferenceChecker(cache, self.problems, self.made, self.notices)
 
     def plan(self, stages: Collection[int]) -> Plan:
         """Return the plan, or raise InputError."""
@@ -134,6 +134,9 @@ class _Planner:
             self.parameters,
         )
         combinations = planner.plan(associations)
+        for found in combinations:
+            chosen = found.parameters or Chosen(self.settings)
+            self.checker.check_catalog(found, chosen.settings.stage3.source_catalog)
         files = {member.cal for found in combinations for member in found.members}
         files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
         files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}

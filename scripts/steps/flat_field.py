@@ -110,6 +110,12 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
     return out
 
 
+def has_response(flat: Flat) -> bool:
+    """Tell whether any pixel of a flat is finite, positive and without DO_NOT_USE and NO_FLAT_FIELD."""
+    flagged = (flat.dq & (DO_NOT_USE | NO_FLAT_FIELD)) != 0
+    return bool(np.any(np.isfinite(flat.sci) & (flat.sci > 0) & ~flagged))
+
+
 def _check_shape(image: Image, flat: Flat) -> None:
     if flat.sci.shape != image.sci.shape[-2:]:
         raise ValueError(f"the flat has shape {flat.sci.shape}, the exposure {image.sci.shape}")

@@ -320,9 +320,8 @@ def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
     from planning.reference_checks import ReferenceChecker
 
     path = tmp_path / "offset.asdf"
-    path.write_text(
-        "#ASDF 1.0.0\n%YAML 1.1\n---\nmeta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n...\n"
-    )
+    meta = "meta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n"
+    path.write_text(f"#ASDF 1.0.0\n%YAML 1.1\n---\n{meta}filters: []\n...\n")
     header = ExposureHeader(tmp_path / "x_rate.fits", {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA2"}, ())
 
     def told(reference):
