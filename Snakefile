@@ -23,7 +23,14 @@ from forecast.target import look_ahead, offer_plan
 from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
 from planning.combination import UnknownAssociation
-from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
+from planning.crds_cache import (
+    READ_BY_THE_PLAN,
+    cache_path,
+    check_check,
+    check_update,
+    server_url,
+    wanted_contexts,
+)
 from planning.handed_on import hand_on, handed_on
 from planning.plan import Plan, UnknownExposure, stamps
 from planning.planner import make_plan
@@ -55,6 +62,8 @@ try:
         check_update(settings.references)
         plan = Plan(settings, ())
     else:
+        if is_only_target("check_crds"):
+            check_check(settings.references)
         mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(
             settings, config_files, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()

@@ -78,7 +78,7 @@ rule update_crds:
     params:
         url=server_url(settings.references, "jwst"),
         crds_path=str(cache_path(settings.references)),
-        contexts=wanted_contexts(settings.references),
+        contexts=lambda wildcards: wanted_contexts(settings.references),
         # A plan needs these themselves, not only their names.
         reftypes=READ_BY_THE_PLAN,
         retries=4,
@@ -86,3 +86,25 @@ rule update_crds:
         "bring the mappings of the CRDS cache up to date"
     script:
         "../scripts/update_crds.py"
+
+
+rule check_crds:
+    log:
+        f"{OUTPUT}logs/check_crds.log",
+    localrule: True
+    conda:
+        "../envs/calflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        contexts=lambda wildcards: plan.crds.contexts,
+        mappings=lambda wildcards: plan.crds.mappings,
+        references=lambda wildcards: plan.crds_references(),
+        urls=lambda wildcards: {name: server_url(settings.references, name) for name, _ in plan.crds.contexts},
+        retries=1,
+    message:
+        "compare the files of the CRDS cache that are in use with what is published of them"
+    script:
+        "../scripts/check_crds.py"

@@ -48,7 +48,7 @@ class References(Section):
     crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
     crds_context: Maybe[Contexts] = Field(
         None,
-        description="the context, such as jwst_1500.pmap, or one per observatory; null: CRDS_CONTEXT, else operational",
+        description="jwst_1500.pmap, build-12.0, or one per observatory; null: CRDS_CONTEXT, else the operational one",
     )
     compare_context: Maybe[Contexts] = Field(
         None, description="another context: which references would change, and for which exposures"

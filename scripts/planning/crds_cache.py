@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planning.crds_builds import UnknownBuild, pinned
 from planning.crds_contexts import OPERATIONAL
 from planning.references import Reference
 from planning.targets import is_job
@@ -67,18 +68,31 @@ class CrdsCache:
         What it lacks.
     changes : iterable of ReferenceChange
         What another context would change.
+    contexts : iterable of (observatory, context)
+        In which references were chosen.
     """
 
     def __init__(
-        self, path: Path | None = None, fetches: Iterable[Fetch] = (), changes: "Iterable[ReferenceChange]" = ()
+        self,
+        path: Path | None = None,
+        fetches: Iterable[Fetch] = (),
+        changes: "Iterable[ReferenceChange]" = (),
+        contexts: Iterable[tuple[str, str]] = (),
     ):
-        self.references = str(path / "references") if path else ""
+        self.contexts = tuple(contexts)
+        self.references, self.mappings = (str(path / name) if path else "" for name in ("references", "mappings"))
         self.fetches = {str(fetch.path.relative_to(self.references)): fetch for fetch in fetches}
         self.changes = tuple(changes)
 
     def folders(self) -> tuple[str, ...]:
-        """Return the folders of files that never change under one name."""
+        """Return the folders of files that count by their names alone."""
         return (self.references,) if self.references else ()
+
+    def find(self, name: str, observatory: str) -> str | None:
+        """Return the path of a reference, by its name, in a cache laid out by instrument, the second part, or flat."""
+        folder = f"{self.references}/{observatory}"
+        places = (f"{folder}/{part}/{name}" for part in name.split("_")[1:2])
+        return next((path for path in (*places, f"{folder}/{name}") if os.path.isfile(path)), None)
 
     def pattern(self) -> str:
         """Return a regular expression for the paths, below its folder, of the files that it lacks."""
@@ -99,9 +113,15 @@ def server_url(settings: References, observatory: str) -> str | None:
 
 
 def wanted_contexts(settings: References) -> list[str]:
-    """Return the contexts that `update_crds` is to fetch: pinned ones, or ``operational``."""
+    """Return the contexts that `update_crds` is to fetch: pinned ones, or ``operational``.
+
+    Raises
+    ------
+    UnknownBuild
+    """
     given = settings.crds_context or [os.environ.get("CRDS_CONTEXT") or OPERATIONAL]
-    return [name if name.endswith(".pmap") else OPERATIONAL for name in (*given, *(settings.compare_context or ()))]
+    names = [pinned(name) for name in (*given, *(settings.compare_context or ()))]
+    return [name if name.endswith(".pmap") else OPERATIONAL for name in names]
 
 
 def check_update(settings: References) -> None:
@@ -113,8 +133,19 @@ def check_update(settings: References) -> None:
     if server_url(settings, "jwst") is None:
         right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
         problems.append(Problem("config", "references.crds_server", "no server to update the cache from", right))
+    try:
+        wanted_contexts(settings)
+    except UnknownBuild as error:
+        problems.append(Problem("config", "references.crds_context", error.wrong, error.right))
     if problems:
         raise InputError(problems)
+
+
+def check_check(settings: References) -> None:
+    """Raise InputError if `check_crds` has no cache to check."""
+    if settings.source != "crds":
+        right = "set references.source: crds and references.crds_path; files of a folder have no published checksums"
+        raise InputError([Problem("config", "references.source", f"is {settings.source!r}, not a CRDS cache", right)])
 
 
 class MissingReferences:

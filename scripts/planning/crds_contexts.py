@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from planning.crds_builds import UnknownBuild, pinned
 from planning.header_cache import HeaderCache
 from problems import Problem
 
@@ -68,7 +69,7 @@ def find_context(
     Parameters
     ----------
     wanted : sequence of str or None
-        Of the configuration: pinned contexts, one per observatory, or ``operational``.
+        Of the configuration: pinned contexts, one per observatory, builds, or ``operational``.
     crds_path : Path
     observatories : sequence of str
         The names that CRDS may have for the observatory.
@@ -78,15 +79,20 @@ def find_context(
     environment : mapping
     """
     if wanted:
-        pinned = _of(wanted, observatories)
-        if pinned:
-            return CrdsContext(*pinned, f"references.{key}")
+        try:
+            builds = {pinned(name): f" = {name}" for name in wanted if pinned(name) != name}
+        except UnknownBuild as error:
+            return Problem("config", f"references.{key}", error.wrong, error.right)
+        wanted = [pinned(name) for name in wanted]
+        own = _of(wanted, observatories)
+        if own:
+            return CrdsContext(*own, f"references.{key}{builds.get(own[0], '')}")
         if OPERATIONAL not in wanted:
             return _not_of(wanted, observatories, f"references.{key}")
     elif given := environment.get(CONTEXT_VARIABLE):
-        pinned = _of([given], observatories)
-        if pinned and given.endswith(".pmap"):
-            return CrdsContext(*pinned, f"environment variable {CONTEXT_VARIABLE}")
+        own = _of([given], observatories)
+        if own and given.endswith(".pmap"):
+            return CrdsContext(*own, f"environment variable {CONTEXT_VARIABLE}")
         names = {
             OPERATIONAL,
             "latest",
@@ -112,7 +118,7 @@ def _not_of(names: Sequence[str], observatories: Sequence[str], key: str) -> Pro
         wrong = f"{shown} is no context of {observatories[0]}"
         right = f"give one context for each observatory, such as [{', '.join(names)}, {example}]"
         return Problem("config", key, wrong, right)
-    right = f"give a pinned context such as {example!r}, or {OPERATIONAL}"
+    right = f"give a pinned context such as {example!r}, a build such as 'build-12.0', or {OPERATIONAL}"
     return Problem("config", key, f"{shown} is not a context", right)
 
 

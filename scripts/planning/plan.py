@@ -277,6 +277,18 @@ class Plan:
         combined = [ref.path for a in self.stage3.associations.values() for ref in a.references.values()]
         return frozenset(map(str, filter(None, [*exposures, *combined])))
 
+    def crds_references(self) -> dict[str, list[str]]:
+        """Return the reference files of the CRDS cache that are in use, parameter references too, by observatory."""
+        found: dict[str, set[str]] = {observatory: set() for observatory, _ in self.crds.contexts}
+        recorded = [name for entry in self.parameter_record() for name in entry["references"]]
+        for observatory, paths in found.items():
+            folder = f"{self.crds.references}/{observatory}/"
+            # What is missing is fetched, and compared then.
+            paths |= {path for path in self._reference_files if path.startswith(folder) and Path(path).is_file()}
+            names = (name.removeprefix("crds://") for name in recorded)
+            paths |= set(filter(None, (self.crds.find(name, observatory) for name in names)))
+        return {observatory: sorted(paths) for observatory, paths in found.items()}
+
     @cached_property
     def _reference_folders(self) -> tuple[str, ...]:
         given = self.settings.references

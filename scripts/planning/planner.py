@@ -115,7 +115,7 @@ class _Planner:
             return None
         fetches = self.chooser.missing.fetches()
         changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
-        return CrdsCache(self.chooser.crds_path, fetches, changes)
+        return CrdsCache(self.chooser.crds_path, fetches, changes, self.chooser.contexts())
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]

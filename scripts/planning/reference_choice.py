@@ -116,6 +116,10 @@ class ReferenceChooser:
             self._contexts[key] = None if isinstance(found, Problem) else found
         return self._contexts[key]
 
+    def contexts(self) -> list[tuple[str, str]]:
+        """Return the observatories for which references were chosen, each with its context."""
+        return [(context.observatory, context.name) for context in self._contexts.values() if context]
+
     def _find_context(self, family: Family) -> CrdsContext | Problem:
         if self.crds_path is None:
             right = f"set it, or the environment variable {PATH_VARIABLE}"

@@ -89,15 +89,25 @@ class CrdsServer:
                 info[kind] = info[kind]["unchecked"]
         return info | {"server": self.url, "status": "server", "connected": True}
 
-    def published(self, observatory: str, names: Iterable[str]) -> dict[str, Published]:
-        """Return size and checksum of files; a file that the server does not have is an error."""
-        names = sorted(names)
+    def published(self, observatory: str, names: Iterable[str], unknown: bool = True) -> dict[str, Published]:
+        """Return size and checksum of files; a file that the server does not have is an error, or left out.
+
+        Parameters
+        ----------
+        observatory : str
+        names : iterable of str
+        unknown : bool
+            Whether a file that the server does not have is an error.
+        """
+        names = sorted(set(names))
         told = self.call("get_file_info_map", observatory, names, ["sha1sum", "size"])
         found = {}
         for name in names:
             try:
                 size, sha1 = int(told[name]["size"]), str(told[name].get("sha1sum") or "none").lower()
             except (TypeError, KeyError, ValueError, AttributeError):
+                if not unknown:
+                    continue
                 raise CrdsServerError(f"{name}: not known to the CRDS server {self.url} of {observatory}") from None
             found[name] = Published(size, None if sha1 == "none" else sha1)
         return found
@@ -168,7 +178,7 @@ def fetch_reference(server: CrdsServer, observatory: str, path: Path, lock_timeo
         published = server.published(observatory, [path.name])[path.name]
         if path.exists():
             log.info("%s is there: another run has fetched it", path)
-            if reason := _difference(path, published):
+            if reason := difference(path, published):
                 raise CrdsServerError(f"{path} is not the file of the CRDS server ({reason}); remove it")
             return
         folder = _url_of(server.info(), "reference_url", observatory)
@@ -293,10 +303,11 @@ def _download(url: str, part: Path, published: Published) -> None:
         except NothingToResume:
             part.unlink(missing_ok=True)
             raise
-    if reason := _difference(part, published):
+    if reason := difference(part, published):
         # Something cut short is gone on with; anything else begins anew.
-        if part.stat().st_size >= published.size:
-            part.unlink()
+        if part.stat().st_size < published.size:
+            raise TemporaryError(f"{reason}; the connection was cut")
+        part.unlink()
         raise TemporaryError(reason)
 
 
@@ -312,12 +323,11 @@ def _receive(url: str, part: Path, have: int) -> None:
                 file.write(chunk)
 
 
-def _difference(path: Path, published: Published) -> str | None:
+def difference(path: Path, published: Published) -> str | None:
     """Say in what a file is not what the server publishes."""
     size = path.stat().st_size
     if size != published.size:
-        cut = "; the connection was cut" if size < published.size else ""
-        return f"{size} bytes instead of {published.size}{cut}"
+        return f"{size} bytes instead of {published.size}"
     with path.open("rb") as file:
         sha1 = hashlib.file_digest(file, "sha1").hexdigest()  # what CRDS publishes
     return f"its SHA-1 is {sha1} instead of {published.sha1}" if published.sha1 not in (None, sha1) else None

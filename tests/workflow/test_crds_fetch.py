@@ -165,6 +165,24 @@ def test_update_fetches_a_context_to_plan_with(cached, server):
     assert "jwst_9000.pmap: complete" in run.output
 
 
+@pytest.mark.slow
+def test_files_in_use_are_compared_with_what_is_published(cached, server):
+    """A mapping and a reference that the server has corrected under their names since they were fetched."""
+    run = cached.run("check_crds")
+    assert (run.code, run.rules) == (0, {"check_crds": 1})
+    assert "7 mappings compared with their own checksums" in run.output
+    assert "12 mappings and reference files compared with the server" in run.output
+    assert server.downloads() == []
+    rmap = next(name for name in server.files if name.endswith("flat_9000.rmap"))
+    server.files[rmap] += b"# corrected\n"
+    server.files[MISSING[0]] = bytes(reversed(server.files[MISSING[0]]))
+    run = cached.run("check_crds")
+    assert run.code == 1
+    assert run.output.count("differs: crds/") == 2
+    assert f"{MISSING[0]}: its SHA-1 is " in run.output
+    assert "2 differences from what is published" in run.output
+
+
 def test_nothing_is_fetched_into_a_folder_that_is_none(cached, server):
     shutil.rmtree(cached.folder / "crds" / "references" / "jwst" / "miri")
     (cached.folder / "crds" / "references" / "jwst" / "miri").touch()

@@ -1,0 +1,34 @@
+"""Compare the files of a CRDS cache that are in use with what is published of them."""
+
+from pathlib import Path
+
+from job import run
+from products.crds_checks import check_cache, mappings_of
+from products.crds_server import CrdsServer
+
+
+def check(input, output, params):
+    """Print what was compared, what could not be, and what differs, which is an error."""
+    mappings = {
+        observatory: mappings_of(Path(params.mappings) / observatory, context)
+        for observatory, context in params.contexts
+    }
+    references = {name: [Path(path) for path in paths] for name, paths in params.references.items()}
+    servers = {name: CrdsServer(url, params.retries) if url else None for name, url in params.urls.items()}
+    found = check_cache(mappings, references, servers)
+    print(f"{len(found.by_itself)} mappings compared with their own checksums")
+    print(f"{len(found.by_server)} mappings and reference files compared with the server")
+    for observatory, reason in found.not_asked.items():
+        numbers = f"{len(mappings.get(observatory, ()))} mappings and {len(references.get(observatory, ()))}"
+        print(f"not compared with the server: {numbers} reference files of {observatory}: {reason}")
+    for path in found.unknown:
+        print(f"not compared: {path}: the server does not know it")
+    for line in found.differences:
+        print(f"differs: {line}")
+    if found.differences:
+        number = len(found.differences)
+        raise ValueError(f"{number} differences from what is published, the first of them: {found.differences[0]}")
+
+
+if "snakemake" in globals():
+    run(check, snakemake)
