@@ -19,7 +19,6 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from forecast.target import look_ahead, offer_plan
-from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
 from planning.crds_cache import READ_BY_THE_PLAN, cache_path, check_update, server_url, wanted_contexts
 from planning.handed_on import hand_on, handed_on

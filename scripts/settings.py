@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError
 
 from parameters.reference_makers import ReferenceMaker
-from parameters.section import Files, Maybe, NormalPath, Section
+from parameters.section import Files, LargeNumber, Maybe, NormalPath, Section
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
 from parameters.strun_translation import Layer, overlay, read_parameter_files
@@ -64,6 +64,9 @@ class Settings(Section):
     output: NormalPath = Field("results", min_length=1, description="folder of the products")
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
+    )
+    max_output_pixels: LargeNumber = Field(
+        250_000_000, description="largest image, pixels; combining exposures takes 96 bytes of memory for each"
     )
     parameter_files: Files = Field(
         [],
