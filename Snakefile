@@ -20,7 +20,6 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from forecast.target import look_ahead, offer_plan
-from parameters.section import MAX_OUTPUT_PIXELS
 from planning.code_hash import CodeHashes
 from planning.combination import UnknownAssociation
 from planning.crds_cache import (

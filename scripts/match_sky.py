@@ -4,7 +4,7 @@ from pathlib import Path
 
 from job import run
 from products.geometry_files import read_json
-from products.names import product_root
+from products.listings import read_levels
 from products.sky_tables import write_sky
 from steps.sky_statistics import SkyStatistic
 from steps.skymatch import SkyMeasurement, match_sky
@@ -14,7 +14,10 @@ def match(input, output, params):
     """Write the sky table."""
     settings = params.skymatch
     measurements = [_measurement(read_json(path)) for path in input.measurements]
-    user_levels = _read_skylist(input.skylist) if input.get("skylist") else None
+    user_levels = None
+    if input.get("skylist"):  # which has those of other associations too
+        names = {measurement.name for measurement in measurements}
+        user_levels = [(name, level) for name, level in read_levels(input.skylist).items() if name in names]
     levels = match_sky(
         measurements,
         skymethod=settings["skymethod"],
@@ -30,19 +33,6 @@ def _measurement(tree):
 
     overlaps = {group: statistic(found) for group, found in tree["overlaps"].items()}
     return SkyMeasurement(tree["exposure"], tree["group"], statistic(tree["whole"]), overlaps)
-
-
-def _read_skylist(path):
-    """Return the levels that a text file of two columns gives, as pairs of exposure and level."""
-    pairs = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
-        columns = line.split()
-        if columns and not columns[0].startswith("#"):
-            try:
-                pairs.append((product_root(columns[0]), float(columns[1])))
-            except (IndexError, ValueError):
-                raise ValueError(f"{path}, line {number}: {line!r} is not an exposure and a level") from None
-    return pairs
 
 
 if "snakemake" in globals():

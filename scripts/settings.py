@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 from parameters.config_files import ABSENT, ConfigFile, same_value
 from parameters.paths import advice
 from parameters.reference_makers import ReferenceMaker
-from parameters.section import Files, Maybe, NormalPath, Section, kinds, list_from_one
+from parameters.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
 from parameters.stage2 import Stage2
 from parameters.stage3 import Grid, Stage3
 from parameters.strun_translation import Layer, overlay, read_parameter_files
@@ -82,6 +82,9 @@ class Settings(Section):
     output: NormalPath = Field("results", min_length=1, description="folder of the products")
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
+    )
+    max_output_pixels: LargeNumber = Field(
+        250_000_000, description="largest image, pixels; combining exposures takes 96 bytes of memory for each"
     )
     parameter_files: Files = Field(
         [],

@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from planning.combination import PlannedAssociation
 from planning.plan import Plan
@@ -98,27 +97,11 @@ class Sizes:
         return Size(frame, frame, frame)
 
     def _image(self, association: PlannedAssociation, frame: float) -> float:
-        """Return the size of the combined image: of its grid, if that is laid, or of the area that is covered."""
+        """Return the size of the combined image: of its grid, if that is laid, or as headers tell."""
         try:
             ny, nx = json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"]
         except (OSError, ValueError, KeyError, TypeError):
-            ratio = self._plan.stage3.parameters(association.name).resample.pixel_scale_ratio
-            return self._covered(association, frame) / ratio**2
+            if association.image_shape is None:
+                return USUAL_IMAGE * frame
+            ny, nx = association.image_shape
         return nx * ny / 1e6
-
-    def _covered(self, association: PlannedAssociation, frame: float) -> float:
-        """Return the pixels of the square that holds all exposures, by where their reference points are."""
-        found = [self._plan.exposures[m.root] for m in association.members if m.root in self._plan.exposures]
-        values: list[Mapping[str, Any]] = [exposure.header.values for exposure in found]
-        try:
-            right = [float(v["RA_REF"]) for v in values]
-            up = [float(v["DEC_REF"]) for v in values]
-            scale = abs(float(values[0]["CDELT1"]))
-            squeeze = math.cos(math.radians(up[0]))
-            wide = max((ra - right[0] + 180) % 360 for ra in right) - min((ra - right[0] + 180) % 360 for ra in right)
-            nx = wide * squeeze / scale
-            ny = (max(up) - min(up)) / scale
-        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
-            return USUAL_IMAGE * frame
-        side = math.sqrt(frame * 1e6)
-        return (nx + side) * (ny + side) / 1e6

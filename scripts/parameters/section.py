@@ -15,9 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-# The largest output image: it takes 16 GB. A full NIRCam frame at a fifth of its pixel scale has 1.1e8 pixels.
-MAX_OUTPUT_PIXELS = 250_000_000
-
 
 def _none_from_text(value: Any) -> Any:
     """Read "None" and "null" as None: values given with ``--config`` arrive as text."""
@@ -53,6 +50,14 @@ def _number_from_text(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
+def _whole_number(value: Any) -> Any:
+    """Read 7.5e8 as a whole number: YAML takes "7.5e8", without a sign of the exponent, for text."""
+    try:
+        return int(float(value)) if isinstance(value, float | str) and float(value).is_integer() else value
+    except (ValueError, OverflowError):
+        return value
+
+
 def _fill_value(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a fill value is a number or NAN")
@@ -75,12 +80,6 @@ def _sky_position(value: list[float]) -> list[float]:
     return value
 
 
-def _affordable(value: list[int]) -> list[int]:
-    if value[0] * value[1] > MAX_OUTPUT_PIXELS:
-        raise ValueError(f"an image has at most {MAX_OUTPUT_PIXELS:.3g} pixels")
-    return value
-
-
 def _odd(value: int) -> int:
     if value % 2 == 0:
         raise ValueError("the size of a filter is odd")
@@ -94,13 +93,14 @@ Files = Annotated[list[str], BeforeValidator(list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1)]
+LargeNumber = Annotated[Size, BeforeValidator(_whole_number)]
 OddSize = Annotated[Size, AfterValidator(_odd)]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
 PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]
 Connectivity = Annotated[Literal[4, 8], BeforeValidator(_number_from_text)]
 FillValue = Annotated[str, BeforeValidator(_fill_value)]
 NormalPath = Annotated[str, BeforeValidator(_normal_path)]
-Shape = Annotated[list[Size], Field(min_length=2, max_length=2), AfterValidator(_affordable)]
+Shape = Annotated[list[Size], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):

@@ -83,6 +83,8 @@ class PlannedAssociation:
         Of the catalogue.
     common_grid : str
         Name of the grid shared with other associations, or empty.
+    image_shape : (ny, nx) or None
+        About that of its image, if the headers tell.
     parameters : Chosen or None
         Its parameters, by its first member; None: those of the run.
     """
@@ -99,6 +101,7 @@ class PlannedAssociation:
     status: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     common_grid: str = ""
+    image_shape: tuple[int, int] | None = None
     parameters: Chosen | None = None
 
     @property

@@ -12,12 +12,15 @@ from instruments.family import Family
 from parameters.stage3 import Stage3
 from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
+from planning.combination_checks import Source
 from planning.exposure_checks import check_calibrated
+from planning.grid_checks import some
 from planning.headers import ExposureHeader
 from planning.parameter_references import Chosen, ParameterReferences
 from planning.plan import Calibrated, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest
+from products.listings import ListingError, read_listing
 from products.names import product_root
 from settings import Settings
 
@@ -67,6 +70,7 @@ class CombinationPlanner:
         self.problems = problems
         self.notices = notices
         self.parameters = parameters
+        self.sources: dict[str, Source] = {}  # by the names of what is planned
         self.star_lists = self._read_catfile()
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
@@ -83,11 +87,13 @@ class CombinationPlanner:
                 elif found := self._association(association, product):
                     planned[product.root] = found
         self._check_names(planned.values())
+        if planned and not self.problems:  # of what is refused, the members are not known
+            self._check_catfile(planned.values())
         return self._with_grids(planned)
 
     def _association(self, association: Association, product: Product) -> PlannedAssociation | None:
         before = len(self.problems)
-        headers: dict[str, Mapping[str, Any]] = {}
+        headers: dict[str, ExposureHeader] = {}
         members = []
         single = len(product.sciences) == 1
         chosen = self._first_parameters(product)
@@ -102,12 +108,13 @@ class CombinationPlanner:
         if len(members) < len(product.sciences) or not members:
             return None
         self._check_different(association, dict(zip(headers, members, strict=True)))
-        first = next(iter(headers.values()))
+        values = {key: header.values for key, header in headers.items()}
+        first = next(iter(values.values()))
         family = family_of(first)
         if family is None:
             return None  # told already
-        self._check_alike(association, headers, family)
-        moving = self._check_targets(association, headers, family)
+        self._check_alike(association, values, family)
+        moving = self._check_targets(association, values, family)
         if len(self.problems) > before:
             return None
         status = self._status(members, moving, single, stage3)
@@ -115,6 +122,8 @@ class CombinationPlanner:
             status["source_catalog"] = SKIPPED
             why = f"no aperture corrections are known for {first.get('INSTRUME')}"
             self.notices.append(f"{association.path}: no source catalogue: {why}")
+        by_root = {member.root: header for member, header in zip(members, headers.values(), strict=True)}
+        self.sources[product.root] = Source(association.path, by_root)
         return PlannedAssociation(
             name=product.root,
             asn_id=association.asn_id,
@@ -152,8 +161,8 @@ class CombinationPlanner:
 
     def _member(
         self, association: Association, member: Member, number: int, subtract: bool | None
-    ) -> tuple[PlannedMember, Mapping[str, Any]] | None:
-        """Return the plan and the keywords of a member; None if it cannot be combined."""
+    ) -> tuple[PlannedMember, ExposureHeader] | None:
+        """Return the plan and the header of a member; None if it cannot be combined."""
         root = product_root(member.expname)
         makes = member.suffix in ("cal", "calints", None)
         if makes and root in self.refused:
@@ -193,7 +202,7 @@ class CombinationPlanner:
             size=math.prod(header.shape),
             parameters=self._chosen(member.path, header),
         )
-        return planned, values
+        return planned, header
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not member.path.is_file():
@@ -243,18 +252,28 @@ class CombinationPlanner:
         tweakreg = self.settings.stage3.tweakreg
         if not tweakreg.use_custom_catalogs or not tweakreg.catfile:
             return {}
-        path, lists = Path(tweakreg.catfile), {}
+        path = Path(tweakreg.catfile)
         try:
-            lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError):
-            wrong = f"{str(path)!r} is not there, or not a text file"
-            self.problems.append(Problem("config", "stage3.tweakreg.catfile", wrong, "give two columns of text"))
+            lists = read_listing(path, optional=True)
+        except ListingError as error:
+            wrong = f"{str(path)!r}{f', {error.place}:' if error.place else ''} {error.wrong}"
+            right = "give two columns of text, an exposure and its star list (without blanks in their names)"
+            self.problems.append(Problem("config", "stage3.tweakreg.catfile", wrong, right))
             return {}
-        for line in lines:
-            columns = line.split()
-            if columns and not columns[0].startswith("#"):
-                lists[product_root(columns[0])] = path.parent / columns[1] if len(columns) > 1 else None
-        return lists
+        return {root: path.parent / name if name else None for root, name in lists.items()}
+
+    def _check_catfile(self, associations: Iterable[PlannedAssociation]) -> None:
+        """Tell lines of `catfile` that are for no exposure, and one that is not used."""
+        tweakreg, key = self.settings.stage3.tweakreg, "stage3.tweakreg.catfile"
+        members = {member.root for association in associations for member in association.members}
+        unknown = [root for root in self.star_lists if root not in members]
+        if tweakreg.catfile and not tweakreg.use_custom_catalogs:
+            self.notices.append(f"{key}: {tweakreg.catfile} is not used; set use_custom_catalogs: true")
+        elif unknown and len(unknown) == len(self.star_lists):
+            wrong = f"{tweakreg.catfile!r} names no member of a level-3 association, but {some(unknown)}"
+            self.problems.append(Problem("config", key, wrong, f"members are {some(sorted(members))}"))
+        elif unknown:
+            self.notices.append(f"{key}: {tweakreg.catfile} names what is no member of an association: {some(unknown)}")
 
     # What members must have in common -------------------------------------------------------------------
 
@@ -364,7 +383,7 @@ class CombinationPlanner:
 
 def check_astrometric_catalog(settings: Settings, problems: list[Problem]) -> None:
     """Check that the catalogue to align to is a file or one that is known."""
-    wanted = settings.stage3.tweakreg.abs_refcat
+    wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not Path(wanted).is_file():
         wrong = f"{wanted!r} is neither a file nor a catalogue that is known"
         right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"

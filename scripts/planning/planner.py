@@ -8,6 +8,7 @@ from pathlib import Path
 from instruments import header_keywords
 from planning.associations import Association, Product, expand, read_association, single_exposure
 from planning.combination import PlannedAssociation
+from planning.combination_checks import CombinationChecker
 from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
 from planning.context_comparison import compare_contexts
 from planning.crds_cache import CrdsCache
@@ -73,6 +74,7 @@ class _Planner:
         self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
         self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
         self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
+        self.combination_checker = CombinationChecker(settings, cache, self.problems, self.notices)
         self.checker = ReferenceChecker(cache, self.problems, self.made, self.notices)
 
     def plan(self, stages: Collection[int]) -> Plan:
@@ -93,6 +95,7 @@ class _Planner:
         self._check_braces(str(path) for made in self.made.values() for path in made.exposures)
         merges = merger.plan([a for a in associations if a.merges])
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
+        self.combination_checker.grids.check_quick_looks([*exposures, *merges])
         combined = [a for a in associations if a.level == 3 and not a.merges]
         combinations = self._combinations(combined, [*exposures, *merges])
         crds = self._crds_cache(exposures, combinations, merges)
@@ -134,6 +137,7 @@ class _Planner:
             self.parameters,
         )
         combinations = planner.plan(associations)
+        combinations = self.combination_checker.check(combinations, planner.sources)
         for found in combinations:
             chosen = found.parameters or Chosen(self.settings)
             self.checker.check_catalog(found, chosen.settings.stage3.source_catalog)

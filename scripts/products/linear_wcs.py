@@ -37,7 +37,7 @@ def read_projection(header: Mapping[str, Any]) -> TanProjection:
     x, y, ra, dec = (_number(header, f"{name}{axis}") for name in ("CRPIX", "CRVAL") for axis in AXES)
     if dec == 90 and header.get("LONPOLE") is None:  # the default is 0 there, and 180 elsewhere
         raise NoProjection("CRVAL2 is 90, where LONPOLE must be given, as 180")
-    matrix = _matrix(header)
+    matrix = pixel_matrix(header)
     if not abs(np.linalg.det(matrix)) > 0:
         raise NoProjection(f"its matrix {matrix.tolist()} has no inverse")
     frame = str(header.get("RADESYS") or header.get("RADECSYS") or "ICRS").strip().upper()
@@ -61,7 +61,7 @@ def _check_axes(header: Mapping[str, Any]) -> None:
         raise NoProjection(f"EQUINOX is {header['EQUINOX']!r}, not 2000")
 
 
-def _matrix(header: Mapping[str, Any]) -> np.ndarray:
+def pixel_matrix(header: Mapping[str, Any]) -> np.ndarray:
     """Return the matrix from pixels to degrees, shape (2, 2)."""
     given = {kind: [header.get(name) is not None for name in names] for kind, names in _MATRICES.items()}
     if any(given["CD"]):

@@ -71,11 +71,11 @@ def _read(path: Path) -> list[Table]:
         return _fits(path, io.BytesIO(content))
     if re.search(rb"<(\w+:)?VOTABLE\b", content[:_START]):
         return _votable(path, content)
+    if not content.strip():
+        raise UserTableError(path, "", "is empty", "give a table with columns of positions")
     name = path.name.lower().removesuffix(".gz")
     if content.startswith(b"# %ECSV") or name.endswith(".ecsv"):
         return [Table.read(_lines(content), format="ascii.ecsv")]
-    if not content.strip():
-        raise UserTableError(path, "", "is empty", "give a table with columns of positions")
     lines = _lines(content)
     table = _text(lines, csv=name.endswith(".csv"))
     table.meta[DUPLICATES] = _duplicates(table, lines)
@@ -128,7 +128,7 @@ def _text(lines: list[str], *, csv: bool) -> Table:
     if len(lines) > LINES_OF_A_GUESS:
         Table.read(lines[:LINES_OF_A_GUESS], format="ascii")
     table = Table.read(lines, format="ascii")
-    if table.colnames[0] == "col1" and lines[0].lstrip().startswith("#"):
+    if table.colnames[:1] == ["col1"] and lines[0].lstrip().startswith("#"):
         with suppress(Exception):  # the names may stand in the last of several comments
             return Table.read(lines, format="ascii.commented_header", header_start=-1)
     return table

@@ -175,6 +175,8 @@ def grid_from_wcs(
         keys = ", ".join(map(str, tree)) or "none"
         raise ValueError(f"the output WCS file has no key 'wcs'; it has {keys}")
     wcs = deepcopy(tree["wcs"])
+    if not hasattr(wcs, "forward_transform"):
+        raise ValueError(f"the key 'wcs' of the output WCS file is a {type(wcs).__name__}, no gwcs")
     _check_projection(wcs)
     shape = _user_shape(tree, wcs, output_shape)
     wcs.array_shape = shape
@@ -202,11 +204,15 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
     ny, nx = shape
     if nx * ny > max_pixels:
         raise ValueError(
-            f"the output image would have {nx} x {ny} pixels and need about "
-            f"{nx * ny * BYTES_PER_PIXEL / 1e9:.1f} GB; the limit is {max_pixels:.3g} pixels. Likely causes: "
-            "exposures that lie far apart (not of one target, or a wrong pointing), a small pixel_scale or "
-            "pixel_scale_ratio, a large output_shape"
+            f"the output image would have {nx} x {ny} pixels and need about {memory_gb(nx * ny):.3g} GB of memory; the "
+            f"limit, max_output_pixels, is {max_pixels}. Likely causes: exposures that lie far apart (not of one "
+            "target, or a wrong pointing), a small pixel_scale or pixel_scale_ratio, a large output_shape"
         )
+
+
+def memory_gb(pixels: float) -> float:
+    """Return the memory that it takes to combine exposures to an image of so many pixels, GB."""
+    return pixels * BYTES_PER_PIXEL / 1e9
 
 
 def far_footprints(footprints: Mapping[str, np.ndarray]) -> list[str]:

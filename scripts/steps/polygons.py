@@ -48,6 +48,30 @@ def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.nd
     return np.roll(polygon, -1, axis=0)
 
 
+def overlap(one: np.ndarray, other: np.ndarray, margin: float = 0.0) -> bool:
+    """Tell whether two convex polygons overlap, or come nearer to each other than a margin.
+
+    Notes
+    -----
+    Two convex polygons are apart if one of their sides has all of one on its one side and all of the other on the
+    other side (separating axis theorem). The distance is measured across that side: beyond a corner it may be less than
+    the true one by a factor of sqrt(2).
+    """
+    for polygon in (one, other):
+        sides = np.roll(polygon, -1, axis=0) - polygon
+        lengths = np.hypot(*sides.T)
+        sides = sides[lengths > 0] / lengths[lengths > 0, None]
+        normals = np.stack([sides[:, 1], -sides[:, 0]])
+        along = [np.asarray(points) @ normals for points in (one, other)]
+        gaps = np.maximum(
+            along[0].min(axis=0) - along[1].max(axis=0),
+            along[1].min(axis=0) - along[0].max(axis=0),
+        )
+        if (gaps > margin).any():
+            return False
+    return True
+
+
 def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Join polygons.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from planning.combination import UnknownAssociation
 from planning.planner import make_plan
@@ -441,7 +442,7 @@ def test_products_in_the_working_folder(two):
 @pytest.mark.parametrize("catalog", ["", "gaia.ecsv"])
 def test_one_exposure_alone(folder, catalog):
     """It is resampled and catalogued; aligned only if there is a catalogue."""
-    (folder / "gaia.ecsv").touch()
+    Table({"ra": [80.0], "dec": [-70.0]}).write("gaia.ecsv")
     write_cal("a_cal.fits")
     plan = plan_of(associations=[], exposures="a_cal.fits", stage3={"tweakreg": {"abs_refcat": catalog}})
     association = plan.stage3.association("a")
@@ -710,7 +711,7 @@ def star_lists(**tweakreg):
 
 
 def test_star_lists_of_the_association(two, folder):
-    (folder / "my.ecsv").touch()
+    Table({"x": [1.0], "y": [2.0]}).write("my.ecsv")
     write_asn("x_asn.json", product("x", member("a_cal.fits", tweakreg_catalog="my.ecsv"), "b_cal.fits"))
     assert star_lists() == ["my.ecsv", None]
     stage3 = plan_of(stage3={"tweakreg": OWN_LISTS}).stage3
@@ -720,14 +721,14 @@ def test_star_lists_of_the_association(two, folder):
 
 
 def test_star_lists_of_the_header(two, folder):
-    (folder / "my.ecsv").touch()
+    Table({"x": [1.0], "y": [2.0]}).write("my.ecsv")
     write_cal("b_cal.fits", TCATFILE="my.ecsv")
     assert star_lists() == [None, "my.ecsv"]
 
 
 def test_star_lists_of_catfile_go_first(two, folder):
     (folder / "lists").mkdir()
-    (folder / "lists" / "own.ecsv").touch()
+    Table({"x": [1.0], "y": [2.0]}).write("lists/own.ecsv")
     (folder / "lists" / "catfile.txt").write_text("# exposure list\na_cal.fits own.ecsv\n\nb_cal.fits\n")
     write_asn("x_asn.json", product("x", "a_cal.fits", member("b_cal.fits", tweakreg_catalog="missing.ecsv")))
     assert star_lists(catfile="lists/catfile.txt") == ["lists/own.ecsv", None]
@@ -743,7 +744,8 @@ def test_a_star_list_that_is_not_there(two):
 def test_a_catfile_that_is_not_there(two):
     problem = problem_of(stage3={"tweakreg": OWN_LISTS | {"catfile": "my.txt"}})
     assert problem == (
-        "--config: stage3.tweakreg.catfile: 'my.txt' is not there, or not a text file; give two columns of text"
+        "--config: stage3.tweakreg.catfile: 'my.txt' is not there, or not a text file; "
+        "give two columns of text, an exposure and its star list (without blanks in their names)"
     )
 
 
@@ -754,7 +756,7 @@ def test_catalogues_on_line(two, name):
 
 
 def test_a_catalogue_of_the_user(two, folder):
-    (folder / "gaia.ecsv").touch()
+    Table({"ra": [80.0], "dec": [-70.0]}).write("gaia.ecsv")
     stage3 = plan_of(stage3={"tweakreg": {"abs_refcat": "./gaia.ecsv"}}).stage3
     assert stage3.alignment_input("x")["catalog"] == "gaia.ecsv"
 
