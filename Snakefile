@@ -41,7 +41,7 @@ from runs.command_line import check_command_line
 from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
 from runs.signals import take_signals
-from runs.summary import tell_summary, watch_run
+from runs.summary import Summary, tell_of_nothing
 from settings import read_settings
 from slurm_check import check_slurm
 from snakemake_speed import speed_up
@@ -139,6 +139,8 @@ include: "rules/demo_iris.smk"
 
 code_hashes.save()
 # Each stands around the one before it: the plan takes no lock, and a run looks for what is stale when it has the lock.
+summary = Summary(workflow, Path(f"{OUTPUT}logs"), plan.notices, plan.names())
+tell_of_nothing(workflow, summary)
 look_ahead(workflow, plan)
 lock_runs(
     workflow,
@@ -162,16 +164,16 @@ onstart:
     if not workflow.local_exec:
         hand_on(plan, config)
     start_launcher(workflow, plan.pixels())
-    watch_run(workflow)
+    summary.watch()
 
 
 onsuccess:
     stop_launcher()
-    tell_summary(Path(f"{OUTPUT}logs"))
+    summary.tell()
     stop_timers()
 
 
 onerror:
     stop_launcher()
-    tell_summary(Path(f"{OUTPUT}logs"))
+    summary.tell()
     stop_timers()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, run
+from job import UnusableExposure, remark, run
 from products.alignment_tables import AlignmentRow, write_alignment
 from products.geometry_files import read_geometry
 from products.star_lists import read_sky_catalog, read_star_list
@@ -35,7 +35,13 @@ def align(input, output, params):
         rows = _tweak(names, geometries, input, params.tweakreg)
         rows = _without_failures(rows, params.tweakreg["on_failure"])
     for row in rows:
-        log.info("%s %s %s %s", row.exposure, step, row.status, row.reason)
+        if row.status == "FAILED":
+            left = "" if row.used else "; it is left out of the combination"
+            remark(step, row.status, row.exposure, f"{row.reason}{left}")
+        else:
+            log.info("%s %s %s %s", row.exposure, step, row.status, row.reason)
+    if not input.get("catalog"):
+        _remark_sets(rows, step)
     write_alignment(Path(output.table), rows, {"step": step})
 
 
@@ -114,14 +120,24 @@ def _row(alignment, geometry, stars=0):
     )
 
 
+def _remark_sets(rows, step):
+    """Tell of exposures that are aligned within sets only, which have no star in common."""
+    leads = {row.group: row.exposure for row in rows if row.reference and row.status == "COMPLETE"}
+    if len(leads) > 1:
+        reason = f"{len(leads)} sets of exposures with no star in common are aligned each by itself, with these"
+        remark(step, "COMPLETE", ", ".join(leads.values()), reason + "; between the sets the pointing counts")
+
+
 def _without_failures(rows, on_failure):
     """Do with the exposures that could not be aligned what the user wants."""
     failed = [row for row in rows if row.status == "FAILED"]
     if not failed or on_failure == "keep":
         return rows
+    told = "; ".join(f"{row.exposure}: {row.reason}" for row in failed)
     if on_failure == "stop":
-        told = "; ".join(f"{row.exposure}: {row.reason}" for row in failed)
         raise UnusableExposure(f"{len(failed)} of {len(rows)} exposures could not be aligned: {told}")
+    if len(failed) == len(rows):
+        raise UnusableExposure(f"no exposure is left: all {len(rows)} are dropped, not being aligned: {told}")
     return [replace(row, used=row.status != "FAILED") for row in rows]
 
 

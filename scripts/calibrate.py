@@ -5,7 +5,7 @@ from pathlib import Path
 
 from calibration.photometry import attach_area
 from calibration.work import WORK
-from job import UnusableExposure, run
+from job import UnusableExposure, remark, run
 from products.exposure import read_exposure, write_exposure
 from products.geometry_files import write_geometry, write_json
 from products.keywords import pointing, record_facts, record_origin, record_status
@@ -42,7 +42,7 @@ def _describe_geometry(exposure, path):
             raise ValueError("the exposure has no world coordinates")
         write_geometry(path, geometry_of(exposure.wcs, exposure.image.sci.shape[-2:], pointing(exposure)))
     except ValueError as error:
-        log.warning("no geometry: %s", error)
+        remark("assign_wcs", "COMPLETE", path.stem, f"no geometry for the quick look and stage 3: {error}")
         write_json(path, {"none": str(error)})
 
 

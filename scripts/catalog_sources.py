@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import run
+from job import remark, run
 from products.aperture_references import read_abvega_offset, read_apertures
 from products.catalogs import write_catalog, write_regions
 from products.combined_image import read_combined
@@ -25,7 +25,7 @@ def catalog(input, output, params):
     try:
         apertures, offset = _references(input, params)
     except ReferenceFileError as error:
-        log.warning("source_catalog FAILED: %s", error)
+        remark("source_catalog", "FAILED", Path(output.catalog).name, f"it is empty: {error}")
         found = no_sources(settings)
         meta = {"status": "FAILED", "reason": str(error)}
     else:

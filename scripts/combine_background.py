@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.dark import read_dark
-from job import UnusableExposure, run
+from job import UnusableExposure, remark, run
 from products.background_files import read_part, write_average
 from steps.background import Background, average_integrations, combine, place
 from steps.dark_current import subtract_dark
@@ -23,17 +23,23 @@ def combine_background(input, output, params):
     target = Window(*params.window)
     rows = max(1, BAND_PIXELS // (len(input.members) * params.depth * target.nx))
     end = target.ystart + target.ny
+    with_values: set[str] = set()
     bands = [
-        _average(input, Window(target.xstart, y, target.nx, min(rows, end - y)), params)
+        _average(input, Window(target.xstart, y, target.nx, min(rows, end - y)), params, with_values)
         for y in range(target.ystart, end, rows)
     ]
     if not any(band.sci.any() or band.err.any() for band in bands):  # both are 0 where no member has a value
         raise UnusableExposure("no background exposure has a value in the window of the science exposures")
+    for path in input.members:
+        if path not in with_values:
+            reason = "is left out of the average: it has no value in the window of the science exposures"
+            remark("bkg_subtract", "COMPLETE", path, reason)
     planes = {name: np.concatenate([getattr(band, name) for band in bands]) for name in ("sci", "err", "dq")}
     write_average(Background(**planes), len(input.members), Path(output.background))
 
 
-def _average(input, band, params):
+def _average(input, band, params, with_values):
+    """Return the average in a band, and add the members that have a value there to a set."""
     settings = params.bkg_subtract
     clipping = {"sigma": settings["sigma"], "maxiters": settings["maxiters"]}
     stack = []
@@ -45,6 +51,8 @@ def _average(input, band, params):
         if path in params.undarkened:
             image = subtract_dark(Image(sci, err, dq), read_dark(input.dark, own, params.images))
             sci, dq = image.sci, image.dq
+        if np.isfinite(sci).any():
+            with_values.add(path)
         if sci.ndim == 3:
             sci, err, dq = average_integrations(sci, err, dq, **clipping)
         stack.append([place(sci, own, band, np.nan), place(err, own, band, np.nan), place(dq, own, band, 0)])

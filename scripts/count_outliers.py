@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import run
+from job import remark, run
 from products.geometry_files import read_json
 from products.tables import write_table
 
@@ -19,6 +19,9 @@ COLUMNS = (
 def count(input, output, params):
     """Write the outlier table."""
     rows = [read_json(path) for path in input.counts]
+    for row in rows:
+        if row["status"] == "FAILED":
+            remark("outlier_detection", "FAILED", row["exposure"], "there is no other group to compare it with")
     write_table(Path(output.table), COLUMNS, [row | {"fraction": row["flagged"] / row["pixels"]} for row in rows])
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 NO_SPACE = 74  # the exit status when even the reason may have found no place in the log; EX_IOERR of sysexits.h
 NO_SPACE_TEXT = re.compile(r"Not enough space on disk|\d+ requested and \d+ written")  # of astropy and numpy
+REMARK = "REMARK"  # begins the lines of a log that the summary of the run repeats
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
@@ -46,6 +47,20 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
                 logging.error(traceback.format_exc())
             tell(_space(map(Path, snakemake.output)) if full else _reason(error))
             sys.exit(NO_SPACE if full else 1)
+
+
+def remark(step: str, status: str, of: str, reason: str) -> None:
+    """Have the summary of this run, and of the next ones, tell what did not work though the job goes on.
+
+    Parameters
+    ----------
+    step, status : str
+        Such as ``tweakreg`` and ``FAILED``.
+    of : str
+        The exposure, association or file that it is about.
+    reason : str
+    """
+    logging.warning("%s %s %s %s: %s", REMARK, step, status, of.replace(":", "_"), " ".join(reason.split()))
 
 
 def end_with_parent() -> None:

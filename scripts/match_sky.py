@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import run
+from job import remark, run
 from products.geometry_files import read_json
 from products.listings import read_levels
 from products.sky_tables import write_sky
@@ -24,6 +24,9 @@ def match(input, output, params):
         match_down=settings["match_down"],
         user_levels=user_levels,
     )
+    for level in levels:
+        if level.reason:
+            remark("skymatch", level.status, level.name, level.reason)
     write_sky(Path(output.table), levels, {"skymethod": settings["skymethod"], "skystat": settings["skystat"]})
 
 

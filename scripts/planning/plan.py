@@ -236,6 +236,11 @@ class Plan:
         """Return how many pixels are drizzled, about: each frame of each stage once."""
         return sum(math.prod(exposure.header.shape) for exposure in self.exposures.values()) + self.stage3.all_pixels()
 
+    def names(self) -> set[str]:
+        """Return the names of all that jobs work on: exposures, merged ones, background sets, associations."""
+        members = {member.root for association in self.stage3.associations.values() for member in association.members}
+        return {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members}
+
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
         return [*self.reference_products(), *self.stage2_products(), *self.stage3.products()]

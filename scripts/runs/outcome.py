@@ -1,5 +1,6 @@
 """What became of the jobs and products of a run: made, failed, blocked by what failed, or not run."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -131,6 +132,11 @@ def _wanted(dag: Any) -> dict[str, Any]:
         else:
             wanted |= {str(path): job for job, paths in dag.dependencies[target].items() for path in paths}
     return wanted
+
+
+def places(dag: Any) -> list[str]:
+    """Return the folders of the files that a run was asked for, or where they are stored."""
+    return sorted({os.path.dirname(path) or "." for path in _wanted(dag)})
 
 
 def _names(job: Any) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ import pytest
 from runs import summary as module
 from runs.exit_statuses import ExitStatuses
 from runs.outcome import Failure, Outcome, outcome, reason_in
-from runs.summary import summary_text
+from runs.remarks import Remark
+from runs.summary import Standing, Summary, summary_text, tell_of_nothing
 
 
 class Job:
@@ -200,22 +201,72 @@ def test_many_reasons_are_cut_too():
     assert len(summary_text(found, 1.0, all_of_it=True).splitlines()) == 17
 
 
+def watched(workflow, folder, notices=(), names=("e1",)):
+    """Return the summary of a run that has begun long ago."""
+    found = Summary(workflow, folder, notices, names)
+    found._started = 0.0
+    return found
+
+
 def test_both_files(tmp_path):
-    watched = module.Summary.__new__(module.Summary)
-    watched._workflow, watched._started, watched._statuses = chains(tmp_path, 2, bad=[0]), 0.0, ExitStatuses()
-    watched.tell(tmp_path / "logs")
-    assert "no pixel of e0" in (tmp_path / "logs/summary.txt").read_text()
+    summary = watched(chains(tmp_path, 2, bad=[0]), tmp_path / "logs", ["flat_field is SKIPPED"])
+    (tmp_path / "logs/calibrate").mkdir(parents=True)
+    (tmp_path / "logs/calibrate/e1_cal.log").write_text("WARNING REMARK assign_wcs FAILED e1: bent\n")
+    summary.tell()
+    text = (tmp_path / "logs/summary.txt").read_text()
+    assert "no pixel of e0" in text
+    log = tmp_path / "logs/calibrate/e1_cal.log"
+    assert (
+        f"To be minded (1 x assign_wcs FAILED):\n  assign_wcs FAILED e1: bent (log: {log})\n  flat_field is SKIPPED\n"
+        in text
+    )
     record = json.loads((tmp_path / "logs/summary.json").read_text())
     assert record["products"] == {"made": 2, "failed": ["0_cal"], "blocked": ["0_i2d"], "not_run": [], "up_to_date": 0}
     assert record["failures"][0]["wildcards"] == ["e0"]
-    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["summary.json", "summary.txt"]
+    remark = {"step": "assign_wcs", "status": "FAILED", "of": "e1", "reason": "bent", "log": str(log)}
+    assert (record["remarks"], record["notices"]) == ([remark], ["flat_field is SKIPPED"])
+    assert record["places"] == ["."]
+    assert sorted(path.name for path in (tmp_path / "logs").glob("*.*")) == [
+        "remarks.json",
+        "summary.json",
+        "summary.txt",
+    ]
+
+
+def test_of_many_remarks_of_a_kind_the_terminal_gets_some():
+    remarks = [Remark("tweakreg", "FAILED", f"e{n}", f"has {n} stars", "a.log") for n in range(9)]
+    nothing = Outcome(
+        (), {state: [] for state in ("made", "failed", "blocked", "not_run", "up_to_date")}, {"not_run": 0}
+    )
+    lines = summary_text(nothing, 1.0, Standing(["results/stage3"], remarks)).splitlines()
+    assert lines[0] == "Products: 0 made (1 s)."
+    assert lines[1] == "To be minded (9 x tweakreg FAILED):"
+    assert lines[2] == "  tweakreg FAILED e0: has 0 stars (log: a.log)"
+    assert (len(lines), lines[-1]) == (8, "    and 4 more like that")
+
+
+def test_a_run_that_has_nothing_to_make_tells_what_stands(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module.logger, "info", told.append)
+    (tmp_path / "align").mkdir()
+    (tmp_path / "align/e1.log").write_text("WARNING REMARK tweakreg FAILED e0: no stars\n")
+    workflow = chains(tmp_path, 2)
+    workflow.execute = lambda plugin: None
+    workflow.execution_settings = SimpleNamespace(no_hooks=False)
+    summary = Summary(workflow, tmp_path, [], ["e1"])
+    tell_of_nothing(workflow, summary)
+    for dry in (True, False):
+        workflow.execute(SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry, touch_exec=False)))
+    first, _, remark = told[0].splitlines()
+    assert (len(told), first) == (1, "All products are up to date, in ..")
+    assert remark.startswith("  tweakreg FAILED e0: no stars")
+    summary.watch()
+    workflow.execute(SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=False, touch_exec=False)))
+    assert len(told) == 1  # the hooks have told
 
 
 def test_another_snakemake_costs_the_summary_but_not_the_run(monkeypatch, tmp_path):
-    watched = module.Summary.__new__(module.Summary)
-    watched._workflow, watched._started, watched._statuses = SimpleNamespace(), 0.0, ExitStatuses()
     warnings = []
-    monkeypatch.setattr(module, "_summaries", [watched])
     monkeypatch.setattr(module.logger, "warning", warnings.append)
-    module.tell_summary(tmp_path)
+    watched(SimpleNamespace(), tmp_path).tell()
     assert "there is no summary" in warnings[0]
