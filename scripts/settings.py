@@ -5,6 +5,7 @@ them (``python scripts/settings.py > config.yaml``); a test holds the two togeth
 """
 
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from parameters.config_files import ABSENT, ConfigFile, same_value
+from parameters.config_files import ABSENT, ConfigFile, same_value, unreadable
 from parameters.paths import advice
 from parameters.reference_makers import ReferenceMaker
 from parameters.section import Files, Maybe, NormalPath, Section, kinds, list_from_one
@@ -356,5 +357,25 @@ def _section_lines(section: Section, depth: int) -> list[str]:
     return lines
 
 
+def check_files(paths: Sequence[Path]) -> str:
+    """Return what is wrong with config files, of which the last is the strongest; empty if nothing is.
+
+    Snakemake reads them before it reads the Snakefile, and says less of what it cannot read.
+    """
+    problems = [problem for path in paths if (problem := unreadable(path))]
+    config: dict[str, Any] = {}
+    try:
+        if problems:
+            raise InputError(problems)
+        for path in paths:
+            config = overlay(config, yaml.safe_load(path.read_text("utf-8")))
+        read_settings(config, paths[::-1])
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(check_files([Path(name) for name in sys.argv[1:]]) or None)
     print(default_config(), end="")
