@@ -27,6 +27,7 @@ from problems import InputError, Problem, nearest
 # The defaults, which are written from the declarations
 SHIPPED = Path(__file__).resolve().parents[1] / "config.yaml"
 COMMAND_LINE = "--config"
+SHOWN = 4  # keys of a section that are named as examples
 
 
 def _context_names(value: Any) -> Any:
@@ -167,7 +168,10 @@ def read_settings(
     try:
         settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
-        wrong = (_problem(item, config_files, origins) for item in error.errors())
+        told = [f"{problem.key}." for problem in problems]
+        wrong = [_problem(item, config_files, origins) for item in error.errors()]
+        # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
+        wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
         raise InputError([*problems, *wrong]) from None
     if problems:
         raise InputError(problems)
@@ -232,8 +236,8 @@ def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
         return _right_list(path)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         section = _section_at(path)
-        known = f" ({', '.join(section.model_fields)})" if _is_section(section) else ""
-        return f"it is a section: give keys with values below it{known}"
+        known = [*section.model_fields][:SHOWN] if _is_section(section) else []
+        return "it is a section: give keys with values below it" + (f", such as {', '.join(known)}" if known else "")
     message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
     return message[0].lower() + message[1:]
 
