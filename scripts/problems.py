@@ -41,8 +41,8 @@ class InputError(Exception):
         super().__init__(f"{many} with the input, no job was started:\n{lines}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the advice ``did you mean 'x'?``, or the list of what is known."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the advice ``did you mean 'x'?``, or the list of what is known if nothing is as like as `cutoff`."""
     known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"

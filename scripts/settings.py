@@ -5,6 +5,7 @@ them (``python scripts/settings.py > config.yaml``); a test holds the two togeth
 """
 
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from parameters.config_files import ABSENT, ConfigFile, same_value
+from parameters.config_files import ABSENT, ConfigFile, same_value, unreadable
 from parameters.paths import advice
 from parameters.reference_makers import ReferenceMaker
 from parameters.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
@@ -26,6 +27,7 @@ from problems import InputError, Problem, nearest
 # The defaults, which are written from the declarations
 SHIPPED = Path(__file__).resolve().parents[1] / "config.yaml"
 COMMAND_LINE = "--config"
+SHOWN = 4  # keys of a section that are named as examples
 
 
 def _context_names(value: Any) -> Any:
@@ -169,7 +171,10 @@ def read_settings(
     try:
         settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
-        wrong = (_problem(item, config_files, origins) for item in error.errors())
+        told = [f"{problem.key}." for problem in problems]
+        wrong = [_problem(item, config_files, origins) for item in error.errors()]
+        # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
+        wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
         raise InputError([*problems, *wrong]) from None
     if problems:
         raise InputError(problems)
@@ -234,8 +239,8 @@ def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
         return _right_list(path)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         section = _section_at(path)
-        known = f" ({', '.join(section.model_fields)})" if _is_section(section) else ""
-        return f"it is a section: give keys with values below it{known}"
+        known = [*section.model_fields][:SHOWN] if _is_section(section) else []
+        return "it is a section: give keys with values below it" + (f", such as {', '.join(known)}" if known else "")
     message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
     return message[0].lower() + message[1:]
 
@@ -359,5 +364,25 @@ def _section_lines(section: Section, depth: int) -> list[str]:
     return lines
 
 
+def check_files(paths: Sequence[Path]) -> str:
+    """Return what is wrong with config files, of which the last is the strongest; empty if nothing is.
+
+    Snakemake reads them before it reads the Snakefile, and says less of what it cannot read.
+    """
+    problems = [problem for path in paths if (problem := unreadable(path))]
+    config: dict[str, Any] = {}
+    try:
+        if problems:
+            raise InputError(problems)
+        for path in paths:
+            config = overlay(config, yaml.safe_load(path.read_text("utf-8")))
+        read_settings(config, paths[::-1])
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(check_files([Path(name) for name in sys.argv[1:]]) or None)
     print(default_config(), end="")

@@ -46,5 +46,6 @@ def header_keywords() -> tuple[str, ...]:
             keyword for kind in family.references.values() for names in kind.selectors.values() for keyword in names
         }
         keywords |= {*family.light_path, *family.group_keywords(), family.moving_target[0], *family.target_position}
+    keywords |= {"EFFEXPTM", "TMEASURE"}  # what exposures may be weighted with
     keywords |= {"BUNIT", "S_DARK", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}
     return tuple(sorted(keywords | {"S_WCS", "S_MTWCS", "S_REGION", "BKGSUB", "BKGLEVEL", "TCATFILE"}))

@@ -193,6 +193,8 @@ class Family:
         What tells an exposure that followed a moving target.
     target_position : (keyword, keyword)
         Right ascension and declination of a moving target at the middle of the exposure.
+    known_values : mapping of instrument to mapping of keyword to values
+        What a keyword may say, to name the cause when no reference fits an exposure; empty: anything.
     no_photom_cubes : frozenset of instruments
         Instruments whose 3-D exposures photom leaves in DN/s.
     spectroscopic : sequence of str
@@ -227,6 +229,7 @@ class Family:
     group_id: str
     moving_target: tuple[str, str]
     target_position: tuple[str, str]
+    known_values: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     no_photom_cubes: frozenset[str] = frozenset()
     spectroscopic: Sequence[str] = ()
     reference_telescopes: Sequence[str] = ()

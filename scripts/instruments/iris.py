@@ -114,5 +114,6 @@ FAMILY = Family(
         "EFFEXPTM": lambda header: header.get("EXPTIME"),
     },
     source_keywords=("INSTMODE", "EXPDTST", "EXPJDMID", "EXPTIME", "SUBARRID"),
+    known_values={key: {"FILTER": frozenset()} for key in _INSTRUMENTS},
     records_idle_steps=True,
 )

@@ -12,6 +12,11 @@ _SUPPORT = frozenset(
 )
 _ALL = _IMAGING | _CORONAGRAPHIC | _AMI | _SUPPORT | {"NRC_TSIMAGE"}
 
+
+def _values(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # The first row that applies counts.
 VARIANTS = (
     Variant("TSO", frozenset({"NRC_TSIMAGE"}), background=Use.SKIP),
@@ -94,6 +99,36 @@ REFERENCES = {
     ),
 }
 
+# Of the observatory's documentation. What stands nowhere here is no error by itself: a reference may be for it.
+KNOWN_VALUES = {
+    "NIRCAM": {
+        "DETECTOR": _values("NRCA1 NRCA2 NRCA3 NRCA4 NRCALONG NRCB1 NRCB2 NRCB3 NRCB4 NRCBLONG"),
+        "CHANNEL": _values("SHORT LONG"),
+        "MODULE": _values("A B"),
+        "FILTER": _values(
+            "F070W F090W F115W F140M F150W F150W2 F182M F187N F200W F210M F212N WLP4 "
+            "F250M F277W F300M F322W2 F335M F356W F360M F410M F430M F444W F460M F480M"
+        ),
+        "PUPIL": _values(
+            "CLEAR F162M F164N F323N F405N F466N F470N GRISMR GRISMC MASKBAR MASKRND MASKIPR WLM8 WLP8 "
+            "GDHS0 GDHS60 PINHOLES FLAT"
+        ),
+    },
+    "NIRISS": {
+        "DETECTOR": _values("NIS"),
+        "FILTER": _values("CLEAR F277W F356W F380M F430M F444W F480M GR150C GR150R"),
+        "PUPIL": _values("CLEARP F090W F115W F140M F150W F158M F200W NRM GR700XD"),
+    },
+    "MIRI": {
+        "DETECTOR": _values("MIRIMAGE MIRIFULONG MIRIFUSHORT"),
+        "FILTER": _values(
+            "F560W F770W F1000W F1065C F1130W F1140C F1280W F1500W F1550C F1800W F2100W F2300C F2550W F2550WR "
+            "FND FLENS OPAQUE P750L"
+        ),
+    },
+    "FGS": {"DETECTOR": _values("GUIDER1 GUIDER2")},
+}
+
 FAMILY = Family(
     telescopes=("JWST",),
     observatories=("jwst",),
@@ -173,6 +208,7 @@ FAMILY = Family(
     group_id="jw{PROGRAM}{OBSERVTN}{VISIT}_{VISITGRP}{SEQ_ID}{ACT_ID}_{EXPOSURE}",
     moving_target=("TARGTYPE", "MOVING"),
     target_position=("MT_RA", "MT_DEC"),
+    known_values=KNOWN_VALUES,
     no_photom_cubes=frozenset({"NIRISS"}),
     spectroscopic=("MIR_LRS-*", "MIR_MRS", "*_WFSS", "*GRISM", "*_SOSS", "NRS_*"),
 )

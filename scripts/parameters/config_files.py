@@ -8,15 +8,16 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from parameters.paths import advice, what_is_at
 from problems import Problem
 
 ABSENT = object()
+KEYS = "a configuration has lines such as 'output: results', as in config.yaml"
 # The loader in C takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
@@ -100,10 +101,42 @@ class ConfigFile:
                 yield Problem(str(self.path), place, wrong, right)
 
 
-@lru_cache(maxsize=16)
-def read_config_file(path: Path) -> ConfigFile:
-    """Return a configuration file, read once."""
-    return ConfigFile(path)
+def unreadable(path: Path) -> Problem | None:
+    """Return why a configuration cannot be read from a file; None if it can."""
+
+    def problem(wrong: str, right: str) -> Problem:
+        return Problem(str(path), "", wrong, right)
+
+    if not path.is_file():
+        found = what_is_at(path)
+        right = advice(str(path)) if found == "no such file" else "give a file"
+        return problem(found if found == "no such file" else f"is {found}", right)
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+        found = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return problem(f"is not UTF-8 text: byte {content[error.start]:#x} in line {line}", "save it as UTF-8")
+    except yaml.MarkedYAMLError as error:
+        return _syntax_problem(path, text, error)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        return problem(f"is not YAML: {str(error).splitlines()[0]}", KEYS)
+    if found is None:
+        return problem("is empty", KEYS)
+    if isinstance(found, str):
+        return problem("has no keys", f"{KEYS}; a blank belongs after each colon")
+    return None if isinstance(found, dict) else problem("has no keys at the top", KEYS)
+
+
+def _syntax_problem(path: Path, text: str, error: yaml.MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line if mark else 0
+    written = next(iter(text.splitlines()[line : line + 1]), "")
+    began = error.context_mark.line if error.context and error.context_mark else line
+    more = f" ({error.context} that begins in line {began + 1})" if began != line else ""
+    right = "indent with blanks, not with tabs" if "\t" in written else KEYS
+    return Problem(str(path), f"line {line + 1}", f"{written.strip()!r} is not YAML: {error.problem}{more}", right)
 
 
 def same_value(first: Any, second: Any) -> bool:

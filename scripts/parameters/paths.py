@@ -42,8 +42,14 @@ def what_is_at(path: Path) -> str:
     except (OSError, ValueError) as error:
         if _target(path):
             return "a link that leads in a circle"
-        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+        return f"out of reach ({getattr(error, 'strerror', None) or error})"
     return _KINDS.get(kind, "a file")
+
+
+def no_file(path: Path) -> str:
+    """Say that no file is at a path, and what is there in its place."""
+    found = what_is_at(path)
+    return f"no such file {str(path)!r}" if found == "no such file" else f"{str(path)!r} is {found}"
 
 
 def _target(path: Path) -> str:

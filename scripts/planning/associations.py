@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from parameters.paths import advice, what_is_at
+from parameters.paths import advice, no_file, what_is_at
+from planning.fits_headers import COMPRESSED
 from planning.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
 from problems import Problem, nearest
 from products.names import check_product_name, exposure_suffix, product_root
@@ -228,15 +229,21 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
                 right = f"give its files, such as {os.path.join(pattern, '*')!r}"
                 problems.append(Problem(file, here, f"{pattern!r} is a folder", right))
             elif not os.path.isfile(match):
-                found = what_is_at(Path(match))
-                wrong = f"no such file {pattern!r}" if found == "no such file" else f"{pattern!r} is {found}"
-                problems.append(Problem(file, here, wrong, advice(pattern)))
+                problems.append(Problem(file, here, no_file(Path(match)), advice(pattern)))
             else:
                 files[Path(match)] = None
     return list(files)
 
 
 # Strict JSON ----------------------------------------------------------------------------------------
+
+
+_OTHER_FILES = {
+    magic: (f"compressed with {name}", f"{command} it first") for magic, (name, command) in COMPRESSED.items()
+} | {
+    b"SIMPLE  =": ("a FITS file, not an association", "single exposures go into 'exposures' of the configuration"),
+    b"#ASDF": ("an ASDF file, not an association", "an association is a JSON text file"),
+}
 
 
 def _load_json(path: Path, problems: list[Problem]) -> dict | None:
@@ -247,9 +254,16 @@ def _load_json(path: Path, problems: list[Problem]) -> dict | None:
 
     try:
         if not path.is_file():
-            return refuse("no such file" if not path.exists() else "not a file", "give an association file")
+            return refuse(what_is_at(path), "give an association file")
+        content = path.read_bytes()
+        if not content.strip():
+            return refuse("empty", "get the file again; it is a JSON object with a key 'products'")
+        for magic, (wrong, right) in _OTHER_FILES.items():
+            if content.startswith(magic):
+                return refuse(wrong, right)
         # utf-8-sig: some editors put a byte order mark in front, which json refuses
-        tree = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        text = content.decode("utf-8-sig")
+        tree = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except OSError as error:
         return refuse(f"cannot be read ({error.strerror})", "make it readable")
     except UnicodeDecodeError as error:
@@ -480,7 +494,10 @@ class _Reader:
         for place in places:
             if os.path.isfile(place):
                 return place
-        if required:
+        odd = next((place for place in places if os.path.lexists(place)), None)
+        if odd and required:
+            self.refuse(key, no_file(odd), "give a file with an exposure")
+        elif required:
             looked = " or ".join(repr(str(place)) for place in dict.fromkeys(places))
             right = "put it beside the association or into the folder 'input'"
             self.refuse(

@@ -9,6 +9,7 @@ from typing import Any
 
 from instruments import family_of
 from instruments.family import Family
+from parameters.paths import no_file
 from parameters.stage3 import Stage3
 from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
@@ -206,7 +207,7 @@ class CombinationPlanner:
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not member.path.is_file():
-            wrong = f"no such file {str(member.path)!r}, and no exposure of this configuration makes it"
+            wrong = f"{no_file(member.path)}, and no exposure of this configuration makes it"
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)
             return None
@@ -353,10 +354,10 @@ class CombinationPlanner:
         chosen = self.chooser.choose(
             association.path, ExposureHeader(association.path, dict(header), ()), family, others
         )
-        for reference in chosen.values():
+        for reference in (chosen or {}).values():
             if reference.path is None and reference.reason:
                 self.notices.append(f"{association.path}: no source catalogue: {reference.reason}")
-        return chosen
+        return chosen or {}
 
     # Grids ----------------------------------------------------------------------------------------------
 

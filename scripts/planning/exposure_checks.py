@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from instruments import family_of, known_telescopes
 from instruments.family import Family, Variant
@@ -17,6 +17,16 @@ CALIBRATED = ("S_FLAT", "S_PHOTOM")
 SURFACE_BRIGHTNESS = "MJY/SR"
 NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
 OPTIONAL_NUMBERS = ("CRPIX1", "CRPIX2")
+TIMES = ("EFFEXPTM", "TMEASURE")
+# What positions, angles (degrees), places in the focal plane (arcsec) and the scale of velocity aberration can be
+RANGES = dict.fromkeys(("RA_REF", "ROLL_REF", "V3I_YANG", "MT_RA"), (-360, 360)) | {
+    "DEC_REF": (-90, 90),
+    "MT_DEC": (-90, 90),
+    "V2_REF": (-3600, 3600),
+    "V3_REF": (-3600, 3600),
+    "VA_SCALE": (0.99, 1.01),
+}
+DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
 
 
 def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]) -> Variant | None:
@@ -47,7 +57,7 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
     variant = family.variant(keywords)
     if variant is None and keywords.get("EXP_TYPE") is not None:
         types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
-        advice = nearest(str(keywords["EXP_TYPE"]), types)
+        advice = nearest(str(keywords["EXP_TYPE"]), types, cutoff=0.8)
         if is_spectroscopic(keywords):
             advice = "it is spectroscopy, which calflow does not do: leave the exposure out"
         refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", advice)
@@ -114,14 +124,14 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
         refuse("INSTRUME", is_what("INSTRUME"), nearest(str(values.get("INSTRUME")), family.instruments))
     if family.variant(values) is None:
         refuse("EXP_TYPE", is_what("EXP_TYPE"), "stage 3 combines images")
-    if observation_time(values) is None:
-        when = f"{values.get('DATE-OBS')!r}, {values.get('TIME-OBS')!r} are not a date and a time"
-        refuse("DATE-OBS, TIME-OBS", when, "write 2023-03-12 and 07:47:13.140")
+    _check_date(values, refuse)
     if values.get("S_WCS") not in (None, "COMPLETE") or not any(hdu.name == "ASDF" for hdu in header.hdus):
         refuse("S_WCS", "the exposure has no world coordinates", "stage 3 takes _cal with a gwcs (ASDF extension)")
     for keyword in ("V2_REF", "V3_REF", "RA_REF", "DEC_REF", "ROLL_REF", "VPARITY", "V3I_YANG"):
         if not _is_number(values.get(keyword)):
             refuse(keyword, is_what(keyword), "stage 3 needs a number")
+    _check_ranges(values, refuse)
+    _check_times(values, refuse)
     if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS:
         refuse("BUNIT", is_what("BUNIT"), "stage 3 takes surface brightness, MJy/sr")
     if values.get("S_MTWCS") == "COMPLETE":
@@ -148,12 +158,38 @@ def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> No
         refuse("VPARITY", f"is {keywords['VPARITY']!r}", "it is -1 or 1")
     if _is_number(keywords.get("EXPMID")) and not keywords["EXPMID"] > 0:
         refuse("EXPMID", f"is {keywords['EXPMID']!r}", "it is the middle of the exposure, a modified Julian date")
-    scale = keywords.get("VA_SCALE")
-    if scale is not None and not (_is_number(scale) and scale > 0):
-        refuse("VA_SCALE", f"is {scale!r}", "the velocity aberration scale must be positive")
+    if keywords.get("VA_SCALE") is not None and not _is_number(keywords["VA_SCALE"]):
+        refuse("VA_SCALE", f"is {keywords['VA_SCALE']!r}", "it is the scale of velocity aberration, about 1")
+    if all(keywords.get(keyword) not in (None, "") for keyword in DATE_AND_TIME):
+        _check_date(keywords, refuse)
+    _check_ranges(keywords, refuse)
+    _check_times(keywords, refuse)
 
 
-def _is_number(value: Any) -> bool:
+def _check_date(keywords: dict[str, Any], refuse: Any) -> None:
+    if observation_time(keywords) is None:
+        when = f"{keywords.get('DATE-OBS')!r}, {keywords.get('TIME-OBS')!r} are not a date and a time"
+        refuse(", ".join(DATE_AND_TIME), when, "write 2023-03-12 and 07:47:13.140")
+
+
+def _check_ranges(keywords: dict[str, Any], refuse: Any) -> None:
+    for keyword, (least, most) in RANGES.items():
+        value = keywords.get(keyword)
+        if _is_number(value) and not least <= value <= most:
+            refuse(keyword, f"is {value!r}", f"it lies between {least} and {most}")
+
+
+def _check_times(keywords: dict[str, Any], refuse: Any) -> None:
+    """Refuse exposure times that are none; without one, the exposure is weighted without it, or refused then."""
+    for keyword in TIMES:
+        value = keywords.get(keyword)
+        if value not in (None, "") and not (_is_number(value) and value > 0):
+            refuse(
+                keyword, f"is {value!r}", "an exposure time is a positive number: correct it, or take the keyword out"
+            )
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

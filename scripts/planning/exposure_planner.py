@@ -72,6 +72,8 @@ class ExposurePlanner:
         status = self._status(header, family, variant, idle, chosen)
         self._check_wcs(path, header, family, status)
         references = self.chooser.choose(path, header, family, status | dict.fromkeys(STAGE3_STEPS, SKIPPED))
+        if references is None:
+            return None
         self._skip_without_references(path, references, status)
         self._check_dark(path, header, family, status)
         used = {name: ref for name, ref in references.items() if family.references[name].step not in status}

@@ -25,7 +25,8 @@ PLANES = {"ERR": True, "DQ": False, "VAR_POISSON": True, "VAR_RNOISE": True}
 
 Value = str | bool | int | float | None
 
-_COMPRESSED = {
+# How compressed files begin: with what, and what undoes it
+COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip"),
     b"BZ": ("bzip2", "bunzip2"),
     b"\xfd7": ("xz", "unxz"),
@@ -174,7 +175,7 @@ def _hdu_headers(file: BinaryIO, size: int) -> Iterator[tuple[dict[bytes, bytes]
     start = file.read(BLOCK)
     if not start:
         raise HeaderError("empty", "get the file again")
-    for magic, (name, command) in _COMPRESSED.items():
+    for magic, (name, command) in COMPRESSED.items():
         if start.startswith(magic):
             raise HeaderError(f"compressed with {name}", f"{command} it first")
     if not re.match(rb"SIMPLE  = +[TF]", start):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from instruments import family_of, known_telescopes
+from parameters.paths import no_file
 from planning.associations import Association, Member, Product
 from planning.headers import ExposureHeader, window_of
 from planning.plan import PlannedExposure, PlannedMerge
@@ -116,7 +117,7 @@ class MergePlanner:
         if made:
             return _Found(member, made.header, f"{self.folder}/{made.product('cal')}", made)
         if not member.path.is_file():
-            wrong = f"no such file {str(member.path)!r}, and no exposure of this configuration makes it"
+            wrong = f"{no_file(member.path)}, and no exposure of this configuration makes it"
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)
             return None

@@ -173,11 +173,20 @@ class _Planner:
     def _associations(self) -> list[Association]:
         """Read the associations and the single exposures."""
         settings, problems = self.settings, self.problems
+        before = len(problems)
         files = expand(settings.associations, "associations", problems)
         singles = expand(settings.exposures, "exposures", problems)
-        read = [read_association(path, Path(settings.input).expanduser(), problems) for path in files]
+        lost = len(problems) > before  # exposures that are told already
+        read = []
+        for path in files:
+            before = len(problems)
+            read.append(read_association(path, Path(settings.input).expanduser(), problems))
+            lost |= len(problems) > before and (read[-1] is None or read[-1].level == 2)
         read += [single_exposure(path, problems) for path in singles]
         found = self._without_others([association for association in read if association])
+        if lost:
+            sciences = [member for a in found if a.level == 3 for product in a.products for member in product.sciences]
+            self.refused |= {product_root(member.expname) for member in sciences if not member.path.is_file()}
         for association in found:
             for member in association.ignored:
                 self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")

@@ -14,6 +14,7 @@ from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_maker_planner import MadeReference
 from planning.references import (
+    DATE,
     NO_REFERENCES,
     NOT_APPLICABLE,
     DirectoryIndex,
@@ -61,10 +62,10 @@ class ReferenceChooser:
 
     def choose(
         self, path: Path, header: ExposureHeader, family: Family, skipped: Mapping[str, str]
-    ) -> dict[str, Reference]:
+    ) -> dict[str, Reference] | None:
         """Return the references of all steps that are not skipped, by type.
 
-        A type that an exposure cannot do without, and that has no file, is a problem.
+        A type that an exposure cannot do without, and that has no file, is a problem; then the result is None.
         """
         instrument = str(header.values["INSTRUME"])
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
@@ -77,20 +78,21 @@ class ReferenceChooser:
             reason = f"references.directory: no such folder {self.settings.directory!r}; {NO_REFERENCES}"
             chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=reason) for name in by_rules}
         elif by_rules:
-            found = self._from_crds if self.settings.source == "crds" else self._from_directory
-            for name, reference in found(by_rules, path, header, family).items():
-                if isinstance(reference, Problem) and name in wanted and wanted[name].optional:
-                    chosen[name] = Reference(name, None, NOT_APPLICABLE, reason=str(reference))
-                elif isinstance(reference, Problem):
-                    self._tell(reference, name, path, header, family)
-                else:
-                    chosen[name] = reference
-        for name, reference in chosen.items():
-            if reference.path is None and instrument in wanted[name].required:
-                step = wanted[name].step
-                wrong = f"the {name} reference is N/A, and {step} cannot do without it"
-                self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
-        return chosen
+            find = self._from_crds if self.settings.source == "crds" else self._from_directory
+            found = find(by_rules, path, header, family)
+            failed = {name: problem for name, problem in found.items() if isinstance(problem, Problem)}
+            optional = {name for name in failed if name in wanted and wanted[name].optional}
+            chosen |= {name: reference for name, reference in found.items() if isinstance(reference, Reference)}
+            chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=str(failed[name])) for name in optional}
+            if needed := {name: problem for name, problem in failed.items() if name not in optional}:
+                self._refuse(needed, path, header, family)
+                return None
+        lacking = [name for name in chosen if chosen[name].path is None and instrument in wanted[name].required]
+        for name in lacking:
+            step = wanted[name].step
+            wrong = f"the {name} reference is N/A, and {step} cannot do without it"
+            self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
+        return None if lacking else chosen
 
     def context(self, family: Family) -> dict[str, tuple[str, str]]:
         """Return the keywords of the CRDS context of a family; ``N/A`` for a folder."""
@@ -140,6 +142,26 @@ class ReferenceChooser:
 
     def _no_folder(self) -> bool:
         return self.settings.source == "directory" and not Path(self.settings.directory).expanduser().is_dir()
+
+    def _refuse(self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family) -> None:
+        """Add the problems of an exposure for which no references were found: their cause, if they have one."""
+        instrument = str(header.values["INSTRUME"])
+        types = sorted(name for name in failed if name in family.references)
+        listed = f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"
+        selectors = {keyword for name in types for keyword in family.references[name].selectors[instrument]}
+        for keyword, known in family.known_values.get(instrument, {}).items():
+            value = header.values.get(keyword)
+            if keyword in selectors and (value in (None, "") or (known and value not in known)):
+                wrong = "is missing" if value in (None, "") else f"{value!r} is not known of {instrument}"
+                hint = nearest(str(value or ""), known) if known else "give it"
+                self.problems.append(Problem(str(path), keyword, f"{wrong}, so that there is {listed} reference", hint))
+                return
+        if len(types) > 1 and {problem.key for problem in failed.values()} == {DATE}:
+            when = f"{header.values.get('DATE-OBS')!r}: there is {listed} reference for exposures of that time"
+            self.problems.append(Problem(str(path), DATE, when, failed[types[0]].right))
+            return
+        for name, problem in failed.items():
+            self._tell(problem, name, path, header, family)
 
     def _tell(self, problem: Problem, name: str, path: Path, header: ExposureHeader, family: Family) -> None:
         """Add a problem once for all exposures that differ in nothing by which a reference is chosen."""

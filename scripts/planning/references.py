@@ -12,6 +12,8 @@ from planning.headers import ReferenceHeader, read_reference_header
 from problems import Problem
 
 NOT_APPLICABLE = "N/A"
+# What is wrong if all references are for later exposures
+DATE = "DATE-OBS"
 
 # What to do without a folder of references
 NO_REFERENCES = (
@@ -251,6 +253,7 @@ def _no_reference(
     """Say that no reference fits, and what keeps the nearest one from fitting."""
     wrong = f"no {reftype} reference for {_spell(instrument, wanted)}, observed {observed:%Y-%m-%dT%H:%M:%S}"
     candidates = index.references(reftype, instrument)
+    key = DATE if later else reftype
     if later:
         useafter, path = min(later)
         right = f"the nearest, {path.name!r}, is for exposures after its USEAFTER {useafter:%Y-%m-%dT%H:%M:%S}"
@@ -269,4 +272,4 @@ def _no_reference(
         right = f"the nearest, {nearest.path.name!r}, is excluded {only}by its {values}"
     else:
         right = f"the folder has none of this type for {instrument}"
-    return Problem(str(index.directory), reftype, wrong, f"{right}; add one or set references.override.{reftype}")
+    return Problem(str(index.directory), key, wrong, f"{right}; add one or set references.override.{reftype}")

@@ -3,7 +3,10 @@
 The layout is that of the JWST archive; ``stdatamodels`` and jwst open these files.
 """
 
+import logging
 import os
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +22,7 @@ from products.asdf_files import wcs_from_bytes, wcs_to_bytes
 from products.version import VERSION
 from steps.image import Image
 
+log = logging.getLogger(__name__)
 # Extension name of each plane, in the order in which they are written.
 PLANES = {
     "sci": "SCI",
@@ -28,6 +32,8 @@ PLANES = {
     "var_rnoise": "VAR_RNOISE",
     "var_flat": "VAR_FLAT",
 }
+# What astropy says of a wrong checksum, with the name of the extension
+WRONG_CHECKSUM = re.compile(r"(?:Checksum|Datasum) verification failed for HDU \('([^']*)', \d+\)")
 # Values of DATAMODL that say no more than how many dimensions there are.
 GENERAL_MODELS = ("ImageModel", "CubeModel")
 # Cards about the array as it was stored, which go with those that astropy strips.
@@ -100,7 +106,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         If the file has no such extension.
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
-    with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+    with telling_checksums(path), fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
         headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
@@ -123,6 +129,23 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
             planes[name] = np.zeros(planes["sci"].shape, dtype)
             headers[PLANES[name]] = fits.Header()
     return Exposure(Image(**planes), headers, wcs, area, others)
+
+
+@contextmanager
+def telling_checksums(path: Path) -> Iterator[None]:
+    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield
+    wrong: dict[str, None] = {}
+    for warning in told:
+        if found := WRONG_CHECKSUM.search(str(warning.message)):
+            wrong[found[1] or "PRIMARY"] = None
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if wrong:
+        why = "the file was damaged, or changed by something that does not renew them"
+        log.warning("%s: wrong checksum of %s: %s", path, ", ".join(wrong), why)
 
 
 def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:

@@ -35,6 +35,9 @@ def read_projection(header: Mapping[str, Any]) -> TanProjection:
     """
     _check_axes(header)
     x, y, ra, dec = (_number(header, f"{name}{axis}") for name in ("CRPIX", "CRVAL") for axis in AXES)
+    for keyword, value, most in (("CRVAL1", ra, 360), ("CRVAL2", dec, 90)):
+        if abs(value) > most:
+            raise NoProjection(f"{keyword} is {value}, not between {-most} and {most}")
     if dec == 90 and header.get("LONPOLE") is None:  # the default is 0 there, and 180 elsewhere
         raise NoProjection("CRVAL2 is 90, where LONPOLE must be given, as 180")
     matrix = pixel_matrix(header)

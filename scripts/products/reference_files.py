@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from products.asdf_files import read_tree
 from products.detector_window import detector_window
-from products.exposure import write_product
+from products.exposure import telling_checksums, write_product
 from steps.dq_flags import remap_flags
 from steps.windows import Window
 
@@ -76,7 +76,7 @@ def read_detector_reference(
     ReferenceFileError
         If an extension is missing or the reference does not cover the window.
     """
-    with fits.open(path, memmap=False) as hdus:
+    with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
         part = _cut_out(hdus, path, window, images)
         sci = _section(hdus, _image(hdus, images), part, path).astype(np.float32)
         absent = [name for name in optional if name not in hdus]

@@ -205,7 +205,7 @@ def test_missing_association(tmp_path):
 def test_folder_as_association(tmp_path):
     problems = []
     assert read_association(tmp_path, None, problems) is None
-    assert [problem.wrong for problem in problems] == ["not a file"]
+    assert [problem.wrong for problem in problems] == ["a folder"]
 
 
 def test_trailing_comma_is_told_with_line_and_column(refuse):
@@ -231,7 +231,11 @@ def test_binary_file(refuse):
         ('"x"', "a string, not an object"),
         ("null", "null, not an object"),
         ("3", "a number, not an object"),
-        ("", "not JSON"),
+        ("", "empty"),
+        ("\n ", "empty"),
+        ("BZh91AY", "compressed with bzip2"),
+        ("SIMPLE  =                    T", "a FITS file"),
+        ("#ASDF 1.0.0", "an ASDF file"),
         ('{"products": NaN}', "NaN"),
         ('{"products": [], "products": []}', "'products' stands twice"),
         ("[" * 100_000, "nested too deeply"),

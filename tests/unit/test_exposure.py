@@ -74,3 +74,28 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def with_checksums(rate, tmp_path):
+    path = tmp_path / "checked_rate.fits"
+    with fits.open(rate) as hdus:
+        hdus.writeto(path, checksum=True)
+    return path
+
+
+def test_right_checksums_are_not_worth_a_word(with_checksums, caplog):
+    read_exposure(with_checksums)
+    assert caplog.messages == []
+
+
+def test_wrong_checksums_are_told_in_one_line(with_checksums, caplog):
+    content = bytearray(with_checksums.read_bytes())
+    content[content.index(b"F200W")] = ord("G")  # in the primary header
+    with fits.open(with_checksums) as hdus:
+        content[hdus["ERR"].fileinfo()["datLoc"] + 7] ^= 1
+    with_checksums.write_bytes(content)
+    exposure = read_exposure(with_checksums)
+    assert exposure.primary["FILTER"] == "G200W"
+    (message,) = caplog.messages
+    assert message.startswith(f"{with_checksums}: wrong checksum of PRIMARY, ERR: ")

@@ -45,10 +45,10 @@ def test_what_is_at_a_path(tmp_path):
         "loop": "a link that leads in a circle",
         "fifo": "a named pipe",
         "none": "no such file",
-        "file/x": "cannot be looked at (Not a directory)",
+        "file/x": "out of reach (Not a directory)",
         ".": "a folder",
     }
-    assert what_is_at(tmp_path / ("x" * 300)) == "cannot be looked at (File name too long)"
+    assert what_is_at(tmp_path / ("x" * 300)) == "out of reach (File name too long)"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import yaml
 
 from parameters.config_files import ConfigFile
 from problems import InputError
-from settings import Settings, default_config, read_settings
+from settings import Settings, check_files, default_config, read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -568,3 +568,43 @@ def test_values_of_another_type(config, problem):
 def test_long_values_are_cut():
     (problem,) = problems({"output": ["x" * 10_000] * 10_000})
     assert len(problem) < 3000
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"output: x\n  input: y\n", "line 2: 'input: y' is not YAML: mapping values are not allowed"),
+        (b"stage2:\n\tphotom: {}\n", "line 2: 'photom: {}' is not YAML: "),
+        (b"stage2:\n\tphotom: {}\n", "indent with blanks, not with tabs"),
+        (b'input: x\noutput: "y\n', "that begins in line 2"),
+        (b"output:results\n", "has no keys; "),
+        (b"output:results\n", "a blank belongs after each colon"),
+        (b"- output\n", "has no keys at the top"),
+        (b"", "is empty"),
+        (b"# nothing\n", "is empty"),
+        (b"a: 1\noutput: r\xe9sultats\n", "is not UTF-8 text: byte 0xe9 in line 2"),
+        (b"SIMPLE  =                    T", "has no keys"),
+        (b"output: $HOME\n", None),
+        (b"output: x\noutput: y\n", "output: stands more than once, in lines 1 and 2"),
+        (b"stage2: {photom: {skip: maybe}}\n", "stage2.photom.skip: 'maybe' is not valid"),
+    ],
+)
+def test_a_file_can_be_looked_at_before_a_run(tmp_path, content, problem):
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    found = check_files([path])
+    assert (problem or "") in found
+    assert bool(found) == bool(problem)
+
+
+def test_several_files_are_looked_at_as_a_run_takes_them(tmp_path):
+    (tmp_path / "site.yaml").write_text("output: 5\n")
+    (tmp_path / "my.yaml").write_text("output: results\n")
+    assert check_files([tmp_path / "site.yaml", tmp_path / "my.yaml"]) == ""
+    assert f"{tmp_path}/site.yaml: output: 5" in check_files([tmp_path / "my.yaml", tmp_path / "site.yaml"])
+
+
+@pytest.mark.parametrize(("name", "words"), [("none.yaml", "no such file; relative paths"), (".", "is a folder")])
+def test_no_file_to_look_at(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    assert words in check_files([Path(name)])

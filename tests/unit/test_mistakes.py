@@ -1,0 +1,198 @@
+"""docs/mistakes.md says what calflow says: each mistake is made here, and its answer has to stand on that page."""
+
+import gzip
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from astropy.io import fits
+from snakemake.utils import update_config
+
+from planning.planner import make_plan
+from problems import InputError
+from settings import SHIPPED, read_settings
+from simulation import Scene, simulate
+
+PAGE = (SHIPPED.parent / "docs" / "mistakes.md").read_text()
+SCENE = Scene("miri_f1130w", detector_shape=(24, 32), exposures=2, backgrounds=2, stars=2, galaxies=0, seed=3)
+ASSOCIATIONS = "associations: [data/rate/*_asn.json, data/stage3/*_asn.json]\n"
+CONFIGURATION = ASSOCIATIONS + "references: {directory: data/references}\n"
+ROOT = "jw01234001001_02101_00001_mirimage"
+RATE = Path("data/rate", f"{ROOT}_rate.fits")
+LEVEL2 = Path("data/rate/jw01234-o001_20230312t074713_image2_00001_asn.json")
+LEVEL3 = Path("data/stage3/jw01234-o001_20230312t074713_image3_00001_asn.json")
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder / "data", SCENE)
+    return folder
+
+
+@pytest.fixture
+def field(simulated, tmp_path, monkeypatch):
+    """A working folder with a field on which nothing is wrong."""
+    shutil.copytree(simulated / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answer(folder, text=CONFIGURATION):
+    """Return the problems of a configuration, and the notices of its plan, as a user in the folder reads them."""
+    path = folder / "my.yaml"
+    path.write_text(text)
+    given = yaml.load(text, yaml.FullLoader)  # as Snakemake reads it
+    config = yaml.safe_load(SHIPPED.read_text())
+    update_config(config, given)
+    try:
+        plan = make_plan(read_settings(config, [path, SHIPPED], given=given), [path, SHIPPED], folder / "headers")
+    except InputError as error:
+        lines = [str(problem) for problem in error.problems]
+    else:
+        lines = list(plan.notices)
+    return [line.replace(f"{folder}/", "").replace(str(folder), "/home/me/field") for line in lines]
+
+
+def documented(line):
+    """Tell whether a line stands on the page in a block of code; ``...`` there is anything."""
+    known = re.findall(r"^ *```\n(.*?)^ *```", PAGE, re.DOTALL | re.MULTILINE)
+    patterns = (re.escape(text.strip()).replace(r"\.\.\.", ".*") for block in known for text in block.splitlines())
+    return any(re.fullmatch(pattern, line) for pattern in patterns)
+
+
+def test_nothing_is_wrong_without_a_mistake(field):
+    assert answer(field) == []
+
+
+CONFIGURATIONS = {
+    "a key that stands twice": "stage3: {tweakreg: {minobj: 5}}\nstage3: {resample: {pixfrac: 0.5}}\n",
+    "null": "stage3:\n  tweakreg:\n    minobj:\n",
+    "NaN": "stage3: {tweakreg: {minobj: .nan}}\n",
+    "true": "stage3: {tweakreg: {minobj: true}}\n",
+    "another type": "stage3: {resample: 5, outlier_detection: {snr: 5}}\n",
+    "a misspelled key": "stage3: {tweakrge: {minobj: 5}}\n",
+    "a key with dots": "stage3.tweakreg.minobj: 5\n",
+    "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
+    "a variable": "output: $HOME/results\n",
+    "the root": "output: /\n",
+    "a folder of Windows": 'output: "D:\\\\results"\n',
+    "no input": "input: nowhere\n",
+    "a variable in input": "input: $DATA/rate\n",
+    "a file as input": f"input: {RATE}\n",
+    "a URL as input": "input: https://mast.stsci.edu/rate\n",
+}
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_configuration(field, text):
+    lines = answer(field, CONFIGURATION + text)
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "associations: 5\nreferences: {directory: data/references}\n",
+        ASSOCIATIONS,
+        ASSOCIATIONS + "references: {source: crds, crds_path: nowhere}\n",
+        ASSOCIATIONS + "references: {source: crds, crds_path: data, crds_context: 1500}\n",
+        "associations: [data/lost_asn.json, '$DATA/*_asn.json']\nreferences: {directory: data/references}\n",
+    ],
+)
+def test_associations_and_references_of_the_configuration(field, text):
+    lines = answer(field, text)
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+HEADERS = [
+    {"FILTER": None},
+    {"FILTER": "F113W"},
+    {"DETECTOR": "MIRIMAG"},
+    {"DATE-OBS": "12 March 2023"},
+    {"DATE-OBS": "1999-01-01"},
+    {"EXP_TYPE": "MIR_MRS"},
+    {"EXP_TYPE": "MIR_IMG"},
+    {"DEC_REF": 95.0},
+    {"RA_REF": 1e6},
+    {"EFFEXPTM": 0.0},
+    {"EFFEXPTM": "long"},
+]
+
+
+@pytest.mark.parametrize("cards", HEADERS, ids=str)
+def test_one_cause_is_one_problem(field, cards):
+    with fits.open(RATE, mode="update") as hdus:
+        for keyword, value in cards.items():
+            header = next((hdu.header for hdu in hdus if keyword in hdu.header), hdus[0].header)
+            header.set(keyword, value)
+            if value is None:
+                del header[keyword]
+    (line,) = answer(field)
+    assert line.startswith(f"{RATE}: {next(iter(cards))}")
+    assert documented(line), line
+
+
+def compress(path):
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def make_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def make_link(path):
+    path.unlink()
+    path.symlink_to("lost_rate.fits")
+
+
+def make_loop(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def make_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+FILES = [
+    (LEVEL2, lambda path: path.write_text("")),
+    (LEVEL2, compress),
+    (LEVEL2, lambda path: shutil.copy(RATE, path)),
+    (RATE, make_link),
+    (RATE, make_loop),
+    (RATE, make_fifo),
+    (RATE, make_folder),
+    (RATE, compress),
+    (RATE, lambda path: os.truncate(path, 40_000)),
+]
+
+
+@pytest.mark.parametrize(("path", "spoil"), FILES)
+def test_what_lies_at_a_path(field, path, spoil):
+    spoil(path)
+    lines = answer(field)
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+TYPES = [
+    (LEVEL3, '"asn_type": "imag3"'),
+    (LEVEL3, '"asn_type": "image33"'),
+    (LEVEL3, '"asn_type": "spec3"'),
+    (LEVEL3, '"asn_type": "None"'),
+]
+
+
+@pytest.mark.parametrize(("path", "asn_type"), TYPES, ids=[text for _, text in TYPES])
+def test_types_of_associations(field, path, asn_type):
+    path.write_text(path.read_text().replace('"asn_type": "image3"', asn_type))
+    assert asn_type in path.read_text()
+    assert [line for line in answer(field) if not documented(line)] == []
