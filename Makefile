@@ -24,7 +24,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help environment demo demo-iris test parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3 test-slurm
+.PHONY: help environment demo demo-iris test fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make test           all tests but the comparison with jwst"
 	@echo "make test-s3        tests with a local S3 server, in an environment of its own"
 	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
+	@echo "make fuzz           thousands of spoiled files for each reader of planning"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
@@ -88,6 +89,12 @@ $(SLURM_VENV)/.installed: envs/lock.txt envs/slurm.txt
 test-slurm: $(SLURM_VENV)/.installed
 	tests/slurm/packages.sh
 	$(SLURM_VENV)/bin/python -m pytest -m "not parity" tests/slurm
+
+# Spoiled files for each reader that planning has; the first of them are in `make test`.
+FUZZ_CASES ?= 10000
+
+fuzz: $(INSTALLED)
+	PYTHONPATH=scripts $(BIN)/python -m tests.fuzz.run --cases $(FUZZ_CASES)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -4,15 +4,13 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from job import UnusableExposure, remark, run
 from products.alignment_tables import AlignmentRow, write_alignment
+from products.exposure_stars import read_exposure_stars
 from products.geometry_files import read_geometry
-from products.star_lists import read_sky_catalog, read_star_list
+from products.star_lists import read_sky_catalog
 from steps.alignment import Alignment, align_absolute, align_relative
 from steps.moving_target import target_shifts
-from steps.star_groups import ExposureStars
 from steps.star_matching import Matching
 
 log = logging.getLogger(__name__)
@@ -47,12 +45,7 @@ def align(input, output, params):
 
 def _tweak(names, geometries, input, settings):
     """Align the exposures with each other, then with the catalogue."""
-    lists = [read_star_list(path) for path in input.stars]
-    weighted = any(stars.weight is not None for stars in lists)  # those of the user may have none
-    exposures = [
-        _stars(name, group, geometries[name], stars, weighted)
-        for (name, group), stars in zip(names.items(), lists, strict=True)
-    ]
+    exposures = read_exposure_stars(input.stars, names, geometries)
     robust = settings["robust"]
     found = align_relative(
         exposures,
@@ -68,23 +61,6 @@ def _tweak(names, geometries, input, settings):
         found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=robust)
     numbers = {exposure.name: len(exposure.sky) for exposure in exposures}
     return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]
-
-
-def _stars(name, group, geometry, stars, weighted):
-    xy, weight = stars.positions, stars.weight
-    if weighted and weight is None:
-        weight = np.ones(len(xy))
-    (xmin, xmax), (ymin, ymax) = geometry.bounds
-    inside = (xy > (xmin, ymin)).all(axis=1) & (xy < (xmax, ymax)).all(axis=1)
-    return ExposureStars(
-        name=name,
-        group=group,
-        centre=geometry.centre,
-        sky=geometry.sky(*xy[inside].T),
-        footprint=geometry.footprint(),
-        pixel_scale=geometry.pixels.area**0.5,
-        weight=None if weight is None else weight[inside],
-    )
 
 
 def _follow(names, geometries, targets):

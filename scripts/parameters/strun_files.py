@@ -4,6 +4,7 @@ Both hold the parameters of one step, or of a pipeline and its steps. What the p
 `parameters.strun_translation`.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -85,7 +86,7 @@ def _with_config_file(step: StrunParameters, problems: list[Problem]) -> list[St
     own = replace(step, values={name: value for name, value in step.values.items() if name != "config_file"})
     if not path:
         return [own]
-    beside = str(Path(step.file).parent / Path(str(path)).expanduser())
+    beside = str(Path(step.file).parent / os.path.expanduser(str(path)))
     try:
         found = _read(beside)
     except FileNotFoundError:
@@ -103,7 +104,7 @@ def _with_config_file(step: StrunParameters, problems: list[Problem]) -> list[St
 
 def _read(path: str) -> StrunParameters:
     try:
-        if Path(path).exists() and not Path(path).is_file():  # opening a pipe would wait for ever
+        if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for ever
             raise _NotReadable("not a file", "give a parameter file")
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -1,6 +1,7 @@
 """Planning stage 3: the exposures of level-3 associations found, checked against each other, and named."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -152,7 +153,7 @@ class CombinationPlanner:
             return Chosen(self.settings)
         member = product.sciences[0]
         made = self.exposures.get(product_root(member.expname))
-        header = made.header if made else self.read_header(member.path) if member.path.is_file() else None
+        header = made.header if made else self.read_header(member.path) if os.path.isfile(member.path) else None
         chosen = self._chosen(member.path, header) if header else Chosen(self.settings)
         if "tweakreg.abs_refcat" in chosen.values:
             check_astrometric_catalog(chosen.settings, self.problems)
@@ -206,7 +207,7 @@ class CombinationPlanner:
         return planned, header
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
-        if not member.path.is_file():
+        if not os.path.isfile(member.path):
             wrong = f"{no_file(member.path)}, and no exposure of this configuration makes it"
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)
@@ -244,7 +245,7 @@ class CombinationPlanner:
             path = member.path.parent / str(values["TCATFILE"])
         else:
             path = None
-        if path is not None and not path.is_file():
+        if path is not None and not os.path.isfile(path):
             self._refuse(association, member.key, f"its star list {str(path)!r} is not there", "give the file")
         return path
 
@@ -385,7 +386,7 @@ class CombinationPlanner:
 def check_astrometric_catalog(settings: Settings, problems: list[Problem]) -> None:
     """Check that the catalogue to align to is a file or one that is known."""
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
-    if wanted and wanted.upper() not in ONLINE_CATALOGS and not Path(wanted).is_file():
+    if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
         wrong = f"{wanted!r} is neither a file nor a catalogue that is known"
         right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"
         problems.append(Problem("config", "stage3.tweakreg.abs_refcat", wrong, right))

@@ -102,7 +102,7 @@ class CrdsCache:
 def cache_path(settings: References) -> Path | None:
     """Return the CRDS cache of a configuration, or None if it names none."""
     given = settings.crds_path or os.environ.get(PATH_VARIABLE)
-    return Path(given).expanduser() if given else None
+    return Path(os.path.expanduser(given)) if given else None
 
 
 def server_url(settings: References, observatory: str) -> str | None:
@@ -198,7 +198,7 @@ class MissingReferences:
         self.problems.append(Problem(str(users[0]), self._kinds[path][0], wrong, right))
 
     def _check_writable(self, folder: Path) -> None:
-        place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        place = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
+        if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
             right = "take a cache that can be written to, or put the files there in another way"
             self.problems.append(Problem(str(folder), "", "reference files cannot be written here", right))

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,14 +158,47 @@ def read_server_record(crds_path: Path, observatory: str, cache: HeaderCache | N
         return None
     except OSError as error:
         return Problem(str(path), "", f"cannot be read ({error.strerror})", "make it readable")
-    except (ValueError, SyntaxError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         right = f"{UPDATE}, or 'crds sync' again; calflow has to know which references are invalid"
         return Problem(str(path), "", "damaged: it has no 'bad_files_list'", right)
     return ServerRecord(entry["context"], frozenset(entry["bad_files"]))
 
 
+def parse_python(text: str) -> ast.Module:
+    """Return the syntax tree of a text of CRDS, which writes its mappings and records as Python.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or nested more deeply than Python can read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in strings that Python may refuse one day
+            return ast.parse(text)
+    except (SyntaxError, RecursionError, MemoryError) as error:  # the last is how the parser says "too deep"
+        raise ValueError(f"is no Python: {error}") from None
+
+
+def literal(node: ast.expr) -> Any:
+    """Return the value of a syntax tree that holds nothing but literals.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or is too deep.
+    """
+    try:
+        return ast.literal_eval(node)
+    except (TypeError, RecursionError, MemoryError) as error:  # a list as key of a dict, for example
+        raise ValueError(f"is no value: {error}") from None
+
+
 def _parse(text: str) -> dict[str, Any]:
-    told = ast.literal_eval(text)
+    (statement,) = parse_python(text).body
+    told = literal(statement.value) if isinstance(statement, ast.Expr) else None
+    if not isinstance(told, dict):
+        raise TypeError
     if not isinstance(told["bad_files_list"], list):
         raise TypeError
     # Servers of today write both, older ones the first.

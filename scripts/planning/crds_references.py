@@ -53,11 +53,11 @@ def open_crds(
     if not context.endswith(".pmap") or Path(context).name != context:
         right = f"set references.crds_context to a pinned context such as '{observatory}_1364.pmap'"
         problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not a context", right))
-    elif not mappings.is_dir():
-        wrong = "is not a CRDS cache" if crds_path.is_dir() else "no such folder"
+    elif not os.path.isdir(mappings):
+        wrong = "is not a CRDS cache" if os.path.isdir(crds_path) else "no such folder"
         right = f"set references.crds_path to the folder that holds 'mappings/{observatory}'; or, to fill it, {UPDATE}"
         problems.append(Problem(str(crds_path), "", wrong, right))
-    elif not (mappings / context).is_file():
+    elif not os.path.isfile(mappings / context):
         known = [path.name for path in mappings.glob("*.pmap")]
         hint = nearest(context, known) if known else "the cache has no context at all"
         right = f"{hint}; or {UPDATE}"
@@ -142,7 +142,7 @@ class CrdsSelector:
         if name not in self._places:
             folder = self.crds_path / "references" / self.observatory
             places = [folder / instrument / name, folder / name]  # caches are laid out by instrument, or flat
-            path = next((place for place in places if place.is_file()), None)
+            path = next((place for place in places if os.path.isfile(place)), None)
             self._places[name] = (path, False) if path else (places[1 if self._is_flat() else 0], True)
         return self._places[name]
 

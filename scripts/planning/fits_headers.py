@@ -221,26 +221,32 @@ def _has_end(block: bytes) -> bool:
 
 def _cards(header: bytes) -> dict[bytes, bytes]:
     """Return the value fields of a header by keyword, the first of each, long strings joined."""
-    cards: dict[bytes, bytes] = {}
+    fields: dict[bytes, list[bytes]] = {}  # of a long string, that of its card and of those that continue it
     last = b""
     for position in range(0, len(header), CARD):
         key = header[position : position + 8].rstrip()
         if header[position + 8 : position + 10] == b"= ":
-            last = key if key not in cards else b""
-            cards.setdefault(key, header[position + 10 : position + CARD])
+            last = key if key not in fields else b""
+            fields.setdefault(key, [header[position + 10 : position + CARD]])
         elif key == b"CONTINUE" and last:
-            cards[last] = _continued(cards[last], header[position + 8 : position + CARD])
+            fields[last].append(header[position + 8 : position + CARD])
         elif key == b"END":
             break
-    return cards
+    return {key: own[0] if len(own) == 1 else _joined(own) for key, own in fields.items()}
 
 
-def _continued(field: bytes, more: bytes) -> bytes:
-    """Return a string field whose last character, ``&``, is replaced by the text of the next card."""
-    text, addition = _QUOTED.match(field), _QUOTED.match(more)
-    if not text or not addition or not text[1].rstrip().endswith(b"&"):
-        return field
-    return b"'" + text[1].rstrip()[:-1] + addition[1] + b"'"
+def _joined(fields: Sequence[bytes]) -> bytes:
+    """Return the field of a string whose last character, ``&``, is replaced by the text of the next card, and so on."""
+    first = _QUOTED.match(fields[0])
+    if not first:
+        return fields[0]
+    texts = [first[1]]
+    for field in fields[1:]:
+        addition = _QUOTED.match(field)
+        if addition and texts[-1].rstrip().endswith(b"&"):
+            texts[-1] = texts[-1].rstrip()[:-1]
+            texts.append(addition[1])
+    return b"'" + b"".join(texts) + b"'"
 
 
 def _value(field: bytes) -> Value:

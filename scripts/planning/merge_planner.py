@@ -1,5 +1,6 @@
 """Planning the merge of concurrent subarrays: the full frame and the subarrays of each product found and checked."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ class MergePlanner:
         made = self.exposures.get(root)
         if made:
             return _Found(member, made.header, f"{self.folder}/{made.product('cal')}", made)
-        if not member.path.is_file():
+        if not os.path.isfile(member.path):
             wrong = f"{no_file(member.path)}, and no exposure of this configuration makes it"
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)

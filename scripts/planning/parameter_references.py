@@ -1,6 +1,7 @@
 """The parameters of each exposure and association: those of the run, over what parameter references (pars-*) say."""
 
 import ast
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Any
 
 from instruments.family import Family
 from parameters.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
-from planning.crds_contexts import UPDATE
+from planning.crds_contexts import UPDATE, literal, parse_python
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_choice import ReferenceChooser
@@ -165,9 +166,9 @@ class ParameterReferences:
     def _from_directory(
         self, types: tuple[str, ...], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference]:
-        folder = Path(self.settings.references.directory).expanduser()
+        folder = Path(os.path.expanduser(self.settings.references.directory))
         observed = observation_time(header.values)
-        if observed is None or not folder.is_dir():
+        if observed is None or not os.path.isdir(folder):
             return {}
         if self._index is None:
             self._index = DirectoryIndex(folder, self.header_cache, [])
@@ -249,12 +250,12 @@ def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...
 def _selector(path: Path) -> dict[str, Any]:
     """Return the selector of a CRDS context (by instrument) or of an instrument's mapping (by type)."""
     try:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parse_python(path.read_text("utf-8"))
         for node in tree.body:
             if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == ["selector"]:
-                value = ast.literal_eval(node.value)
-                return value if isinstance(value, dict) else {}
-    except (OSError, ValueError, SyntaxError):
+                value = literal(node.value)
+                return {str(name): file for name, file in value.items()} if isinstance(value, dict) else {}
+    except (OSError, ValueError):
         pass  # told by the choice of the other references
     return {}
 

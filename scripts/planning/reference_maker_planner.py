@@ -1,5 +1,6 @@
 """Planning reference files that are made of calibration exposures: the exposures found and checked."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def _dark(
         return None
     if maker.dark in makers and makers[maker.dark].type == "dark":
         return f"{folder}/{maker.dark}.fits"
-    if Path(maker.dark).is_file():
+    if os.path.isfile(maker.dark):
         return maker.dark
     darks = [name for name, other in makers.items() if other.type == "dark"]
     right = nearest(maker.dark, darks) if darks else "no maker makes one"

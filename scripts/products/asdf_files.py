@@ -9,9 +9,20 @@ from typing import Any
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """Read the whole tree of an ASDF file."""
-    with start_asdf().open(path, lazy_load=False, memmap=False) as file:
-        return dict(file.tree)
+    """Read the whole tree of an ASDF file.
+
+    Raises
+    ------
+    ValueError
+        If a part of it is not what its tag says, which asdf would only warn of and leave as it stands.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "A node failed to convert")
+        try:
+            with start_asdf().open(path, lazy_load=False, memmap=False) as file:
+                return dict(file.tree)
+        except Warning as warning:
+            raise ValueError(f"{path}: {warning}") from None
 
 
 def wcs_from_bytes(content: bytes) -> Any:

@@ -1,5 +1,6 @@
 """The linear WCS of an image's header: a TAN projection, as FITS describes it (Calabretta and Greisen 2002)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,6 @@ def _number(header: Mapping[str, Any], keyword: str, default: float | None = Non
     value = header.get(keyword, default)
     if value is None:
         raise NoProjection(f"{keyword} is missing")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise NoProjection(f"{keyword} is {value!r}, not a number")
     return float(value)

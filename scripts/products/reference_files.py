@@ -1,6 +1,7 @@
 """Reference files in CRDS format: flat, dark, photom, area (FITS), distortion, filteroffset (ASDF)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def read_detector_reference(
     ReferenceFileError
         If an extension is missing or the reference does not cover the window.
     """
-    with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
+    with _opened(path) as hdus:
         part = _cut_out(hdus, path, window, images)
         sci = _section(hdus, _image(hdus, images), part, path).astype(np.float32)
         absent = [name for name in optional if name not in hdus]
@@ -126,7 +127,7 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
     pixel_area_sr, pixel_area_a2 : float or None
         Nominal pixel area, steradian and square arcsec; None if the file does not say.
     """
-    with fits.open(path, memmap=False) as hdus:
+    with _opened(path) as hdus:
         area = _section(hdus, "SCI", _cut_out(hdus, path, window), path).astype(np.float32)
         return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
 
@@ -139,7 +140,7 @@ def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str]
     ReferenceFileError
         If there is no two-dimensional SCI extension, or one of the other `planes` is missing or of another shape.
     """
-    with fits.open(path, memmap=False) as hdus:
+    with _opened(path) as hdus:
         window, image = _window(hdus, path, images), _image(hdus, images)
         for name in planes:
             if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus[image].shape:
@@ -155,12 +156,14 @@ def read_photom(path: Path) -> PhotomTable:
     ReferenceFileError
         If the PHOTOM table or its ``photmjsr`` column is missing, or a time table has other rows.
     """
-    with fits.open(path) as hdus:
+    with _opened(path) as hdus:
         if "PHOTOM" not in hdus:
             raise ReferenceFileError(f"{path}: has no PHOTOM table")
         rows = _columns(hdus["PHOTOM"])
         if "photmjsr" not in rows:
             raise ReferenceFileError(f"{path}: table PHOTOM has no column photmjsr; it has {', '.join(rows)}")
+        if rows["photmjsr"].ndim != 1 or rows["photmjsr"].dtype.kind not in "fiu":
+            raise ReferenceFileError(f"{path}: the column photmjsr of PHOTOM does not hold one number in each row")
         time_tables = {
             kind: _columns(hdus[f"TIMECOEFF_{kind.upper()}"])
             for kind in TIME_COLUMNS
@@ -177,6 +180,19 @@ def read_photom(path: Path) -> PhotomTable:
                 )
         header = hdus[0].header
         return PhotomTable(rows, time_tables, header.get("PIXAR_SR"), header.get("PIXAR_A2"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[fits.HDUList]:
+    """Open a FITS reference. Of a damaged one astropy raises anything, at any access, often without its name."""
+    try:
+        with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
+            yield hdus
+    except (OSError, ReferenceFileError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ReferenceFileError(f"{path}: cannot be read as a FITS reference ({reason})") from error
 
 
 def read_distortion(path: Path) -> Any:

@@ -225,6 +225,11 @@ def test_braces_in_a_path(folder):
     )
 
 
+def test_a_name_that_is_too_long_for_a_file(folder):
+    write_asn("x_asn.json", product("x", f"{'a' * 300}_cal.fits"))
+    assert "and no exposure of this configuration makes it" in problem_of()
+
+
 # What a calibrated exposure needs ----------------------------------------------------------------------
 
 

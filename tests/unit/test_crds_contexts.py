@@ -139,6 +139,14 @@ def test_record_is_read_once(crds, tmp_path):
     assert first.bad_files == {"bad.fits"}
 
 
+@pytest.mark.parametrize("text", ["-" * 100_000 + "1", "[" * 300, "{[]: 1}", "5", "import os", "[1] * 2", "\0", ""])
+def test_damaged_record(crds, text):
+    path = crds / "config" / "jwst" / "server_config"
+    path.write_text(text)
+    problem = refused(crds, None)
+    assert (problem.file, problem.wrong) == (str(path), "damaged: it has no 'bad_files_list'")
+
+
 # What update_crds fetches, and whence -------------------------------------------------------------------
 
 

@@ -552,3 +552,30 @@ def test_values_survive_the_cache_exactly(cached, path):
     keywords = ("RA_REF", "TSOVISIT")
     assert cached(keywords) == cached(keywords)
     assert cached(keywords).values == {"RA_REF": math.nextafter(274.7, 300), "TSOVISIT": False}
+
+
+# Strings over several cards -----------------------------------------------------------------------------
+
+
+def with_cards(path, *cards):
+    """Write an exposure whose primary header begins with these cards, each as a text of up to 80 characters."""
+    exposure().writeto(path)
+    content = path.read_bytes()
+    extra = "".join(card.ljust(80) for card in cards).encode()
+    padded = extra + b"COMMENT".ljust(80) * (-len(extra) % 2880 // 80)
+    path.write_bytes(content[:80] + padded + content[80:])
+
+
+def test_a_string_goes_on_in_the_next_cards(path):
+    with_cards(path, "LONG    = 'a b&'", "CONTINUE  ' c&'", "CONTINUE  'd''e' / comment", "CONTINUE  'no more'")
+    assert read(path, "LONG").values == {"LONG": "a b cd'e"}
+
+
+def test_what_does_not_go_on_is_as_it_stands(path):
+    with_cards(path, "A       = 'a&'", "CONTINUE  no string", "B       = 5", "CONTINUE  'x'", "C       = '&&'")
+    assert read(path, "A", "B", "C").values == {"A": "a&", "B": 5, "C": "&&"}
+
+
+def test_a_string_of_thousands_of_cards(path):
+    with_cards(path, "LONG    = '&'", *[f"CONTINUE  '{'x' * 60}&'"] * 20_000)
+    assert read(path, "LONG").values == {"LONG": "x" * 60 * 20_000 + "&"}

@@ -99,3 +99,8 @@ def test_what_is_no_projection(cards, text):
     header = {key: value for key, value in (HEADER | cards).items() if value is not None}
     with pytest.raises(NoProjection, match=text):
         read_projection(header)
+
+
+def test_integers_of_any_size_are_numbers():
+    whole = HEADER | {"CRPIX1": 10**30}
+    assert np.array_equal(sky(whole), sky(HEADER | {"CRPIX1": 1e30}), equal_nan=True)

@@ -179,6 +179,14 @@ def test_the_selector_of_a_mapping_is_read_without_crds(tmp_path):
     assert _selector(tmp_path / "lost.imap") == {}
 
 
+@pytest.mark.parametrize(
+    "text", ["-" * 100_000 + "1", "selector = -" + "-" * 5000 + "1", "selector = {[]: 1}", "x = 1"]
+)
+def test_a_damaged_mapping_has_no_selector(tmp_path, text):
+    (tmp_path / "x.imap").write_text(text)
+    assert _selector(tmp_path / "x.imap") == {}
+
+
 def write_cache(path):
     """Write a CRDS cache whose rules choose the parameters of TweakRegStep by the filter."""
     from tests.unit.test_crds_references import write_mapping

@@ -90,3 +90,17 @@ def test_photom_tables(tmp_path):
 def test_time_table_with_other_rows(tmp_path):
     with pytest.raises(ReferenceFileError, match="TIMECOEFF_LINEAR has 1 rows, PHOTOM has 2"):
         read_photom(write_photom(tmp_path / "photom.fits", linear_rows=1))
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    path = write_photom(tmp_path / "photom.fits")
+    path.write_bytes(path.read_bytes().replace(b"TFORM2  = 'E       '", b"TFORM2  = '17Q9    '"))
+    with pytest.raises(ReferenceFileError, match=r"photom\.fits: cannot be read as a FITS reference \("):
+        read_photom(path)
+
+
+def test_a_conversion_that_is_no_number(tmp_path):
+    path = write_photom(tmp_path / "photom.fits")
+    path.write_bytes(path.read_bytes().replace(b"TFORM2  = 'E       '", b"TFORM2  = '4A      '"))
+    with pytest.raises(ReferenceFileError, match="photmjsr of PHOTOM does not hold one number"):
+        read_photom(path)

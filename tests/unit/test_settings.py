@@ -71,7 +71,7 @@ def test_all_problems_together():
         ({"stage2": {"resample": {"weight_type": "None"}}}, "'ivm' or 'exptime'"),
         ({"stage2": {"resample": {"output_shape": [0, 5]}}}, "output_shape.0"),
         ({"max_output_pixels": 0}, "greater than or equal to 1"),
-        ({"max_output_pixels": "many"}, "valid integer"),
+        ({"max_output_pixels": "many"}, "give an integer"),
         ({"stage2": {"resample": {"crval": [10, 95]}}}, "dec from -90 to 90"),
         ({"stage2": {"resample": {"pixel_scale": -1}}}, "greater than 0"),
         ({"stage2": {"assign_wcs": {"sip_degree": 7}}}, "less than or equal to 6"),

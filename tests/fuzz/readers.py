@@ -1,0 +1,278 @@
+"""What is tried: the readers of planning by themselves, and whole plans over a night with one spoiled file."""
+
+import copy
+import inspect
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from instruments import family_of, header_keywords
+from planning import parameter_references
+from planning.combination import UnknownAssociation
+from planning.exposure_checks import check_calibrated, check_science
+from planning.headers import read_exposure_header, read_reference_header
+from planning.plan import Plan, UnknownExposure
+from planning.planner import make_plan
+from problems import InputError, Problem
+from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
+from settings import read_settings
+from tests.fuzz import mutations
+from tests.fuzz.mutations import Mutation
+
+# Rules ask these only of what has such a reference, or such a step.
+NOT_FOR_ALL = ("optional_planes", "aperture_rows")
+CACHE = Path("remembered/headers")
+MIRI = {
+    "associations": ["miri/rate/*_asn.json", "miri/stage3/*_asn.json"],
+    "references": {"directory": "miri/references"},
+}
+IRIS = {
+    "associations": ["iris/rate/*_asn.json", "iris/merge/*_asn.json", "iris/stage3/*_asn.json"],
+    "references": {"directory": "iris/references"},
+}
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A sound file, and how it is spoiled."""
+
+    path: Path
+    mutate: Mutation
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads a file.
+
+    Attributes
+    ----------
+    name : str
+    seeds : list of Seed
+        Of which one is spoiled each time.
+    read : callable
+        From the path of the spoiled file; returns whether it was accepted, or raises InputError.
+    short : int
+        How many cases the short version tries.
+    """
+
+    name: str
+    seeds: list[Seed]
+    read: Callable[[Path], bool]
+    short: int = 200
+
+    def try_case(self, number: int) -> bool:
+        """Spoil a file, read it, put the sound one back; return whether it was accepted."""
+        seed, content = self.case(number)
+        status = seed.path.stat()
+        seed.path.write_bytes(content)
+        try:
+            return self.read(seed.path)
+        except InputError:
+            return False
+        finally:
+            seed.path.write_bytes(seed.content)
+            os.utime(seed.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def read_sound(self) -> None:
+        """Read what is not spoiled, and see that it is accepted."""
+        for seed in self.seeds:
+            assert self.read(seed.path)
+
+    def case(self, number: int) -> tuple[Seed, bytes]:
+        """Return the seed and the spoiled content of a case; always the same of the same number."""
+        random = Random(f"{self.name} {number}")
+        seed = random.choice(self.seeds)
+        return seed, seed.mutate(random, seed.content)
+
+
+def open_reader(name: str) -> Reader:
+    """Return a reader; the working folder holds a night."""
+    patterns, read, short = _READERS[name]
+    seeds = [
+        Seed(path, _KINDS[kind], path.read_bytes())
+        for pattern, kind in patterns.items()
+        for path in sorted(Path().glob(pattern))
+    ]
+    return Reader(name, seeds, read, short)
+
+
+_KINDS: dict[str, Mutation] = {
+    "fits": mutations.mixed(*[mutations.fits_with_lies] * 8, mutations.damaged, mutations.damaged, mutations.packed),
+    "asdf": mutations.asdf_text,
+    "json": mutations.json_text,
+    "yaml": mutations.yaml_text,
+    "lines": mutations.lines_of_text,
+}
+
+
+# Readers by themselves --------------------------------------------------------------------------------
+
+
+def _read_exposure(path: Path) -> bool:
+    problems: list[Problem] = []
+    header = read_exposure_header(path, (*header_keywords(), *WCS_KEYWORDS), problems)
+    if header is None:
+        assert problems
+        return False
+    if path.parts[0] == "cal":
+        check_calibrated(path, header, False, problems)
+    else:
+        check_science(path, header, family_of(header.values), problems)
+    return not problems
+
+
+def _read_reference(path: Path) -> bool:
+    problems: list[Problem] = []
+    header = read_reference_header(path, problems)
+    assert (header is None) == bool(problems)
+    return header is not None
+
+
+# Plans ------------------------------------------------------------------------------------------------
+
+
+def planned(config: Mapping[str, Any], files: Iterable[Path] = (), given: Mapping[str, Any] | None = None) -> Plan:
+    """Plan, and ask for everything that rules ask a plan for."""
+    parameter_references.known_types.cache_clear()
+    settings = read_settings(config, list(files), given=given)
+    plan = make_plan(settings, list(files), CACHE)
+    ask(plan)
+    return plan
+
+
+def ask(plan: Plan) -> None:
+    """Call what rules call: every method whose arguments are names of things of the plan."""
+    exposures, stage3 = [*plan.exposures, *plan.merges], plan.stage3
+    backgrounds = [e.background.name for e in plan.exposures.values() if e.background]
+    common = {"suffix": ["cal", "calints", "bsub"], "reftype": ["flat", "dark"], "kind": ["alignment"]}
+    _call_all(plan, common | {"root": exposures, "name": backgrounds})
+    _call_all(plan, common | {"name": list(plan.references)})
+    members = {member.root for association in stage3.associations.values() for member in association.members}
+    crfs = [a.crf_root(member) for a in stage3.associations.values() for member in a.members]
+    grids = [a.common_grid for a in stage3.associations.values() if a.common_grid]
+    _call_all(stage3, common | {"name": list(stage3.associations), "root": sorted(members), "crf": crfs})
+    for exposure in plan.exposures.values():
+        for reftype in ("flat", "dark"):
+            if exposure.reference(reftype):
+                plan.optional_planes(exposure.root, reftype)
+    for association in stage3.associations.values():
+        if association.runs("source_catalog"):
+            stage3.aperture_rows(association.name)
+    for grid in grids:
+        stage3.common_grid_input(grid)
+        stage3.common_grid_parameters(grid)
+
+
+def _call_all(thing: Any, values: Mapping[str, list[str]]) -> None:
+    for name, method in inspect.getmembers(thing, inspect.ismethod):
+        parameters = inspect.signature(method).parameters.values()
+        required = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+        if name.startswith("_") or name in NOT_FOR_ALL or not values.keys() >= set(required):
+            continue
+        for arguments in itertools.product(*(values[name] for name in required)):
+            with suppress(UnknownExposure, UnknownAssociation):  # of things of another kind
+                method(*arguments)
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    """Return the configuration of the part of the night that a file belongs to."""
+    part = path.parts[0]
+    if path.name == "lists.json":
+        return {"associations": [str(path)], "references": IRIS["references"]}
+    if part == "cal":
+        tweakreg = {"use_custom_catalogs": True, "abs_refcat": ""}
+        return {"associations": ["cal/*_asn.json"], "references": MIRI["references"], "stage3": {"tweakreg": tweakreg}}
+    return copy.deepcopy(IRIS if part == "iris" else MIRI)
+
+
+def _plan_of_folder(path: Path) -> bool:
+    planned(_config_of(path))
+    return True
+
+
+def _plan_with_overrides(path: Path) -> bool:
+    """Plan with the file found by its header, and with the file named by the user."""
+    config = _config_of(path)
+    refused = False
+    for override in ({}, {path.name.split("_")[2]: str(path)}):
+        config["references"] = config["references"] | {"override": override}
+        try:
+            planned(config)
+        except InputError:
+            refused = True
+    return not refused
+
+
+def _plan_of_configuration(path: Path) -> bool:
+    """Plan with a configuration file as Snakemake reads it and puts it over the defaults."""
+    from snakemake.common.configfile import load_configfile
+    from snakemake.utils import update_config
+
+    try:
+        given = load_configfile(path)
+    except Exception:  # Snakemake tells of it before it asks calflow
+        return False
+    config = copy.deepcopy(_defaults())
+    update_config(config, copy.deepcopy(given))
+    planned(config, [path], given)
+    return True
+
+
+def _defaults() -> dict[str, Any]:
+    import yaml
+
+    if not _remembered:
+        text = (Path(__file__).parents[2] / "config.yaml").read_text()
+        _remembered.append(yaml.load(text, Loader=yaml.CSafeLoader))
+    return _remembered[0]
+
+
+_remembered: list[dict[str, Any]] = []
+
+
+def _plan_with_parameters(path: Path) -> bool:
+    name = "image2.cfg" if path.suffix == ".cfg" else str(path)
+    planned(MIRI | {"parameter_files": [name]})
+    return True
+
+
+def _plan_with_parameter_references(path: Path) -> bool:
+    moved = Path("miri/references") / path.name
+    moved.write_bytes(path.read_bytes())
+    try:
+        planned(copy.deepcopy(MIRI))
+    finally:
+        moved.unlink()
+    return True
+
+
+def _plan_with_crds(path: Path) -> bool:
+    planned(MIRI | {"references": {"source": "crds", "crds_path": "crds"}})
+    return True
+
+
+# By name: the files that are spoiled, and how; what reads them; cases of the short version.
+_READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
+    "exposure_headers": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _read_exposure, 300),
+    "reference_headers": ({"*/references/*.fits": "fits"}, _read_reference, 200),
+    "asdf_meta": ({"*/references/*.asdf": "asdf", "pars/*.asdf": "asdf"}, _read_reference, 300),
+    "plan_exposures": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _plan_of_folder, 40),
+    "plan_references": ({"*/references/*.fits": "fits"}, _plan_with_overrides, 30),
+    "plan_asdf": ({"*/references/*.asdf": "asdf"}, _plan_with_overrides, 30),
+    "associations": (
+        {"*/*/*_asn.json": "json", "cal/*_asn.json": "json", "*/*/lists.json": "json"},
+        _plan_of_folder,
+        60,
+    ),
+    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 60),
+    "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 60),
+    "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 60),
+    "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 20),
+}
+NAMES = tuple(_READERS)

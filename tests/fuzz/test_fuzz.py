@@ -1,0 +1,28 @@
+"""The short version: the first cases of each reader; a spoiled file is accepted or refused, and no more than that."""
+
+import pytest
+
+from tests.fuzz.limits import limited_time, strict_warnings
+from tests.fuzz.night import make_night
+from tests.fuzz.readers import NAMES, open_reader
+
+pytestmark = pytest.mark.xdist_group("fuzz")  # which share a night
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night")
+    make_night(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_spoiled_files_are_accepted_or_refused(name, night, monkeypatch):
+    monkeypatch.chdir(night)
+    reader = open_reader(name)
+    reader.read_sound()
+    outcomes = set()
+    for number in range(reader.short):
+        with strict_warnings(), limited_time():
+            outcomes.add(reader.try_case(number))
+    assert outcomes == {True, False}
