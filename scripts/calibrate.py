@@ -48,7 +48,8 @@ def _describe_geometry(exposure, path):
 
 def _require_usable(exposure, when):
     if not usable(exposure.image):
-        raise UnusableExposure(f"no usable pixel {when}: all are NaN or DO_NOT_USE")
+        why = f"; {exposure.without_value}" if exposure.discarded else ""
+        raise UnusableExposure(f"no usable pixel {when}: all are NaN or DO_NOT_USE{why}")
 
 
 if "snakemake" in globals():

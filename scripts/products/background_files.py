@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from products.detector_window import detector_window
 from products.exposure import image_extension, write_product
-from steps.background import Background
+from steps.background import Background, possible_samples
 from steps.windows import Window
 
 
@@ -29,7 +29,8 @@ def read_part(
     -------
     sci, err : float32 array, shape (..., ny, nx)
     dq : uint32 array of that shape
-        ERR and DQ are 0 if the file has none.
+        ERR and DQ are 0 if the file has none. Both are NaN where either cannot be a value (`steps.image`);
+        the flags stay those of the file, since other members may have a value there.
     common : Window
         The pixels that were read, those which exposure and window share. None in place of it all: there are none.
     """
@@ -45,7 +46,7 @@ def read_part(
             np.asarray(hdus[name].section[part] if name in hdus else np.zeros(sci.shape), dtype)
             for name, dtype in (("ERR", np.float32), ("DQ", np.uint32))
         )
-        return sci, err, dq, common
+    return *possible_samples(sci, err), dq, common
 
 
 def read_average(path: Path) -> tuple[Background, int]:

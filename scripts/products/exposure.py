@@ -20,7 +20,7 @@ from astropy.io import fits
 
 from products.asdf_files import wcs_from_bytes, wcs_to_bytes
 from products.version import VERSION
-from steps.image import Image
+from steps.image import LARGEST, Image, discard_impossible
 
 log = logging.getLogger(__name__)
 # Extension name of each plane, in the order in which they are written.
@@ -56,6 +56,8 @@ class Exposure:
         Relative pixel area.
     others : list of HDU
         Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
+    discarded : dict of plane to int
+        How many values of the file, other than NaN, are none (`steps.image`).
     """
 
     image: Image
@@ -63,6 +65,7 @@ class Exposure:
     wcs: Any = None
     area: np.ndarray | None = None
     others: list = field(default_factory=list)
+    discarded: dict[str, int] = field(default_factory=dict)
 
     @property
     def primary(self) -> fits.Header:
@@ -72,6 +75,12 @@ class Exposure:
     def other(self, name: str) -> Any:
         """Return an extension that passes through unchanged, or None."""
         return next((hdu for hdu in self.others if hdu.name == name), None)
+
+    @property
+    def without_value(self) -> str:
+        """What of the file is no value, in words."""
+        numbers = [f"{number} of {PLANES[name]}" for name, number in self.discarded.items()]
+        return f"no value (infinite, above {LARGEST:g}, or an error or variance below 0): {', '.join(numbers)}"
 
     @property
     def science(self) -> fits.Header:
@@ -98,7 +107,8 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     Returns
     -------
     Exposure
-        Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none.
+        Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none. What is no value
+        (`steps.image`) is NaN and has DO_NOT_USE.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         for hdu in hdus[1:]:
             name = attribute.get(hdu.name)
             if name and name not in planes:  # of several versions the first counts
-                planes[name] = np.array(hdu.data, dtype=np.uint32 if name == "dq" else np.float32)
+                planes[name] = _native(hdu.data, PLANES[name])
                 headers[PLANES[name]] = without_structure(hdu.header)
                 del hdu.data  # astropy would keep it until the file is closed
             elif hdu.name == "AREA":
@@ -128,7 +138,12 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         if name not in planes:
             planes[name] = np.zeros(planes["sci"].shape, dtype)
             headers[PLANES[name]] = fits.Header()
-    return Exposure(Image(**planes), headers, wcs, area, others)
+    image = Image(**planes)
+    discarded = discard_impossible(image.float_planes(), image.dq)
+    exposure = Exposure(image, headers, wcs, area, others, discarded)
+    if discarded:
+        log.warning("%s: %s", path, exposure.without_value)
+    return exposure
 
 
 @contextmanager
@@ -163,9 +178,18 @@ def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
 
 
 def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
-    """Return planes of an exposure by their extension names, DQ as uint32, others as native float32."""
+    """Return planes of an exposure by their extension names, as `read_exposure` does."""
     with fits.open(path, memmap=False, ignore_blank=True) as hdus:
-        return tuple(np.array(hdus[name].data, dtype=np.uint32 if name == "DQ" else np.float32) for name in names)
+        planes = {name: _native(hdus[name].data, name) for name in names}
+    attributes = {extension: name for name, extension in PLANES.items()}
+    floats = {attributes[name]: plane for name, plane in planes.items() if name != "DQ"}
+    discard_impossible(floats, planes.get("DQ"))
+    return tuple(planes.values())
+
+
+def _native(data: np.ndarray, extension: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite
+        return np.array(data, dtype=np.uint32 if extension == "DQ" else np.float32)
 
 
 def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:

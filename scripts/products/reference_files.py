@@ -13,6 +13,7 @@ from products.asdf_files import read_tree
 from products.detector_window import detector_window
 from products.exposure import telling_checksums, write_product
 from steps.dq_flags import remap_flags
+from steps.image import discard_impossible
 from steps.windows import Window
 
 # Coefficients of each kind of change of sensitivity.
@@ -68,7 +69,7 @@ def read_detector_reference(
     Returns
     -------
     sci, err : float32 arrays of the shape of the window
-        `err` is None if the file has none.
+        `err` is None if the file has none. What is no value (`steps.image`) is NaN.
     dq : uint32 array, with the standard bits
         0 if the file has none.
 
@@ -88,6 +89,7 @@ def read_detector_reference(
             names = {column.upper(): column for column in rows.names}
             bits = {int(row[names["VALUE"]]): str(row[names["NAME"]]) for row in rows}
             dq = remap_flags(dq, bits)
+        discard_impossible({"sci": sci} if err is None else {"sci": sci, "err": err})
         return sci, err, dq.astype(np.uint32)
 
 

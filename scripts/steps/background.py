@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import DTypeLike
 
-from steps.image import Image
+from steps.image import Image, impossible, without_impossible
 from steps.windows import Window
 
 CLIP_METHODS = ("scatter", "error")
@@ -57,9 +57,10 @@ def combine(
     Parameters
     ----------
     sci, err : float array, shape (n, ny, nx)
-        The background images and their errors, DN/s. NaN or infinite `sci`: no value there.
+        The background images and their errors, DN/s. NaN in `sci`: no value there. Samples of which
+        either cannot be a value (`steps.image`) are left out, too; a NaN error is not known.
     dq : uint32 array, shape (n, ny, nx)
-        Their flags. Flags exclude no sample, only NaN does.
+        Their flags. Flags exclude no sample.
     sigma : float
         Clipping threshold in standard deviations.
     maxiters : int or None
@@ -70,7 +71,8 @@ def combine(
         away, so at the usual `sigma` of 3 nothing is rejected and the result is a plain mean.
         "error" rejects samples further than `sigma` times their own error from the median,
         which also finds a cosmic ray among a few images. It needs three samples to tell which
-        one is wrong: a pixel with fewer, or with none within the threshold, keeps all it has.
+        one is wrong: a pixel with fewer, or with none within the threshold, keeps all it has. A sample
+        whose error is 0 or NaN, which is not known, is kept.
 
     Returns
     -------
@@ -91,6 +93,7 @@ def combine(
     not grow with the image.
     """
     _check_stack(sci, err, dq)
+    sci, err = possible_samples(sci, err)
     if clip == "scatter":
         kept = _kept_by_scatter(sci, sigma, maxiters)
     elif clip == "error":
@@ -112,7 +115,8 @@ def average_integrations(
     Parameters
     ----------
     sci, err : float array, shape (nints, ny, nx)
-        The integrations and their errors, DN/s. NaN or infinite: no value there.
+        The integrations and their errors, DN/s. NaN in `sci`: no value there. Samples of which
+        either cannot be a value (`steps.image`) are left out, too; a NaN error is not known.
     dq : uint32 array, shape (nints, ny, nx)
         Their flags.
     sigma, maxiters
@@ -135,10 +139,19 @@ def average_integrations(
         If the arrays differ in shape or have no integration axis.
     """
     _check_stack(sci, err, dq)
+    sci, err = possible_samples(sci, err)
     mean = _mean_of(sci, _kept_by_scatter(sci, sigma, maxiters))
     variance = np.square(err)
     variance = _mean_of(variance, _kept_by_scatter(variance, sigma, maxiters))
     return mean, np.sqrt(variance), np.bitwise_or.reduce(dq, axis=0)
+
+
+def possible_samples(sci: np.ndarray, err: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and errors of one shape with NaN in both where either cannot be a value (`steps.image`)."""
+    wrong = impossible("sci", sci) | impossible("err", err)
+    if not wrong.any():
+        return sci, err
+    return np.where(wrong, np.array(np.nan, sci.dtype), sci), np.where(wrong, np.array(np.nan, err.dtype), err)
 
 
 def place(array: np.ndarray, own: Window, target: Window, fill: float) -> np.ndarray:
@@ -201,7 +214,9 @@ def subtract(image: Image, background: Background) -> Image:
             f"the background has shape {background.sci.shape}, the exposure {image.sci.shape}; "
             "place the background on the window of the exposure first"
         )
-    return replace(image, sci=image.sci - background.sci, dq=image.dq | background.dq)
+    with np.errstate(invalid="ignore"):  # infinite values on both sides
+        sci = image.sci - background.sci
+    return without_impossible(replace(image, sci=sci, dq=image.dq | background.dq))
 
 
 def _check_stack(sci: np.ndarray, err: np.ndarray, dq: np.ndarray) -> None:
@@ -262,7 +277,7 @@ def _kept_by_error(sci: np.ndarray, err: np.ndarray, sigma: float, maxiters: int
         pixels, values, errors, keep = (stack[..., enough] for stack in (pixels, values, errors, keep))
         if not pixels.size:
             break
-        surviving = keep & ~(np.abs(values - _median(values, keep)) > sigma * errors)
+        surviving = keep & ~((np.abs(values - _median(values, keep)) > sigma * errors) & (errors > 0))
         # Only pixels with a rejection have another median in the next round.
         changed = (surviving != keep).any(axis=0) & surviving.any(axis=0)
         pixels, values, errors, keep = (stack[..., changed] for stack in (pixels, values, errors, surviving))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steps.image import Image
+from steps.image import Image, has_value, without_impossible
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Dark:
     Attributes
     ----------
     sci : float32 array, shape (ny, nx)
-        The rate without light, in the unit of the exposure. NaN or infinite: not known.
+        The rate without light, in the unit of the exposure. What is no value (`steps.image`) is not known.
     dq : uint32 array, shape (ny, nx)
         Data quality flags.
     err : float32 array, shape (ny, nx), or None
@@ -67,5 +67,6 @@ def subtract_dark(image: Image, dark: Dark) -> Image:
             f"the dark has shape {dark.sci.shape}, the exposure {image.sci.shape}; "
             "cut the dark to the window of the exposure first"
         )
-    rate = np.where(np.isfinite(dark.sci), dark.sci, 0).astype(image.sci.dtype, copy=False)
-    return replace(image, sci=image.sci - rate, dq=image.dq | dark.dq.astype(np.uint32, copy=False))
+    rate = np.where(has_value("sci", dark.sci), dark.sci, 0).astype(image.sci.dtype, copy=False)
+    out = replace(image, sci=image.sci - rate, dq=image.dq | dark.dq.astype(np.uint32, copy=False))
+    return without_impossible(out)

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steps.dq_flags import DO_NOT_USE, NO_FLAT_FIELD
-from steps.image import Image, match_nans
+from steps.image import LARGEST, Image, has_value, match_nans, without_impossible
+
+# A response below has no square in single precision, by which variances are divided: as good as 0.
+SMALLEST_RESPONSE = 1 / LARGEST
 
 
 @dataclass
@@ -19,9 +22,9 @@ class Flat:
     Attributes
     ----------
     sci : float32 array, shape (ny, nx)
-        Relative response; NaN or 0: not known.
+        Relative response. Less than 1e-19, and what is no value (`steps.image`): not known.
     err : float32 array, shape (ny, nx), or None
-        Its 1-sigma error; NaN makes the pixel unusable. None: not known, taken as 0.
+        Its 1-sigma error; NaN, or any other that is no value, makes the pixel unusable. None: not known, taken as 0.
     dq : uint32 array, shape (ny, nx)
         Data quality flags.
     """
@@ -34,15 +37,16 @@ class Flat:
 def apply_flat(image: Image, flat: Flat, inverse: bool = False) -> Image:
     """Divide an exposure by a flat, with its error, and flag the pixels that have no flat.
 
-    A flat that is NaN or 0 gets NO_FLAT_FIELD, every NO_FLAT_FIELD gets DO_NOT_USE, and where
-    the flat has DO_NOT_USE it is not applied. With F, dF the flat and its error::
+    A flat that is no value or 0 (below 1e-19, that is, of either sign) gets NO_FLAT_FIELD, every NO_FLAT_FIELD
+    gets DO_NOT_USE, and where the flat has DO_NOT_USE it is not applied. With F, dF the flat and its error::
 
         SCI' = SCI / F
         VAR_POISSON' = VAR_POISSON / F^2     (VAR_RNOISE alike)
         VAR_FLAT' = (SCI' / F)^2 dF^2
         ERR' = sqrt(VAR_POISSON' + VAR_RNOISE' + VAR_FLAT')
 
-    DQ gets the flags of the flat, and every pixel with DO_NOT_USE or a NaN becomes NaN in all planes.
+    DQ gets the flags of the flat, and every pixel with DO_NOT_USE or without a value in a plane becomes NaN in all
+    planes.
 
     Parameters
     ----------
@@ -67,7 +71,9 @@ def apply_flat(image: Image, flat: Flat, inverse: bool = False) -> Image:
     """
     _check_shape(image, flat)
     response, flat_dq = _response(flat)
-    out = _multiply(image, response) if inverse else _divide(image, response, flat.err)
+    flat_err = None if flat.err is None else np.where(has_value("err", flat.err), flat.err, np.float32(np.nan))
+    with np.errstate(all="ignore"):  # what overflows or is not defined is found below
+        out = _multiply(image, response) if inverse else _divide(image, response, flat_err)
     out.dq = image.dq | flat_dq
     return match_nans(out)
 
@@ -75,7 +81,7 @@ def apply_flat(image: Image, flat: Flat, inverse: bool = False) -> Image:
 def divide_by_flat(image: Image, flat: Flat) -> Image:
     """Divide an exposure by a flat of which only the flags count beside the values.
 
-    A flat that is not finite or not positive gets NO_FLAT_FIELD. Where it has NO_FLAT_FIELD,
+    A flat that is no value or not positive gets NO_FLAT_FIELD. Where it has NO_FLAT_FIELD,
     from here or from its file, the exposure stays undivided; that is all the flag does. Any other
     flag of the flat, DO_NOT_USE too, is passed on, and the pixel divided like others. With F the
     flat::
@@ -83,7 +89,7 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
         SCI' = SCI / F
         ERR' = |ERR / F|
 
-    Nothing becomes NaN that was not.
+    Nothing becomes NaN that was not, but what the division makes too large (`steps.image`).
 
     Parameters
     ----------
@@ -105,9 +111,10 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
     """
     _check_shape(image, flat)
     response, flat_dq = _positive_response(flat)
-    out = _divide(image, response, flat_err=None)
+    with np.errstate(all="ignore"):  # what overflows or is not defined is found below
+        out = _divide(image, response, flat_err=None)
     out.dq = image.dq | flat_dq
-    return out
+    return without_impossible(out)
 
 
 def has_response(flat: Flat) -> bool:
@@ -124,7 +131,7 @@ def _check_shape(image: Image, flat: Flat) -> None:
 def _response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
     """Return a copy of the flat with 1 where it must not be applied, and its complete flags."""
     response, dq = flat.sci.astype(np.float32), flat.dq.astype(np.uint32)
-    dq[np.isnan(response) | (response == 0)] |= NO_FLAT_FIELD
+    dq[~(has_value("sci", response) & (np.abs(response) > SMALLEST_RESPONSE))] |= NO_FLAT_FIELD
     dq[(dq & NO_FLAT_FIELD) != 0] |= DO_NOT_USE
     response[(dq & DO_NOT_USE) != 0] = 1
     return response, dq
@@ -133,7 +140,7 @@ def _response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
 def _positive_response(flat: Flat) -> tuple[np.ndarray, np.ndarray]:
     """Return a copy of the flat with 1 where it has no response, and its complete flags."""
     response, dq = flat.sci.astype(np.float32), flat.dq.astype(np.uint32)
-    dq[~(np.isfinite(response) & (response > 0))] |= NO_FLAT_FIELD
+    dq[~(has_value("sci", response) & (response > SMALLEST_RESPONSE))] |= NO_FLAT_FIELD
     response[(dq & NO_FLAT_FIELD) != 0] = 1
     return response, dq
 
@@ -146,13 +153,14 @@ def _divide(image: Image, response: np.ndarray, flat_err: np.ndarray | None) -> 
     var_flat = np.zeros_like(sci) if flat_err is None else np.square(sci) / squared * np.square(flat_err)
     parts = {name: variance / squared for name, variance in _parts(image).items()}
     if len(parts) == 2:
-        err = parts["var_poisson"] + parts["var_rnoise"]
+        err = np.sqrt(parts["var_poisson"] + parts["var_rnoise"] + var_flat)
         parts["var_flat"] = var_flat
     else:
-        err = np.square(image.err / response)
+        err = np.abs(image.err / response)
+        if flat_err is not None:
+            err = np.sqrt(np.square(err) + var_flat)
         parts["var_flat"] = None
-    err += var_flat
-    return replace(image, sci=sci, err=np.sqrt(err, out=err), **parts)
+    return replace(image, sci=sci, err=err, **parts)
 
 
 def _multiply(image: Image, response: np.ndarray) -> Image:

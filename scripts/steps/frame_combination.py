@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steps.image import has_value
 from steps.median import nan_median
 
 METHODS = ("mean", "median", "wmean")
@@ -64,8 +65,8 @@ def combine_frames(
 ) -> Combined:
     """Combine frames, pixel by pixel.
 
-    A sample is used if its `sci` and `err` are finite, it has no flag at all, and clipping leaves
-    it. With x, e the samples used at a pixel and their errors, n their number and
+    A sample is used if its `sci` and `err` are values (`steps.image`), it has no flag at all, and clipping
+    leaves it. With x, e the samples used at a pixel and their errors, n their number and
     w = 1/e^2 (all 1 where an error is 0)::
 
         mean    sum(x) / n             propagated error  sqrt(sum(e^2)) / n
@@ -116,7 +117,7 @@ def combine_frames(
         band = slice(start, start + rows)
         values, errors = (_band(stack, band, np.float64) for stack in (sci, err))
         bits = _band(dq, band, np.uint32)
-        used = np.isfinite(values) & np.isfinite(errors) & (bits == 0)
+        used = has_value("sci", values) & has_value("err", errors) & (bits == 0)
         if method == "wmean":
             used &= errors > 0
         if sigma_clip:
@@ -213,7 +214,7 @@ def _error(values, errors, used, number, method: str, error: str) -> np.ndarray:
     if error == "propagate":
         return _nan_without_samples(propagated, number)
     measured = scale * _measured(np.where(used, values, 0), _weights(errors, used), number)
-    return _nan_without_samples(np.where(number > 1, measured, propagated), number)
+    return _nan_without_samples(np.where(np.isnan(measured), propagated, measured), number)
 
 
 def _weights(errors: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -225,12 +226,13 @@ def _weights(errors: np.ndarray, used: np.ndarray) -> np.ndarray:
 
 
 def _measured(values: np.ndarray, weights: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Return the error of the mean that the scatter of samples tells, of pixels with two or more."""
+    """Return the error of the mean that the scatter of samples tells, NaN where only one has a weight to speak of."""
     weights = weights / _at_least_one(weights)
     mean = (weights * values).sum(axis=0)
     scatter = (weights * np.square(values - mean)).sum(axis=0)
-    freedom = np.where(number > 1, 1 - np.square(weights).sum(axis=0), 1)
-    return np.sqrt(scatter / freedom / np.maximum(number, 1))
+    freedom = 1 - np.square(weights).sum(axis=0)
+    enough = (number > 1) & (freedom > 0)
+    return np.where(enough, np.sqrt(scatter / np.where(enough, freedom, 1) / np.maximum(number, 1)), np.nan)
 
 
 def _at_least_one(weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from steps.image import FLOAT_PLANES, Image, match_nans
+from steps.image import FLOAT_PLANES, LARGEST, Image, match_nans, without_impossible
 
 # 1 MJy/sr in uJy/arcsec2, (pi / 648000)^2 x 1e12, as rounded in JWST products (PHOTUJA2 / PHOTMJSR).
 MJYSR_TO_UJYA2 = 23.50443
@@ -107,7 +107,7 @@ def apply_conversion(image: Image, factor: float, inverse: bool = False, *, matc
     inverse : bool
         Divide by the factor.
     matches_nans : bool
-        Make NaN and DO_NOT_USE agree (`steps.image.match_nans`).
+        Make NaN and DO_NOT_USE agree (`steps.image.match_nans`). False: only what becomes too large gets both.
 
     Returns
     -------
@@ -117,15 +117,16 @@ def apply_conversion(image: Image, factor: float, inverse: bool = False, *, matc
     Raises
     ------
     ValueError
-        If the factor is not finite or is 0.
+        If the factor is 0, or its square, which variances are multiplied by, is beyond single precision.
     """
-    if not math.isfinite(factor) or factor == 0:
-        raise ValueError(f"the conversion factor is {factor}; it must be finite and not 0")
+    if not 1 / LARGEST <= abs(factor) <= LARGEST:
+        raise ValueError(f"the conversion factor is {factor}; it must be between {1 / LARGEST:g} and {LARGEST:g}")
     scale = 1.0 / factor if inverse else factor
     powers = {name: scale**2 if name.startswith("var_") else scale for name in FLOAT_PLANES}
-    planes = {name: plane * np.float32(powers[name]) for name, plane in image.planes().items() if name in powers}
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below
+        planes = {name: plane * np.float32(powers[name]) for name, plane in image.float_planes().items()}
     out = replace(image, dq=image.dq.copy(), **planes)
-    return match_nans(out) if matches_nans else out
+    return match_nans(out) if matches_nans else without_impossible(out)
 
 
 def _days(mid_time: float, row: Mapping[str, float]) -> np.float64:

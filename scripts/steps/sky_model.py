@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steps.background_map import NoBackground
-from steps.image import Image
+from steps.image import Image, has_value, without_impossible
 
 
 @dataclass
@@ -61,7 +61,7 @@ def smooth_sky(
     Parameters
     ----------
     image : Image
-        A calibrated exposure, 2-D. Pixels that are not finite or have any flag are not used.
+        A calibrated exposure, 2-D. Pixels without a value (`steps.image`) or with any flag are not used.
     box_size : int
         Side of the boxes in pixels; one longer than the exposure is cut to it. Boxes must be
         much larger than sources.
@@ -87,7 +87,7 @@ def smooth_sky(
     """
     if image.sci.ndim != 2:
         raise ValueError(f"a sky is measured in one 2-D exposure, not in one of shape {image.sci.shape}")
-    unused = ~np.isfinite(image.sci) | (image.dq != 0)
+    unused = ~has_value("sci", image.sci) | (image.dq != 0)
     if unused.all():
         raise NoBackground("all pixels of the exposure have flags or no value; its sky needs at least one")
     from astropy.stats import SigmaClip, biweight_location
@@ -130,12 +130,9 @@ def subtract_sky(image: Image, model: SkyModel, scale: float = 1.0) -> Image:
             "cut the sky to the window of the exposure first"
         )
     factor = np.float32(scale)
-    return replace(
-        image,
-        sci=image.sci - model.sky * factor,
-        err=np.hypot(image.err, model.err * factor),
-        dq=image.dq | model.dq,
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below
+        sci, err = image.sci - model.sky * factor, np.hypot(image.err, model.err * factor)
+    return without_impossible(replace(image, sci=sci, err=err, dq=image.dq | model.dq))
 
 
 def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int, filter_size: int, clip):

@@ -140,6 +140,19 @@ def test_error_keeps_a_sample_of_unknown_error():
     assert combine_pixel([0, 0, 0, 8], [1, 1, 1, NAN], clip="error")[0] == 2
 
 
+@pytest.mark.parametrize("samples", [[1, 2, 9], [1, 2, 3, 10]])
+def test_error_keeps_samples_whose_errors_are_0(samples):
+    assert combine_pixel(samples, [0] * len(samples), clip="error")[0] == 4
+
+
+@pytest.mark.parametrize(("value", "error"), [(np.inf, 1), (-3e38, 1), (5, -1), (5, np.inf)])
+@pytest.mark.parametrize("clip", ["scatter", "error"])
+def test_what_is_no_value_is_left_out(value, error, clip):
+    assert combine_pixel([1, 3, value], [2, 2, error], clip=clip) == (2, pytest.approx(8**0.5 / 2), 0)
+    mean, rms, _ = average_integrations(stack(1, 3, value), stack(2, 2, error), np.zeros((3, 1, 1), np.uint32))
+    assert (mean[0, 0], rms[0, 0]) == (2, 2)
+
+
 def test_error_judges_every_pixel_by_itself():
     sci = np.zeros((3, 2, 2), np.float32)
     sci[1, 0, 1] = 90

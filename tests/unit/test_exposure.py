@@ -1,10 +1,12 @@
 """Exposure files: what is read is what was written, complete or not at all."""
 
+import shutil
+
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from products.exposure import read_exposure, replacing, write_exposure
+from products.exposure import read_exposure, read_planes, replacing, write_exposure
 from simulation import Scene, simulate
 
 
@@ -27,6 +29,39 @@ def test_planes_are_native_and_writable(rate):
     assert image.dq.dtype == np.dtype("=u4")
     assert all(plane.flags.writeable for plane in image.planes().values())
     assert image.var_flat is None
+
+
+def test_what_is_no_value_is_nan_and_told_from_reading_on(rate, tmp_path, caplog):
+    path = shutil.copy(rate, tmp_path / "odd_rate.fits")
+    assert not read_exposure(path).discarded
+    before = read_exposure(path).image
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].data[3, 4:7] = np.inf, -3e38, np.nan
+        hdus["ERR"].data[5, 5] = -1
+        hdus["VAR_POISSON"].data[6, 6:8] = -1e-30, np.inf
+        hdus["DQ"].data[3, 4:7] = hdus["DQ"].data[5:7, 5:8] = 4
+    exposure = read_exposure(path)
+    assert exposure.discarded == {"sci": 2, "err": 1, "var_poisson": 2}
+    assert "odd_rate.fits: no value (infinite, above 1e+19, or an error or variance below 0): 2 of SCI, " in caplog.text
+    image = exposure.image
+    assert image.dq[3, 4:7].tolist() == [5, 5, 4]  # a NaN is left as it is
+    assert np.isnan(image.sci[3, 4:7]).all()
+    np.testing.assert_array_equal(image.err[3, 4:7], before.err[3, 4:7])
+    assert np.isnan([image.err[5, 5], *image.var_poisson[6, 6:8]]).all()
+    assert image.dq[5:7, 5:8].tolist() == [[5, 4, 4], [4, 5, 5]]
+    sci, dq = read_planes(path, "SCI", "DQ")
+    np.testing.assert_array_equal(sci, image.sci)
+    assert dq[3, 4:7].tolist() == [5, 5, 4]
+
+
+def test_double_precision_that_single_precision_cannot_hold(rate, tmp_path):
+    with fits.open(rate) as hdus:
+        hdus["SCI"].data = hdus["SCI"].data.astype(float)
+        hdus["SCI"].data[3, 4] = 1e300
+        hdus.writeto(tmp_path / "x_rate.fits")
+    exposure = read_exposure(tmp_path / "x_rate.fits")
+    assert np.isnan(exposure.image.sci[3, 4])
+    assert exposure.image.dq[3, 4] & 1
 
 
 def test_written_and_read_again_is_the_same(rate, tmp_path):

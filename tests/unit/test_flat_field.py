@@ -90,6 +90,9 @@ def test_negative_flats_are_used_as_they_are():
     ("value", "dq", "expected"),
     [
         (NAN, 0, NO_FLAT | DNU),
+        (np.inf, 0, NO_FLAT | DNU),
+        (3e38, 0, NO_FLAT | DNU),
+        (1e-25, 0, NO_FLAT | DNU),
         (0.0, 0, NO_FLAT | DNU),
         (-0.0, HOT, HOT | NO_FLAT | DNU),
         (2.0, NO_FLAT, NO_FLAT | DNU),
@@ -99,6 +102,13 @@ def test_negative_flats_are_used_as_they_are():
 def test_pixels_without_a_usable_flat_are_flagged_and_nan(value, dq, expected, inverse):
     out = apply_flat(exposure(dq=4), flat(sci=value, dq=dq), inverse=inverse)
     assert out.dq[0, 0] == expected | 4
+    assert all(np.isnan(array).all() for name, array in out.planes().items() if name != "dq")
+
+
+@pytest.mark.parametrize("changed", [{"sci": 1e-15}, {"err": np.inf}, {"err": -0.5}, {"sci": 1e-10, "err": 1e12}])
+def test_what_the_flat_makes_no_value_is_flagged_and_nan(changed):
+    out = apply_flat(exposure(sci=1e5, dq=4), flat(**changed))
+    assert out.dq[0, 0] == DNU | 4
     assert all(np.isnan(array).all() for name, array in out.planes().items() if name != "dq")
 
 
@@ -176,7 +186,8 @@ def test_without_variance_planes_signal_and_error_are_divided():
 
 
 @pytest.mark.parametrize(
-    ("value", "dq"), [(NAN, 0), (0.0, 0), (-0.0, HOT), (-2.0, 0), (np.inf, 0), (-np.inf, DNU), (2.0, NO_FLAT)]
+    ("value", "dq"),
+    [(NAN, 0), (0.0, 0), (-0.0, HOT), (-2.0, 0), (np.inf, 0), (-np.inf, DNU), (1e-25, 0), (2.0, NO_FLAT)],
 )
 def test_where_there_is_no_response_the_exposure_stays_undivided_with_a_flag(value, dq):
     out = divide_by_flat(without_variances(err=6, dq=4), flat(sci=value, dq=dq))
@@ -196,6 +207,13 @@ def test_nan_and_do_not_use_need_not_agree_after_the_division():
     assert out.dq.tolist() == [[0, DNU]]
     assert out.err.tolist() == [[3, 3]]
     assert np.isnan(out.sci).tolist() == [[True, False]]
+
+
+def test_what_the_division_makes_too_large_is_no_value():
+    out = divide_by_flat(without_variances(sci=1e5, err=1), flat(sci=1e-15))
+    assert out.dq[0, 0] == DNU
+    assert np.isnan(out.sci[0, 0])
+    assert out.err[0, 0] == pytest.approx(1e15)  # which is a value
 
 
 def test_the_response_divides_every_integration():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from steps.image import Image, match_nans, usable
+from steps.image import Image, match_nans, usable, without_impossible
 
 PLANES = ("sci", "err", "var_poisson", "var_rnoise", "var_flat")
 
@@ -44,10 +44,30 @@ def test_do_not_use_is_a_nan_in_all_planes_and_keeps_its_other_flags():
         assert np.isnan(getattr(out, plane)).sum() == 1
 
 
-def test_other_flags_and_infinities_do_not_make_a_pixel_invalid():
-    out = match_nans(image(dq=with_value(512, np.uint32), sci=with_value(np.inf)))
+def test_other_flags_do_not_make_a_pixel_invalid():
+    out = match_nans(image(dq=with_value(512, np.uint32)))
     assert out.dq.tolist() == [[0, 512], [0, 0]]
-    assert out.sci[0, 1] == np.inf
+    assert out.sci[0, 1] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sci", np.inf), ("sci", -3e38), ("err", -1), ("var_poisson", -1e-30), ("var_rnoise", np.inf)]
+)
+def test_what_cannot_be_is_a_nan_in_all_planes(name, value):
+    out = match_nans(image(**{name: with_value(value)}))
+    assert out.dq.tolist() == [[0, 1], [0, 0]]
+    for plane in PLANES:
+        assert np.isnan(getattr(out, plane)).tolist() == [[False, True], [False, False]]
+
+
+def test_what_cannot_be_is_a_nan_in_its_plane_alone_where_nans_are_left_alone():
+    given_image = image(err=with_value(-1), sci=np.array([[np.nan, 1], [1, 1]], np.float32))
+    out = without_impossible(given_image)
+    assert out.dq.tolist() == [[0, 1], [0, 0]]
+    assert np.isnan(out.sci).tolist() == [[True, False], [False, False]]
+    assert np.isnan(out.err).tolist() == [[False, True], [False, False]]
+    assert given_image.err[0, 1] == -1
+    assert without_impossible(out) is out
 
 
 def test_planes_that_do_not_exist_stay_away():

@@ -134,7 +134,7 @@ def test_the_exposure_stays_as_it_is():
     assert image.err.tolist() == [[2, 2, 2]]
 
 
-@pytest.mark.parametrize("factor", [0.0, NAN, np.inf])
+@pytest.mark.parametrize("factor", [0.0, NAN, np.inf, 1e25, 1e-25])
 def test_a_factor_that_would_destroy_the_data_is_refused(factor):
     with pytest.raises(ValueError, match="the conversion factor is"):
         apply_conversion(exposure(), factor)

@@ -37,6 +37,16 @@ def test_flat_is_cut_to_the_window(tmp_path):
     assert sci.dtype == np.dtype("=f4")
 
 
+def test_what_is_no_value_is_nan(tmp_path):
+    path = write_flat(tmp_path / "flat.fits")
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].data[0, :2] = np.inf, 3e38
+        hdus["ERR"].data[1, :2] = -1, np.inf
+    sci, err, _ = read_detector_reference(path, Window(1, 1, 3, 2))
+    assert np.isnan(sci).tolist() == [[True, True, False], [False] * 3]
+    assert np.isnan(err).tolist() == [[False] * 3, [True, True, False]]
+
+
 def test_flat_that_does_not_cover_the_exposure(tmp_path):
     path = write_flat(tmp_path / "flat.fits")
     with pytest.raises(ReferenceFileError, match=r"covers columns 1\.\.5, rows 1\.\.4 of the detector, the exposure"):
