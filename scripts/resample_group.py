@@ -50,6 +50,7 @@ def _resampled(members, grid, input, settings):
         (y1 - y0, x1 - x0),
         enable_ctx=False,
         enable_err=False,
+        error_weights=False,
         n_images=max(len(members), 1),
         **{name: settings[name] for name in DRIZZLE_PARAMETERS},
     )
@@ -86,7 +87,8 @@ def _as_it_is(members, shape, input, settings):
         raise UnusableExposure("resample_data: false needs groups of one exposure, with the same pixels")
     ((cal, _, row),) = members
     exposure = read_exposure(cal)
-    weight = pixel_weights(exposure.image, settings["weight_type"], settings["good_bits"], _time(exposure))
+    options = settings["weight_type"], settings["good_bits"], _time(exposure)
+    weight = pixel_weights(exposure.image, *options, error_weights=False)
     sky = sky_of(exposure, row.exposure, input.get("sky")).remaining
     return exposure.image.sci - np.float32(sky), weight, (0, 0)
 

@@ -116,7 +116,9 @@ class Resample(Section):
         "square", description="drizzle kernel: square, gaussian, point, turbo, lanczos2, lanczos3"
     )
     fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")
-    weight_type: Literal["ivm", "exptime"] = Field("ivm", description="ivm: 1 / VAR_RNOISE; exptime: exposure time")
+    weight_type: Literal["ivm", "exptime"] = Field(
+        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1 / ERR^2; exptime: exposure time"
+    )
     output_shape: Maybe[Shape] = Field(None, description="[nx, ny] of the output, pixels")
     crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")
     crval: Maybe[SkyPosition] = Field(None, description="[ra, dec] of the reference pixel, degrees")

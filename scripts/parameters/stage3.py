@@ -253,7 +253,9 @@ class OutlierDetection(Section):
     """Flag pixels that differ from the median of the exposures."""
 
     skip: bool = Field(False, description="do not run; S_OUTLIR is SKIPPED")
-    weight_type: Literal["ivm", "exptime"] = Field("ivm", description="ivm: 1 / VAR_RNOISE; exptime: exposure time")
+    weight_type: Literal["ivm", "exptime"] = Field(
+        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1; exptime: exposure time"
+    )
     pixfrac: float = Field(1.0, ge=0, le=1, description="drop size, as a fraction of the input pixel")
     kernel: Literal["square", "point", "turbo"] = Field("square", description="square, point, turbo")
     fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")

@@ -15,7 +15,7 @@ from parameters.stage3 import Stage3
 from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.combination_checks import Source
-from planning.exposure_checks import check_calibrated
+from planning.exposure_checks import check_calibrated, different_errors
 from planning.grid_checks import some
 from planning.headers import ExposureHeader
 from planning.parameter_references import Chosen, ParameterReferences
@@ -96,6 +96,7 @@ class CombinationPlanner:
     def _association(self, association: Association, product: Product) -> PlannedAssociation | None:
         before = len(self.problems)
         headers: dict[str, ExposureHeader] = {}
+        errors: dict[str, tuple[str, ...]] = {}
         members = []
         single = len(product.sciences) == 1
         chosen = self._first_parameters(product)
@@ -104,9 +105,8 @@ class CombinationPlanner:
         for number, member in enumerate(product.sciences, start=1):
             found = self._member(association, member, number, subtract)
             if found:
-                planned, header = found
+                planned, headers[member.key], errors[member.key] = found
                 members.append(planned)
-                headers[member.key] = header
         if len(members) < len(product.sciences) or not members:
             return None
         self._check_different(association, dict(zip(headers, members, strict=True)))
@@ -116,6 +116,7 @@ class CombinationPlanner:
         if family is None:
             return None  # told already
         self._check_alike(association, values, family)
+        self._check_errors(association, product, errors)
         moving = self._check_targets(association, values, family)
         if len(self.problems) > before:
             return None
@@ -163,8 +164,8 @@ class CombinationPlanner:
 
     def _member(
         self, association: Association, member: Member, number: int, subtract: bool | None
-    ) -> tuple[PlannedMember, ExposureHeader] | None:
-        """Return the plan and the header of a member; None if it cannot be combined."""
+    ) -> tuple[PlannedMember, ExposureHeader, tuple[str, ...]] | None:
+        """Return the plan, the header and the planes of errors of a member; None if it cannot be combined."""
         root = product_root(member.expname)
         makes = member.suffix in ("cal", "calints", None)
         if makes and root in self.refused:
@@ -204,7 +205,7 @@ class CombinationPlanner:
             size=math.prod(header.shape),
             parameters=self._chosen(member.path, header),
         )
-        return planned, header
+        return planned, header, made.errors if made else header.errors()
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not os.path.isfile(member.path):
@@ -297,6 +298,15 @@ class CombinationPlanner:
                     wrong = f"{keyword} is {own!r}, that of {first_place} {wanted!r}"
                     self._refuse(association, place, wrong, "combine exposures of one filter and wavelength channel")
                     break
+
+    def _check_errors(self, association: Association, product: Product, errors: Mapping[str, tuple[str, ...]]) -> None:
+        """Refuse members whose errors are told by other planes: they would neither be weighed alike nor add up."""
+        first = product.sciences[0]
+        for member in product.sciences:
+            if errors[member.key] != errors[first.key]:
+                wrong = different_errors(member.expname, errors[member.key], first.expname, errors[first.key])
+                right = "calibrate all exposures of a combination alike, or combine them apart"
+                self._refuse(association, f"{member.key}.expname", wrong, right)
 
     def _check_targets(
         self, association: Association, headers: Mapping[str, Mapping[str, Any]], family: Family

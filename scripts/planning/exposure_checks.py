@@ -144,6 +144,13 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
         refuse("BKGSUB", f"a sky level {done} subtracted", f"set stage3.skymatch.subtract: {str(subtracted).lower()}")
 
 
+def different_errors(name: str, errors: tuple[str, ...], other: str, others: tuple[str, ...]) -> str:
+    """Say in what the planes that tell of the errors of two exposures differ."""
+    if lacking := [plane for plane in others if plane not in errors]:
+        return f"{name!r} has no {', '.join(lacking)}, unlike {other!r}"
+    return f"{name!r} has {', '.join(plane for plane in errors if plane not in others)}, unlike {other!r}"
+
+
 def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> None:
     for keyword in family.required_keywords:
         value = keywords.get(keyword)

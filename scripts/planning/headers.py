@@ -16,6 +16,8 @@ from steps.windows import Window
 
 # Only exposures, and what is made of them, have one of these.
 EXPOSURE_TIMES = ("EFFEXPTM", "EXPTIME", "XPOSURE", "TEXPTIME", "DURATION", "NGROUPS")
+# Planes that tell of the error of an exposure.
+ERRORS = ("ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 # What is kept of a FITS reference's keywords, beside its P_ lists
 _REFERENCE_KEYWORDS = frozenset((*KEYWORDS.values(), *EXPOSURE_TIMES))
 
@@ -56,6 +58,19 @@ class ExposureHeader:
     def has(self, extension: str) -> bool:
         """Tell whether the file has an extension of this name."""
         return any(hdu.name == extension for hdu in self.hdus)
+
+    def errors(self, flat: bool = False) -> tuple[str, ...]:
+        """Return the planes that tell of its error, those that the flat field step makes and drops regarded, if asked.
+
+        ERR does not count beside VAR_POISSON and VAR_RNOISE, which it is made of.
+        """
+        found = {name for name in ERRORS if self.has(name)}
+        from_parts = {"VAR_POISSON", "VAR_RNOISE"} <= found
+        if from_parts:
+            found.discard("ERR")
+        if flat:
+            found = found | {"VAR_FLAT"} if from_parts else found - {"VAR_FLAT"}
+        return tuple(name for name in ERRORS if name in found)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from instruments import family_of, known_telescopes
 from parameters.paths import no_file
 from planning.associations import Association, Member, Product
+from planning.exposure_checks import different_errors
 from planning.headers import ExposureHeader, window_of
 from planning.plan import PlannedExposure, PlannedMerge
 from problems import Problem
@@ -31,6 +32,10 @@ class _Found:
     @property
     def number(self) -> Any:
         return self.header.values.get(ID)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        return self.made.errors if self.made else self.header.errors()
 
 
 class MergePlanner:
@@ -105,6 +110,7 @@ class MergePlanner:
             header=full.header,
             full=full.path,
             subarrays={number: item.path for number, item in by_id.items()},
+            errors=full.errors,
             status=full.made.status if full.made else {},
             quick_look=full.made.quick_look if full.made else False,
             parameters=full.made.parameters if full.made else None,
@@ -165,6 +171,9 @@ class MergePlanner:
             if len(item.header.shape) != len(full.header.shape):
                 wrong = f"{item.member.expname!r} is {len(item.header.shape)}-D, its full frame not"
                 self._refuse(association, where, wrong, "both must be the same")
+            if item.errors != full.errors:
+                wrong = different_errors(item.member.expname, item.errors, full.member.expname, full.errors)
+                self._refuse(association, where, wrong, "merge exposures with the same errors and variances")
             self._compare_reference_pixels(full, item)
 
     def _compare_reference_pixels(self, full: _Found, item: _Found) -> None:

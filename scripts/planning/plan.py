@@ -150,6 +150,11 @@ class PlannedExposure:
         """Whether the exposure has integrations."""
         return self.header.is_cube
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The planes that tell of the error of the calibrated exposure."""
+        return self.header.errors(flat=any(step == "flat_field" for step, _ in self.steps))
+
     def reference(self, reftype: str) -> Path | None:
         """Return the file of a type of reference, or None if none is used."""
         reference = self.references.get(reftype)
@@ -176,6 +181,8 @@ class PlannedMerge:
         The full frame, a product of stage 2 or a file of the user.
     subarrays : mapping of id to str
         The subarrays alike.
+    errors : tuple of str
+        The planes that tell of its error.
     status : mapping of step to str
         Steps of stage 2 that the full frame does not go through, as far as this run makes it.
     quick_look : bool
@@ -190,6 +197,7 @@ class PlannedMerge:
     header: ExposureHeader
     full: str
     subarrays: Mapping[int, str]
+    errors: tuple[str, ...] = ()
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
     parameters: Chosen | None = None

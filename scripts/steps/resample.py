@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from steps.dq_flags import DO_NOT_USE, bad_pixels
-from steps.image import FLOAT_PLANES, Image
+from steps.image import Image, has_value
 
 Bounds = tuple[tuple[int, int], tuple[int, int]]
 Window = tuple[slice, slice]
@@ -24,10 +24,17 @@ Window = tuple[slice, slice]
 KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
 WEIGHT_TYPES = ("ivm", "exptime")
 VARIANCE_TYPES = ("resampled", "propagated", "error")
-VARIANCES = ("var_rnoise", "var_poisson", "var_flat")
+# Of the variance, in the order in which they are added up.
+PARTS = ("var_rnoise", "var_poisson", "var_flat")
 GOOD_BITS = "~DO_NOT_USE+NON_SCIENCE"
 # drizzle wants a time, and uses it for data in counts only.
 NO_TIME = 1.0
+# Weights outside of these limits are used in units of a power of two that brings them within. Then values up to
+# `steps.image.LARGEST` times sums of weights, and squares of weights, stay within single precision.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 2.0**-60, 2.0**60
+# Limits of the inverse variances that are squared and summed over exposures in single precision, and of the variances
+# times such squares. Beyond them the sums go on in double precision.
+SMALLEST_INVERSE, LARGEST_INVERSE, LARGEST_TERM = 2.0**-50, 2.0**50, 2.0**110
 # When our own kernel is worth its start. Measured with 2048 x 2048 pixels: 0.31 s per plane with the
 # drizzle package, 0.33 s for four planes in one pass (0.28 s for one); to import numba and load what
 # it compiled before, 0.35 to 0.6 s, and 1.6 s when it has to compile, once per machine and version.
@@ -49,7 +56,7 @@ class Resampled:
     con : int32 array, shape (nplanes, ny, nx), or None
         Bit k of plane p is set where input 32 p + k contributes.
     err, var_poisson, var_rnoise, var_flat : float32 array, shape (ny, nx), or None
-        NaN where there is no value.
+        NaN where there is no value. `err` has a value exactly where `wht` is above 0.
     dq : uint32 array, shape (ny, nx), or None
         The flags of all pixels that contribute.
     """
@@ -78,7 +85,9 @@ class Resampler:
     fillval : str or float
         Value of output pixels nothing contributes to; ``NAN`` or ``INDEF``: NaN.
     weight_type : {'ivm', 'exptime'}
-        Weight of a pixel: the inverse of its read noise variance, or the exposure time.
+        Weight of a pixel: an inverse variance (`pixel_weights`), or the exposure time.
+    error_weights : bool
+        For 'ivm': as in `pixel_weights`.
     pixel_scale_ratio : float
         Output over input pixel scale. Resampled variances are divided by its square, so that
         noise summed over an area stays right for finer or coarser grids.
@@ -91,12 +100,11 @@ class Resampler:
     variance : {'resampled', 'propagated', 'error'}
         How the variances are made. Resampled: errors are drizzled as the image is, each exposure
         for itself, and the squares combined: sum(c^2 s^2) / sum(c)^2, where s is the drizzled
-        error and c the inverse of the drizzled read noise variance, or the exposure time. That
+        error and c the inverse of the square of the one that makes the weights, or the exposure time. That
         takes the errors of neighbouring pixels as wholly correlated. Propagated: the variance of
         the weighted mean of independent pixels, sum((w a)^2 v) / sum(w a)^2, where a is the
         overlap and w the weight; right for each output pixel, whatever the scale, but not for
-        sums over an area, since neighbours share input pixels. All exposures must then have the
-        same kinds of variance. Error: `err` is drizzled as the image is, and divided by
+        sums over an area, since neighbours share input pixels. Error: `err` is drizzled as the image is, and divided by
         `pixel_scale_ratio`; there are no variances.
     threads : int
         With which numba works, if it is installed and worth its start. The result is the same.
@@ -105,6 +113,12 @@ class Resampler:
     ------
     ValueError
         If a parameter is out of range.
+
+    Notes
+    -----
+    `err` is the root of the sum of the variances. That of exposures without VAR_POISSON or without VAR_RNOISE, whose
+    parts do not add up to it, is combined itself: its square is one more variance, alike in all else. An exposure
+    of which no error is known has the error 0, and so has what is made of such exposures.
     """
 
     def __init__(
@@ -115,6 +129,7 @@ class Resampler:
         pixfrac: float = 1.0,
         fillval: str | float = "NAN",
         weight_type: str = "ivm",
+        error_weights: bool = True,
         pixel_scale_ratio: float = 1.0,
         enable_ctx: bool = True,
         enable_err: bool = True,
@@ -129,6 +144,7 @@ class Resampler:
         ny, nx = shape
         self._shape = ny, nx
         self._weight_type = weight_type
+        self._error_weights = error_weights
         self._report_var = report_var
         self._good_bits = good_bits
         bad_pixels(np.zeros(1, np.uint32), good_bits)  # a misspelled flag is told now, not at the first image
@@ -143,6 +159,7 @@ class Resampler:
             dq=np.zeros(self._shape, np.uint32) if propagate_dq else None,
         )
         self._kinds: list[str] | None = None
+        self._exponent: int | None = None
         self._errors = _ErrorSums(self._shape) if enable_err and variance == "resampled" else None
         self._propagate = enable_err and variance == "propagated"
         self._drizzled_error: Resampler | None = None
@@ -152,6 +169,7 @@ class Resampler:
                 kernel=kernel,
                 pixfrac=pixfrac,
                 weight_type=weight_type,
+                error_weights=error_weights,
                 pixel_scale_ratio=pixel_scale_ratio,
                 enable_ctx=False,
                 enable_err=False,
@@ -178,8 +196,8 @@ class Resampler:
         Parameters
         ----------
         image : Image
-            Two-dimensional; it is not changed. A pixel that is invalid in one plane, or has
-            DO_NOT_USE, is invalid in all.
+            Two-dimensional; it is not changed. A pixel that has no value (`steps.image`) in one plane,
+            or has DO_NOT_USE, has none in all.
         pixmap : float64 array, shape (ny, nx, 2)
             Position of each pixel in the output (`steps.pixel_map`).
         exposure_time : float or None
@@ -193,33 +211,31 @@ class Resampler:
         ------
         ValueError
             If the image is not two-dimensional, the shape of the map is not its shape, the map
-            has too few positions, there is no exposure time where one is needed, or more
-            exposures are added than were announced.
+            has too few positions, there is no exposure time where one is needed, its kinds of error and
+            variance are not those of the first one, or more exposures are added than were announced.
         """
         _check_shapes(image, pixmap)
         if self._n_added == self._n_images:
             raise ValueError(f"n_images is {self._n_images}; no more exposures can be added")
+        kinds = _kinds(image)
+        self._check_kinds(kinds)
         bounds = _part_with_positions(pixmap, bounds)
+        weight = pixel_weights(image, self._weight_type, self._good_bits, exposure_time, self._error_weights)
         exposure = _Exposure(
             data=image.sci - np.float32(sky) if sky else image.sci,
-            weight=pixel_weights(image, self._weight_type, self._good_bits, exposure_time),
+            weight=self._in_range(weight),
             pixmap=pixmap,
             bounds=bounds,
             window=_window(pixmap, bounds, self._shape) if self._kernel == "square" else _all_of(self._shape),
             dq=image.dq,
         )
-        kinds = [name for name in VARIANCES if getattr(image, name) is not None]
-        engine = self._engine or self._start(image.sci.size, kinds)
+        combined = kinds or ["err"]
+        engine = self._engine or self._start(image.sci.size, combined)
         if self._propagate:
-            if kinds != self._kinds:
-                raise ValueError(
-                    f"an exposure has the variances {kinds}, the first one {self._kinds}: "
-                    "variance 'propagated' needs the same kinds in all"
-                )
-            engine.add(exposure, _stack(image, kinds, np.positive), self._n_added)
-        elif self._errors is not None and kinds:
-            means, seen = engine.add_with_means(exposure, _stack(image, kinds, np.sqrt), self._n_added)
-            self._errors.add(kinds, means, seen, exposure.window, self._fixed_weight(kinds, exposure_time))
+            engine.add(exposure, _stack(image, combined, squared=True), self._n_added)
+        elif self._errors is not None:
+            means, seen = engine.add_with_means(exposure, _stack(image, combined, squared=False), self._n_added)
+            self._errors.add(combined, means, seen, exposure.window, self._weighed_by(image, exposure_time))
         else:
             engine.add(exposure, None, self._n_added)
         if self._drizzled_error is not None:
@@ -228,31 +244,74 @@ class Resampler:
 
     def finish(self) -> Resampled:
         """Return the combined planes. Nothing can be added afterwards."""
-        sums = self._sums
-        nothing = sums.wht == 0
-        sums.sci[nothing] = self._fillval
-        result = Resampled(sci=sums.sci, wht=sums.wht, con=sums.context, dq=sums.dq)
-        variances: dict[str, np.ndarray] | None = None
+        sums, planes = self._sums, self._error_planes()
+        self._blank(planes)
+        del self._sums, self._errors, self._engine
+        return Resampled(sci=sums.sci, wht=sums.wht, con=sums.context, dq=sums.dq, **planes)
+
+    def _error_planes(self) -> dict[str, np.ndarray]:
+        """Return the combined error and, if they are wanted, its parts, float32."""
+        if self._drizzled_error is not None:
+            # The weights of some kernels are negative in part, and so may such a mean be.
+            return {"err": np.abs(self._drizzled_error.finish().sci) / np.float32(self._pixel_scale_ratio)}
         if self._errors is not None:
             variances = self._errors.variances(self._pixel_scale_ratio)
         elif self._propagate:
-            variances = {} if sums.variances is None else dict(zip(self._kinds or (), sums.variances, strict=True))
-            for plane in variances.values():
-                plane[nothing] = np.nan
-        if variances is not None:
-            result.err = _total_error(variances, self._shape)
-            if self._report_var:
-                for name, plane in variances.items():
-                    setattr(result, name, plane)
-        if self._drizzled_error is not None:
-            result.err = self._drizzled_error.finish().sci / np.float32(self._pixel_scale_ratio)
-        del self._sums, self._errors, self._engine
-        return result
+            summed = self._sums.variances
+            variances = {} if summed is None else dict(zip(self._kinds or ["err"], summed, strict=True))
+        else:
+            return {}
+        planes = {"err": _total_error(variances, self._shape)}
+        if self._report_var:
+            planes |= {name: plane for name, plane in variances.items() if name != "err"}
+        with np.errstate(over="ignore"):  # what single precision cannot hold is no value
+            return {name: plane.astype(np.float32, copy=False) for name, plane in planes.items()}
+
+    def _blank(self, planes: dict[str, np.ndarray]) -> None:
+        """Give pixels without a value the fill value and the weight 0, and NaN in errors and variances."""
+        sums = self._sums
+        # Only kernels with negative weights, whose sum may vanish, leave a pixel with a weight and without a value.
+        lost = ~np.isfinite(sums.sci)
+        if "err" in planes:
+            lost |= (sums.wht > 0) & ~np.isfinite(planes["err"])
+        if lost.any():
+            sums.wht[lost] = 0
+            if sums.context is not None:
+                sums.context[:, lost] = 0
+        sums.sci[sums.wht == 0] = self._fillval
+        nothing = ~(sums.wht > 0)
+        for plane in planes.values():
+            plane[(nothing & ~np.isnan(plane)) | np.isinf(plane)] = np.nan  # NaN stay what they are, to the sign
+        if self._exponent:
+            weighed = ~nothing
+            with np.errstate(over="ignore"):
+                np.ldexp(sums.wht, self._exponent, out=sums.wht)
+            limits = np.finfo(np.float32)
+            np.clip(sums.wht, limits.tiny, limits.max, out=sums.wht, where=weighed)
+
+    def _check_kinds(self, kinds: list[str]) -> None:
+        if self._kinds is None:
+            self._kinds = kinds
+        elif kinds != self._kinds:
+            own, first = (", ".join(map(str.upper, names)) or "no error" for names in (kinds, self._kinds))
+            raise ValueError(f"an exposure has {own}, the first one {first}: combined ones need the same")
+
+    def _in_range(self, weight: np.ndarray) -> np.ndarray:
+        """Return weights in units of the power of two of all, within their limits; those that are 0 stay so."""
+        positive = weight > 0
+        smallest, largest = np.min(weight, where=positive, initial=np.inf), weight.max(initial=0)
+        within = smallest >= SMALLEST_WEIGHT and largest <= LARGEST_WEIGHT
+        if self._exponent is None and largest > 0:
+            self._exponent = 0 if within else round(math.log2(np.median(weight[positive])))
+        if within and not self._exponent:
+            return weight
+        with np.errstate(over="ignore"):
+            weight = np.ldexp(weight, -(self._exponent or 0))
+        return np.clip(weight, SMALLEST_WEIGHT, LARGEST_WEIGHT, out=weight, where=positive)
 
     def _start(self, n_pixels: int, kinds: list[str]) -> _OnePass | _DrizzlePackage:
         """Choose how to drizzle, now that the size of an exposure is known."""
-        self._kinds = kinds
-        if self._propagate and kinds:
+        if self._propagate:
             self._sums.variances = np.zeros((len(kinds), *self._shape), np.float32)
         simple = self._kernel == "square" and self._pixfrac == 1 and self._sums.dq is None
         n_planes = 1 + (len(kinds) if self._errors is not None else 0)
@@ -263,11 +322,11 @@ class Resampler:
             self._engine = _DrizzlePackage(self._sums, self._kernel, self._pixfrac, self._pixel_scale_ratio)
         return self._engine
 
-    def _fixed_weight(self, kinds: list[str], exposure_time: float | None) -> float | None:
-        """Return the weight of an exposure's variances, None if the drizzled read noise makes it."""
-        if self._weight_type == "exptime":
+    def _weighed_by(self, image: Image, exposure_time: float | None) -> str | float:
+        """Return the kind of error whose inverse square is the weight of an exposure's variances, or that weight."""
+        if self._weight_type == "exptime" and exposure_time:
             return exposure_time
-        return None if "var_rnoise" in kinds else 1.0
+        return _weighing_plane(image, self._error_weights) or 1.0
 
 
 def pixel_weights(
@@ -275,8 +334,23 @@ def pixel_weights(
     weight_type: str = "ivm",
     good_bits: str = GOOD_BITS,
     exposure_time: float | None = None,
+    error_weights: bool = True,
 ) -> np.ndarray:
     """Return the weight of each pixel, float32, zero where it must not contribute.
+
+    Parameters
+    ----------
+    image : Image
+    weight_type : {'ivm', 'exptime'}
+        'ivm' is 1 / VAR_RNOISE. Without VAR_RNOISE it is 1 / ERR^2, and without errors 1.
+    good_bits : str
+        Pixels that this mask expression calls bad get no weight, nor do those with DO_NOT_USE, without a value
+        (`steps.image`) in any plane, or with a variance of 0 that would be divided by.
+    exposure_time : float or None
+        Seconds, for 'exptime'.
+    error_weights : bool
+        False: without VAR_RNOISE the weight is 1 in any case. The noise of the light in ERR makes the weights of
+        sources small, which is no use where weights tell how well pixels are covered.
 
     Raises
     ------
@@ -284,20 +358,18 @@ def pixel_weights(
         If the weight is the exposure time and there is none.
     """
     bad = bad_pixels(image.dq, good_bits) | ((image.dq & DO_NOT_USE) != 0)
-    for name, plane in image.planes().items():
-        if name in FLOAT_PLANES:
-            bad |= np.isnan(plane)
+    for name, plane in image.float_planes().items():
+        bad |= ~has_value(name, plane)
     if weight_type == "exptime":
-        if exposure_time is None or not exposure_time > 0:
+        if exposure_time is None or not (exposure_time > 0 and math.isfinite(exposure_time)):
             raise ValueError(
                 f"weight_type 'exptime' needs a positive exposure time, not {exposure_time}: "
                 "the exposure has neither TMEASURE nor EFFEXPTM, or it is 0"
             )
         weight = np.full(image.sci.shape, exposure_time, np.float32)
-    elif image.var_rnoise is None:
-        weight = np.ones(image.sci.shape, np.float32)
     else:
-        weight = _inverse(image.var_rnoise)
+        kind = _weighing_plane(image, error_weights)
+        weight = np.ones(image.sci.shape, np.float32) if kind is None else _inverse(_variance(image, kind))
     weight[bad] = 0.0
     return weight
 
@@ -447,11 +519,12 @@ class _ErrorSums:
 
     def __init__(self, shape: tuple[int, int]):
         self._shape = shape
+        self._type: type[np.floating] = np.float32
         self._variance: dict[str, np.ndarray] = {}
         self._weight: dict[str, np.ndarray] = {}
 
     def add(
-        self, names: Sequence[str], errors: np.ndarray, seen: np.ndarray, window: Window, fixed_weight: float | None
+        self, names: Sequence[str], errors: np.ndarray, seen: np.ndarray, window: Window, weighed_by: str | float
     ) -> None:
         """Add the drizzled errors of an exposure; they are overwritten.
 
@@ -463,43 +536,55 @@ class _ErrorSums:
             Where they have a value.
         window : (rows, columns)
             Where they belong.
-        fixed_weight : float or None
-            None: the inverse of the variance called ``var_rnoise`` is the weight of all kinds.
+        weighed_by : str or float
+            The one of `names` whose inverse square is the weight of all kinds, or the weight.
         """
-        with np.errstate(over="ignore"):
-            self._add(names, np.square(errors, out=errors), seen, window, fixed_weight)
-
-    def _add(self, names, variances, seen, window, fixed_weight) -> None:
-        if fixed_weight is None:
-            weight = _inverse(variances[names.index("var_rnoise")])
+        if self._type is np.float32 and not _fit_single_precision(names, errors, seen, weighed_by):
+            self._type = np.float64
+            for sums in (self._variance, self._weight):
+                sums.update({name: plane.astype(np.float64) for name, plane in sums.items()})
+        variances = errors.astype(self._type, copy=False)
+        np.square(variances, out=variances)
+        if isinstance(weighed_by, str):
+            weight = _inverse(variances[names.index(weighed_by)])
             weight[~seen] = 0
         else:
-            weight = np.where(seen, np.float32(fixed_weight), np.float32(0))
+            weight = np.where(seen, self._type(weighed_by), self._type(0))
         squared = np.square(weight)
         for name, variance in zip(names, variances, strict=True):
             if name not in self._variance:
-                self._variance[name] = np.zeros(self._shape, np.float32)
-                self._weight[name] = np.zeros(self._shape, np.float32)
-            invalid = ~np.isfinite(variance)
-            if invalid.any():
-                variance[invalid] = 0
-                self._weight[name][window] += np.where(invalid, np.float32(0), weight)
-            else:
-                self._weight[name][window] += weight
+                self._variance[name] = np.zeros(self._shape, self._type)
+                self._weight[name] = np.zeros(self._shape, self._type)
+            self._weight[name][window] += weight
             variance *= squared
             self._variance[name][window] += variance
 
     def variances(self, pixel_scale_ratio: float) -> dict[str, np.ndarray]:
-        """Return the variances of the weighted means, float32, NaN where nothing was added."""
+        """Return the variances of the weighted means, float32 or float64, NaN where nothing was added."""
         result = {}
         for name, total in self._variance.items():
             weight = self._weight.pop(name)
             np.square(weight, out=weight)
             with np.errstate(divide="ignore", invalid="ignore"):
                 result[name] = np.divide(total, weight, out=total)
-            result[name] /= np.float32(pixel_scale_ratio**2)
+            result[name] /= self._type(pixel_scale_ratio**2)
         self._variance = {}
         return result
+
+
+def _fit_single_precision(names: Sequence[str], errors: np.ndarray, seen: np.ndarray, weighed_by: str | float) -> bool:
+    """Tell whether sums of the squares of errors, weighed, stay well within single precision."""
+    if not seen.any():
+        return True
+    if isinstance(weighed_by, str):
+        weighing = np.abs(errors[names.index(weighed_by)])
+        # Of float64: the squares may be too large or too small.
+        least, most = (float(extreme) ** 2 for extreme in (weighing.min(where=seen, initial=np.inf), weighing.max()))
+        smallest, largest = 1 / most if most else np.inf, 1 / least if least else np.inf
+    else:
+        smallest = largest = float(weighed_by)
+    greatest = max(abs(float(errors.max())), abs(float(errors.min()))) ** 2
+    return smallest >= SMALLEST_INVERSE and largest <= LARGEST_INVERSE and greatest * largest**2 <= LARGEST_TERM
 
 
 def start_kernel(n_pixels: int, n_planes: int) -> None:
@@ -521,12 +606,36 @@ def _one_pass_kernel(n_pixels: int, n_planes: int, threads: int) -> ModuleType |
     return drizzle_kernel
 
 
-def _stack(image: Image, kinds: Sequence[str], function: np.ufunc) -> np.ndarray:
-    """Return a function of the variances of an image, float32, shape (len(kinds), ny, nx)."""
+def _kinds(image: Image) -> list[str]:
+    """Return the kinds of error and variance that tell the error of an image: none if nothing is known of it."""
+    parts = [name for name in PARTS if getattr(image, name) is not None]
+    if {"var_rnoise", "var_poisson"} <= set(parts) or not (image.err > 0).any():
+        return parts
+    return [*parts, "err"]
+
+
+def _weighing_plane(image: Image, error_weights: bool) -> str | None:
+    """Return the kind of error or variance whose inverse makes weights, None if nothing does."""
+    if image.var_rnoise is not None:
+        return "var_rnoise"
+    return "err" if error_weights and (image.err > 0).any() else None
+
+
+def _variance(image: Image, kind: str) -> np.ndarray:
+    return np.square(image.err) if kind == "err" else getattr(image, kind)
+
+
+def _stack(image: Image, kinds: Sequence[str], squared: bool) -> np.ndarray:
+    """Return the errors of an image, or their squares, float32, shape (len(kinds), ny, nx)."""
     planes = np.empty((len(kinds), *image.sci.shape), np.float32)
-    with np.errstate(invalid="ignore"):
-        for name, plane in zip(kinds, planes, strict=True):
-            function(getattr(image, name), out=plane)
+    with np.errstate(invalid="ignore", over="ignore"):  # of pixels that have no weight
+        for kind, plane in zip(kinds, planes, strict=True):
+            if squared:
+                plane[...] = _variance(image, kind)
+            elif kind == "err":
+                plane[...] = image.err
+            else:
+                np.sqrt(getattr(image, kind), out=plane)
     return planes
 
 
@@ -607,14 +716,16 @@ def _check_shapes(image, pixmap) -> None:
 def _inverse(variance: np.ndarray) -> np.ndarray:
     """Return 1 / variance, 0 where that is not a positive number."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        weight = np.float32(1.0) / variance
+        weight = 1 / variance
     weight[~np.isfinite(weight) | (weight < 0)] = 0.0
-    return weight.astype(np.float32, copy=False)
+    return weight
 
 
-def _total_error(variances, shape) -> np.ndarray:
-    """Return the root of the sum, NaN where no kind has a value."""
-    total = np.zeros(shape, np.float32)
+def _total_error(variances: dict[str, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Return the combined error, or the root of the sum of its parts, NaN where no kind has a value."""
+    if "err" in variances:
+        return np.sqrt(variances["err"])
+    total = np.zeros(shape, np.result_type(np.float32, *variances.values()))
     none = np.ones(shape, bool)
     for variance in variances.values():
         missing = np.isnan(variance)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from problems import InputError
 from settings import read_settings
 from simulation import Scene, simulate
 
-PLANES = {"SCI": "f4", "ERR": "f4", "DQ": "u4", "VAR_POISSON": "f4", "VAR_RNOISE": "f4"}
+PLANES = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
 MIRI = {
     "TELESCOP": "JWST",
     "INSTRUME": "MIRI",
@@ -64,11 +65,14 @@ def folder(simulated, tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_cal(name, base=MIRI, shape=(4, 6), asdf=True, **changes):
+def write_cal(name, base=MIRI, shape=(4, 6), asdf=True, planes=PLANES, **changes):
     """Write a calibrated exposure; keywords that are None are left out."""
     number = name.rpartition("/")[2][0]
     keywords = base | {"EXPOSURE": f"{'abcdefgh'.find(number) + 1}"} | SCI | changes
-    hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(np.zeros(shape, kind), name=plane) for plane, kind in PLANES.items())]
+    hdus = [
+        fits.PrimaryHDU(),
+        *(fits.ImageHDU(np.zeros(shape, "u4" if plane == "DQ" else "f4"), name=plane) for plane in planes),
+    ]
     for keyword, value in keywords.items():
         if value is not None:
             hdus[1 if keyword in SCI else 0].header[keyword] = value
@@ -315,6 +319,55 @@ def test_members_of_different_light_paths(folder, base, changes, keyword):
     assert problem_of() == (
         f"x_asn.json: products[0].members[1]: {keyword}; combine exposures of one filter and wavelength channel"
     )
+
+
+IRIS = MIRI | {"TELESCOP": "TMT", "INSTRUME": "IRIS", "DETECTOR": "IRIS1", "EXP_TYPE": "IRIS_IMAGE", "PUPIL": "CLEAR"}
+ERRORS = ("ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+SUBSETS = [set(names) for n in range(5) for names in combinations(ERRORS, n)]
+
+
+def of_parts(names):
+    """Return the planes that count: ERR is made of the others if both of these are there."""
+    return names - {"ERR"} if {"VAR_POISSON", "VAR_RNOISE"} <= names else names
+
+
+@pytest.mark.parametrize("second", SUBSETS, ids=lambda names: "-".join(sorted(names)) or "none")
+@pytest.mark.parametrize("first", [{"ERR", "VAR_POISSON", "VAR_RNOISE"}])
+def test_members_whose_errors_are_told_by_different_planes(folder, first, second):
+    for name, planes in (("a_cal.fits", first), ("b_cal.fits", second)):
+        write_cal(name, IRIS, planes=("SCI", "DQ", *sorted(planes)))
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    if of_parts(first) == of_parts(second):
+        assert plan_of().stage3.association("x")
+        return
+    problem = problem_of()
+    assert problem.startswith("x_asn.json: products[0].members[1].expname: 'b_cal.fits' has ")
+    told = problem[problem.index("has ") :].partition(", unlike")[0]
+    lacking = of_parts(first) - of_parts(second)
+    assert all(name in told for name in lacking or of_parts(second) - of_parts(first))
+    assert ("has no" in told) == bool(lacking)
+    assert problem.endswith("calibrate all exposures of a combination alike, or combine them apart")
+
+
+def test_members_of_which_one_has_no_variance_of_the_flat(folder):
+    write_cal("a_cal.fits", planes=(*PLANES, "VAR_FLAT"))
+    write_cal("b_cal.fits")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert "'b_cal.fits' has no VAR_FLAT, unlike 'a_cal.fits'; calibrate" in problem_of()
+
+
+@pytest.mark.parametrize(("skip", "planes"), [(False, (*PLANES, "VAR_FLAT")), (True, PLANES)])
+def test_members_that_are_made_have_the_variances_that_the_flat_leaves(made, skip, planes):
+    tree = json.loads(next(Path("level3").glob("*_asn.json")).read_text())
+    tree["products"][0]["members"][1]["expname"] = "b_cal.fits"
+    Path(next(Path("level3").glob("*_asn.json"))).write_text(json.dumps(tree))
+    write_cal("level3/b_cal.fits", planes=planes)
+    stage2 = {"flat_field": {"skip": skip}}
+    (association,) = plan_of(stage2=stage2, **made).stage3.associations.values()
+    assert len(association.members) == 2
+    other = set(planes) ^ {"VAR_FLAT"}
+    write_cal("level3/b_cal.fits", planes=("SCI", *sorted(other - {"SCI"})))
+    assert "b_cal.fits' has" in problem_of(stage2=stage2, **made)
 
 
 def test_detectors_and_subarrays_may_differ(folder):

@@ -1,12 +1,14 @@
 """What is no value (`steps.image`) through every step: whatever the planes hold, the products keep the rule."""
 
+from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from steps import resample as module
 from steps.background import Background, average_integrations, combine, subtract
 from steps.dark_current import Dark, subtract_dark
 from steps.dq_flags import DO_NOT_USE
@@ -14,6 +16,7 @@ from steps.flat_field import Flat, apply_flat, divide_by_flat
 from steps.frame_combination import combine_frames
 from steps.image import LARGEST, VARIANCES, Image, has_value, impossible, match_nans, without_impossible
 from steps.photom import apply_conversion
+from steps.resample import Resampler
 from steps.sky_model import SkyModel, subtract_sky
 
 SHAPE = (6, 8)
@@ -150,3 +153,56 @@ def test_reference_makers(seed, method, error):
     out = combine_frames(sci, err, np.zeros(sci.shape, np.uint32), method=method, error=error)
     assert np.array_equal(np.isfinite(out.sci), out.n > 0)
     assert np.array_equal(np.isfinite(out.err), out.n > 0)
+
+
+# Combined images.
+
+
+@pytest.fixture(params=["drizzle package", "numba"])
+def engine(request, monkeypatch):
+    """Both ways of drizzling."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(module, "_seconds_to_start", -np.inf if request.param == "numba" else np.inf)
+
+
+def drizzled(exposures, shift=0.3, scale=1.0, shape=(12, 14), **options):
+    """Combine exposures, each a little further to the right."""
+    resampler = Resampler(shape, n_images=len(exposures), pixel_scale_ratio=1 / scale, **options)
+    y, x = np.indices(SHAPE, dtype=float)
+    for number, exposure in enumerate(exposures):
+        pixmap = np.stack([scale * x + shift * (1 + 3 * number), scale * y + shift], axis=-1)
+        resampler.add(exposure, pixmap, exposure_time=100.0)
+    return resampler.finish()
+
+
+def is_whole(out):
+    """The invariant of combined images."""
+    assert np.array_equal(np.isfinite(out.err), out.wht > 0)
+    assert np.array_equal(np.isfinite(out.sci), out.wht != 0)
+    for name in ("sci", "wht", "err", *VARIANCES):
+        values = getattr(out, name)
+        assert values is None or not np.isinf(values).any(), name
+    assert np.isfinite(out.wht).all()
+    assert not (out.err < 0).any()
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated", "error"])
+@given(data=st.data(), weight_type=st.sampled_from(["ivm", "exptime"]), scale=st.sampled_from([0.7, 1.0, 1.9]))
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_combined_images_of_every_set_of_planes(engine, variance, data, weight_type, scale):
+    for names in SUBSETS:
+        exposures = [data.draw(images(names)) for _ in range(2)]
+        if not all((exposure.err > 0).any() for exposure in exposures):
+            exposures = [replace(exposure, err=np.zeros(SHAPE, np.float32)) for exposure in exposures]
+        is_whole(drizzled(exposures, scale=scale, variance=variance, weight_type=weight_type))
+
+
+@pytest.mark.filterwarnings("ignore:Kernel .* flux-conserving")
+@pytest.mark.parametrize("variance", ["resampled", "propagated", "error"])
+@pytest.mark.parametrize("kernel", ["lanczos2", "lanczos3", "gaussian", "turbo", "point"])
+@given(data=st.data())
+@settings(max_examples=6)
+def test_kernels_whose_weights_may_be_negative(kernel, variance, data):
+    exposures = [data.draw(images({"err", "var_rnoise", "var_poisson"})) for _ in range(2)]
+    is_whole(drizzled(exposures, kernel=kernel, variance=variance, shape=(20, 24)))

@@ -148,9 +148,10 @@ def test_pixel_without_a_sensible_read_noise_has_no_weight(variance):
     assert pixel_weights(exposure)[0, 0] == 0.25
 
 
-def test_without_read_noise_all_pixels_have_the_same_weight():
+def test_without_read_noise_and_error_all_pixels_have_the_same_weight():
     exposure = image()
     exposure.var_rnoise = None
+    exposure.err[:] = 0
     out = combine(exposure, exposure)
     np.testing.assert_array_equal(out.wht, 2)
     assert out.var_rnoise is None
@@ -167,7 +168,7 @@ def test_weight_can_be_the_exposure_time():
     np.testing.assert_allclose(out.var_poisson, (2 + 9 * 8) / 16, rtol=1e-6)
 
 
-@pytest.mark.parametrize("time", [None, 0.0, float("nan")])
+@pytest.mark.parametrize("time", [None, 0.0, float("nan"), float("inf")])
 def test_exposure_time_must_be_known_to_be_a_weight(time):
     with pytest.raises(ValueError, match="positive exposure time"):
         combine(image(), weight_type="exptime", add={"exposure_time": time})
@@ -370,20 +371,151 @@ def test_propagated_variance_matches_the_scatter_of_images():
     assert (abs(ratio - 1) < 0.35).all()  # 5 sigma of 400 draws
 
 
-def test_propagated_variance_needs_the_same_kinds_in_all():
+@pytest.mark.parametrize("variance", ["resampled", "propagated", "error"])
+def test_all_exposures_need_the_same_kinds_of_error(variance):
     other = image()
     other.var_flat = None
-    with pytest.raises(ValueError, match="same kinds"):
-        combine(image(), other, variance="propagated")
+    with pytest.raises(
+        ValueError, match="has VAR_RNOISE, VAR_POISSON, the first one VAR_RNOISE, VAR_POISSON, VAR_FLAT"
+    ):
+        combine(image(), other, variance=variance)
+    known, unknown = error_alone(2.0), error_alone(0.0)
+    with pytest.raises(ValueError, match="an exposure has no error, the first one ERR"):
+        combine(known, unknown, variance=variance)
 
 
-def test_propagated_variance_of_an_image_without_any_is_missing():
+def error_alone(err):
     exposure = image()
     exposure.var_poisson = exposure.var_rnoise = exposure.var_flat = None
-    for variance in ("resampled", "propagated"):
-        out = combine(exposure, variance=variance)
-        assert np.isnan(out.err).all()
-        np.testing.assert_array_equal(out.sci, 10)
+    exposure.err[:] = err
+    return exposure
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated"])
+def test_the_square_of_an_error_without_parts_is_a_variance(variance):
+    first, second = error_alone(2.0), error_alone(1.0)
+    first.sci[:], second.sci[:] = 10, 20
+    out = combine(first, second, variance=variance)
+    # weights 1/4 and 1: the mean is (10/4 + 20) / 1.25, its variance (4/16 + 1) / 1.25^2
+    np.testing.assert_array_equal(out.wht, 1.25)
+    np.testing.assert_allclose(out.sci, 18, rtol=1e-6)
+    np.testing.assert_allclose(out.err, 0.8**0.5, rtol=1e-6)
+    assert (out.var_poisson, out.var_rnoise, out.var_flat) == (None,) * 3
+
+
+def test_the_square_of_an_error_with_the_exposure_time_as_weight():
+    resampler = Resampler(SHAPE, weight_type="exptime", n_images=2)
+    resampler.add(error_alone(2.0), shifted(), exposure_time=100)
+    resampler.add(error_alone(1.0), shifted(), exposure_time=300)
+    np.testing.assert_allclose(resampler.finish().err, ((1 * 4 + 9 * 1) / 16) ** 0.5, rtol=1e-6)
+
+
+def test_the_square_of_an_error_on_a_finer_grid():
+    out = combine(error_alone(2), pixmap=shifted(scale=2.0, dx=0.5, dy=0.5), shape=(12, 16), pixel_scale_ratio=0.5)
+    np.testing.assert_allclose(out.err, 2 / 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated"])
+@pytest.mark.parametrize("names", [("var_rnoise",), ("var_poisson",), ("var_rnoise", "var_flat"), ("var_flat",)])
+def test_an_error_that_its_parts_do_not_add_up_to_is_combined_itself(names, variance):
+    exposure = image()
+    exposure.err[:] = 3
+    for name in {"var_rnoise", "var_poisson", "var_flat"} - set(names):
+        setattr(exposure, name, None)
+    out = combine(exposure, exposure, variance=variance)
+    np.testing.assert_allclose(out.err, (9 / 2) ** 0.5, rtol=1e-6)
+    for name in names:
+        np.testing.assert_allclose(getattr(out, name), getattr(exposure, name) / 2, rtol=1e-6)
+    np.testing.assert_allclose(out.wht, 2 / 4 if "var_rnoise" in names else 2 / 9, rtol=1e-6)
+
+
+def test_the_parts_of_an_error_that_is_not_known_are_all_there_is():
+    exposure = image()
+    exposure.err[:] = 0
+    exposure.var_poisson = exposure.var_flat = None
+    np.testing.assert_allclose(combine(exposure).err, 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated", "error"])
+def test_an_error_that_is_not_known_stays_0(variance):
+    exposure = error_alone(0.0)
+    exposure.dq[2, 3] = DNU
+    out = combine(exposure, exposure, variance=variance)
+    assert (out.wht == 2).sum() == 47
+    assert (out.err == 0).sum() == 47
+    assert np.isnan(out.err[2, 3])
+
+
+def test_errors_need_not_be_weights():
+    """The outlier search leaves out pixels of little weight, and the cores of stars must not be among them."""
+    np.testing.assert_array_equal(combine(error_alone(2.0), error_weights=False).wht, 1)
+    np.testing.assert_array_equal(combine(error_alone(2.0)).wht, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("plane", "value"),
+    [
+        ("sci", np.inf),
+        ("sci", 3e38),
+        ("err", -1),
+        ("err", np.inf),
+        ("var_poisson", -2),
+        ("var_rnoise", np.inf),
+        ("var_flat", 3e38),
+    ],
+)
+def test_what_is_no_value_does_as_little_as_what_is_flagged(plane, value):
+    bad, flagged = image(sci=20), image(sci=20)
+    getattr(bad, plane)[2, 3] = value
+    flagged.dq[2, 3] = DNU
+    out, expected = (combine(image(), other, pixmap=shifted(dx=0.4), shape=(6, 9)) for other in (bad, flagged))
+    for name in ("sci", "wht", "con", "err", "var_poisson", "var_rnoise", "var_flat"):
+        np.testing.assert_array_equal(getattr(out, name), getattr(expected, name), err_msg=name)
+    assert np.isfinite(out.err[:, 1:8]).all()
+
+
+@pytest.mark.parametrize("variance", ["resampled", "propagated", "error"])
+@pytest.mark.parametrize("exponent", [-62, -40, 40, 60])
+def test_another_unit_changes_nothing_else(exponent, variance):
+    """Variances of 1e-37 to 1e37: in another unit, a power of two, all results are the same but for rounding."""
+
+    def exposures(unit):
+        for number in range(3):
+            exposure, _ = scene(np.random.default_rng(number), number)
+            exposure.sci *= np.float32(unit)
+            exposure.err *= np.float32(unit)
+            for name in ("var_poisson", "var_rnoise", "var_flat"):
+                setattr(exposure, name, (getattr(exposure, name) * np.float64(unit) ** 2).astype(np.float32))
+            yield exposure
+
+    options = {"pixmap": shifted(dx=1.3, dy=1.1), "shape": (9, 11), "variance": variance}
+    plain, out = (combine(*exposures(unit), **options) for unit in (1.0, 2.0**exponent))
+    np.testing.assert_array_equal(out.sci, plain.sci * np.float32(2.0**exponent))
+    np.testing.assert_allclose(out.err, plain.err * np.float32(2.0**exponent), rtol=1e-6)
+    np.testing.assert_allclose(out.wht, plain.wht.astype(float) * 2.0 ** (-2 * exponent), rtol=1e-6)
+    np.testing.assert_array_equal(out.con, plain.con)
+
+
+def test_variances_of_all_sizes_at_once():
+    """Each pixel by itself, in double precision: parts from 1e-30 to 1e30 of one exposure, and 1 of another."""
+    first, second = image(), image(var_rnoise=1, var_poisson=1, var_flat=1)
+    sizes = np.logspace(-30, 30, 48).astype(np.float32).reshape(SHAPE)
+    first.var_poisson[:], first.var_flat[:] = sizes, sizes[::-1]
+    out = combine(first, second)
+    weights = np.array([1 / 4, 1.0])
+    for name, part in (("var_poisson", sizes), ("var_flat", sizes[::-1])):
+        expected = (weights[0] ** 2 * part.astype(float) + 1) / weights.sum() ** 2
+        np.testing.assert_allclose(getattr(out, name), expected, rtol=1e-5)
+    assert np.isfinite(out.err).all()
+
+
+def test_an_exposure_after_another_of_another_size():
+    first, second = image(sci=1e15, var_rnoise=1e30), image(sci=2.0)
+    for exposures in ((first, second), (second, first)):
+        out = combine(*exposures)
+        np.testing.assert_allclose(out.sci, 2, rtol=1e-2)
+        np.testing.assert_allclose(out.var_rnoise, 4, rtol=1e-6)
+    assert combine(first).err[0, 0] == pytest.approx(1e15)
 
 
 def scene(rng, number):

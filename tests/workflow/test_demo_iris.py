@@ -55,3 +55,4 @@ def test_the_demo(tmp_path):
         hdus.verify("exception")
         assert hdus[0].header["NDRIZ"] == 4
         assert hdus["SCI"].header["CTYPE1"] == "RA---TAN"
+        assert np.array_equal(np.isfinite(hdus["ERR"].data), hdus["WHT"].data > 0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -235,6 +236,46 @@ def test_one_bad_exposure_does_not_stop_the_others(workflow):
     assert "no usable pixel" in run.output
     assert "Traceback" not in run.output
     assert workflow.products() == {f"jw01234001001_02101_00002_mirimage_{suffix}.fits" for suffix in ("cal", "i2d")}
+
+
+def test_what_is_no_value(workflow):
+    """Pixels of the exposure, of a background and of the flat; and an exposure whose errors are all below 0."""
+    rates = workflow.folder / "data/rate"
+    odd = {
+        "SCI": [(10, 10, np.inf), (20, 20, -3e38)],
+        "ERR": [(30, 30, -1)],
+        "VAR_POISSON": [(30, 40, -1), (35, 40, np.inf)],
+    }
+    with fits.open(rates / RATES[0], mode="update") as hdus:
+        hdus["DQ"].data[8:50, 8:50] = 0
+        for plane, values in odd.items():
+            for y, x, value in values:
+                hdus[plane].data[y, x] = value
+    with fits.open(rates / RATES[1], mode="update") as hdus:
+        hdus["ERR"].data[:] = -1
+    with fits.open(rates / BACKGROUNDS[0], mode="update") as hdus:
+        hdus["SCI"].data[45, 45] = np.inf
+    with fits.open(workflow.reference("flat"), mode="update") as hdus:
+        hdus["SCI"].data[40, 20:22] = np.inf, 1e-25
+    workflow.config["stage2"] = {"bkg_subtract": {"save_combined_background": True}}
+    run = workflow.run()
+    assert run.code != 0
+    assert "no usable pixel before calibration" in run.output
+    assert re.search(r"or an error or variance below 0\): \d{4} of ERR", run.output)
+    root = RATES[0].removesuffix("_rate.fits")
+    log = (workflow.folder / f"results/logs/calibrate/{root}_cal.log").read_text()
+    assert "2 of SCI, 1 of ERR, 2 of VAR_POISSON" in log
+    for name in workflow.products():
+        with fits.open(workflow.product(name)) as hdus:
+            assert not any(np.isinf(hdu.data).any() for hdu in hdus[1:] if hdu.is_image), name
+    with fits.open(workflow.product(f"{root}_cal.fits")) as hdus:
+        for y, x in [*((y, x) for values in odd.values() for y, x, _ in values), (40, 20), (40, 21)]:
+            assert hdus["DQ"].data[y, x] & 1
+            assert np.isnan([hdus[name].data[y, x] for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")]).all()
+        assert np.isfinite(hdus["SCI"].data[45, 45])  # the other background has a value there
+        assert hdus["DQ"].data[40, 20] & 2**18  # NO_FLAT_FIELD
+    with fits.open(workflow.product(f"{root}_i2d.fits")) as hdus:
+        assert np.array_equal(np.isfinite(hdus["ERR"].data), hdus["WHT"].data > 0)
 
 
 def test_everything_flagged(workflow):

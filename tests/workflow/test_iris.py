@@ -128,6 +128,51 @@ def test_merged_subarray(made):
         assert merged[0].header["ASNTABLE"] == "iris_p001_merge_asn.json"
 
 
+def test_errors_are_where_weights_are(made):
+    for path in (made.folder / "results/stage2").glob("*_i2d.fits"):
+        with fits.open(path) as hdus:
+            weight, err = hdus["WHT"].data, hdus["ERR"].data
+            assert np.array_equal(np.isfinite(err), weight > 0), path.name
+            # Drizzled errors, of which the weights are made, too; the pixels have the size of those of the exposure.
+            assert np.median((err**2 * weight)[weight > 0]) == pytest.approx(1, rel=0.1)
+
+
+def test_what_is_no_value(iris):
+    """NaN alone are left alone, but not what cannot be; an exposure without ERR has the error 0."""
+    rates = iris.folder / "data/rate"
+    odd = {"SCI": [(10, 10, np.inf), (20, 20, -3e38)], "ERR": [(30, 30, -1), (35, 30, np.inf)]}
+    with fits.open(rates / f"{FULL}_rate.fits", mode="update") as hdus:
+        hdus["DQ"].data[8:50, 8:50] = 0
+        hdus["SCI"].data[15, 15] = np.nan
+        for plane, values in odd.items():
+            for y, x, value in values:
+                hdus[plane].data[y, x] = value
+    with fits.open(rates / f"{FRAME}_rate.fits", mode="update") as hdus:
+        del hdus["ERR"]
+    for kind, values in {"flat": (np.inf, 1e-25), "dark": (np.inf, 3e38)}.items():
+        with fits.open(iris.reference(kind), mode="update") as hdus:
+            hdus["SCI"].data[40, 20:22] = values
+    single(iris)
+    iris.config["exposures"] = [f"data/rate/{name}_rate.fits" for name in (FULL, FRAME)]
+    run(iris)
+    for name in iris.products():
+        with fits.open(iris.product(name)) as hdus:
+            assert not any(np.isinf(hdu.data).any() for hdu in hdus[1:] if hdu.is_image), name
+            if "i2d" in name:
+                assert np.array_equal(np.isfinite(hdus["ERR"].data), hdus["WHT"].data > 0), name
+    with fits.open(iris.product(f"{FULL}_cal.fits")) as hdus:
+        for plane, values in odd.items():
+            for y, x, _ in values:
+                assert hdus["DQ"].data[y, x] & 1
+                assert np.isnan(hdus[plane].data[y, x])
+        assert not hdus["DQ"].data[15, 15] & 1
+        assert np.isfinite(hdus["SCI"].data[40, 20:22]).all()  # not divided, and no dark subtracted
+        assert (hdus["DQ"].data[40, 20:22] & 2**18).all()
+    with fits.open(iris.product(f"{FRAME}_i2d.fits")) as hdus:
+        assert np.nanmax(hdus["ERR"].data) == 0
+        assert np.median(hdus["WHT"].data) == pytest.approx(1, rel=0.01)
+
+
 def test_the_dark_as_applied(made):
     with (
         fits.open(made.product(f"{FRAME}_sub1_applieddark.fits")) as applied,
@@ -267,10 +312,14 @@ def test_backgrounds_that_do_not_cover_the_exposure(iris):
         ([FRAME, FULL, f"{FRAME}_sub1"], f"'{FULL}_cal.fits' has SUBARRID = 0, as '{FRAME}_cal.fits'"),
         ([FULL, f"{FRAME}_sub1"], f"'{FULL}_cal.fits' has no extension SUBARR_MAP"),
         ([FRAME, "lost"], "no such file"),
+        ([FRAME, "without_error"], "'without_error_cal.fits' has no ERR, unlike"),
     ],
 )
 def test_what_cannot_be_merged(iris, members, text):
     association = next((iris.folder / "data/merge").glob("*_asn.json"))
+    with fits.open(iris.folder / f"data/rate/{FRAME}_sub1_rate.fits") as hdus:
+        del hdus["ERR"]
+        hdus.writeto(association.with_name("without_error_cal.fits"))
     tree = json.loads(association.read_text())
     tree["products"][0]["members"] = [{"expname": f"{name}_cal.fits", "exptype": "science"} for name in members]
     association.write_text(json.dumps(tree))

@@ -49,6 +49,13 @@ TARGETS = [(83.8221, -5.3911), (83.8222, -5.39105)]
 # Exposures that the user brings along: without a good pixel, and of a filter that has no aperture correction.
 SPOILT = "jw01009001001_02101_00002_nrcb1"
 OTHER_FILTER = ["jw01008001001_02101_00001_nrcb1", "jw01008001001_02101_00002_nrcb1"]
+# Pixels (y, x) of the second of those that hold no value, with no flag.
+ODD = {
+    "SCI": ((60, 60), np.inf),
+    "ERR": ((70, 50), -1.0),
+    "VAR_POISSON": ((50, 70), -1e-3),
+    "VAR_RNOISE": ((64, 44), 3e38),
+}
 
 
 def root(scene, number, detector="nrcb1"):
@@ -100,6 +107,11 @@ def prepare(folder):
     for number, copy in enumerate(OTHER_FILTER, start=1):
         with copy_of(folder, root("pair", number), copy) as hdus:
             hdus[0].header["FILTER"] = "F150W"
+            if number == 2:
+                hdus["DQ"].data[48:72, 42:72] = 0
+                hdus["SCI"].data[66, 66] = 3e38
+                for plane, (pixel, value) in ODD.items():
+                    hdus[plane].data[pixel] = value
     pair, apart = ([root(name, n) for n in range(1, 4)] for name in ("pair", "apart"))
     together = [{"expname": f"{name}_cal.fits", "exptype": "science", "group_id": "one"} for name in pair[:2]]
     associate(cal, "single", "o001", pair[:1])
@@ -161,6 +173,26 @@ def covered(workflow, name):
     with fits.open(workflow.combined(f"{name}_i2d.fits")) as hdus:
         assert np.array_equal(np.isfinite(hdus["SCI"].data), hdus["WHT"].data > 0)
         return int(np.count_nonzero(hdus["WHT"].data))
+
+
+def test_errors_are_where_weights_are(made):
+    for path in (made.folder / "results/stage3").glob("*_i2d.fits"):
+        with fits.open(path) as hdus:
+            assert np.array_equal(np.isfinite(hdus["ERR"].data), hdus["WHT"].data > 0), path.name
+            assert not any(np.isinf(hdu.data).any() for hdu in hdus[1:] if hdu.is_image), path.name
+
+
+def test_what_is_no_value_is_flagged_and_does_not_spread(made):
+    with fits.open(made.combined(f"{OTHER_FILTER[1]}_o003_crf.fits")) as hdus:
+        for y, x in [(66, 66), *(pixel for pixel, _ in ODD.values())]:
+            assert hdus["DQ"].data[y, x] & DO_NOT_USE
+            assert np.isnan([hdus[name].data[y, x] for name in ("SCI", *ODD)]).all()
+    # Both exposures cover the middle of the image: one has no value in those pixels, the other one does.
+    with fits.open(made.combined("other_filter_i2d.fits")) as hdus:
+        ny, nx = hdus["WHT"].data.shape
+        middle = (slice(ny // 2 - 20, ny // 2 + 20), slice(nx // 2 - 20, nx // 2 + 20))
+        assert (hdus["WHT"].data[middle] > 0).all()
+        assert np.abs(hdus["SCI"].data[middle]).max() < 1e4
 
 
 @pytest.mark.parametrize("name", ["single", OTHER_FILTER[0]])
