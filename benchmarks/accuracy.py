@@ -1,6 +1,6 @@
 """Compare stage 3 of calflow and of the jwst package with the truth of simulated exposures.
 
-Run by ``make accuracy``; as a plain command ``.venv/bin/python benchmarks/accuracy.py``. The table is written into
+Run by ``make accuracy``; as a plain command ``.venv/bin/python benchmarks/accuracy.py``. The tables are written into
 benchmarks/accuracy.md.
 """
 
@@ -14,9 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +58,23 @@ SCENES = {
     "exposure 3 shows nothing": {**SHORT, "blank": (3,)},
     "exposure 4 turned by 60 deg": {**SHORT, "turns": {4: 60.0}},
     "RA 0, Dec 89.5": {**SHORT, "ra": 0.0, "dec": 89.5},
+    "undersampled: FWHM of 1 pixel": {**SHORT, "fwhm": 1.0},
+    "rays raise their errors, sky of 4.3": {
+        **LONG,
+        "instrument": "miri_f1130w",
+        "dither_step": 3.0,
+        "sky": 4.3,
+        "sky_scatter": 0.01,
+        "cosmic_ray_error": 1.1,
+    },
 }
-COLUMNS = (
+# What else calflow could do by itself: values of stage 3 that are not the defaults.
+CHOICES: dict[str, dict[str, Any]] = {
+    "error: median": {"outlier_detection": {"error": "median"}},
+    "skystat: median": {"skymatch": {"skystat": "median"}},
+}
+Column = tuple[str, Callable[[Any], str]]
+COLUMNS: tuple[Column, ...] = (
     ("offsets before: rms, max (mas)", lambda f: f"{_rms(f.before):.1f}, {np.max(f.before):.1f}"),
     ("after: rms, max (mas)", lambda f: f"{_rms(f.after):.2f}, {np.max(f.after):.2f}"),
     ("worst sky error (sigma)", lambda f: f"{np.max(np.abs(f.sky), initial=0):.3f}" if f.sky.size else "no levels"),
@@ -68,11 +83,15 @@ COLUMNS = (
         lambda f: _percents((f.rays_found, f.rays), (f.bright_rays_found, f.bright_rays)),
     ),
     ("cosmic rays found where 1 or 2 exposures look (%)", lambda f: _percents((f.edge_rays_found, f.edge_rays))),
-    ("good pixels flagged (%)", lambda f: f"{100 * f.good_flagged / f.good:.3f}"),
+    (
+        "good pixels flagged: all, in cores of stars (%)",
+        lambda f: f"{100 * f.good_flagged / f.good:.3f}, {_percents((f.cores_flagged, f.cores))}",
+    ),
     ("catalogue complete, pure (%)", lambda f: _percents((f.stars_found, f.stars), (f.entries_real, f.entries))),
     ("measured / true flux", lambda f: f"{_median(f.flux_ratios, '.3f')} +- {_scatter(f.flux_ratios):.3f}"),
     ("position error (mas)", lambda f: _median(f.distances, ".2f")),
 )
+COLUMNS_OF_CHOICES = COLUMNS[2:]
 TEXT = """# Stage 3: calflow and jwst against the truth
 
 Made by `make accuracy`. The simulator makes exposures whose truth is known; both programs go with their defaults from
@@ -95,6 +114,13 @@ hit 0.5 % of the pixels.
   aperture corrections are those of a combined image.
 - Could not be aligned: exposures that a program says it left where their headers put them, status FAILED; calflow's
   in the table of the alignment, jwst's in S_TWKREG.
+- Cores of stars: the 3 x 3 pixels about each star above that limit.
+- Rays raise their errors: a cosmic ray adds 1.1 times its signal to the error of its pixel, as when stage 1 finds it
+  only in part.
+"""
+TEXT_OF_CHOICES = """## Choices
+
+The same scenes with one value of the configuration that is not the default, beside the default.
 """
 
 
@@ -131,7 +157,7 @@ def compare(
     with tempfile.TemporaryDirectory(dir=HERE / "data") as scratch, ThreadPoolExecutor(cores) as pool:
         folder = keep or Path(scratch)
         outcomes = list(pool.map(lambda task: _observe(task[0], task[1], folder, python, bool(keep)), tasks))
-    results: dict[str, dict[str, list[Outcome]]] = {name: {"calflow": [], "jwst": []} for name in names}
+    results: dict[str, dict[str, list[Outcome]]] = {name: {key: [] for key in outcomes[0]} for name in names}
     for (name, _), outcome in zip(tasks, outcomes, strict=True):
         for program, result in outcome.items():
             results[name][program].append(result)
@@ -140,12 +166,14 @@ def compare(
 
 def scene_of(name: str, seed: int) -> Scene:
     """Return a scene of `SCENES`."""
-    from simulation import Scene
+    from simulation import INSTRUMENTS, Scene
     from steps.windows import Window
 
     options: dict[str, Any] = {**COMMON, **SCENES[name]}
     if "window" in options:
         options["window"] = Window(*options["window"])
+    if "fwhm" in options:
+        options["instrument"] = replace(INSTRUMENTS[options["instrument"]], fwhm=options.pop("fwhm"))
     return Scene(**options, seed=seed)
 
 
@@ -155,7 +183,10 @@ def _observe(name: str, seed: int, folder: Path, python: str, keep: bool) -> dic
 
     here = folder / f"{''.join(c if c.isalnum() else '_' for c in name)}_{seed}"
     truth = simulate(here / "data", scene_of(name, seed))
-    outcomes = {"calflow": run_calflow(truth, here / "calflow"), "jwst": run_jwst(truth, here / "jwst", python)}
+    outcomes = {"calflow": run_calflow(truth, here / "calflow")}
+    outcomes["jwst"] = run_jwst(truth, here / "jwst", python)
+    # In the same folder: only what is stale is made again.
+    outcomes |= {choice: run_calflow(truth, here / "calflow", CHOICES[choice]) for choice in CHOICES}
     for program, outcome in outcomes.items():
         print(f"{name}, seed {seed}, {program}: {_brief(outcome)}", flush=True)
     if not keep:
@@ -163,8 +194,8 @@ def _observe(name: str, seed: int, folder: Path, python: str, keep: bool) -> dic
     return outcomes
 
 
-def run_calflow(truth: Truth, folder: Path) -> Outcome:
-    """Run the workflow from `_rate` to the catalogue."""
+def run_calflow(truth: Truth, folder: Path, stage3: Mapping[str, Any] | None = None) -> Outcome:
+    """Run the workflow from `_rate` to the catalogue, with values of stage 3 if there are any."""
     from astropy.table import Table
     from truth import compare_with_truth
 
@@ -172,6 +203,7 @@ def run_calflow(truth: Truth, folder: Path) -> Outcome:
         "associations": [str(truth.association), str(truth.stage3_association)],
         "references": {"source": "directory", "directory": str(truth.directory / "references")},
         "stage2": {"resample": {"skip": True}},
+        "stage3": dict(stage3 or {}),
     }
     folder.mkdir(exist_ok=True)
     (folder / "accuracy.yaml").write_text(json.dumps(config))
@@ -222,25 +254,31 @@ def _brief(outcome: Outcome) -> str:
 
 def report(results: dict[str, dict[str, list[Outcome]]], seeds: int, python: str, date: str | None) -> str:
     """Return the results as Markdown."""
-    titles = [title for title, _ in COLUMNS] + ["could not be aligned"]
-    lines = [
-        TEXT.format(seeds=seeds),
-        "| scene | | " + " | ".join(titles) + " |",
-        "|---|---|" + "---:|" * len(titles),
-    ]
-    for name, programs in results.items():
-        for i, (program, outcomes) in enumerate(programs.items()):
-            lines.append(f"| {'' if i else name} | {program} | " + " | ".join(_row(outcomes)) + " |")
+    lines = [TEXT.format(seeds=seeds), *_table(results, ("calflow", "jwst"), COLUMNS), ""]
+    lines += [TEXT_OF_CHOICES, *_table(results, ("calflow", *CHOICES), COLUMNS_OF_CHOICES)]
     lines += ["", f"{versions(python)}; {machine()}; {seeds} seeds{f'; {date}' if date else ''}.", ""]
     return "\n".join(lines)
 
 
-def _row(outcomes: Sequence[Outcome]) -> list[str]:
+def _table(
+    results: dict[str, dict[str, list[Outcome]]], programs: Sequence[str], columns: Sequence[Column]
+) -> list[str]:
+    """Return the lines of a table with a row for each scene and program."""
+    titles = [title for title, _ in columns] + ["could not be aligned"]
+    lines = ["| scene | | " + " | ".join(titles) + " |", "|---|---|" + "---:|" * len(titles)]
+    for name, outcomes in results.items():
+        for i, program in enumerate(programs):
+            cells = " | ".join(_row(outcomes[program], columns))
+            lines.append(f"| {'' if i else name} | {program} | {cells} |")
+    return lines
+
+
+def _row(outcomes: Sequence[Outcome], columns: Sequence[Column]) -> list[str]:
     """Return the cells of one program for one scene."""
     from truth import pool
 
     done = [outcome.figures for outcome in outcomes if outcome.figures is not None]
-    cells = [show(pool(done)) if done else "-" for _, show in COLUMNS]
+    cells = [show(pool(done)) if done else "-" for _, show in columns]
     counts = Counter(number for outcome in outcomes if outcome.figures is not None for number in outcome.failed)
     told = [f"{number} ({count} of {len(outcomes)})" for number, count in sorted(counts.items())]
     if len(done) < len(outcomes):

@@ -28,7 +28,9 @@ ALIKE = {
     "make_reference": "combine_background",
     "merge_subarrays": "subtract_background",
     "model_sky": "combine_background",
+    "resample_error": "resample_group",
     "save_dark": "save_flat",
+    "take_median_error": "take_median",
 }
 OF_ASSOCIATION = (
     "align",

@@ -44,6 +44,8 @@ class Figures:
         Pixels hit by cosmic rays, and how many of them are flagged; the same for those above `BRIGHT_RAY`.
     good, good_flagged : int
         Pixels not hit, and how many of them are flagged. All where at least `EXPOSURES` exposures look.
+    cores, cores_flagged : int
+        Those of the good pixels that are the 3 x 3 about a star above `STAR_LIMIT`, and how many of them are flagged.
     edge_rays, edge_rays_found : int
         Pixels hit where fewer look, and how many of them are flagged.
     stars, stars_found : int
@@ -65,6 +67,8 @@ class Figures:
     bright_rays_found: int
     good: int
     good_flagged: int
+    cores: int
+    cores_flagged: int
     edge_rays: int
     edge_rays_found: int
     stars: int
@@ -196,13 +200,27 @@ def _count_rays(
     """Return the counts of pixels that are hit, and that are flagged, in one exposure."""
     signal = fits.getdata(truth.directory / "truth" / f"{exposure.name}_signal.fits", "COSMIC_RAYS")
     err = fits.getdata(truth.directory / "rate" / exposure.filename, "ERR")
+    err = np.sqrt(err**2 - (truth.scene.cosmic_ray_error * signal) ** 2)  # without what the rays add to it
     usable = (fits.getdata(cal, "DQ") & FLAGS["DO_NOT_USE"]) == 0
     flagged = (fits.getdata(crf, "DQ") & FLAGS["OUTLIER"]) != 0
     many = coverage(exposure.geometry, geometries) >= EXPOSURES
     edge = usable & ~many & (signal > 0)
-    edge_counts = {"edge_rays": int(edge.sum()), "edge_rays_found": int((edge & flagged).sum())}
+    counts = {"edge_rays": int(edge.sum()), "edge_rays_found": int((edge & flagged).sum())}
     usable &= many
-    return count_rays(signal[usable] / err[usable], flagged[usable]) | edge_counts
+    cores = usable & (signal == 0) & star_cores(truth.scene, truth.sources, exposure.geometry)
+    counts |= {"cores": int(cores.sum()), "cores_flagged": int((cores & flagged).sum())}
+    return count_rays(signal[usable] / err[usable], flagged[usable]) | counts
+
+
+def star_cores(scene: Scene, sources: Table, geometry: Geometry) -> np.ndarray:
+    """Return which pixels of an exposure are the 3 x 3 about a star above `STAR_LIMIT`, bool, shape (ny, nx)."""
+    ny, nx = geometry.window.ny, geometry.window.nx
+    bright = (np.asarray(sources["type"]) == "star") & (sources["flux"].data > star_limit(scene))
+    x, y = (np.rint(axis).astype(int) for axis in geometry.to_pixel(*(sources[n].data[bright] for n in ("ra", "dec"))))
+    mask = np.zeros((ny, nx), bool)
+    for column, row in zip(x, y, strict=True):
+        mask[max(row - 1, 0) : max(row + 2, 0), max(column - 1, 0) : max(column + 2, 0)] = True
+    return mask
 
 
 def coverage(geometry: Geometry, geometries: Sequence[Geometry]) -> np.ndarray:

@@ -299,6 +299,7 @@ rule resample_group:
         runtime=lambda wildcards, attempt: attempt
         * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
     params:
+        plane="sci",
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=lambda wildcards: stage3.parameters(
             stage3.crf_of(wildcards.crf)[0]
@@ -336,6 +337,43 @@ rule take_median:
         "{wildcards.crf}: median of the groups"
     script:
         "../scripts/take_median.py"
+
+
+# The same of the errors, if the search goes by their median. The median of the images stays as it is.
+if settings.stage3.outlier_detection.error == "median":
+
+    use rule resample_group as resample_error with:
+        input:
+            unpack(lambda wildcards: stage3.group_input(wildcards.crf, errors=True)),
+        output:
+            layer=temp(f"{STAGE3}/outliers/{{crf}}_layer_error.npy"),
+            window=temp(f"{STAGE3}/outliers/{{crf}}_layer_error.json"),
+        log:
+            f"{OUTPUT}logs/resample_error/{{crf}}.log",
+        benchmark:
+            f"{OUTPUT}benchmarks/resample_error/{{crf}}.tsv"
+        params:
+            plane="err",
+            exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
+            outlier_detection=lambda wildcards: stage3.parameters(
+                stage3.crf_of(wildcards.crf)[0]
+            ).outlier_detection.resampling_parameters(),
+            stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf, errors=True)),
+            code=code_hash(SCRIPTS / "resample_group.py"),
+        message:
+            "{wildcards.crf}: resample the errors of the group for the outlier search"
+
+    use rule take_median as take_median_error with:
+        input:
+            unpack(lambda wildcards: stage3.median_input(wildcards.crf, errors=True)),
+        output:
+            median=f"{STAGE3}/outliers/{{crf}}_median_error.npy",
+        log:
+            f"{OUTPUT}logs/take_median_error/{{crf}}.log",
+        benchmark:
+            f"{OUTPUT}benchmarks/take_median_error/{{crf}}.tsv"
+        message:
+            "{wildcards.crf}: median of the errors of the groups"
 
 
 rule flag_outliers:

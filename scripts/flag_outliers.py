@@ -1,6 +1,7 @@
 """Flag the outliers of an exposure, and record alignment and sky. Makes ``_crf`` of ``_cal``."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ from products.intermediate_images import save_image
 from products.keywords import pointing, record_origin, record_status, record_target, remove_wcs
 from products.sky_tables import record_sky, sky_of
 from products.wcs_keywords import record_wcs
-from steps.outlier_detection import apply_outliers, blot, flag_outliers, flag_outliers_unresampled
+from steps.outlier_detection import (
+    apply_outliers,
+    blot,
+    error_without_rays,
+    flag_outliers,
+    flag_outliers_unresampled,
+)
 from steps.pixel_map import map_to_grid
 from steps.wcs_correction import correct_wcs
 
@@ -64,17 +71,22 @@ def _correct(exposure, row, sip):
 
 def _find(exposure, geometry, sky, input, output, settings):
     """Return the mask of the outliers."""
-    median = np.load(input.median, mmap_mode="r")
-    if not settings["resample_data"]:
-        return flag_outliers_unresampled(exposure.image, np.asarray(median), settings["snr"][0], sky.remaining)
-    grid = read_grid(input.grid)
-    pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
-    blotted = blot(median, pixmap)
+    files = {"SCI": input.median, "ERR": input.get("median_error")}
+    planes = {name: np.load(path, mmap_mode="r") for name, path in files.items() if path}
+    if settings["resample_data"]:
+        grid = read_grid(input.grid)
+        pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
+        planes = {name: blot(plane, pixmap) for name, plane in planes.items()}
     if output.get("blot"):
-        save_image(Path(output.blot), {"SCI": blotted}, exposure.science)
+        save_image(Path(output.blot), planes, exposure.science)
+    image = exposure.image
+    if "ERR" in planes:
+        image = replace(image, err=error_without_rays(image.err, np.asarray(planes["ERR"])))
+    if not settings["resample_data"]:
+        return flag_outliers_unresampled(image, np.asarray(planes["SCI"]), settings["snr"][0], sky.remaining)
     level = None if sky.level is None else sky.remaining
     thresholds = {name: tuple(settings[name]) for name in ("snr", "scale")}
-    return flag_outliers(exposure.image, blotted, level, backg=settings["backg"], **thresholds)
+    return flag_outliers(image, planes["SCI"], level, backg=settings["backg"], **thresholds)
 
 
 if "snakemake" in globals():

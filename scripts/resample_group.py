@@ -1,5 +1,6 @@
-"""Resample the exposures of one group on the grid of the outlier search, over their own footprint only."""
+"""Resample the exposures of one group, or their errors, on the grid of the outlier search, over their own footprint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,20 @@ DRIZZLE_PARAMETERS = ("kernel", "pixfrac", "fillval", "weight_type", "good_bits"
 
 
 def resample_group(input, output, params):
-    """Write the part of the grid that the group covers, NaN where it has little weight, and where that part is."""
+    """Write the part of the grid that the group covers, NaN where it has little weight, and where that part is.
+
+    ``params.plane`` says of what: ``sci``, or ``err``, which is averaged as if it were an image.
+    """
     settings = params.outlier_detection
     rows = read_alignment(input.alignment)
     files = zip(input.cals, input.geometries, params.exposures, strict=True)
     members = [(cal, path, find_row(rows, root)) for cal, path, root in files]
     members = [member for member in members if member[-1].used]
     if settings["resample_data"]:
-        layer, weight, origin = _resampled(members, read_grid(input.grid), input, settings)
+        layer, weight, origin = _resampled(members, read_grid(input.grid), input, params)
     else:
         shape = read_geometry(input.geometries[0]).shape
-        layer, weight, origin = _as_it_is(members, shape, input, settings)
+        layer, weight, origin = _as_it_is(members, shape, input, params)
     if output.get("outlier_i2d") and settings["resample_data"]:
         save_on_grid(Path(output.outlier_i2d), read_grid(input.grid), {"SCI": layer, "WHT": weight}, origin)
     with replacing(Path(output.layer)) as partial, open(partial, "wb") as file:
@@ -40,8 +44,9 @@ def resample_group(input, output, params):
     write_json(Path(output.window), {"y0": origin[0], "x0": origin[1]})
 
 
-def _resampled(members, grid, input, settings):
+def _resampled(members, grid, input, params):
     """Drizzle the members on the part of the grid that they cover; return image, weights and where that part is."""
+    settings = params.outlier_detection
     outlines = [grid.to_pixel(outline(_geometry(path, row), OUTLINE_STEP)) for _, path, row in members]
     (y0, y1), (x0, x1) = covered_window(outlines, grid.shape)
     if y0 == y1 or x0 == x1:
@@ -55,22 +60,24 @@ def _resampled(members, grid, input, settings):
         **{name: settings[name] for name in DRIZZLE_PARAMETERS},
     )
     for member in members:
-        _add(resampler, member, grid, (x0, y0), input.get("sky"), settings)
+        _add(resampler, member, grid, (x0, y0), input, params)
     result = resampler.finish()
     return result.sci, result.wht, (y0, x0)
 
 
-def _add(resampler, member, grid, corner, sky_table, settings):
+def _add(resampler, member, grid, corner, input, params):
     """Add a member to a window of the grid that begins at a corner (x0, y0)."""
     cal, path, row = member
+    settings = params.outlier_detection
     geometry, exposure = _geometry(path, row), read_exposure(cal)
+    image, sky = _image(exposure, row, input, params.plane)
     pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
     pixmap -= corner
     resampler.add(
-        exposure.image,
+        image,
         pixmap,
         exposure_time=_time(exposure),
-        sky=sky_of(exposure, row.exposure, sky_table).remaining,
+        sky=sky,
         bounds=pixel_range(geometry.bounds, geometry.shape),
     )
 
@@ -79,18 +86,25 @@ def _geometry(path, row):
     return read_geometry(path).corrected(row.correction, row.sky_shift)
 
 
-def _as_it_is(members, shape, input, settings):
+def _as_it_is(members, shape, input, params):
     """Return the image of the one member on its own pixels, without its sky, and its weights; NaN without members."""
     if not members:
         return np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32), (0, 0)
     if len(members) > 1:
         raise UnusableExposure("resample_data: false needs groups of one exposure, with the same pixels")
     ((cal, _, row),) = members
-    exposure = read_exposure(cal)
+    settings, exposure = params.outlier_detection, read_exposure(cal)
+    image, sky = _image(exposure, row, input, params.plane)
     options = settings["weight_type"], settings["good_bits"], _time(exposure)
-    weight = pixel_weights(exposure.image, *options, error_weights=False)
-    sky = sky_of(exposure, row.exposure, input.get("sky")).remaining
-    return exposure.image.sci - np.float32(sky), weight, (0, 0)
+    weight = pixel_weights(image, *options, error_weights=False)
+    return image.sci - np.float32(sky), weight, (0, 0)
+
+
+def _image(exposure, row, input, plane):
+    """Return the image of which a plane is wanted, with that in SCI, and the sky level that is to be subtracted."""
+    if plane == "err":
+        return replace(exposure.image, sci=exposure.image.err), 0.0
+    return exposure.image, sky_of(exposure, row.exposure, input.get("sky")).remaining
 
 
 def _time(exposure):

@@ -261,6 +261,10 @@ class OutlierDetection(Section):
     fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")
     maskpt: float = Field(0.7, ge=0, description="pixels below this times the mean weight are left out")
     snr: TwoNumbers = Field([5.0, 4.0], description="thresholds in sigma: to find, and next to what was found")
+    error: Literal["exposure", "median"] = Field(
+        "exposure",
+        description="sigma: of the exposure; median: where that is over twice the median of all exposures, the median",
+    )
     scale: TwoNumbers = Field([1.2, 0.7], description="allowance for sharp structures, times the local derivative")
     backg: float = Field(0.0, description="background of the input, MJy/sr, where skymatch gives none")
     save_intermediate_results: bool = Field(False, description="keep _outlier_i2d, _median and _blot")

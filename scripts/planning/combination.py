@@ -304,24 +304,25 @@ class Combinations:
                 return members
         raise UnknownAssociation(f"{crf!r} is not the first of its group")
 
-    def group_input(self, crf: str) -> dict[str, Any]:
-        """Return what a group is resampled from."""
+    def group_input(self, crf: str, errors: bool = False) -> dict[str, Any]:
+        """Return what a group, or its errors, are resampled from."""
         association, members = self.association(self.crf_of(crf)[0]), self.group(crf)
         return {
             "cals": [member.cal for member in members],
             "geometries": [member.geometry for member in members],
             "alignment": self.table(association.name, "alignment"),
             **self._outlier_grid(association.name),
-            **self._sky(association),
+            **({} if errors else self._sky(association)),
         }
 
-    def median_input(self, crf: str) -> dict[str, Any]:
-        """Return what the median of an association, named after its first group, is taken of."""
+    def median_input(self, crf: str, errors: bool = False) -> dict[str, Any]:
+        """Return what the median of an association, or of its errors, named after its first group, is taken of."""
         association = self.association(self.crf_of(crf)[0])
         roots = [association.crf_root(members[0]) for members in association.groups().values()]
+        layer = "layer_error" if errors else "layer"
         return {
-            "layers": [self._path(f"outliers/{root}_layer.npy") for root in roots],
-            "windows": [self._path(f"outliers/{root}_layer.json") for root in roots],
+            "layers": [self._path(f"outliers/{root}_{layer}.npy") for root in roots],
+            "windows": [self._path(f"outliers/{root}_{layer}.json") for root in roots],
             **self._outlier_grid(association.name),
         }
 
@@ -333,6 +334,8 @@ class Combinations:
         if association.runs("outlier_detection"):
             first = association.crf_root(association.members[0])
             files["median"] = self._path(f"outliers/{first}_median.npy")
+            if self.settings.stage3.outlier_detection.error == "median":
+                files["median_error"] = self._path(f"outliers/{first}_median_error.npy")
             files |= self._outlier_grid(name)
         return files
 

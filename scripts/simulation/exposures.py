@@ -101,7 +101,8 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
 
     The noise is Gaussian with exactly the variances that the VAR planes tell; the photon noise of
     the scenes is of hundreds of electrons and more, where that is no approximation to speak of.
-    VAR_POISSON comes from the noise-free signal, not from the measured one.
+    VAR_POISSON comes from the noise-free signal, not from the measured one. Cosmic rays may raise both
+    variances of their pixels, in proportion (`Scene.cosmic_ray_error`).
 
     Returns
     -------
@@ -126,7 +127,8 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     for plane in (sci, added):
         np.add.at(plane, pixels, strengths)
     _flag_jumps_and_saturation(sci, dq, instrument.full_well / instrument.integration_time, random)
-    planes = {"err": err, "var_poisson": poisson, "var_rnoise": read}
+    raised = 1 + (scene.cosmic_ray_error * added / err) ** 2
+    planes = {"err": err * np.sqrt(raised), "var_poisson": poisson * raised, "var_rnoise": read * raised}
     planes = {name: np.broadcast_to(plane, shape).astype(np.float32) for name, plane in planes.items()}
     image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
     _spoil_some_pixels(image, random)

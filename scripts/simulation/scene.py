@@ -68,6 +68,9 @@ class Scene:
         Numbers of the science exposures in which no source is seen.
     cosmic_rays : float
         Part of the pixels hit by cosmic rays that stage 1 has not found.
+    cosmic_ray_error : float
+        Error that a cosmic ray adds to that of its pixel, in quadrature, as a part of its signal: more than 0 if
+        stage 1 noticed it in part.
     bad_pixels : float
         Part of the pixels that are hot, dead or otherwise bad.
     drizzled_apcorr : bool
@@ -107,6 +110,7 @@ class Scene:
     turns: Mapping[int, float] = field(default_factory=dict)
     blank: Sequence[int] = ()
     cosmic_rays: float = 1e-3
+    cosmic_ray_error: float = 0.0
     bad_pixels: float = 4e-3
     drizzled_apcorr: bool = False
     ra: float = 83.8221

@@ -6,6 +6,10 @@ pixels of each exposure (`blot`); pixels further from it than noise and sharp st
 are flagged (`flag_outliers`, `apply_outliers`). Exposures that share one pixel grid can be
 compared without resampling (`flag_outliers_unresampled`).
 
+A cosmic ray that stage 1 found in part raises the error of its own pixel, and so hides itself. So the
+errors of the groups can be resampled, too; one that stands out from their median is replaced by it
+(`error_without_rays`).
+
 Source of the formulas: the JWST calibration pipeline's outlier_detection step for imaging
 (jwst 3.0.0), whose flags these functions give.
 """
@@ -16,6 +20,8 @@ from steps.dq_flags import DO_NOT_USE, FLAGS
 from steps.image import Image, match_nans
 
 OUTLIER = np.uint32(FLAGS["OUTLIER"])
+# An error larger than the others by this factor is not due to the light of a source, which all exposures see.
+STANDS_OUT = 2.0
 CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 # Rows blotted at a time: NaN must be replaced in a copy of the pixel map, and it is large.
@@ -181,6 +187,40 @@ def flag_outliers_unresampled(image: Image, median: np.ndarray, snr: float = 5.0
     _check_image(image, median)
     _check_thresholds("snr", (snr,), 1)
     return _residual(image, median, sky) > _times_error(image.err, snr)
+
+
+def error_without_rays(err: np.ndarray, median_error: np.ndarray) -> np.ndarray:
+    """Return the errors of an exposure, and in their place the median error where they stand out from it.
+
+    Parameters
+    ----------
+    err : float32 array, shape (ny, nx)
+        The errors of the exposure. NaN: no value, and none is returned.
+    median_error : float32 array, shape (ny, nx)
+        The median of those of all exposures, at the pixels of this one. NaN: no value, `err` is kept.
+
+    Returns
+    -------
+    float32 array, shape (ny, nx)
+        With m the median error, times how much larger or smaller the errors of this exposure usually are (one of a
+        shorter time is noisier all over)::
+
+            m where err > `STANDS_OUT` m, else err
+
+        Resampling smooths the errors, so that m is too small where they have a peak, as in the cores of stars: there
+        `err` is the better one.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    if err.shape != median_error.shape:
+        raise ValueError(f"the errors have shape {err.shape}, the median errors {median_error.shape}")
+    known = np.isfinite(err) & (median_error > 0)
+    usual = np.median(err[known] / median_error[known]) if known.any() else np.float32(1)
+    expected = median_error * usual
+    return np.where(err > np.float32(STANDS_OUT) * expected, expected, err)
 
 
 def apply_outliers(image: Image, outliers: np.ndarray) -> int:

@@ -118,6 +118,18 @@ def test_cosmic_rays_are_counted():
     }
 
 
+def test_cores_are_three_by_three_pixels_about_bright_stars():
+    """Stars at pixels (10, 20) and (0, 0), where a quarter is left; a faint one and a galaxy have none."""
+    scene, true = Scene("nircam_f200w"), geometry()
+    limit = truth.star_limit(scene)
+    ra, dec = true.to_sky(np.array([10.3, 0.0, 30.0, 40.0]), np.array([19.6, 0.0, 30.0, 40.0]))
+    flux, kind = np.array([2, 2, 0.9, 9]) * limit, ["star", "star", "star", "galaxy"]
+    mask = truth.star_cores(scene, Table({"ra": ra, "dec": dec, "flux": flux, "type": kind}), true)
+    expected = np.zeros((48, 64), bool)
+    expected[19:22, 9:12] = expected[:2, :2] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
 def test_match_is_mutual_and_near():
     """Two rows at the first source: the nearer one has it. The third source is 70 mas from its row: too far for 60."""
     true = sources((0, 0), (1000, 0), (2000, 0))
@@ -186,6 +198,8 @@ def figures(**changes):
         bright_rays_found=4,
         good=1000,
         good_flagged=1,
+        cores=50,
+        cores_flagged=2,
         edge_rays=8,
         edge_rays_found=3,
         stars=20,
@@ -207,7 +221,11 @@ def test_pool_adds_numbers_and_joins_values():
 def test_report_has_a_row_for_each_program(monkeypatch):
     monkeypatch.setattr(accuracy, "versions", lambda python: "calflow 1, jwst 2")
     good = accuracy.Outcome(figures(), ("3",))
-    results = {"one": {"calflow": [good, good], "jwst": [good, accuracy.Outcome(None, ("Error: no",))]}}
+    monkeypatch.setattr(accuracy, "CHOICES", {"other": {}})
+    worse = accuracy.Outcome(figures(cores_flagged=5), ())
+    results = {
+        "one": {"calflow": [good, good], "jwst": [good, accuracy.Outcome(None, ("Error: no",))], "other": [worse]}
+    }
     table = accuracy.report(results, 2, "python", "2026-01-31").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if line.startswith("|")]
     assert rows[2] == [
@@ -218,7 +236,7 @@ def test_report_has_a_row_for_each_program(monkeypatch):
         "0.200",
         "90.0, 100.0",
         "37.5",
-        "0.100",
+        "0.100, 4.0",
         "95.0, 96.0",
         "1.010 +- 0.010",
         "2.00",
@@ -226,6 +244,11 @@ def test_report_has_a_row_for_each_program(monkeypatch):
     ]
     assert rows[3][:2] == ["", "jwst"]
     assert rows[3][-1] == "3 (1 of 2), no products in 1 of 2"
+    # The second table has what a choice may change, beside the default.
+    assert rows[4][:3] == ["scene", "", "worst sky error (sigma)"]
+    assert rows[6][:2] == ["one", "calflow"]
+    assert rows[6][2:] == rows[2][4:]
+    assert (rows[7][:3], rows[7][5]) == (["", "other", "0.200"], "0.100, 10.0")
     assert "2 seeds; 2026-01-31." in table[-1]
 
 

@@ -720,6 +720,16 @@ def test_outlier_search_reads_layers_of_the_groups(folder):
     }
     with pytest.raises(UnknownAssociation, match="'b_o001' is not the first of its group"):
         stage3.group("b_o001")
+    by_error = plan_of(stage3={"outlier_detection": {"error": "median"}}).stage3
+    assert by_error.group_input("a_o001") == stage3.group_input("a_o001")
+    assert set(by_error.group_input("a_o001", errors=True)) == {"cals", "geometries", "alignment", "grid"}
+    assert by_error.median_input("a_o001", errors=True) == {
+        "layers": [f"{out}/a_o001_layer_error.npy", f"{out}/c_o001_layer_error.npy"],
+        "windows": [f"{out}/a_o001_layer_error.json", f"{out}/c_o001_layer_error.json"],
+        "grid": f"{out}/x_grid.json",
+    }
+    median_error = {"median_error": f"{out}/a_o001_median_error.npy"}
+    assert by_error.crf_input("b_o001") == stage3.crf_input("b_o001") | median_error
 
 
 def test_the_combination_shares_the_grid_of_the_outlier_search(two):

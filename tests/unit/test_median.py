@@ -156,7 +156,7 @@ def test_the_layer_of_a_dropped_group_has_no_value(tmp_path, resample_data, shap
     inputs = Files(cals=["x_cal.fits"], geometries=[tmp_path / "x.json"])
     inputs.update({"alignment": tmp_path / "x.ecsv", "grid": tmp_path / "grid.json"})
     outputs = Files(layer=tmp_path / "x.npy", window=tmp_path / "window.json")
-    resample_group(inputs, outputs, Files(exposures=["x"], outlier_detection=settings))
+    resample_group(inputs, outputs, Files(plane="sci", exposures=["x"], outlier_detection=settings))
     layer = np.load(outputs.layer)
     assert layer.shape == shape
     assert np.isnan(layer).all()

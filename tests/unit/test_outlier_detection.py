@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.stats import sigma_clip
@@ -10,6 +12,7 @@ from steps.median import median_of_groups
 from steps.outlier_detection import (
     apply_outliers,
     blot,
+    error_without_rays,
     flag_outliers,
     flag_outliers_unresampled,
     weight_cut,
@@ -221,6 +224,16 @@ class TestFlagOutliers:
         assert flagged(flag_outliers(image, self.FLAT, 0)) == [(2, 2)]
         assert np.isnan(image.err[2, 2])
 
+    def test_a_ray_that_raises_its_own_error_is_found_by_that_of_the_others(self):
+        """A sky of 4.3 and a hit of 4.9 MJy/sr, whose error is 0.66 where others have 0.04."""
+        image = exposure(np.full((5, 6), 4.3) + spot((5, 6), r2c2=0.6), err=0.04)
+        image.err[2, 2] = 0.66
+        assert not flag_outliers(image, self.FLAT, 4.3).any()
+        by_others = replace(image, err=error_without_rays(image.err, np.full((5, 6), 0.04, np.float32)))
+        assert flagged(flag_outliers(by_others, self.FLAT, 4.3)) == [(2, 2)]
+        assert flagged(flag_outliers_unresampled(by_others, self.FLAT, sky=4.3)) == [(2, 2)]
+        assert image.err[2, 2] == np.float32(0.66)
+
     def test_one_pixel(self):
         assert flag_outliers(exposure([[6]]), np.zeros((1, 1), np.float32), 0).tolist() == [[True]]
 
@@ -281,6 +294,31 @@ class TestFlagOutliersUnresampled:
             flag_outliers_unresampled(exposure([[1]]), np.zeros((1, 1), np.float32), snr=-1)
 
 
+class TestErrorWithoutRays:
+    def test_what_stands_out_is_replaced(self):
+        err = np.array([1, 1.9, 2.1, 50, 1, 1, 1], np.float32)
+        assert error_without_rays(err, np.ones(7, np.float32)).tolist() == [1, np.float32(1.9), 1, 1, 1, 1, 1]
+
+    def test_a_noisy_exposure_stays_noisy(self):
+        """Three times the error of the others all over, and 30 times in one pixel."""
+        err = np.array([3, 6, 3, 30, 3, 6], np.float32)
+        others = np.array([1, 2, 1, 1, 1, 2], np.float32)
+        assert error_without_rays(err, others).tolist() == [3, 6, 3, 3, 3, 6]
+
+    def test_without_a_value_nothing_is_replaced(self):
+        err = np.array([1, 9, NAN, 9, 1, 1, 1], np.float32)
+        others = np.array([1, NAN, 1, 1, 1, 1, 1], np.float32)
+        np.testing.assert_array_equal(error_without_rays(err, others), [1, 9, NAN, 1, 1, 1, 1])
+        nothing = np.full(7, NAN, np.float32)
+        np.testing.assert_array_equal(error_without_rays(err, nothing), err)
+        np.testing.assert_array_equal(error_without_rays(nothing, others), nothing)
+        assert error_without_rays(err, others).dtype == np.float32
+
+    def test_shapes_are_checked(self):
+        with pytest.raises(ValueError, match=r"shape \(2,\), the median errors \(3,\)"):
+            error_without_rays(np.ones(2, np.float32), np.ones(3, np.float32))
+
+
 class TestApplyOutliers:
     def test_outliers_are_flagged_and_without_value(self):
         image = exposure([[1, 2, 3, NAN]])
@@ -301,25 +339,37 @@ class TestApplyOutliers:
             apply_outliers(exposure([[1, 2]]), np.zeros((2, 2), bool))
 
 
-def test_a_cosmic_ray_in_one_of_three_shifted_exposures_is_found_and_the_star_is_not():
+@pytest.mark.parametrize("raised", [False, True])
+def test_a_cosmic_ray_in_one_of_three_shifted_exposures_is_found_and_the_star_is_not(raised):
+    """Also if it raises its own error, and the errors follow the light of the star."""
     rng = np.random.default_rng(3)
     shape, grid, hit = (40, 40), (48, 48), (12, 17)
     rows, columns = np.indices(shape, float)
-    exposures, maps, layers = [], [], []
+    exposures, maps, layers, errors = [], [], [], []
     for k, (dx, dy) in enumerate([(2.2, 3.4), (4.7, 2.1), (3.3, 5.6)]):
         x, y = columns + dx, rows + dy
         star = 200 * np.exp(-((x - 25) ** 2 + (y - 28) ** 2) / 8)
-        image = exposure(star + rng.normal(10 * k, 1, shape))
+        err = np.sqrt(1 + star / 20)
+        image = exposure(star + err * rng.normal(0, 1, shape) + 10 * k)
+        image.err[:] = err
         image.var_rnoise = np.ones(shape, np.float32)
         if k == 1:
             image.sci[hit] += 50
-        resampler = Resampler(grid, enable_err=False, enable_ctx=False)
+            image.err[hit] *= 60 if raised else 1
+        resampler = Resampler(grid, variance="error", enable_ctx=False)
         resampler.add(image, np.stack([x, y], axis=-1), sky=10.0 * k)
         resampled = resampler.finish()
         layers.append((weight_cut(resampled.sci, resampled.wht), (0, 0)))
+        errors.append((weight_cut(resampled.err, resampled.wht), (0, 0)))
         exposures.append(image)
         maps.append(np.stack([x, y], axis=-1))
-    median = median_of_groups(layers, grid)
-    masks = [flag_outliers(e, blot(median, m), 10.0 * k) for k, (e, m) in enumerate(zip(exposures, maps, strict=True))]
-    assert masks[1][hit]
-    assert [int(mask.sum()) for mask in masks] == [0, 1, 0]
+    median, median_error = median_of_groups(layers, grid), median_of_groups(errors, grid)
+    for by_median in (False, True):
+        masks = []
+        for k, (image, pixmap) in enumerate(zip(exposures, maps, strict=True)):
+            if by_median:
+                image = replace(image, err=error_without_rays(image.err, blot(median_error, pixmap)))
+            masks.append(flag_outliers(image, blot(median, pixmap), 10.0 * k))
+        found = by_median or not raised
+        assert masks[1][hit] == found
+        assert [int(mask.sum()) for mask in masks] == [0, int(found), 0]

@@ -240,6 +240,7 @@ STAGE3_DEFAULTS = {
 # What jwst does not have, with the default that is closest to it.
 OWN = {
     "tweakreg": {"robust": True, "on_failure": "keep"},
+    "outlier_detection": {"error": "exposure"},
     "resample": {"variance": "resampled"},
 }
 

@@ -1,6 +1,7 @@
 """What makes scenes hard: wrong pointing, blank and turned exposures, several detectors; and the truth of pixels."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,25 @@ def test_cosmic_rays_hit_as_many_pixels_as_asked_for(tmp_path):
     # 360 tracks of 1 to 4 pixels: 900 pixels, with a scatter of 52.
     assert (rays > 0).sum() == pytest.approx(900, abs=160)
     assert rays[rays > 0].min() >= 5.99 * np.nanmedian(err)
+
+
+def test_cosmic_rays_may_raise_the_errors_of_their_pixels(tmp_path):
+    """The same pixels with larger errors, in quadrature, and both variances in proportion."""
+    scene = Scene("nircam_f200w", detector_shape=(80, 96), exposures=1, stars=3, cosmic_rays=0.02, save_signal=True)
+    plain, raised = simulate(tmp_path / "a", scene), simulate(tmp_path / "b", replace(scene, cosmic_ray_error=1.5))
+    rays = fits.getdata(tmp_path / "a" / "truth" / f"{plain.exposures[0].name}_signal.fits", "COSMIC_RAYS")
+    before, after = (
+        {
+            name: fits.getdata(truth.science[0], name).astype(float)
+            for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE")
+        }
+        for truth in (plain, raised)
+    )
+    np.testing.assert_array_equal(after["SCI"], before["SCI"])
+    np.testing.assert_allclose(after["ERR"] ** 2, before["ERR"] ** 2 + (1.5 * rays) ** 2, rtol=1e-5)
+    for name in ("VAR_POISSON", "VAR_RNOISE"):
+        np.testing.assert_allclose(after[name], before[name] * (after["ERR"] / before["ERR"]) ** 2, rtol=1e-5)
+    assert (after["ERR"] > 5 * before["ERR"])[rays > 0].mean() > 0.9
 
 
 def test_each_detector_has_files_of_its_own(square):

@@ -338,10 +338,11 @@ def test_catalogue_without_aperture_corrections(combined):
 
 
 def test_outliers_without_resampling(combined):
-    combined.config["stage3"] = {"outlier_detection": {"resample_data": False}}
+    combined.config["stage3"] = {"outlier_detection": {"resample_data": False, "error": "median"}}
     run = combined.run(f"results/stage3/{crf(1)}")
     assert run.code == 0, run.output
-    assert run.rules == {"resample_group": 4, "take_median": 1, "flag_outliers": 1}
+    medians = {"take_median": 1, "take_median_error": 1}
+    assert run.rules == {"resample_group": 4, "resample_error": 4, "flag_outliers": 1} | medians
     assert header(combined, crf(1))["S_OUTLIR"] == "COMPLETE"
     with (
         fits.open(combined.combined(crf(1))) as made,

@@ -86,6 +86,18 @@ def test_changed_threshold_of_outliers(combined):
     assert not (after & ~before).any()
 
 
+def test_error_of_all_exposures(combined):
+    """The median of the images stays as it is, and on the way back that of the errors is not needed."""
+    before = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    combined.config["stage3"] = {"outlier_detection": {"error": "median"}}
+    assert combined.run().rules == {"resample_error": N, "take_median_error": 1, **FLAGS}
+    after = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    assert not (before & ~after).any()  # thresholds are lower, if anything
+    assert combined.planned() == {}
+    combined.config["stage3"] = {}
+    assert combined.planned() == FLAGS
+
+
 def test_changed_pixel_scale(combined):
     combined.config["stage3"] = {"resample": {"pixel_scale": 0.0154}}
     before = fits.getheader(combined.combined(f"{PRODUCT}_i2d.fits"), "SCI")
