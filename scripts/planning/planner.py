@@ -22,7 +22,7 @@ from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, refer
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
-from planning.scope import is_spectroscopic
+from planning.scope import LEVEL_OF_TYPE, is_spectroscopic
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from products.names import product_root
@@ -220,8 +220,9 @@ class _Planner:
 
     def _tell_left_out(self, planned: Mapping[int, bool], stages: Collection[int]) -> None:
         """Tell what is left out: in notices, or as problems if there is nothing else in the wanted stages."""
+        done = f"it does imaging: {', '.join(LEVEL_OF_TYPE)}"
         told = [
-            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", "it does images"))
+            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", done))
             for one in self.left_out
         ]
         if not any(planned[stage] for stage in stages):
