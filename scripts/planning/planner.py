@@ -11,7 +11,7 @@ from planning.combination import PlannedAssociation
 from planning.combination_checks import CombinationChecker
 from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
 from planning.context_comparison import compare_contexts
-from planning.crds_cache import CrdsCache
+from planning.crds_cache import CrdsCache, pinned_contexts
 from planning.exposure_planner import ExposurePlanner
 from planning.folder_checks import check_input, check_output
 from planning.header_cache import HeaderCache
@@ -118,7 +118,8 @@ class _Planner:
             return None
         fetches = self.chooser.missing.fetches()
         changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
-        return CrdsCache(self.chooser.crds_path, fetches, changes, self.chooser.contexts())
+        contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
+        return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]
