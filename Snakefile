@@ -25,7 +25,7 @@ from planning.combination import UnknownAssociation
 from planning.crds_cache import (
     READ_BY_THE_PLAN,
     cache_path,
-    check_check,
+    check_crds_source,
     check_update,
     server_url,
     wanted_contexts,
@@ -62,7 +62,7 @@ try:
         plan = Plan(settings, ())
     else:
         if is_only_target("check_crds"):
-            check_check(settings.references)
+            check_crds_source(settings.references)
         mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(
             settings, config_files, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()

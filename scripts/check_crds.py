@@ -9,13 +9,12 @@ from products.crds_server import CrdsServer
 
 def check(input, output, params):
     """Print what was compared, what could not be, and what differs, which is an error."""
-    mappings = {
-        observatory: mappings_of(Path(params.mappings) / observatory, context)
-        for observatory, context in params.contexts
-    }
+    mappings: dict[str, set[Path]] = {}
+    for observatory, context in params.contexts:
+        mappings.setdefault(observatory, set()).update(mappings_of(Path(params.mappings) / observatory, context))
     references = {name: [Path(path) for path in paths] for name, paths in params.references.items()}
     servers = {name: CrdsServer(url, params.retries) if url else None for name, url in params.urls.items()}
-    found = check_cache(mappings, references, servers)
+    found = check_cache({name: sorted(paths) for name, paths in mappings.items()}, references, servers)
     print(f"{len(found.by_itself)} mappings compared with their own checksums")
     print(f"{len(found.by_server)} mappings and reference files compared with the server")
     for observatory, reason in found.not_asked.items():

@@ -69,7 +69,7 @@ class CrdsCache:
     changes : iterable of ReferenceChange
         What another context would change.
     contexts : iterable of (observatory, context)
-        In which references were chosen.
+        In which references were chosen, or would be.
     """
 
     def __init__(
@@ -124,6 +124,15 @@ def wanted_contexts(settings: References) -> list[str]:
     return [name if name.endswith(".pmap") else OPERATIONAL for name in names]
 
 
+def pinned_contexts(settings: References) -> list[tuple[str, str]]:
+    """Return the observatory and the name of each context that a configuration pins, or compares with."""
+    try:
+        names = [name for name in wanted_contexts(settings) if name.endswith(".pmap")]
+    except UnknownBuild:  # told where it is used
+        return []
+    return [(name.partition("_")[0], name) for name in names]
+
+
 def check_update(settings: References) -> None:
     """Raise InputError if `update_crds` has no cache to bring up to date, or no server."""
     problems = []
@@ -141,7 +150,7 @@ def check_update(settings: References) -> None:
         raise InputError(problems)
 
 
-def check_check(settings: References) -> None:
+def check_crds_source(settings: References) -> None:
     """Raise InputError if `check_crds` has no cache to check."""
     if settings.source != "crds":
         right = "set references.source: crds and references.crds_path; files of a folder have no published checksums"

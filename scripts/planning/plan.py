@@ -233,7 +233,7 @@ class Plan:
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
-        # What lies there is made by rules; or has a name that never stands for anything else, as references of CRDS.
+        # What lies there is made by rules; or counts by its name, as references of CRDS.
         self.made = (self.folder, reference_folder(settings), *self.crds.folders())
         self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
@@ -458,7 +458,7 @@ class Plan:
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
     def lasting(self, files: Mapping[str, Any]) -> dict[str, Any]:
-        """Mark the files that never change under one name: a later time of such a file means nothing."""
+        """Mark the files that count by their names alone: a later time of such a file means nothing."""
         from snakemake.io import ancient
 
         folders = tuple(f"{folder}/" for folder in self.crds.folders())

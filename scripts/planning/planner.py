@@ -11,7 +11,7 @@ from planning.combination import PlannedAssociation
 from planning.combination_checks import CombinationChecker
 from planning.combination_planner import CombinationPlanner, check_astrometric_catalog
 from planning.context_comparison import compare_contexts
-from planning.crds_cache import CrdsCache
+from planning.crds_cache import CrdsCache, pinned_contexts
 from planning.exposure_planner import ExposurePlanner
 from planning.folder_checks import check_input, check_output
 from planning.header_cache import HeaderCache
@@ -22,7 +22,7 @@ from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, refer
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
-from planning.scope import is_spectroscopic
+from planning.scope import LEVEL_OF_TYPE, is_spectroscopic
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from products.names import product_root
@@ -118,7 +118,8 @@ class _Planner:
             return None
         fetches = self.chooser.missing.fetches()
         changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
-        return CrdsCache(self.chooser.crds_path, fetches, changes, self.chooser.contexts())
+        contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
+        return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
 
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated]
@@ -220,8 +221,9 @@ class _Planner:
 
     def _tell_left_out(self, planned: Mapping[int, bool], stages: Collection[int]) -> None:
         """Tell what is left out: in notices, or as problems if there is nothing else in the wanted stages."""
+        done = f"it does imaging: {', '.join(LEVEL_OF_TYPE)}"
         told = [
-            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", "it does images"))
+            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", done))
             for one in self.left_out
         ]
         if not any(planned[stage] for stage in stages):

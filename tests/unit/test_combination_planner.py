@@ -527,7 +527,7 @@ def test_one_exposure_in_an_association(folder):
 def test_all_that_is_asked_for_is_not_done(two, keys):
     """Not a run without products that ends well."""
     write_asn("x_asn.json", product("x", "a_cal.fits"), **keys)
-    assert "which calflow does not do; it does images" in problem_of()
+    assert "which calflow does not do; it does imaging: image2, " in problem_of()
 
 
 def test_what_is_not_done_is_named_once_beside_what_is(two):
@@ -556,7 +556,9 @@ def test_spectroscopic_exposures_of_an_association_without_a_type(two, exp_type)
     write_asn("y_asn.json", product("y", "s_cal.fits"), asn_type="None", asn_rule="DMS_Level3_Base")
     expected = f"its exposures are spectroscopic (EXP_TYPE '{exp_type}'), which calflow does not do"
     assert f"y_asn.json: left out: {expected}" in plan_of(["x_asn.json", "y_asn.json"]).notices
-    assert problem_of("y_asn.json") == f"y_asn.json: {expected}; it does images"
+    assert (
+        problem_of("y_asn.json") == f"y_asn.json: {expected}; it does imaging: image2, tso-image2, wfs-image2, image3"
+    )
 
 
 def test_combination_of_spectroscopic_exposures_that_are_left_out(two):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planning.crds_builds import UnknownBuild, builds, pinned
-from planning.crds_cache import CrdsCache, check_check, check_update, wanted_contexts
+from planning.crds_cache import CrdsCache, check_crds_source, check_update, pinned_contexts, wanted_contexts
 from planning.crds_contexts import CrdsContext, find_context
 from problems import InputError, Problem
 from products.crds_checks import check_cache, mapping_difference, mappings_of
@@ -120,8 +120,8 @@ def test_server_that_does_not_answer_is_told(crds):
 
 def test_check_needs_a_cache():
     with pytest.raises(InputError, match=r"references\.source: is 'directory'"):
-        check_check(References())
-    check_check(References(source="crds"))
+        check_crds_source(References())
+    check_crds_source(References(source="crds"))
 
 
 def test_references_are_found_by_instrument_or_flat(crds):
@@ -163,3 +163,5 @@ def test_context_of_a_build():
     assert other.name == "ligeriri_0001.pmap"
     settings = References(crds_context="build-12.0", compare_context="build-12.1")
     assert wanted_contexts(settings) == ["jwst_1408.pmap", "jwst_1464.pmap"]
+    assert pinned_contexts(settings) == [("jwst", "jwst_1408.pmap"), ("jwst", "jwst_1464.pmap")]
+    assert pinned_contexts(References(crds_context="build-0.1")) == []
