@@ -281,9 +281,11 @@ rule resample_exposure:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: request.memory(
-            500 + 170 * plan.size(wildcards.exposure) // 10**6, attempt
+            500 + (74 * plan.size(wildcards.exposure) + 96 * plan.image_size(wildcards.exposure)) // 10**6,
+            attempt,
         ),
-        runtime=lambda wildcards, attempt: attempt * (5 + plan.size(wildcards.exposure) // 2_000_000),
+        runtime=lambda wildcards, attempt: attempt
+        * (5 + (plan.size(wildcards.exposure) + plan.image_size(wildcards.exposure)) // 4_000_000),
     params:
         origin=lambda wildcards: plan.quick_look_record(wildcards.exposure),
         resample=lambda wildcards: plan.stage2(wildcards.exposure).resample.model_dump(

@@ -457,7 +457,8 @@ rule combine:
         mem_mb=lambda wildcards, input, attempt: request.memory(
             stage3.combination_mb(wildcards.association, input.grid), attempt
         ),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 50)),
+        runtime=lambda wildcards, input, attempt: attempt
+        * stage3.combination_minutes(input.grid, input.size_mb),
     params:
         members=lambda wildcards: stage3.identities(wildcards.association),
         common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,

@@ -16,7 +16,7 @@ from problems import Problem
 from products.astrometric_catalogs import decimal_year
 from settings import Settings
 from steps.input_pixels import fiducial
-from steps.sky_fields import circle_around, unit_vectors
+from steps.sky_fields import circles_around, unit_vectors
 
 if TYPE_CHECKING:
     from products.star_lists import StarTable
@@ -68,9 +68,9 @@ class CatalogChecker:
         if footprints is None:
             return
         polygons = [footprint.vertices for footprint in footprints.values()]
-        circles = [circle_around(polygon) for polygon in polygons]
+        circles = [circles_around(polygon[None]) for polygon in polygons]
         margin = (tweakreg.abs_searchrad + tweakreg.abs_tolerance + REACH) / ARCSEC_PER_RADIAN
-        fields = np.array([[*direction, radius + margin] for direction, radius in circles])
+        fields = np.array([[*direction, radius + margin] for (direction,), (radius,) in circles])
         kind = "stars in " + hashlib.sha256(np.round(fields, 9).tobytes()).hexdigest()[:16]
         near = self._remembered(path, kind, lambda: {"stars": _number_within(self._catalog(path).positions, fields)})
         if near is None or near["stars"] >= tweakreg.abs_minobj:
@@ -171,7 +171,7 @@ def _contents(catalog: "StarTable") -> dict[str, Any]:
     place = None
     if len(catalog.positions):
         ra, dec = fiducial(catalog.positions)
-        _, radius = circle_around(catalog.positions)
+        _, (radius,) = circles_around(catalog.positions[None])
         place = [ra, dec, float(np.degrees(radius))]
     return {
         "rows": catalog.rows,

@@ -1,6 +1,7 @@
 """The plan of stage 3: which exposures are combined, with what, under which names."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -430,10 +431,13 @@ class Combinations:
 
     def combination_mb(self, name: str, grid: str) -> int:
         """Return the memory that a combination needs, MB, once its grid file is there."""
-        ny, nx = json.loads(Path(grid).read_text())["shape"]
         planes = 4 * (-(-len(self.association(name).members) // 32) - 1)  # more of the context
         exposure = 120 * self.pixels(name)
-        return 700 + ((BYTES_PER_PIXEL + planes) * ny * nx + exposure) // 10**6
+        return 700 + ((BYTES_PER_PIXEL + planes) * _pixels_of_grid(grid) + exposure) // 10**6
+
+    def combination_minutes(self, grid: str, input_mb: float) -> int:
+        """Return the time that a combination is allowed, once its grid file is there."""
+        return 5 + int(input_mb / 50) + _pixels_of_grid(grid) // 10_000_000
 
     def size(self, root: str) -> int:
         """Return the number of pixels of a member of any association."""
@@ -514,3 +518,7 @@ class Combinations:
         names = [association.crf(member, "blot") for member in association.members]
         names += [association.crf(member, "outlier_i2d") for member in groups]
         return [self._path(name) for name in [*names, association.crf(groups[0], "median")]]
+
+
+def _pixels_of_grid(grid: str) -> int:
+    return math.prod(json.loads(Path(grid).read_text())["shape"])

@@ -1,9 +1,9 @@
 """Output grids before any job: laid over where headers say that exposures lie, and refused if they make no image."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from planning.combination import GRID_PARAMETERS, PlannedAssociation
 from planning.exposure_footprints import Footprint, extent, footprint_of
 from planning.header_cache import HeaderCache
 from planning.parameter_references import Chosen
-from planning.plan import Calibrated
+from planning.plan import PlannedExposure, PlannedMerge
 from problems import Problem
 from settings import Settings
 from steps.output_grid import far_footprints, grid_from_footprints, memory_gb
-from steps.sky_fields import sky_overlap
+from steps.sky_fields import sky_overlaps
 
 # The pointings are going to be corrected, and the headers tell no distortion: what is nearer (arcsec) may still reach.
 REACH = 10.0
@@ -25,6 +25,7 @@ REACH = 10.0
 SIZE_TOLERANCE = 0.02
 # Names in one message.
 SHOWN = 4
+Exposure = TypeVar("Exposure", PlannedExposure, PlannedMerge)
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,26 @@ class GridChecker:
         self.notices = notices
         self._broken: set[str] = set()
 
-    def check_quick_looks(self, exposures: Iterable[Calibrated]) -> None:
-        """Check the grids of quick looks, up to the first that is wrong: one section is at fault for all."""
-        before = len(self.problems)
-        for exposure in exposures:
+    def check_quick_looks(self, exposures: Sequence[Exposure]) -> list[Exposure]:
+        """Check the grids of quick looks, up to the first that is wrong: one section is at fault for all.
+
+        Returns
+        -------
+        list of PlannedExposure or PlannedMerge
+            The exposures, with the sizes that their quick looks are going to have.
+        """
+        before, found = len(self.problems), list(exposures)
+        for number, exposure in enumerate(exposures):
             resample = (exposure.parameters or Chosen(self.settings)).settings.stage2.resample
             wanted = _Wanted("stage2.resample", resample)
             if not exposure.quick_look or not wanted.given:
                 continue  # there is none, or it is as large as the exposure
             if footprint := footprint_of(exposure.header):
-                self._check(wanted, {exposure.root: {exposure.root: footprint}})
+                shape = self._check(wanted, {exposure.root: {exposure.root: footprint}})
+                found[number] = replace(exposure, image_shape=shape)
             if len(self.problems) > before:
-                return
+                break
+        return found
 
     def check_association(
         self, file: Path, association: PlannedAssociation, footprints: Mapping[str, Footprint]
@@ -181,7 +190,11 @@ class GridChecker:
     def _check_reach(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> None:
         if not wanted.given:
             return  # it was laid over the exposures
-        outside = [root for root, each in footprints.items() if not sky_overlap(each.vertices, laid.corners, REACH)]
+        outside = [
+            root
+            for root, each in footprints.items()
+            if not sky_overlaps(each.vertices, laid.corners[None], REACH).all()
+        ]
         if len(outside) == len(footprints):
             ny, nx = laid.shape
             wrong = f"the grid lies elsewhere, no exposure of {name} reaches it"

@@ -120,6 +120,8 @@ class PlannedExposure:
         Steps that do not run though they might, such as ``{"photom": "SKIPPED"}``.
     quick_look : bool
         Whether it gets an ``_i2d``.
+    image_shape : (ny, nx) or None
+        About that of its quick look, if it differs from its own and the header tells.
     parameters : Chosen or None
         Its parameters; None: those of the run.
     """
@@ -138,6 +140,7 @@ class PlannedExposure:
     context_record: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
+    image_shape: tuple[int, int] | None = None
     parameters: Chosen | None = None
 
     @property
@@ -187,6 +190,8 @@ class PlannedMerge:
         Steps of stage 2 that the full frame does not go through, as far as this run makes it.
     quick_look : bool
         Whether it gets an ``_i2d``.
+    image_shape : (ny, nx) or None
+        About that of its quick look, if it differs from its own and the header tells.
     parameters : Chosen or None
         Those of the full frame; None: those of the run.
     """
@@ -200,6 +205,7 @@ class PlannedMerge:
     errors: tuple[str, ...] = ()
     status: Mapping[str, str] = field(default_factory=dict)
     quick_look: bool = False
+    image_shape: tuple[int, int] | None = None
     parameters: Chosen | None = None
 
     def product(self, suffix: str) -> str:
@@ -432,6 +438,11 @@ class Plan:
         """Return the number of pixels of an exposure, or of one that is merged."""
         header = self.merges[root].header if root in self.merges else self._exposure(root).header
         return math.prod(header.shape)
+
+    def image_size(self, root: str) -> int:
+        """Return the number of pixels of a quick look."""
+        shape = self._calibrated(root).image_shape
+        return math.prod(shape) if shape else self.size(root)
 
     def merge_pattern(self) -> str:
         """Return a regular expression for the roots of merged exposures."""

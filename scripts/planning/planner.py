@@ -95,7 +95,8 @@ class _Planner:
         self._check_braces(str(path) for made in self.made.values() for path in made.exposures)
         merges = merger.plan([a for a in associations if a.merges])
         self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
-        self.combination_checker.grids.check_quick_looks([*exposures, *merges])
+        grids = self.combination_checker.grids
+        exposures, merges = grids.check_quick_looks(exposures), grids.check_quick_looks(merges)
         combined = [a for a in associations if a.level == 3 and not a.merges]
         combinations = self._combinations(combined, [*exposures, *merges])
         crds = self._crds_cache(exposures, combinations, merges)

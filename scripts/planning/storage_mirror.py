@@ -2,7 +2,7 @@
 
 With ``--default-storage-provider s3`` Snakemake takes every relative path below the prefix in the bucket, brings the
 files to the jobs and takes the results back. Planning looks at paths in the working folder, so these are put there:
-small files whole, of large FITS files the headers alone, with holes (sparse) in place of pixels.
+small files and tables whole, of large FITS images the headers alone, with holes (sparse) in place of pixels.
 """
 
 import json
@@ -99,7 +99,10 @@ def _stand_in(client: Any, bucket: str, item: dict, path: Path) -> None:
             source.read()
         else:
             with suppress(HeaderError):  # told by planning, with the rest
-                read_hdus(source, None)  # type: ignore[arg-type]
+                hdus = read_hdus(source, None)  # type: ignore[arg-type]
+                if not any(shape.kind == "IMAGE" and shape.shape for _, shape in hdus):
+                    source.seek(0)  # a table, as a catalogue, is looked into
+                    source.read()
     os.utime(temporary, ns=(time, time))
     os.replace(temporary, path)
 

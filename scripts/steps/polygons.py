@@ -48,8 +48,19 @@ def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.nd
     return np.roll(polygon, -1, axis=0)
 
 
-def overlap(one: np.ndarray, other: np.ndarray, margin: float = 0.0) -> bool:
-    """Tell whether two convex polygons overlap, or come nearer to each other than a margin.
+def overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """Tell which convex polygons overlap with one, or come nearer to it than a margin.
+
+    Parameters
+    ----------
+    one : float array, shape (m, 2)
+    others : float array, shape (k, n, 2)
+        Vertices may be repeated.
+    margin : float
+
+    Returns
+    -------
+    bool array, shape (k,)
 
     Notes
     -----
@@ -57,19 +68,13 @@ def overlap(one: np.ndarray, other: np.ndarray, margin: float = 0.0) -> bool:
     other side (separating axis theorem). The distance is measured across that side: beyond a corner it may be less than
     the true one by a factor of sqrt(2).
     """
-    for polygon in (one, other):
-        sides = np.roll(polygon, -1, axis=0) - polygon
-        lengths = np.hypot(*sides.T)
-        sides = sides[lengths > 0] / lengths[lengths > 0, None]
-        normals = np.stack([sides[:, 1], -sides[:, 0]])
-        along = [np.asarray(points) @ normals for points in (one, other)]
-        gaps = np.maximum(
-            along[0].min(axis=0) - along[1].max(axis=0),
-            along[1].min(axis=0) - along[0].max(axis=0),
-        )
-        if (gaps > margin).any():
-            return False
-    return True
+    together = np.ones(len(others), bool)
+    for sided in (one[None], others):
+        normals = _normals(sided)  # shape (1 or k, sides, 2)
+        ours, theirs = (np.swapaxes(points @ np.swapaxes(normals, 1, 2), 1, 2) for points in (one[None], others))
+        gaps = np.maximum(ours.min(axis=2) - theirs.max(axis=2), theirs.min(axis=2) - ours.max(axis=2))
+        together &= ~(gaps > margin).any(axis=1)
+    return together
 
 
 def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -134,6 +139,14 @@ def contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
     return np.count_nonzero(spans & (crossing > x), axis=1) % 2 == 1
+
+
+def _normals(polygons: np.ndarray) -> np.ndarray:
+    """Return the unit vectors across the sides of polygons, shape (k, n, 2); 0 for a side without length."""
+    sides = np.roll(polygons, -1, axis=1) - polygons
+    lengths = np.linalg.norm(sides, axis=-1, keepdims=True)
+    sides = np.divide(sides, lengths, out=np.zeros_like(sides), where=lengths > 0)
+    return np.stack([sides[..., 1], -sides[..., 0]], axis=-1)
 
 
 def _cut(polygon, axis, limit, sign):

@@ -4,8 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from steps.input_pixels import fiducial
-from steps.polygons import overlap
+from steps.polygons import overlaps
 from steps.tangent_plane import to_plane
 
 
@@ -24,55 +23,81 @@ def connected_fields(footprints: Sequence[np.ndarray], groups: Sequence[Hashable
     list of list of int
         The fields in the order of their first footprint, each with the numbers of its footprints in order.
     """
-    circles = [circle_around(vertices) for vertices in footprints]
-    directions, radii = (np.array(values) for values in zip(*circles, strict=True))
-    members: dict[Hashable, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    left, fields = np.ones(len(footprints), bool), []
-    while left.any():
-        field, waiting = [], [int(np.argmax(left))]
-        left[waiting[0]] = False
-        while waiting:
+    polygons = _stacked(footprints)
+    directions, radii = circles_around(polygons)
+    numbers = {group: number for number, group in enumerate(groups)}
+    group_numbers = np.array([numbers[group] for group in groups])
+    left, fields = np.arange(len(polygons)), []
+    while len(left):
+        field, waiting = [], [int(left[0])]
+        left = left[1:]
+        while waiting and len(left):
             here = waiting.pop()
             field.append(here)
-            distance = np.linalg.norm(directions - directions[here], axis=-1)
-            near = np.flatnonzero(left & (distance <= radii + radii[here])).tolist()
-            found = [i for i in near if sky_overlap(footprints[here], footprints[i])]
-            found += [i for i in members[groups[here]] if left[i] and i not in found]
-            left[found] = False
-            waiting += found
-        fields.append(sorted(field))
+            joined = group_numbers[left] == group_numbers[here]
+            distance = np.linalg.norm(directions[left] - directions[here], axis=-1)
+            near = np.flatnonzero(~joined & (distance <= radii[left] + radii[here]))
+            joined[near] = sky_overlaps(polygons[here], polygons[left[near]])
+            waiting += left[joined].tolist()
+            left = left[~joined]
+        fields.append(sorted(field + waiting))
     return fields
 
 
-def sky_overlap(one: np.ndarray, other: np.ndarray, margin: float = 0.0) -> bool:
-    """Tell whether two convex sky polygons overlap, or come nearer to each other than a margin.
+def sky_overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """Tell which convex sky polygons overlap with one, or come nearer to it than a margin.
 
     Parameters
     ----------
-    one, other : float array, shape (n, 2)
+    one : float array, shape (m, 2)
         Right ascension and declination of the vertices, degrees.
+    others : float array, shape (k, n, 2)
     margin : float
         Arcsec.
+
+    Returns
+    -------
+    bool array, shape (k,)
+        What reaches 90 degrees away in part is too large to tell, and counts as overlapping.
     """
-    here, there = (to_plane(vertices, fiducial(one)) for vertices in (one, other))
-    beyond = np.isnan(there).all(axis=1)
-    if beyond.any():  # 90 degrees away; what is so in part only is too large to tell
-        return not beyond.all()
-    return overlap(here, there, margin)
+    ((x, y, z),), _ = circles_around(one[None])
+    centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    there = to_plane(others, centre)
+    beyond = np.isnan(there).all(axis=-1)
+    found = ~beyond.all(axis=-1)
+    whole = ~beyond.any(axis=-1)
+    found[whole] = overlaps(to_plane(one, centre), there[whole], margin)
+    return found
 
 
-def circle_around(vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the unit vector to the middle of sky positions, and the radius of the circle that holds them, radians.
+def circles_around(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return circles that hold sky polygons.
 
-    The radius is that of the chord: right for small circles.
+    Parameters
+    ----------
+    polygons : float array, shape (k, n, 2)
+        Right ascension and declination of the vertices, degrees.
+
+    Returns
+    -------
+    directions : float64 array, shape (k, 3)
+        Unit vectors to the middles, as of `steps.input_pixels.fiducial`.
+    radii : float64 array, shape (k,)
+        Of the chords: radians, for small circles.
     """
-    direction = unit_vectors(fiducial(vertices))
-    return direction, float(np.linalg.norm(unit_vectors(vertices) - direction, axis=-1).max())
+    corners = unit_vectors(polygons)
+    middles = (corners.min(axis=1) + corners.max(axis=1)) / 2
+    middles /= np.linalg.norm(middles, axis=-1)[:, None]
+    return middles, np.linalg.norm(corners - middles[:, None], axis=-1).max(axis=1)
 
 
-def unit_vectors(sky: np.ndarray | tuple[float, float]) -> np.ndarray:
+def unit_vectors(sky: np.ndarray) -> np.ndarray:
     """Return the unit vectors, shape (..., 3), of sky positions in degrees, shape (..., 2)."""
     ra, dec = np.moveaxis(np.radians(np.asarray(sky, float)), -1, 0)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+
+
+def _stacked(polygons: Sequence[np.ndarray]) -> np.ndarray:
+    """Return polygons as one array: those with fewer vertices repeat their last one."""
+    most = max(map(len, polygons))
+    return np.array([np.concatenate([p, np.repeat(p[-1:], most - len(p), axis=0)]) for p in polygons])

@@ -450,3 +450,22 @@ def test_one_list_of_sky_levels_for_two_associations():
     associate("y", "c", "d")
     Path("sky.txt").write_text("".join(f"{root}_cal.fits 1\n" for root in "abcd"))
     assert plan_of(skymatch={"skymethod": "user", "skylist": "sky.txt"})
+
+
+# What jobs ask for ----------------------------------------------------------------------------------------
+
+
+def test_requests_follow_the_size_of_a_survey_mosaic():
+    """96 bytes for each of 7.1e8 pixels, and a minute for 1e7."""
+    Path("grid.json").write_text('{"shape": [15400, 46200]}')
+    stage3 = plan_of().stage3
+    assert stage3.combination_mb("x", "grid.json") == pytest.approx(700 + 96 * 711.48, abs=1)
+    assert stage3.combination_minutes("grid.json", input_mb=500) == 5 + 10 + 71
+
+
+def test_requests_follow_the_size_of_a_quick_look(count_rates):
+    made = {"associations": f"{count_rates}/rate/*_asn.json", "references": {"directory": f"{count_rates}/references"}}
+    for resample, factor in (({}, 1), ({"pixel_scale_ratio": 0.2}, 25)):
+        plan = plan_of(stage2={"resample": resample}, **made)
+        for root in plan.exposures:
+            assert plan.image_size(root) == pytest.approx(factor * 56 * 64, rel=0.1)

@@ -5,13 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.polygons import overlap
-from steps.sky_fields import connected_fields, sky_overlap
+from steps.polygons import overlaps
+from steps.sky_fields import connected_fields, sky_overlaps
 from steps.tangent_plane import to_sky
 
 SQUARE = np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
 DIAMOND = np.array([(-1.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.0, -1.0)])
 centres = st.tuples(st.floats(0, 360), st.floats(-90, 90))
+
+
+def overlap(one, other, margin=0.0):
+    (found,) = overlaps(one, other[None], margin)
+    return bool(found)
+
+
+def sky_overlap(one, other, margin=0.0):
+    (found,) = sky_overlaps(one, other[None], margin)
+    return bool(found)
 
 
 def on_sky(polygon, centre, shift=(0.0, 0.0)):
@@ -37,6 +47,12 @@ def test_overlap_of_convex_polygons(polygon, shift, expected, turned):
     other = polygon + np.array(shift)
     assert overlap(SQUARE, other[::-1] if turned else other) is expected
     assert overlap(other, SQUARE) is expected
+
+
+def test_polygons_of_different_numbers_of_vertices():
+    triangle = on_sky(np.array([(0.0, 0.9), (1.0, 3.0), (-1.0, 3.0)]), (10.0, 20.0))
+    squares = [on_sky(SQUARE, (10.0, 20.0), (x, 0.0)) for x in (0.0, 9.0)]
+    assert connected_fields([squares[0], triangle, squares[1]], "abc") == [[0, 1], [2]]
 
 
 def test_a_margin_bridges_a_gap():

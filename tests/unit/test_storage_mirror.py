@@ -81,6 +81,17 @@ def test_of_a_large_fits_file_only_the_headers_are_read(here, monkeypatch):
         assert [shape.shape for _, shape in read_hdus(file, None)] == [(), (400, 500), (400, 500)]
 
 
+def test_a_large_table_is_read_whole(here, monkeypatch):
+    """Planning looks at what is in a catalogue."""
+    monkeypatch.setattr(storage_mirror, "WHOLE_BYTES", 10_000)
+    monkeypatch.setattr(storage_mirror, "_CHUNK", 2880)
+    file = io.BytesIO()
+    stars = fits.BinTableHDU.from_columns([fits.Column("ra", "D", array=np.arange(10_000.0))])
+    fits.HDUList([fits.PrimaryHDU(), stars]).writeto(file)
+    mirror_storage(workflow(Client({"program/stars.fits": file.getvalue()})), "results", RECORD)
+    assert (here / "stars.fits").read_bytes() == file.getvalue()
+
+
 def test_small_files_are_read_whole_once_and_again_when_the_object_changes(here):
     client = Client({"program/a_asn.json": b"{}"})
     for _ in range(2):

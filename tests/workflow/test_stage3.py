@@ -11,9 +11,11 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
+from planning.planner import make_plan
 from products.alignment_tables import read_alignment
 from products.geometry_files import read_geometry
 from products.tables import read_table
+from settings import read_settings
 from steps.dq_flags import DO_NOT_USE
 from tests.workflow.conftest import combining
 
@@ -163,8 +165,9 @@ def test_absolute_alignment(combined):
     """A catalogue that is off by (0.3, -0.2) arcsec takes all exposures there."""
     stars = true_stars(combined)
     ra = np.asarray(stars["ra"]) + 0.3 / 3600 / np.cos(np.radians(stars["dec"]))
-    Table({"RA": ra, "DEC": np.asarray(stars["dec"]) - 0.2 / 3600}).write(combined.folder / "truth.ecsv")
-    combined.config["stage3"] = {"tweakreg": {"abs_refcat": "truth.ecsv"}}
+    catalog = Table({"RAJ2000": ra, "DEJ2000": np.asarray(stars["dec"]) - 0.2 / 3600}, units=["deg", "deg"])
+    catalog.write(combined.folder / "truth.vot", format="votable")
+    combined.config["stage3"] = {"tweakreg": {"abs_refcat": "truth.vot"}}
     run = combined.run(f"results/stage3/{PRODUCT}_alignment.ecsv")
     assert run.rules == {"align": 1}
     rows = read_alignment(combined.combined(f"{PRODUCT}_alignment.ecsv"))
@@ -360,7 +363,17 @@ def test_absurd_pointing_is_refused_by_name(combined):
         hdus["SCI"].header["RA_REF"] += 5.0
     run = combined.run(f"results/stage3/{IMAGE}")
     assert run.code != 0
-    assert f"FAILED lay_outlier_grid {PRODUCT}" in run.output
-    assert f"far from the others: {ROOTS[2]}" in run.output
-    assert "combine" not in run.rules
+    assert run.jobs == []
+    assert f"far from the others lie {ROOTS[2]}: combine them apart, or correct their pointing" in run.output
     assert "Traceback" not in run.output
+
+
+def test_the_size_of_the_image_is_known_beforehand_and_its_limit_is_no_parameter(combined, monkeypatch):
+    combined.config["max_output_pixels"] = 300_000_000
+    assert combined.planned() == {}
+    monkeypatch.chdir(combined.folder)
+    plan = make_plan(read_settings(combined.config), [], combined.folder / "headers")
+    made = header(combined, IMAGE)
+    np.testing.assert_allclose(
+        plan.stage3.association(PRODUCT).image_shape, (made["NAXIS2"], made["NAXIS1"]), rtol=0.02
+    )
