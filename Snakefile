@@ -144,6 +144,7 @@ tell_of_nothing(workflow, summary)
 look_ahead(workflow, plan)
 lock_runs(
     workflow,
+    Path(OUTPUT),
     after=lambda: remove_leftovers(Path(f"{OUTPUT}{name}") for name in ("stage2", "stage3", "references")),
 )
 offer_plan(workflow, plan)

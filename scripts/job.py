@@ -42,7 +42,7 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
         try:
             work(snakemake.input, snakemake.output, snakemake.params)
         except Exception as error:
-            full = _lacks_space(error)
+            full = lacks_space(error)
             if not full and not isinstance(error, UnusableExposure):
                 logging.error(traceback.format_exc())
             tell(_space(map(Path, snakemake.output)) if full else _reason(error))
@@ -117,7 +117,7 @@ def _reason(error: Exception) -> str:
     return text if isinstance(error, UnusableExposure | ValueError) and text else f"{type(error).__name__}: {text}"
 
 
-def _lacks_space(error: BaseException | None) -> bool:
+def lacks_space(error: BaseException | None) -> bool:
     """Tell whether an error comes from a full disk: libraries raise others in its place."""
     while error is not None:
         if isinstance(error, OSError) and (error.errno in (ENOSPC, EDQUOT) or NO_SPACE_TEXT.search(str(error))):

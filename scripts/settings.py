@@ -164,6 +164,8 @@ def read_settings(
     """
     given = config if given is None else given
     config_files = [ConfigFile(path) for path in files]
+    if endless := [file.endless for file in config_files if file.endless]:
+        raise InputError(endless)
     problems = [problem for file in config_files if file.path != SHIPPED for problem in file.problems]
     layer = read_parameter_files(_parameter_files(config, config_files, problems), problems)
     origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
@@ -369,7 +371,7 @@ def check_files(paths: Sequence[Path]) -> str:
 
     Snakemake reads them before it reads the Snakefile, and says less of what it cannot read.
     """
-    problems = [problem for path in paths if (problem := unreadable(path))]
+    problems = [problem for path in paths if (problem := unreadable(path) or ConfigFile(path).endless)]
     config: dict[str, Any] = {}
     try:
         if problems:

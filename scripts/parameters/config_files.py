@@ -17,6 +17,7 @@ from parameters.paths import advice, what_is_at
 from problems import Problem
 
 ABSENT = object()
+MAX_VALUES = 1_000_000  # of a file, aliases followed; a list of ten thousand exposures has a hundredth of that
 KEYS = "a configuration has lines such as 'output: results', as in config.yaml"
 # The loader in C takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -40,12 +41,15 @@ class ConfigFile:
     path : Path
     problems : tuple of Problem
         Keys that stand twice, and numbers that are read as others.
+    endless : Problem or None
+        That it stands for more values than can be looked at.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self._root = _compose(path)
         self.problems = tuple(self._look_at(self._root, ())) if self._root else ()
+        self.endless = _endless(self._root, path) if self._root else None
 
     def value(self, keys: Sequence[str]) -> Any:
         """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
@@ -159,6 +163,25 @@ def _compose(path: Path) -> yaml.Node | None:
             return yaml.compose(text.replace("\t", " "), Loader=_LOADER)  # between the values of JSON may be tabs
     except (OSError, ValueError, yaml.YAMLError):
         return None
+
+
+def _endless(root: yaml.Node, path: Path) -> Problem | None:
+    """Return the problem of aliases of aliases, or of brackets in brackets, without end."""
+    try:
+        if _expanded(root, {}) <= MAX_VALUES:
+            return None
+    except RecursionError:
+        return Problem(str(path), "", "is nested too deeply", "no key of calflow lies deeper than a few levels")
+    wrong = f"its aliases (*name) stand for more than {MAX_VALUES} values"
+    return Problem(str(path), "", wrong, "write out the few that are meant")
+
+
+def _expanded(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return the number of values of a tree with what its aliases stand for; each node is looked at once."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # for what refers to itself
+        known[id(node)] = 1 + sum(_expanded(item, known) for _, item in _items(node))
+    return known[id(node)]
 
 
 def _items(node: yaml.Node) -> list[tuple[str, yaml.Node]]:

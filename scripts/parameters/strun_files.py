@@ -16,6 +16,7 @@ from problems import Problem
 MAX_BYTES = 1024**2  # such files have some kilobytes
 MAX_NODES = 100_000  # of YAML, aliases followed
 _CONSTANTS = {"none": None, "true": True, "false": False}
+_CFG_ERRORS = {"DuplicateError": "repeats a name", "NestingError": "has other brackets than its section"}
 _YAML_VALUES = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 
 
@@ -127,8 +128,11 @@ def _from_cfg(path: str, content: bytes) -> StrunParameters:
     except UnicodeDecodeError:
         raise _NotReadable("not text", "give a .cfg file, or an ASDF file") from None
     except ConfigObjError as error:
-        first = getattr(error, "errors", None) or [error]
-        raise _NotReadable(f"not readable as .cfg ({first[0]})", "see docs/parameter_files.md") from None
+        # Not its text, which shows the line: a file may name any other as `config_file`.
+        first = (getattr(error, "errors", None) or [error])[0]
+        kind = _CFG_ERRORS.get(type(first).__name__, "is no section and no 'name = value', or has an open quote")
+        wrong = f"not readable as .cfg (line {first.line_number} {kind})"
+        raise _NotReadable(wrong, "see docs/parameter_files.md") from None
     sections = tree.pop("steps", {})
     if not isinstance(sections, dict):
         raise _NotReadable("not a section", "write [steps], and below it [[tweakreg]]", "steps")

@@ -4,9 +4,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from job import NO_SPACE
+from job import NO_SPACE, lacks_space
 
 SHELL_OFFSET = 128  # a shell adds this to the signal that ended its last command
 
@@ -16,18 +17,28 @@ class ExitStatuses:
 
     def __init__(self) -> None:
         self._of_log: dict[str, int] = {}
+        self._without_space: set[str] = set()
 
     @contextmanager
     def watched(self, log: str) -> Iterator[None]:
-        """Remember the status with which a script fails in this block."""
+        """Remember the status with which a script fails in this block, or that it could not even be started."""
         try:
             yield
         except subprocess.CalledProcessError as error:
             self._of_log[log] = error.returncode
             raise
+        except Exception as error:
+            if lacks_space(error):
+                self._without_space.add(log)
+            raise
 
     def reason(self, log: str) -> str:
         """Return why a job failed that left no reason in its log."""
+        if log in self._without_space:
+            folder = Path(".snakemake").absolute()
+            return (
+                f"no space left in {folder}, where each job begins, or its quota is reached; make space and run again"
+            )
         status = self._of_log.get(log)
         if status is None:
             return "ended without a reason, see its log; perhaps it was killed: out of memory, or out of time"
@@ -44,10 +55,10 @@ def watch_scripts(statuses: ExitStatuses) -> None:
     """Remember how the scripts end that this process runs from now on."""
     from snakemake.script import PythonScript
 
-    execute_script = PythonScript.execute_script
+    evaluate = PythonScript.evaluate  # writes the script into the working folder, and runs it
 
-    def execute(script: Any, fname: str, edit: bool = False) -> None:
+    def evaluate_and_watch(script: Any, edit: bool = False) -> None:
         with statuses.watched(str(next(iter(script.log), ""))):
-            execute_script(script, fname, edit)
+            evaluate(script, edit)
 
-    PythonScript.execute_script = execute  # type: ignore[method-assign]
+    PythonScript.evaluate = evaluate_and_watch  # type: ignore[method-assign]

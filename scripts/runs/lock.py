@@ -1,4 +1,4 @@
-"""One run at a time in a folder: a second one is refused, and after a killed one the next just goes on.
+"""One run at a time in a folder and for an output: others are refused, and after a killed one the next just goes on.
 
 Snakemake's own locks are files. They stay when a run is killed, and then the user has to unlock the folder by hand. The
 lock here is held by the kernel, which gives it back when the process ends, however it ends.
@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from snakemake.logging import logger
 
 LOCK = Path(".snakemake/calflow/run.lock")
+OUTPUT_LOCK = ".run.lock"  # in the output folder, to which runs in several folders may want to write
 # The kernels of two hosts that share a file system need not know of each other's locks: a run shows that it lives.
 SIGN_OF_LIFE = 60  # seconds between two
 SILENCE = 600  # seconds without one, after which a run on another host counts as dead
@@ -37,6 +39,8 @@ class RunLock:
     ----------
     path : Path
         The file of the lock. It says who holds it: ``host``, ``pid`` and ``started``; when nobody does, it is empty.
+    what : str
+        What is locked, after "Another run ...".
 
     Attributes
     ----------
@@ -51,8 +55,8 @@ class RunLock:
         Without space for the file.
     """
 
-    def __init__(self, path: Path = LOCK) -> None:
-        self.path = path
+    def __init__(self, path: Path = LOCK, what: str = "works in this folder") -> None:
+        self.path, self._what = path, what
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._ended = threading.Event()
@@ -78,7 +82,7 @@ class RunLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUse(
-                f"{_who(_read(self.path))} works in this folder. Wait for its end, or stop it, or run in another "
+                f"{_who(_read(self.path))} {self._what}. Wait for its end, or stop it, or run in another "
                 "folder with another output. Nothing was done."
             ) from None
         except OSError:
@@ -91,14 +95,12 @@ class RunLock:
             return
         if other.get("host") == _host():
             if not held_by_kernel and _is_alive(other.get("pid", 0)):
-                raise FolderInUse(
-                    f"{_who(other)} works in this folder. Wait for its end, or stop it. Nothing was done."
-                )
+                raise FolderInUse(f"{_who(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
             return
         silent = _seconds_since_change(self.path)
         if silent < SILENCE:
             raise FolderInUse(
-                f"{_who(other)} works in this folder, or did {silent:.0f} s ago: whether it still does cannot be seen "
+                f"{_who(other)} {self._what}, or did {silent:.0f} s ago: whether it still does cannot be seen "
                 f"from here ({_host()}). Wait for its end. If you know that it is dead, delete {self.path} and run "
                 f"again; without a sign of life for {SILENCE // 60} minutes a run counts as dead. Nothing was done."
             )
@@ -155,17 +157,19 @@ def _seconds_since_change(path: Path) -> float:
         return max(time.time() - path.stat().st_mtime, 0.0)
 
 
-def lock_runs(workflow: Any, after: Callable[[], None]) -> None:
+def lock_runs(workflow: Any, output: Path, after: Callable[[], None]) -> None:
     """
-    Let this workflow run only while it holds the lock of the working folder.
+    Let this workflow run only while it holds the locks of the working folder and of the output folder.
 
     Dry runs, ``--unlock`` and the like, ``--nolock``, and the Snakemake that a cluster job starts, need no lock.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
+    output : Path
+        The output folder. With a default storage provider it is elsewhere, and not locked.
     after : callable
-        Called when the lock is held, before anything else.
+        Called when the locks are held, before anything else.
     """
     if not getattr(workflow, "is_main_process", False):
         return
@@ -174,29 +178,40 @@ def lock_runs(workflow: Any, after: Callable[[], None]) -> None:
     def execute_with_lock(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
         if executor_plugin.common_settings.dryrun_exec or not workflow.execution_settings.lock:
             return execute(executor_plugin, *arguments, **options)
-        try:
-            lock = RunLock()
-        except FolderInUse as error:
-            sys.exit(str(error))
-        except OSError as error:
-            sys.exit(f"Cannot write {LOCK.absolute()}: {error.strerror}. Nothing was done.")
-        try:
-            if lock.killed:
-                _forget_locks(workflow, lock.killed)
-            after()
-            return execute(executor_plugin, *arguments, **options)
-        except Exception as error:
-            # Snakemake cannot go on without its records, and tells of it as of a lack of permissions.
-            if not any(os.strerror(number) in str(error) for number in (ENOSPC, EDQUOT)):
-                raise
-            sys.exit(
-                f"There is no space left for the records of the run in {LOCK.parents[1].absolute()}, or its quota is "
-                "reached. Make space and run again: it goes on from here."
-            )
-        finally:
-            lock.release()
+        stored = workflow.storage_settings.default_storage_provider
+        with ExitStack() as held:
+            lock = _taken(LOCK, "works in this folder")
+            held.callback(lock.release)
+            if not stored:
+                held.callback(_taken(output / OUTPUT_LOCK, f"writes to {output}").release)
+            try:
+                if lock.killed:
+                    _forget_locks(workflow, lock.killed)
+                after()
+                return execute(executor_plugin, *arguments, **options)
+            except Exception as error:
+                # Snakemake cannot go on without its records, and tells of it as of a lack of permissions.
+                if not any(os.strerror(number) in str(error) for number in (ENOSPC, EDQUOT)):
+                    raise
+                sys.exit(
+                    f"There is no space left for the records of the run in {LOCK.parents[1].absolute()}, or its quota "
+                    "is reached. Make space and run again: it goes on from here."
+                )
 
     workflow.execute = execute_with_lock
+
+
+def _taken(path: Path, what: str) -> RunLock:
+    """Return a lock, or end this process with why there is none."""
+    try:
+        return RunLock(path, what)
+    except FolderInUse as error:
+        sys.exit(str(error))
+    except OSError as error:
+        folder = path.parent
+        lost = folder.is_symlink() and not folder.exists()
+        why = f"{folder} is a link to {os.readlink(folder)!r}, which is not there" if lost else error.strerror
+        sys.exit(f"Cannot write {path.absolute()}: {why}. Nothing was done.")
 
 
 def _forget_locks(workflow: Any, killed: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from runs import lock as module
 from runs.lock import FolderInUse, RunLock, lock_runs
 
+OUTPUT = Path("results")
 HOST = os.uname().nodename
 SCRIPTS = os.path.dirname(os.path.dirname(module.__file__))
 
@@ -119,6 +121,7 @@ def workflow(**changes):
         done.calls.append(module.LOCK.read_text() if module.LOCK.exists() else "")
 
     facts = {"is_main_process": True, "execution_settings": SimpleNamespace(lock=True), "execute": execute, "calls": []}
+    facts["storage_settings"] = SimpleNamespace(default_storage_provider=None)
     done = SimpleNamespace(**facts | changes)
     return done
 
@@ -130,7 +133,7 @@ def plugin(dry=False):
 def test_a_run_holds_the_lock_from_before_the_first_act_to_its_end(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run, before = workflow(), []
-    lock_runs(run, after=lambda: before.append(module.LOCK.read_text()))
+    lock_runs(run, OUTPUT, after=lambda: before.append(module.LOCK.read_text()))
     run.execute(plugin())
     assert run.calls == before
     assert json.loads(run.calls[0])["pid"] == os.getpid()
@@ -145,7 +148,7 @@ def test_a_run_holds_the_lock_from_before_the_first_act_to_its_end(tmp_path, mon
 def test_who_needs_no_lock(tmp_path, monkeypatch, changes, dry):
     monkeypatch.chdir(tmp_path)
     held, run = RunLock(), workflow(**changes)
-    lock_runs(run, after=lambda: pytest.fail("nothing is to be done before"))
+    lock_runs(run, OUTPUT, after=lambda: pytest.fail("nothing is to be done before"))
     run.execute(plugin(dry))
     assert len(run.calls) == 1
     held.release()
@@ -154,7 +157,7 @@ def test_who_needs_no_lock(tmp_path, monkeypatch, changes, dry):
 def test_a_refused_run_ends_with_the_message_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     held, run = RunLock(), workflow()
-    lock_runs(run, after=lambda: None)
+    lock_runs(run, OUTPUT, after=lambda: None)
     with pytest.raises(SystemExit, match=r"Another run .* Nothing was done"):
         run.execute(plugin())
     assert run.calls == []
@@ -169,7 +172,7 @@ def test_after_a_killed_run_snakemake_is_unlocked(tmp_path, monkeypatch):
     run.execute = lambda plugin: run._prepare_dag()
     module.LOCK.parent.parent.mkdir()
     leave(module.LOCK, pid=1)
-    lock_runs(run, after=lambda: None)
+    lock_runs(run, OUTPUT, after=lambda: None)
     run.execute(plugin())
     assert unlocked == [1]
     assert (tmp_path / ".snakemake/locks").is_dir()
@@ -182,6 +185,49 @@ def test_no_space_for_the_records(tmp_path, monkeypatch):
         raise RuntimeError("cannot record ([Errno 28] No space left on device)")
 
     run = workflow(execute=execute)
-    lock_runs(run, after=lambda: None)
+    lock_runs(run, OUTPUT, after=lambda: None)
     with pytest.raises(SystemExit, match=r"no space left for the records of the run in .*\.snakemake"):
         run.execute(plugin())
+
+
+def test_runs_in_two_folders_do_not_share_an_output(tmp_path, monkeypatch):
+    output = tmp_path / "results"
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "first")
+    second, first = workflow(), workflow(execute=lambda plugin: try_second())
+
+    def try_second():
+        monkeypatch.chdir(tmp_path / "second")
+        with pytest.raises(SystemExit, match=rf"Another run .*process {os.getpid()}.* writes to {output}\. Wait"):
+            second.execute(plugin())
+        RunLock(module.LOCK).release()  # its own folder is free again
+
+    lock_runs(first, output, after=lambda: None)
+    lock_runs(second, output, after=lambda: None)
+    first.execute(plugin())
+    assert second.calls == []
+    second.execute(plugin())
+    assert len(second.calls) == 1
+
+
+def test_an_output_in_a_bucket_is_not_locked_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = workflow(storage_settings=SimpleNamespace(default_storage_provider="s3"))
+    lock_runs(run, OUTPUT, after=lambda: None)
+    run.execute(plugin())
+    assert (len(run.calls), OUTPUT.exists()) == (1, False)
+
+
+def test_an_output_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    OUTPUT.symlink_to("gone/away")
+    run = workflow()
+    lock_runs(run, OUTPUT, after=lambda: None)
+    with pytest.raises(SystemExit, match=r"Cannot write .*: results is a link to 'gone/away', which is not there"):
+        run.execute(plugin())
+    OUTPUT.unlink()
+    OUTPUT.write_text("a file")
+    with pytest.raises(SystemExit, match=r"Cannot write .*results/\.run\.lock: .*\. Nothing was done"):
+        run.execute(plugin())
+    RunLock(module.LOCK).release()

@@ -1,5 +1,6 @@
 """What the end of a run says, from Snakemake's jobs: made, failed, blocked, not run."""
 
+import errno
 import json
 import os
 import subprocess
@@ -199,6 +200,13 @@ def test_many_reasons_are_cut_too():
     assert lines[1] == "14 jobs failed:"
     assert lines[12] == "  and 4 more for other reasons"
     assert len(summary_text(found, 1.0, all_of_it=True).splitlines()) == 17
+
+
+def test_a_job_that_finds_no_space_to_begin():
+    statuses = ExitStatuses()
+    with pytest.raises(OSError, match="space"), statuses.watched("a.log"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert statuses.reason("a.log").startswith(f"no space left in {os.getcwd()}/.snakemake, where each job begins")
 
 
 def watched(workflow, folder, notices=(), names=("e1",)):

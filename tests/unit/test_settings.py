@@ -609,3 +609,27 @@ def test_several_files_are_looked_at_as_a_run_takes_them(tmp_path):
 def test_no_file_to_look_at(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     assert words in check_files([Path(name)])
+
+
+def test_aliases_that_stand_for_too_much(tmp_path):
+    """Each of ten lists names the one before it ten times."""
+    lists = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lists += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    bomb = tmp_path / "bomb.yaml"
+    bomb.write_text("\n".join(lists))
+    with pytest.raises(InputError) as refused:
+        read_settings({}, [bomb])
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(f"{bomb}: its aliases (*name) stand for more than 1000000 values")
+    bomb.write_text("associations: &a [a.json, *a]")
+    with pytest.raises(InputError, match="its aliases"):
+        read_settings({}, [bomb])
+    bomb.write_text("[" * 5000 + "]" * 5000)
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_settings({}, [bomb])
+
+
+def test_aliases_that_stand_for_a_little(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("associations: &a [a.json]\nexposures: *a\n")
+    assert read_settings({"associations": ["a.json"], "exposures": ["a.json"]}, [file]).exposures == ["a.json"]
