@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,15 @@ class ConfigFile:
     Attributes
     ----------
     path : Path
-    problems : tuple of Problem
-        Keys that stand twice, and numbers that are read as others.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._root = _compose(path)
-        self.problems = tuple(self._look_at(self._root, ())) if self._root else ()
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """Keys that stand twice, and numbers that are read as others."""
+        return tuple(self._look_at(self._root, ())) if self._root else ()
 
     def value(self, keys: Sequence[str]) -> Any:
         """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
@@ -59,6 +61,11 @@ class ConfigFile:
         """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""
         node = self._node(keys)
         return node.start_mark.line + 1 if node else None
+
+    @cached_property
+    def _root(self) -> yaml.Node | None:
+        # Read when it is asked for: of the defaults it never is unless something is wrong.
+        return _compose(self.path)
 
     def _node(self, keys: Sequence[str]) -> yaml.Node | None:
         node = self._root
