@@ -21,6 +21,8 @@ ABSENT = object()
 KEYS = "a configuration has lines such as 'output: results', as in config.yaml"
 # The loader in C takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What JSON files may have, and is text in YAML
+_JSON_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MERGE = "tag:yaml.org,2002:merge"
 # YAML 1.1, as Python reads it: 010 is eight, 12:30:00 is 45000.
 _ODD_NUMBER = {
@@ -53,9 +55,10 @@ class ConfigFile:
         """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
         node = self._node(keys)
         try:
-            return yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
+            value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
         except yaml.YAMLError:
             return ABSENT
+        return _JSON_NUMBERS.get(value, value) if isinstance(value, str) and self.path.suffix == ".json" else value
 
     def line(self, keys: Sequence[str]) -> int | None:
         """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""

@@ -76,6 +76,7 @@ CONFIGURATIONS = {
     "true": "stage3: {tweakreg: {minobj: true}}\n",
     "another type": "stage3: {resample: 5, outlier_detection: {snr: 5}}\n",
     "a misspelled key": "stage3: {tweakrge: {minobj: 5}}\n",
+    "a key in a wrong place": "stage3: {minobj: 5}\n",
     "a key with dots": "stage3.tweakreg.minobj: 5\n",
     "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
     "a variable": "output: $HOME/results\n",
