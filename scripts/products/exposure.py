@@ -56,6 +56,8 @@ class Exposure:
         Relative pixel area.
     others : list of HDU
         Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
+    damaged : tuple of str
+        Extensions whose checksum is wrong.
     """
 
     image: Image
@@ -63,6 +65,7 @@ class Exposure:
     wcs: Any = None
     area: np.ndarray | None = None
     others: list = field(default_factory=list)
+    damaged: tuple[str, ...] = ()
 
     @property
     def primary(self) -> fits.Header:
@@ -106,7 +109,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         If the file has no such extension.
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
-    with telling_checksums(path), fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
+    with telling_checksums(path) as damaged, fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
         headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
@@ -128,24 +131,29 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         if name not in planes:
             planes[name] = np.zeros(planes["sci"].shape, dtype)
             headers[PLANES[name]] = fits.Header()
-    return Exposure(Image(**planes), headers, wcs, area, others)
+    return Exposure(Image(**planes), headers, wcs, area, others, tuple(damaged))
 
 
 @contextmanager
-def telling_checksums(path: Path) -> Iterator[None]:
-    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each."""
+def telling_checksums(path: Path) -> Iterator[list[str]]:
+    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each.
+
+    Yields
+    ------
+    list of str
+        The names of their extensions, complete when the block is done.
+    """
+    wrong: list[str] = []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        yield
-    wrong: dict[str, None] = {}
+        yield wrong
     for warning in told:
         if found := WRONG_CHECKSUM.search(str(warning.message)):
-            wrong[found[1] or "PRIMARY"] = None
+            wrong += [found[1]] if found[1] not in wrong else []
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if wrong:
-        why = "the file was damaged, or changed by something that does not renew them"
-        log.warning("%s: wrong checksum of %s: %s", path, ", ".join(wrong), why)
+        log.warning("%s: wrong checksum of %s: damaged, or changed without renewing it", path, ", ".join(wrong))
 
 
 def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
