@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 def calibrate(input, output, params):
     """Run the steps that the plan says, in its order, and record what became of each."""
     exposure = read_exposure(input.exposure, params.images)
+    if exposure.damaged:
+        reason = f"of {', '.join(exposure.damaged)} is wrong: the file was damaged, or changed without renewing it"
+        remark("checksum", "FAILED", str(input.exposure), reason)
     _require_usable(exposure, "before calibration")
     record_facts(exposure, params.facts)
     record_origin(exposure, {**params.origin, **params.context})

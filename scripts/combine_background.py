@@ -28,14 +28,14 @@ def combine_background(input, output, params):
         _average(input, Window(target.xstart, y, target.nx, min(rows, end - y)), params, with_values)
         for y in range(target.ystart, end, rows)
     ]
-    if not any(band.sci.any() or band.err.any() for band in bands):  # both are 0 where no member has a value
+    if not with_values:
         raise UnusableExposure("no background exposure has a value in the window of the science exposures")
     for path in input.members:
         if path not in with_values:
             reason = "is left out of the average: it has no value in the window of the science exposures"
             remark("bkg_subtract", "COMPLETE", path, reason)
     planes = {name: np.concatenate([getattr(band, name) for band in bands]) for name in ("sci", "err", "dq")}
-    write_average(Background(**planes), len(input.members), Path(output.background))
+    write_average(Background(**planes), len(with_values), Path(output.background))
 
 
 def _average(input, band, params, with_values):

@@ -6,7 +6,7 @@ them (``python scripts/settings.py > config.yaml``); a test holds the two togeth
 
 import reprlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -217,12 +217,29 @@ def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Map
     line = next((found.line(path) for found in files if str(found.path) == file), None)
     where = f" (line {line})" if line else ""
     if error["type"] in ("extra_forbidden", "invalid_key"):
-        known = _section_at(path[:-1]).model_fields
-        right = _nested(path) if "." in path[-1] else nearest(path[-1], known)
-        return Problem(file, place, "unknown key", right + where)
+        return Problem(file, place, "unknown key", _right_key(path) + where)
     if given is None:
         return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
     return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+
+
+def _right_key(path: Sequence[str]) -> str:
+    """Say what key would be right in place of an unknown one."""
+    if "." in path[-1]:
+        return _nested(path)
+    places = ["below " + ".".join(place) if place else "at the top" for place in _places(path[-1], Settings)]
+    if places and path[-1] != "skip":  # which nearly all sections have
+        return f"it belongs {' or '.join(places)}"
+    return nearest(path[-1], _section_at(path[:-1]).model_fields)
+
+
+def _places(name: str, section: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where the sections are that have a key of this name."""
+    for key, declared in section.model_fields.items():
+        if key == name:
+            yield path
+        if _is_section(declared.annotation):
+            yield from _places(name, declared.annotation, (*path, key))
 
 
 def _nested(path: Sequence[str]) -> str:

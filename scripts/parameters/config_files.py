@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ MAX_VALUES = 1_000_000  # of a file, aliases followed; a list of ten thousand ex
 KEYS = "a configuration has lines such as 'output: results', as in config.yaml"
 # The loader in C takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What JSON files may have, and is text in YAML
+_JSON_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MERGE = "tag:yaml.org,2002:merge"
 # YAML 1.1, as Python reads it: 010 is eight, 12:30:00 is 45000.
 _ODD_NUMBER = {
@@ -39,30 +42,39 @@ class ConfigFile:
     Attributes
     ----------
     path : Path
-    problems : tuple of Problem
-        Keys that stand twice, and numbers that are read as others.
-    endless : Problem or None
-        That it stands for more values than can be looked at.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._root = _compose(path)
-        self.problems = tuple(self._look_at(self._root, ())) if self._root else ()
-        self.endless = _endless(self._root, path) if self._root else None
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """Keys that stand twice, and numbers that are read as others."""
+        return tuple(self._look_at(self._root, ())) if self._root else ()
+
+    @cached_property
+    def endless(self) -> Problem | None:
+        """That it stands for more values than can be looked at."""
+        return _endless(self._root, self.path) if self._root else None
 
     def value(self, keys: Sequence[str]) -> Any:
         """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
         node = self._node(keys)
         try:
-            return yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
+            value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
         except yaml.YAMLError:
             return ABSENT
+        return _JSON_NUMBERS.get(value, value) if isinstance(value, str) and self.path.suffix == ".json" else value
 
     def line(self, keys: Sequence[str]) -> int | None:
         """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""
         node = self._node(keys)
         return node.start_mark.line + 1 if node else None
+
+    @cached_property
+    def _root(self) -> yaml.Node | None:
+        # Read when it is asked for: of the defaults it never is unless something is wrong.
+        return _compose(self.path)
 
     def _node(self, keys: Sequence[str]) -> yaml.Node | None:
         node = self._root

@@ -26,6 +26,7 @@ RANGES = dict.fromkeys(("RA_REF", "ROLL_REF", "V3I_YANG", "MT_RA"), (-360, 360))
     "V3_REF": (-3600, 3600),
     "VA_SCALE": (0.99, 1.01),
 }
+LATEST = 1e6  # a modified Julian date after which there are none of JWST's or its successors'; 2.4e6 is no modified one
 DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
 
 
@@ -163,8 +164,12 @@ def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> No
             refuse(keyword, f"{keywords[keyword]!r} is not a number", "give a finite number, or leave it out")
     if _is_number(keywords.get("VPARITY")) and keywords["VPARITY"] not in (-1, 1):
         refuse("VPARITY", f"is {keywords['VPARITY']!r}", "it is -1 or 1")
-    if _is_number(keywords.get("EXPMID")) and not keywords["EXPMID"] > 0:
-        refuse("EXPMID", f"is {keywords['EXPMID']!r}", "it is the middle of the exposure, a modified Julian date")
+    if _is_number(keywords.get("EXPMID")) and not 0 < keywords["EXPMID"] < LATEST:
+        refuse(
+            "EXPMID",
+            f"is {keywords['EXPMID']!r}",
+            "it is the middle of the exposure, a modified Julian date (JD - 2400000.5)",
+        )
     if keywords.get("VA_SCALE") is not None and not _is_number(keywords["VA_SCALE"]):
         refuse("VA_SCALE", f"is {keywords['VA_SCALE']!r}", "it is the scale of velocity aberration, about 1")
     if all(keywords.get(keyword) not in (None, "") for keyword in DATE_AND_TIME):

@@ -161,7 +161,13 @@ class ReferenceChooser:
             self.problems.append(Problem(str(path), DATE, when, failed[types[0]].right))
             return
         for name, problem in failed.items():
-            self._tell(problem, name, path, header, family)
+            if not self._may_be_unread(name, instrument):
+                self._tell(problem, name, path, header, family)
+
+    def _may_be_unread(self, name: str, instrument: str) -> bool:
+        """Tell whether the only reference of a type may be one that cannot be read, which is told already."""
+        folder = self._directory
+        return folder is not None and bool(folder.unread) and not folder.references(name, instrument)
 
     def _tell(self, problem: Problem, name: str, path: Path, header: ExposureHeader, family: Family) -> None:
         """Add a problem once for all exposures that differ in nothing by which a reference is chosen."""

@@ -78,12 +78,18 @@ class DirectoryIndex:
         Remembers the headers between runs.
     problems : list of Problem
         A folder that is not there and files that cannot be read are added here.
+
+    Attributes
+    ----------
+    unread : tuple of Path
+        The files that cannot be read.
     """
 
     def __init__(self, directory: Path, cache: HeaderCache | None, problems: list[Problem]):
         self.directory = Path(directory)
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
+        self.unread: tuple[Path, ...] = ()
         if not self.directory.is_dir():
             wrong = (
                 f"{str(directory)!r} is not a folder"
@@ -94,7 +100,9 @@ class DirectoryIndex:
             return
         for path in _reference_files(self.directory):
             header = read_reference_header(path, problems, cache)
-            if header and header.values.get("REFTYPE"):
+            if header is None:
+                self.unread += (path,)
+            elif header.values.get("REFTYPE"):
                 key = _text(header.values["REFTYPE"]), _text(header.values.get("INSTRUME"))
                 self._references.setdefault(key, []).append(header)
 

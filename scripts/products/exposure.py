@@ -58,6 +58,8 @@ class Exposure:
         Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
     discarded : dict of plane to int
         How many values of the file, other than NaN, are none (`steps.image`).
+    damaged : tuple of str
+        Extensions whose checksum is wrong.
     """
 
     image: Image
@@ -66,6 +68,7 @@ class Exposure:
     area: np.ndarray | None = None
     others: list = field(default_factory=list)
     discarded: dict[str, int] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
     @property
     def primary(self) -> fits.Header:
@@ -116,7 +119,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         If the file has no such extension.
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
-    with telling_checksums(path), fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
+    with telling_checksums(path) as damaged, fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
         headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
@@ -140,27 +143,32 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
             headers[PLANES[name]] = fits.Header()
     image = Image(**planes)
     discarded = discard_impossible(image.float_planes(), image.dq)
-    exposure = Exposure(image, headers, wcs, area, others, discarded)
+    exposure = Exposure(image, headers, wcs, area, others, discarded, tuple(damaged))
     if discarded:
         log.warning("%s: %s", path, exposure.without_value)
     return exposure
 
 
 @contextmanager
-def telling_checksums(path: Path) -> Iterator[None]:
-    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each."""
+def telling_checksums(path: Path) -> Iterator[list[str]]:
+    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each.
+
+    Yields
+    ------
+    list of str
+        The names of their extensions, complete when the block is done.
+    """
+    wrong: list[str] = []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        yield
-    wrong: dict[str, None] = {}
+        yield wrong
     for warning in told:
         if found := WRONG_CHECKSUM.search(str(warning.message)):
-            wrong[found[1] or "PRIMARY"] = None
+            wrong += [found[1]] if found[1] not in wrong else []
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if wrong:
-        why = "the file was damaged, or changed by something that does not renew them"
-        log.warning("%s: wrong checksum of %s: %s", path, ", ".join(wrong), why)
+        log.warning("%s: wrong checksum of %s: damaged, or changed without renewing it", path, ", ".join(wrong))
 
 
 def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:

@@ -120,7 +120,7 @@ def with_checksums(rate, tmp_path):
 
 
 def test_right_checksums_are_not_worth_a_word(with_checksums, caplog):
-    read_exposure(with_checksums)
+    assert read_exposure(with_checksums).damaged == ()
     assert caplog.messages == []
 
 
@@ -132,5 +132,6 @@ def test_wrong_checksums_are_told_in_one_line(with_checksums, caplog):
     with_checksums.write_bytes(content)
     exposure = read_exposure(with_checksums)
     assert exposure.primary["FILTER"] == "G200W"
+    assert exposure.damaged == ("PRIMARY", "ERR")
     (message,) = caplog.messages
     assert message.startswith(f"{with_checksums}: wrong checksum of PRIMARY, ERR: ")

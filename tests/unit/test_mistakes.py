@@ -23,6 +23,7 @@ CONFIGURATION = ASSOCIATIONS + "references: {directory: data/references}\n"
 ROOT = "jw01234001001_02101_00001_mirimage"
 RATE = Path("data/rate", f"{ROOT}_rate.fits")
 LEVEL2 = Path("data/rate/jw01234-o001_20230312t074713_image2_00001_asn.json")
+DISTORTION = Path("data/references/jwst_miri_distortion_0001.asdf")
 LEVEL3 = Path("data/stage3/jw01234-o001_20230312t074713_image3_00001_asn.json")
 
 
@@ -75,6 +76,7 @@ CONFIGURATIONS = {
     "true": "stage3: {tweakreg: {minobj: true}}\n",
     "another type": "stage3: {resample: 5, outlier_detection: {snr: 5}}\n",
     "a misspelled key": "stage3: {tweakrge: {minobj: 5}}\n",
+    "a key in a wrong place": "stage3: {minobj: 5}\n",
     "a key with dots": "stage3.tweakreg.minobj: 5\n",
     "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
     "a variable": "output: $HOME/results\n",
@@ -164,6 +166,8 @@ def make_folder(path):
 
 FILES = [
     (LEVEL2, lambda path: path.write_text("")),
+    (DISTORTION, lambda path: path.write_bytes(path.read_bytes()[:500])),
+    (DISTORTION, lambda path: path.write_text("")),
     (LEVEL2, compress),
     (LEVEL2, lambda path: shutil.copy(RATE, path)),
     (RATE, make_link),

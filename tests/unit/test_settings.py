@@ -477,6 +477,12 @@ def test_json_with_tabs_is_looked_at(tmp_path):
     assert "in lines 2 and 3" in problem
 
 
+def test_numbers_of_json_that_yaml_has_not(tmp_path):
+    (tmp_path / "my.json").write_text('{"stage3": {"tweakreg": {"minobj": NaN}}}')
+    (problem,) = problems({"stage3": {"tweakreg": {"minobj": float("nan")}}}, [tmp_path / "my.json"])
+    assert problem.startswith(f"{tmp_path}/my.json: stage3.tweakreg.minobj: nan is not valid")
+
+
 def test_what_is_merged_does_not_stand_twice(tmp_path):
     text = "stage2:\n  photom: &a {skip: true}\n  resample: {<<: *a, skip: false}\n  flat_field: {<<: *a}\n"
     (tmp_path / "my.yaml").write_text(text)
@@ -559,6 +565,10 @@ def test_yaml_that_refers_to_itself_does_no_harm(tmp_path):
         ),
         ({"stage3.resample.pixfrac": 3}, "unknown key; write stage3: {resample: {pixfrac: ...}}"),
         ({5: 3}, "5: unknown key; known are "),
+        ({"minobj": 3}, "minobj: unknown key; it belongs below stage3.tweakreg"),
+        ({"pixfrac": 3}, "it belongs below stage2.resample or below stage3.outlier_detection or below stage3.resample"),
+        ({"stage2": {"output": "x"}}, "stage2.output: unknown key; it belongs at the top"),
+        ({"stage3": {"skip": True}}, "stage3.skip: unknown key; known are "),
     ],
 )
 def test_values_of_another_type(config, problem):

@@ -118,7 +118,7 @@ def test_absurd_size_in_a_header(workflow):
         (0, {"FILTER": "F999W"}, ("flat", "F999W")),
         (0, {"DATE-OBS": "1999-01-01"}, ("1999-01-01",)),
         ("SCI", {"RA_REF": None}, ("RA_REF", "missing")),
-        ("SCI", {"VA_SCALE": -1.0}, ("VA_SCALE", "positive")),
+        ("SCI", {"VA_SCALE": -1.0}, ("VA_SCALE", "between 0.99 and 1.01")),
         ("SCI", {"BUNIT": "MJy/sr"}, ("BUNIT", "DN/s")),
     ],
 )

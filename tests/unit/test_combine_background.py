@@ -1,0 +1,52 @@
+"""The average of background exposures: members without a value are left out, and that is said."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from combine_background import combine_background
+from job import UnusableExposure
+
+
+def average(folder, *levels):
+    """Average exposures of 4 x 5 pixels with these levels; return the path of the result."""
+    members = []
+    for number, level in enumerate(levels):
+        planes = {"SCI": np.full((4, 5), level), "ERR": np.full((4, 5), 0.5), "DQ": np.zeros((4, 5), np.uint32)}
+        hdus = [
+            fits.ImageHDU(plane.astype("u4" if name == "DQ" else "f4"), name=name) for name, plane in planes.items()
+        ]
+        members.append(str(folder / f"background{number}.fits"))
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(members[-1])
+    bkg_subtract = {"sigma": 3.0, "maxiters": None, "clip": "scatter"}
+    params = SimpleNamespace(window=(1, 1, 5, 4), depth=1, bkg_subtract=bkg_subtract, images=("SCI",), undarkened=())
+    combine_background(
+        SimpleNamespace(members=members), SimpleNamespace(background=str(folder / "average.fits")), params
+    )
+    return folder / "average.fits"
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf])
+def test_a_member_without_a_value_is_left_out_and_named(tmp_path, caplog, nothing):
+    with caplog.at_level(logging.WARNING), fits.open(average(tmp_path, 2.0, nothing, 4.0)) as hdus:
+        np.testing.assert_array_equal(hdus["SCI"].data, 3.0)
+        assert hdus[0].header["NBKG"] == 2
+    assert caplog.messages == [
+        f"REMARK bkg_subtract COMPLETE {tmp_path}/background1.fits: is left out of the average: it has no value in "
+        "the window of the science exposures"
+    ]
+
+
+def test_all_members_count(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING), fits.open(average(tmp_path, 0.0, 0.0)) as hdus:
+        np.testing.assert_array_equal(hdus["SCI"].data, 0.0)
+        assert hdus[0].header["NBKG"] == 2
+    assert caplog.messages == []
+
+
+def test_no_member_has_a_value(tmp_path):
+    with pytest.raises(UnusableExposure, match="no background exposure has a value"):
+        average(tmp_path, np.nan, np.nan)
