@@ -119,3 +119,5 @@ def _count_blocks(file: BinaryIO, position: int) -> int:
             wrong = f"truncated: {size} bytes, its binary block {count - 1} needs {begin + used}"
             raise HeaderError(wrong, "get the file again")
         position = begin + kept
+        if position > size:  # what is kept free need not be there
+            return count

@@ -228,6 +228,9 @@ class ReferenceChecker:
         except (OSError, ValueError) as error:
             self._refuse(path, "", str(error).removeprefix(f"{path}: "), right)
             return None
+        except Exception as error:  # astropy and asdf have no common class for what can be wrong with a file
+            self._refuse(path, "", f"cannot be read ({type(error).__name__}: {error})", right)
+            return None
         return entry["values"]
 
 

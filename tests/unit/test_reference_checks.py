@@ -1,12 +1,15 @@
 """References that are not what they are used as: refused or named before any job; what only pixels tell, in the job."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calibration.dark import read_dark
 from calibration.flat import read_flat
@@ -207,16 +210,19 @@ def test_model_that_is_a_list_is_no_transform(folder):
     assert "its entry 'model' is not a transform" in problem_of(distortion="own.asdf")
 
 
-def asdf_with_array(path):
+@pytest.fixture(scope="module")
+def asdf_file(tmp_path_factory):
+    """A file with two binary blocks."""
     import asdf
 
+    path = tmp_path_factory.mktemp("blocks") / "x.asdf"
     asdf.AsdfFile({"model": np.arange(1000.0), "other": np.arange(500)}).write_to(path, all_array_storage="internal")
-    return path.read_bytes()
+    return path
 
 
-def test_every_cut_of_an_asdf_file_with_blocks_is_found(tmp_path):
-    path = tmp_path / "x.asdf"
-    content = asdf_with_array(path)
+def test_every_cut_of_an_asdf_file_with_blocks_is_found(asdf_file, tmp_path):
+    content, path = asdf_file.read_bytes(), tmp_path / "x.asdf"
+    path.write_bytes(content)
     index = content.index(b"#ASDF BLOCK INDEX")
     with path.open("rb") as file:
         check_asdf_reference(file, "")
@@ -227,6 +233,25 @@ def test_every_cut_of_an_asdf_file_with_blocks_is_found(tmp_path):
     path.write_bytes(content[:index])  # the index is a convenience
     with path.open("rb") as file:
         check_asdf_reference(file, "")
+
+
+@given(st.data())
+def test_spoilt_asdf_files_are_read_or_refused(asdf_file, data):
+    content, path = bytearray(asdf_file.read_bytes()), asdf_file.with_name("spoilt.asdf")
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(content)))
+        content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    path.write_bytes(content)
+    with path.open("rb") as file, suppress(HeaderError):
+        check_asdf_reference(file, "distortion")
+
+
+@pytest.mark.parametrize("reftype", ["apcorr", "photom"])
+def test_table_that_is_an_image(folder, reftype):
+    """What astropy makes of it is an AttributeError."""
+    header = fits.getheader(reference(reftype))
+    fits.HDUList([fits.PrimaryHDU(header=header), fits.ImageHDU(np.ones((2, 2)), name=reftype)]).writeto("own.fits")
+    assert problem_of(**{reftype: "own.fits"}).startswith(f"{folder}/own.fits: ")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not here")
