@@ -151,7 +151,7 @@ class ReferenceChecker:
         for keyword, value in {"REFTYPE": name, **{k: user.header.get(k) for k in IDENTITY}}.items():
             if not _is_for(header, keyword, value, user.family):
                 own = _text(header.values.get(keyword))
-                right = f"{user.name} needs a {name} of {_text(value)!r}"
+                right = f"{user.name} needs {_text(value)!r} in its {name} reference"
                 return self._refuse(header.path, keyword, f"is {own!r}", right)
         return True
 

@@ -94,7 +94,7 @@ def test_the_references_of_the_simulation_are_sound(folder):
 def test_fits_override_for_something_else(folder, reftype, keyword, value):
     problem = problem_of(**{reftype: edited(reference(reftype), **{keyword: value})})
     assert problem.startswith(f"{folder}/own.fits: {keyword}: is '{value}'; ")
-    assert f"needs a {reftype} of " in problem
+    assert f" in its {reftype} reference" in problem
 
 
 @pytest.mark.parametrize(("reftype", "other"), [("abvegaoffset", "distortion"), ("distortion", "abvegaoffset")])
