@@ -22,6 +22,8 @@ def calibrate(input, output, params):
         reason = f"of {', '.join(exposure.damaged)} is wrong: the file was damaged, or changed without renewing it"
         remark("checksum", "FAILED", str(input.exposure), reason)
     _require_usable(exposure, "before calibration")
+    if exposure.discarded:
+        remark("calibrate", "COMPLETE", str(input.exposure), exposure.without_value)
     record_facts(exposure, params.facts)
     record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():

@@ -143,10 +143,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
             headers[PLANES[name]] = fits.Header()
     image = Image(**planes)
     discarded = discard_impossible(image.float_planes(), image.dq)
-    exposure = Exposure(image, headers, wcs, area, others, discarded, tuple(damaged))
-    if discarded:
-        log.warning("%s: %s", path, exposure.without_value)
-    return exposure
+    return Exposure(image, headers, wcs, area, others, discarded, tuple(damaged))
 
 
 @contextmanager

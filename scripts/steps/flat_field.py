@@ -118,9 +118,9 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
 
 
 def has_response(flat: Flat) -> bool:
-    """Tell whether any pixel of a flat is finite, positive and without DO_NOT_USE and NO_FLAT_FIELD."""
+    """Tell whether any pixel of a flat has a positive value, and neither DO_NOT_USE nor NO_FLAT_FIELD."""
     flagged = (flat.dq & (DO_NOT_USE | NO_FLAT_FIELD)) != 0
-    return bool(np.any(np.isfinite(flat.sci) & (flat.sci > 0) & ~flagged))
+    return bool(np.any(has_value("sci", flat.sci) & (flat.sci > SMALLEST_RESPONSE) & ~flagged))
 
 
 def _check_shape(image: Image, flat: Flat) -> None:

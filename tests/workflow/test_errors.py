@@ -265,6 +265,7 @@ def test_what_is_no_value(workflow):
     root = RATES[0].removesuffix("_rate.fits")
     log = (workflow.folder / f"results/logs/calibrate/{root}_cal.log").read_text()
     assert "2 of SCI, 1 of ERR, 2 of VAR_POISSON" in log
+    assert f"{RATES[0]}: no value (infinite" in run.output
     for name in workflow.products():
         with fits.open(workflow.product(name)) as hdus:
             assert not any(np.isinf(hdu.data).any() for hdu in hdus[1:] if hdu.is_image), name
