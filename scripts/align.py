@@ -14,7 +14,9 @@ from steps.moving_target import target_shifts
 from steps.star_matching import Matching
 
 log = logging.getLogger(__name__)
-logging.getLogger("tweakwcs").setLevel(logging.WARNING)  # it tells every step of every fit
+for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried
+    # A filter: they set their own level when they are imported, which is later.
+    logging.getLogger(each).addFilter(lambda record: record.levelno >= logging.ERROR)
 ABSOLUTE = "minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance".split()
 RELATIVE = [*ABSOLUTE, "xoffset", "yoffset"]
 

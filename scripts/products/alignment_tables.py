@@ -26,7 +26,7 @@ class AlignmentRow:
     reference : bool
         Whether the others are aligned to it.
     stars, matches : int
-        Stars found; of them, those the fit used.
+        Stars found in the exposure; those the fit used, of all exposures that move together.
     rms : float
         Of the residuals, arcsec; NaN without a fit.
     shift : (east, north)
@@ -69,8 +69,8 @@ _COLUMNS = (
     ("status", "", "COMPLETE, SKIPPED or FAILED"),
     ("used", "", "goes into the combination"),
     ("reference", "", "the others are aligned to it"),
-    ("stars", "", "stars found"),
-    ("matches", "", "stars the fit used"),
+    ("stars", "", "stars found in this exposure"),
+    ("matches", "", "stars the fit used, of all exposures that move together"),
     ("rms", "arcsec", "of the residuals"),
     ("shift_east", "arcsec", "motion of the centre"),
     ("shift_north", "arcsec", "motion of the centre"),

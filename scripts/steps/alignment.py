@@ -11,6 +11,8 @@ corrections these functions give. With ``robust=True``
 - stars are matched by `star_matching.match`, which chance matches do not pull;
 - a group that does not match the reference is tried with all groups that do, and then by a search
   `WIDE_SEARCH` times as wide;
+- groups whose matches may each be chance (one star in a small field) are accepted if they cannot all be
+  (`steps.chance`);
 - a group that fails, fails alone: jwst drops all corrections if one is too large;
 - if no group matches the first, the next one leads, so that one exposure without stars or with a
   wrong pointing does not spoil the others.
@@ -23,8 +25,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steps.chance import accepted_together
 from steps.star_groups import Catalogue, ExposureStars, Group, SkyInCommon, groups_of
-from steps.star_matching import MIN_STARS, Matching, NoMatchError, Solution, match, match_once
+from steps.star_matching import (
+    MIN_STARS,
+    DoubtfulMatchError,
+    Matching,
+    NoMatchError,
+    Solution,
+    match,
+    match_once,
+)
 from steps.tangent_plane import IDENTITY, Affine
 
 # Search radius, in units of searchrad, for groups that do not match otherwise.
@@ -260,13 +271,13 @@ def _gather(
     """Align groups with those done, until no more can be.
 
     They are first matched with the first of `done`, unless `expand`; then with the stars of all
-    that were aligned so far.
+    that were aligned so far. Those whose match may be chance wait until all others are done.
 
     Returns
     -------
     (done, rest), and the rest say why.
     """
-    done, rest = list(done), list(rest)
+    done, rest, tried = list(done), list(rest), len(rest)
     searchrad = how.searchrad if searchrad is None else searchrad
     sky = SkyInCommon(rest if by_overlap else [])
     for each in done:
@@ -276,33 +287,57 @@ def _gather(
         reference = done[0].catalogue()
         for each in done[1:] if growing else []:
             reference = reference.with_group(each, how.tolerance)
-        joined, failed = False, []
+        joined, failed, doubtful = False, [], []
         while rest:
             group = _next(rest, sky, by_overlap)
             rest.remove(group)
             try:
-                group = _align(group, reference, how, searchrad)
+                moved = _align(group, reference, how, searchrad)
             except NoMatchError as error:
                 failed.append(replace(group, reason=str(error)))
                 continue
+            if moved.reason:
+                failed.append(replace(group, reason=moved.reason))
+                doubtful.append(moved)
+                continue
             joined = True
-            done.append(replace(group, reference=done[0].name))
-            sky.add(group)
+            done.append(replace(moved, reference=done[0].name))
+            sky.add(moved)
             if growing:
-                reference = reference.with_group(group, how.tolerance)
-        rest, growing = failed, True
+                reference = reference.with_group(moved, how.tolerance)
+        if not joined:
+            for each in _together(doubtful, tried, confirmed=len(done) > 1):
+                joined = True
+                done.append(replace(each, reference=done[0].name, reason=""))
+                sky.add(each)
+        known = {each.name for each in done}
+        rest, growing = [each for each in failed if each.name not in known], True
     return done, rest
 
 
+def _together(doubtful: list[Group], tried: int, confirmed: bool) -> list[Group]:
+    """Return the groups whose matches, which may each be chance, are accepted because there are several."""
+    ordered = sorted(doubtful, key=_log_chance)
+    return ordered[: accepted_together(list(map(_log_chance, ordered)), tried, confirmed)]
+
+
+def _log_chance(group: Group) -> float:
+    return group.solution.log_chance if group.solution else 0.0
+
+
 def _align(group: Group, reference: Catalogue, how: Matching, searchrad: float) -> Group:
-    """Return a group with its motion, if that is plausible."""
-    solution = match(group.stars(), reference.seen_from(group.centre), group.pixel_scale, how, searchrad)
+    """Return a group with its motion, if that is plausible; with a reason against it, if it may be chance."""
+    seen, doubt = reference.seen_from(group.centre), ""
+    try:
+        solution = match(group.stars(), seen, group.pixel_scale, how, searchrad, group.density_of(seen))
+    except DoubtfulMatchError as error:
+        solution, doubt = error.solution, str(error)
     rms = solution.rms / group.pixel_scale
     if rms > MAX_RMS:
         raise NoMatchError(
             f"has {solution.n_matches} stars that match with an rms of {rms:.2f} pixels, more than {MAX_RMS:g}"
         )
-    group = replace(group, motion=solution.motion, solution=solution)
+    group = replace(group, motion=solution.motion, solution=solution, reason=doubt)
     if group.corner_motion() >= _too_far(how, searchrad):
         raise NoMatchError(_too_far_text(group, how, searchrad))
     return group
@@ -373,14 +408,15 @@ def _to_catalogue(group: Group, reference: Catalogue, how: Matching, robust: boo
     if len(reference) < how.minobj:
         reason = f"is not brought to the catalogue, which has {len(reference)} stars, fewer than minobj = {how.minobj}"
         return replace(group, reason=reason)
-    lists = group.averaged_stars() if robust else group.stars(), reference.seen_from(group.centre)
+    stars = group.averaged_stars() if robust else group.stars()
+    seen = reference.seen_from(group.centre)
     searches = [how.searchrad, WIDE_SEARCH * how.searchrad] if robust and how.use2dhist else [how.searchrad]
     for searchrad in searches:
         try:
             if robust:
-                solution = match(*lists, group.pixel_scale, how, searchrad)
+                solution = match(stars, seen, group.pixel_scale, how, searchrad, group.density_of(seen))
             else:
-                solution = match_once(*lists, group.pixel_scale, how)
+                solution = match_once(stars, seen, group.pixel_scale, how)
         except NoMatchError as error:
             group = replace(group, reason=f"is not brought to the catalogue: {error}")
             continue
@@ -408,7 +444,8 @@ def _absolute(exposure: ExposureStars, now: ExposureStars, before: Alignment, ow
 
 def _text(solution: Solution) -> str:
     chance = "" if np.isnan(solution.expected) else f" ({solution.expected:.1f} expected by chance)"
-    return f"{solution.n_matches} stars match{chance}, rms {1000 * solution.rms:.1f} mas"
+    number = "1 star matches" if solution.n_matches == 1 else f"{solution.n_matches} stars match"
+    return f"{number}{chance}, rms {1000 * solution.rms:.1f} mas"
 
 
 def _check(how: Matching) -> None:

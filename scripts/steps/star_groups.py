@@ -110,6 +110,12 @@ class Group:
         """Return its stars in its plane, not corrected."""
         return self.catalogue().seen_from(self.centre)
 
+    def density_of(self, reference: PlaneStars) -> float:
+        """Return how many stars of its plane the group shows, of one at least, per square arcsec of its footprint."""
+        outlines = [to_plane(each.footprint, self.centre) for each in self.members]
+        inside = sum(np.count_nonzero(contains(each, reference.xy)) for each in outlines)
+        return max(inside, 1) / sum(abs(signed_area(each)) for each in outlines)
+
     def averaged_stars(self) -> PlaneStars:
         """Return its stars in its plane, not corrected; of those that several members saw, the mean.
 

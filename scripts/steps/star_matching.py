@@ -6,7 +6,7 @@ result is the affine map that moves the stars of the exposure onto those of the 
 `match_once` is the procedure of the JWST pipeline (jwst 3.0.0 with tweakwcs): an offset from a
 histogram, one match within a tolerance, one fit. A match by chance (of a cosmic ray, say) that
 the clipping leaves in pulls the solution. `match` is our own: it follows several offsets, shrinks
-the tolerance to what the residuals say, and accepts only what chance does not explain.
+the tolerance to what the residuals say, and accepts only what chance does not explain (`steps.chance`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steps.chance import MAX_CHANCE, FittedPairs
 from steps.tangent_plane import Affine, affine
 
 # Stars that determine a fit of each geometry.
 MIN_STARS = {"shift": 1, "rshift": 2, "rscale": 2, "general": 3}
+# Numbers that a fit of each geometry finds.
+FREE_NUMBERS = {"shift": 2, "rshift": 3, "rscale": 4, "general": 6}
 # Widths, in pixels, at which the differences of positions are searched for a crowd of equal ones:
 # sharp for many stars and no rotation, wide for a rotated exposure.
 CROWD_RADII = (1.0, 3.0, 10.0)
+# The same for few stars, where a single chance match as near as a pixel is not outvoted.
+FEW_CROWD_RADII = (0.3, *CROWD_RADII)
 # Crowds that are followed at each width. Chance may make the densest, the true one is then next.
 CROWDS = 3
 # Radius within which stars match, in standard deviations (per axis) of the residuals.
@@ -29,14 +34,30 @@ RADIUS_SIGMAS = 5.0
 # The radius is never less than this, pixels: residuals may be (nearly) 0 for a few stars.
 MIN_RADIUS = 0.05
 MAX_ROUNDS = 30
-# A solution is accepted if chance makes one like it in fewer than this fraction of all fields.
-MAX_CHANCE = 1e-4
+# So many stars are fitted well with a radius that is wider than it need be, and keeps stars of larger errors in. Of
+# fewer, one match by chance pulls the fit.
+FEW_STARS = 15
+# A radius that changes by less than this fraction stays as it is.
+RADIUS_PRECISION = 0.01
 # Pairs of stars that are looked at in a search; lists that make more are thinned.
 MAX_PAIRS = 50_000
 
 
 class NoMatchError(Exception):
     """The stars cannot be matched; the text says why, as the predicate of the exposure."""
+
+
+class DoubtfulMatchError(NoMatchError):
+    """The best match may be chance.
+
+    Attributes
+    ----------
+    solution : Solution
+    """
+
+    def __init__(self, text: str, solution: Solution):
+        super().__init__(text)
+        self.solution = solution
 
 
 @dataclass(frozen=True)
@@ -110,6 +131,8 @@ class Solution:
         Stars of the exposure that match one of the reference, those left out of the fit as well.
     expected : float
         Matches expected by chance among those of the fit; NaN if not known.
+    log_chance : float
+        Log of the expected number of such fits by chance; NaN if not known.
     """
 
     motion: Affine
@@ -117,6 +140,7 @@ class Solution:
     n_matches: int
     matched: np.ndarray
     expected: float = np.nan
+    log_chance: float = np.nan
 
 
 def match_once(stars: PlaneStars, reference: PlaneStars, pixel_scale: float, how: Matching) -> Solution:
@@ -159,11 +183,16 @@ def match_once(stars: PlaneStars, reference: PlaneStars, pixel_scale: float, how
         raise NoMatchError(f"has stars that match several others: {error}") from error
     if len(of_stars) < how.minobj:
         raise NoMatchError(f"has {len(of_stars)} stars that match, fewer than minobj = {how.minobj}")
-    return _fit(stars, reference, of_stars, of_reference, how)
+    return _fit(stars, reference, of_stars, of_reference, how, how.nclip)
 
 
 def match(
-    stars: PlaneStars, reference: PlaneStars, pixel_scale: float, how: Matching, searchrad: float | None = None
+    stars: PlaneStars,
+    reference: PlaneStars,
+    pixel_scale: float,
+    how: Matching,
+    searchrad: float | None = None,
+    density: float | None = None,
 ) -> Solution:
     """Match and fit again and again, with a tolerance that shrinks to what the residuals say.
 
@@ -177,6 +206,9 @@ def match(
         ``how.separation`` is not used: a tight tolerance keeps close stars apart.
     searchrad : float, optional
         Instead of ``how.searchrad``, arcsec.
+    density : float, optional
+        Stars of the reference per square arcsec of the sky that the exposure shows. None: as the
+        extent of the lists says, of two search radii at the least.
 
     Returns
     -------
@@ -186,8 +218,9 @@ def match(
     Raises
     ------
     NoMatchError
-        If no solution has ``how.minobj`` stars within ``how.tolerance``, or chance explains the
-        best one.
+        If no solution has ``how.minobj`` stars within ``how.tolerance``.
+    DoubtfulMatchError
+        If chance explains the best one.
 
     Notes
     -----
@@ -197,34 +230,43 @@ def match(
     changes. The width is that of a normal distribution on an even background of pairs by chance
     (`scatter`), so these do not widen it.
 
-    A fit with k pairs, of which m determine it, is what chance makes if k - m further pairs lie
-    within the radius r. Pairs within r by chance are as many as the area and the density of pairs
-    around say. That is to be multiplied by the number of m-tuples of pairs that could have been
-    the start. If the result is less than `MAX_CHANCE` the solution is accepted.
+    `steps.chance` tells how many solutions like it are expected by chance. If fewer than
+    `steps.chance.MAX_CHANCE` are, it is accepted, however few stars it has.
     """
     if not len(stars) or not len(reference):
         raise NoMatchError("has no stars to match")
+    if min(len(stars), len(reference)) < how.minobj:
+        raise NoMatchError(
+            f"has {len(stars)} stars and the reference {len(reference)}, fewer than minobj = {how.minobj}"
+        )
     searchrad = how.searchrad if searchrad is None else searchrad
-    offset = (0.0, 0.0) if how.use2dhist else (how.xoffset, how.yoffset)
-    pairs = _pairs_within(stars.xy - offset, reference.xy, searchrad if how.use2dhist else how.tolerance)
+    density = _density(stars, reference, searchrad) if density is None else density
+    pairs = _pairs_within(stars.xy - _offset(how), reference.xy, searchrad if how.use2dhist else how.tolerance)
     if len(pairs) < how.minobj:
-        raise NoMatchError(f"has {len(pairs)} stars that could match, fewer than minobj = {how.minobj}")
-    starts = _starts(pairs, pixel_scale, how)
-    followed = [_follow(stars, reference, start, radius, pixel_scale, how, len(pairs)) for start, radius in starts]
-    found = [each for each in followed if each is not None]
-    if not found:
-        raise NoMatchError(f"has no stars that match within searchrad = {searchrad:g} arcsec")
-    log_chance, within, best = min(found, key=lambda each: each[0])
+        raise NoMatchError(
+            f"has {len(pairs)} pairs of stars within searchrad = {searchrad:g} arcsec, fewer than minobj = {how.minobj}"
+        )
+    judged: list[tuple[int, Solution]] = []
+    for settled, crowd_radii in ((False, CROWD_RADII), (True, FEW_CROWD_RADII)):
+        for start, radius in _starts(pairs, crowd_radii, pixel_scale, how):
+            followed = _follow(stars, reference, start, radius, pixel_scale, how, settled)
+            if followed is not None:
+                judged.append(_judge(stars, reference, followed, how, density, len(pairs)))
+        if not judged:
+            raise NoMatchError(f"has no stars that match within searchrad = {searchrad:g} arcsec")
+        within, best = min(judged, key=lambda each: each[1].log_chance)
+        accepted = within >= how.minobj and best.log_chance <= np.log(MAX_CHANCE)
+        if accepted and (settled or best.n_matches >= FEW_STARS):
+            return best
     if within < how.minobj:
         raise NoMatchError(
             f"has {within} stars that match within {how.tolerance:g} arcsec, fewer than minobj = {how.minobj}"
         )
-    if log_chance > np.log(MAX_CHANCE):
-        raise NoMatchError(
-            f"has no match that is not chance: the best within searchrad = {searchrad:g} arcsec has "
-            f"{best.n_matches} stars, {best.expected:.1f} expected by chance"
-        )
-    return best
+    raise DoubtfulMatchError(
+        f"has no match that is not chance: the best within searchrad = {searchrad:g} arcsec has {best.n_matches} "
+        f"stars, {np.exp(best.log_chance):.2g} matches like it are expected by chance, more than {MAX_CHANCE:g}",
+        best,
+    )
 
 
 def nearest_pairs(a: np.ndarray, b: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -307,17 +349,19 @@ def _thinned(points: np.ndarray, every: int) -> np.ndarray:
     return points[np.lexsort(points.T[::-1])][::every]
 
 
-def _starts(pairs: np.ndarray, pixel_scale: float, how: Matching) -> list[tuple[Affine, float]]:
+def _starts(
+    pairs: np.ndarray, crowd_radii: tuple[float, ...], pixel_scale: float, how: Matching
+) -> list[tuple[Affine, float]]:
     """Return shifts to start from, each with a radius to match within."""
     from scipy.spatial import cKDTree
 
     if not how.use2dhist:
         return [(Affine(shift=(-how.xoffset, -how.yoffset)), how.tolerance)]
     starts = [(Affine(), how.tolerance)]
-    if not len(pairs):
-        return starts
+    # Of equal crowds the one with the smallest offset comes first: pointings are nearly right.
+    pairs = pairs[np.argsort(np.hypot(*pairs.T), kind="stable")]
     tree = cKDTree(pairs)
-    for radius in sorted({min(pixels * pixel_scale, how.tolerance) for pixels in CROWD_RADII}):
+    for radius in sorted({min(pixels * pixel_scale, how.tolerance) for pixels in crowd_radii}):
         crowd = tree.query_ball_point(pairs, radius, return_length=True)
         for _ in range(CROWDS):
             here = np.argmax(crowd)
@@ -336,46 +380,78 @@ def _follow(
     radius: float,
     pixel_scale: float,
     how: Matching,
-    n_pairs: int,
-) -> tuple[float, int, Solution] | None:
-    """Improve a motion until it stays as it is.
+    settled: bool,
+) -> tuple[Solution, np.ndarray, float] | None:
+    """Improve a motion until it stays as it is, and if `settled` the radius too.
 
     Returns
     -------
-    (log of the number of such solutions by chance, stars within the tolerance, solution), or
-    None if too few stars are left to fit.
+    (solution, stars of the reference that match, radius), or None if too few stars are left to fit.
     """
-    fewest = MIN_STARS[how.fitgeometry]
     previous = None
     for _ in range(MAX_ROUNDS):
-        moved = motion(stars.xy)
-        i, j = nearest_pairs(moved, reference.xy, radius)
-        if len(i) <= fewest:
+        i, j = nearest_pairs(motion(stars.xy), reference.xy, radius)
+        if len(i) < MIN_STARS[how.fitgeometry]:
             return None
         try:
-            motion = _fit(stars, reference, i, j, how, nclip=0).motion
+            motion = _fit_unmirrored(stars, reference, i, j, how, nclip=0).motion
         except NoMatchError:
             return None
-        key = i.tobytes() + j.tobytes()
-        if key == previous:
-            break
-        previous = key
         width = scatter(np.hypot(*(motion(stars.xy[i]) - reference.xy[j]).T), radius)
-        radius = np.clip(RADIUS_SIGMAS * width, max(radius / 2, MIN_RADIUS * pixel_scale), how.tolerance)
+        following = np.clip(RADIUS_SIGMAS * width, max(radius / 2, MIN_RADIUS * pixel_scale), how.tolerance)
+        key = i.tobytes() + j.tobytes()
+        if key == previous and (not settled or abs(following - radius) < RADIUS_PRECISION * radius):
+            break
+        previous, radius = key, following
     try:
-        solution = _fit(stars, reference, i, j, how)
+        solution = _fit_unmirrored(stars, reference, i, j, how, how.nclip)
     except NoMatchError:
         return None
-    if np.linalg.det(solution.motion.matrix) <= 0:  # a mirror image
-        return None
+    return solution, j, float(radius)
+
+
+def _judge(
+    stars: PlaneStars,
+    reference: PlaneStars,
+    followed: tuple[Solution, np.ndarray, float],
+    how: Matching,
+    density: float,
+    searched: int,
+) -> tuple[int, Solution]:
+    """Return how many stars match within the tolerance, and the solution with its chance."""
+    solution, j, radius = followed
     moved = solution.motion(stars.xy)
-    around = _number_within(moved, reference.xy, 2 * how.tolerance) - len(i)
-    # Half a pair more than there are: where no other star is near, one could yet be.
-    expected = (max(around, 0) + 0.5) * radius**2 / ((2 * how.tolerance) ** 2 - radius**2)
     within = len(nearest_pairs(moved, reference.xy, how.tolerance)[0])
-    trials = np.log(max(n_pairs, 1)) + (fewest - 1) * np.log(max(within, 1))
-    log_chance = trials + _log_poisson_tail(len(i) - fewest, expected)
-    return log_chance, within, replace(solution, expected=expected)
+    around = max(_number_within(moved, reference.xy, 2 * how.tolerance) - len(j), 0)
+    disk = np.pi * (2 * how.tolerance) ** 2
+    # Half a pair more than there are, or what the whole field says if that is less: where no other
+    # star is near, one could yet be.
+    near = (around + min(0.5, len(stars) * density * disk)) / (disk - np.pi * radius**2)
+    apart = stars.xy[solution.matched] - _offset(how) - reference.xy[j]
+    needed = MIN_STARS[how.fitgeometry]
+    pairs = FittedPairs(
+        number=len(j),
+        needed=needed,
+        spare=2 * needed - FREE_NUMBERS[how.fitgeometry],
+        radius=radius,
+        farthest=float(np.hypot(*apart.T).max()),
+        density=max(near, len(stars) * density),
+        expected=near * np.pi * radius**2,
+        within=within,
+        searched=searched,
+    )
+    return within, replace(solution, expected=pairs.expected, log_chance=pairs.log_chance())
+
+
+def _offset(how: Matching) -> np.ndarray:
+    """Return the offset that is taken off the stars of the exposure before they are matched, arcsec."""
+    return np.zeros(2) if how.use2dhist else np.array([how.xoffset, how.yoffset])
+
+
+def _density(stars: PlaneStars, reference: PlaneStars, searchrad: float) -> float:
+    """Return the stars of the reference per square arcsec of the rectangle around both lists."""
+    sides = np.ptp(np.concatenate([stars.xy, reference.xy]), axis=0)
+    return len(reference) / float(np.prod(np.maximum(sides, 2 * searchrad)))
 
 
 def _number_within(a: np.ndarray, b: np.ndarray, radius: float) -> int:
@@ -384,22 +460,15 @@ def _number_within(a: np.ndarray, b: np.ndarray, radius: float) -> int:
     return int(cKDTree(a).count_neighbors(cKDTree(b), radius))
 
 
-def _log_poisson_tail(k: int, expected: float) -> float:
-    """Return an upper bound of the log of the probability of k or more (Chernoff 1952)."""
-    if k <= expected:
-        return 0.0
-    return float(k - expected - k * np.log(k / expected))
-
-
 def _fit(
     stars: PlaneStars,
     reference: PlaneStars,
     i: np.ndarray,
     j: np.ndarray,
     how: Matching,
-    nclip: int | None = None,
+    nclip: int,
 ) -> Solution:
-    """Fit the motion of the stars `i` to the stars `j` of the reference."""
+    """Fit the motion of the stars `i` to the stars `j` of the reference, as jwst does."""
     from tweakwcs.linearfit import NotEnoughPointsError, SingularMatrixError, iter_linear_fit
 
     wxy = None if reference.weight is None else reference.weight[j]
@@ -411,7 +480,7 @@ def _fit(
             wxy,
             wuv,
             fitgeom=how.fitgeometry,
-            nclip=how.nclip if nclip is None else nclip,
+            nclip=nclip,
             sigma=(how.sigma, "rmse"),
         )
     except (NotEnoughPointsError, SingularMatrixError, ValueError) as error:
@@ -419,3 +488,40 @@ def _fit(
     matrix = fit["matrix_ld"]
     shift = fit["shift_ld"] + fit["center_ld"] - matrix @ fit["center_ld"]
     return Solution(affine(matrix, shift), float(fit["rmse"]), int(np.count_nonzero(fit["fitmask"])), i)
+
+
+def _fit_unmirrored(
+    stars: PlaneStars, reference: PlaneStars, i: np.ndarray, j: np.ndarray, how: Matching, nclip: int
+) -> Solution:
+    """Fit as `_fit`, but a rotation where that is a mirror image.
+
+    Two stars and their mirror image fit equally well, and what `_fit` makes of two is up to rounding.
+    """
+    solution = _fit(stars, reference, i, j, how, nclip)
+    turns = how.fitgeometry in ("rshift", "rscale")
+    if np.linalg.det(solution.motion.matrix) > 0 and not (turns and len(i) == 2):
+        return solution
+    if not turns:
+        raise NoMatchError(f"has {len(i)} stars that match only as a mirror image")
+    weight = _weights(stars, reference, i, j)
+    from_centre, to_centre = (weight @ xy for xy in (stars.xy[i], reference.xy[j]))
+    u, v = ((stars.xy[i] - from_centre).T, (reference.xy[j] - to_centre).T)
+    cos, sin = weight @ (u * v).sum(axis=0), weight @ (u[0] * v[1] - u[1] * v[0])
+    length = np.hypot(cos, sin) if how.fitgeometry == "rshift" else weight @ np.square(u).sum(axis=0)
+    if not length > 0:
+        raise NoMatchError(f"has {len(i)} stars that match at one place, which determine no rotation")
+    matrix = np.array([[cos, -sin], [sin, cos]]) / length
+    residuals = v - matrix @ u
+    rms = float(np.sqrt(weight @ np.square(residuals).sum(axis=0)))
+    return Solution(affine(matrix, to_centre - matrix @ from_centre), rms, len(i), i)
+
+
+def _weights(stars: PlaneStars, reference: PlaneStars, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Return the weights of pairs in the fit, whose sum is 1: the inverse of the summed variances."""
+    variance = np.zeros(len(i))
+    with np.errstate(divide="ignore"):
+        for each, k in ((stars, i), (reference, j)):
+            if each.weight is not None:
+                variance += 1 / each.weight[k]
+        weight = 1 / variance if variance.any() else np.ones(len(i))
+    return weight / weight.sum()

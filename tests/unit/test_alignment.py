@@ -271,6 +271,44 @@ def test_jwst_drops_all_if_one_would_move_too_far():
     assert "5.40 or more is not plausible" in found[0].reason
 
 
+# Few stars
+
+
+FEW = [("shift", 1), ("shift", 2), ("rshift", 2), ("rshift", 4), ("general", 3), ("general", 5)]
+
+
+@pytest.mark.parametrize(("geometry", "number"), FEW)
+def test_few_stars_are_enough_if_minobj_allows_them(geometry, number):
+    """In a field of 16 arcsec, where one pair as near as 0.25 arcsec may be chance and three are not."""
+    needed = [rigid(0, 0), rigid(0.12, -0.2), rigid(-0.08, 0.15), rigid(0.25, 0.03)]
+    places = np.array([[0.0, 0.0], [4.0, 3.0], [-4.0, 3.5], [3.5, -4.0], [-3.0, -4.2]])
+    exposures = four(to_sky(places[:number], FIELD), needed=needed, hits=0, noise=2e-4)
+    found = align_relative(exposures, Matching(minobj=number, fitgeometry=geometry))
+    assert [each.status for each in found] == ["COMPLETE"] * 4
+    for exposure, alignment, motion in zip(exposures, found, needed, strict=True):
+        stars = to_plane(exposure.sky, exposure.centre)
+        assert np.hypot(*(alignment.correction(stars) - motion(stars)).T).max() < 1e-3
+
+
+def test_one_doubtful_exposure_is_not_enough():
+    needed = [rigid(0, 0), rigid(0.12, -0.2)]
+    true = to_sky(np.zeros((1, 2)), FIELD)
+    exposures = [expose(true, name, motion, hits=0) for name, motion in zip("ab", needed, strict=True)]
+    found = align_relative(exposures, Matching(minobj=1, fitgeometry="shift"))
+    assert [each.status for each in found] == ["FAILED"] * 2
+    assert "chance" in found[1].reason
+    assert found[1].correction.is_identity
+
+
+@pytest.mark.parametrize(("geometry", "minobj"), [("shift", 1), ("rshift", 2), ("general", 3)])
+@pytest.mark.parametrize("hits", [1, 3, 12])
+def test_fields_without_a_common_star_are_not_aligned(geometry, minobj, hits):
+    for seed in range(3):
+        exposures = [expose(stars_around()[:0], f"{seed}-{i}", Affine(), hits=hits) for i in range(3)]
+        found = align_relative(exposures, Matching(minobj=minobj, fitgeometry=geometry))
+        assert [each.status for each in found] == ["FAILED"] * 3
+
+
 # Partial overlap
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.star_matching import (
+    DoubtfulMatchError,
     Matching,
     NoMatchError,
     PlaneStars,
-    _log_poisson_tail,
     _pairs_within,
     match,
     match_once,
@@ -76,13 +76,6 @@ def test_scatter_is_not_widened_by_chance_pairs(by_chance):
 
 def test_scatter_of_equal_positions_is_zero():
     assert scatter(np.zeros(5), 0.1) == 0
-
-
-def test_poisson_tail_is_an_upper_bound():
-    # P(k >= 3 | 0.1) = 1 - e^-0.1 (1 + 0.1 + 0.005) = 1.547e-4
-    assert np.exp(_log_poisson_tail(3, 0.1)) == pytest.approx(0.1**3 / 27 * np.exp(2.9))
-    assert np.exp(_log_poisson_tail(3, 0.1)) > 1.547e-4
-    assert _log_poisson_tail(3, 5.0) == 0
 
 
 @pytest.mark.parametrize("matcher", [match, match_once])
@@ -173,8 +166,96 @@ def test_chance_alone_is_no_match(number, searchrad):
 
 def test_chance_is_told():
     (stars, reference), _, _ = scene(1, 0, 200, Affine())
-    with pytest.raises(NoMatchError, match=r"no match that is not chance: .* stars, .* expected by chance"):
+    with pytest.raises(
+        DoubtfulMatchError, match=r"no match that is not chance: .* stars, .* expected by chance"
+    ) as told:
         match(stars, reference, PIXEL, Matching())
+    assert told.value.solution.log_chance > np.log(1e-4)
+
+
+def test_what_was_counted_is_told():
+    """Few of the stars that there are can be pairs, and one star can be in many."""
+    far = PlaneStars(np.add(STARS, [300.0, 0.0]))
+    with pytest.raises(NoMatchError, match=r"has 0 pairs of stars within searchrad = 2 arcsec, fewer than minobj = 2"):
+        match(far, PlaneStars(STARS), PIXEL, Matching(minobj=2))
+    crowd = PlaneStars(np.random.default_rng(0).uniform(-1, 1, (50, 2)))
+    with pytest.raises(NoMatchError, match=r"has 50 stars and the reference 20, fewer than minobj = 30"):
+        match(crowd, PlaneStars(STARS), PIXEL, Matching(minobj=30))
+
+
+# Few stars
+
+FEW = [
+    ("shift", 1),
+    ("shift", 2),
+    *(("rshift", n) for n in (2, 3, 4)),
+    ("rscale", 2),
+    *(("general", n) for n in (3, 4, 5)),
+]
+DENSITY = 1 / 64.0**2  # of one star in 64 x 64 arcsec
+
+
+def few(seed, number, geometry, noise=2e-4):
+    """Return stars, the same moved by 0.2 arcsec and 0.002 degrees with errors, and the motion."""
+    motion = affine(np.eye(2) if geometry == "shift" else rotation(0.002), np.array([0.16, -0.12]))
+    rng = np.random.default_rng(seed)
+    stars = 60 * np.stack([np.arange(number) / number - 0.5, rng.permutation(number) / number - 0.5], axis=-1)
+    stars += rng.uniform(-3, 3, stars.shape)
+    return stars, motion(stars) + rng.normal(0, noise, stars.shape), motion
+
+
+@pytest.mark.parametrize("noise", [2e-4, 1e-2])
+@pytest.mark.parametrize(("geometry", "number"), FEW)
+def test_as_many_stars_as_the_fit_needs_are_enough(geometry, number, noise):
+    for seed in range(10):
+        stars, moved, motion = few(seed, number, geometry, noise)
+        how = Matching(minobj=number, fitgeometry=geometry)
+        found = match(PlaneStars(stars), PlaneStars(moved), PIXEL, how, density=number * DENSITY)
+        assert found.n_matches == number
+        assert np.hypot(*(found.motion(stars) - motion(stars)).T).max() < 5 * noise
+        assert np.linalg.det(found.motion.matrix) > 0
+
+
+@pytest.mark.parametrize(("geometry", "number"), FEW)
+def test_few_stars_of_different_fields_do_not_match(geometry, number):
+    rng = np.random.default_rng(number)
+    for _ in range(40):
+        a, b = rng.uniform(-5, 5, (2, number, 2))
+        with pytest.raises(NoMatchError):
+            match(PlaneStars(a), PlaneStars(b), PIXEL, Matching(minobj=1, fitgeometry=geometry), density=number / 100)
+
+
+def test_one_star_is_enough_where_stars_are_rare_and_near():
+    """Of one star in a field of A a chance match as near as 0.2 arcsec is to be expected 0.126 / A times."""
+    one, other = PlaneStars(np.zeros((1, 2))), PlaneStars(np.array([[0.2, 0.0]]))
+    how = Matching(minobj=1, fitgeometry="shift")
+    assert match(one, other, PIXEL, how, density=1 / 1500).motion.shift == pytest.approx((0.2, 0.0))
+    with pytest.raises(DoubtfulMatchError, match=r"has 1 stars, 0.00013 matches like it .* more than 0.0001"):
+        match(one, other, PIXEL, how, density=1 / 1020)
+
+
+def test_two_stars_turn_and_do_not_mirror():
+    """Two points and their mirror image fit equally well; jwst's fit is one or the other."""
+    mirrored = 0
+    for seed in range(20):
+        stars, moved, motion = few(seed, 2, "rshift", noise=0.0)
+        how = Matching(minobj=2)
+        mirrored += np.linalg.det(match_once(PlaneStars(stars), PlaneStars(moved), PIXEL, how).motion.matrix) < 0
+        weights = np.array([1.0, 3.0])
+        found = match(PlaneStars(stars, weights), PlaneStars(moved, weights), PIXEL, how, density=2 * DENSITY)
+        assert np.array(found.motion.matrix) == pytest.approx(rotation(0.002), abs=1e-9)
+        assert found.motion.shift == pytest.approx(motion.shift, abs=1e-9)
+    assert mirrored
+
+
+def test_a_chance_match_does_not_pull_few_stars():
+    """Four stars of 0.2 mas, and a hit in each list, 0.1 arcsec from each other once the four match."""
+    stars, moved, motion = few(3, 4, "rshift")
+    hit = np.array([[7.0, 11.0]])
+    lists = np.concatenate([stars, hit]), np.concatenate([moved, np.add(motion(hit), [0.08, 0.06])])
+    found = match(*map(PlaneStars, lists), PIXEL, Matching(minobj=4), density=5 * DENSITY)
+    assert found.n_matches == 4
+    assert np.hypot(*(found.motion(stars) - motion(stars)).T).max() < 1e-3
 
 
 def test_a_crowded_field_is_matched():
