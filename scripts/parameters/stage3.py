@@ -219,7 +219,9 @@ class Skymatch(Section):
     subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
     skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
     stepsize: Maybe[PositiveInt] = Field(None, description="pixels between the vertices of outlines; null: corners")
-    skystat: Literal["mode", "median", "mean", "midpt"] = Field("mode", description="mode, median, mean, midpt")
+    skystat: Literal["mode", "median", "mean", "midpt"] = Field(
+        "mode", description="mode (scatters by 0.1 sigma of a pixel), median (by 0.005), mean, midpt"
+    )
     dqbits: MaskExpression = Field("~DO_NOT_USE+NON_SCIENCE", description="pixels that are used")
     lower: Maybe[float] = Field(None, description="lowest value used, MJy/sr")
     upper: Maybe[float] = Field(None, description="highest value used, MJy/sr")

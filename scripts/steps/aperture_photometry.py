@@ -109,6 +109,33 @@ def aperture_flux(
     return flux, flux_error
 
 
+def aperture_area(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Return the area of circular apertures that lies on an image, pixels.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Of the image, which reaches to the outer edges of its pixels.
+    x, y : float array, shape (n,)
+        Centres, pixels from 0.
+    radius : float
+        Pixels.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        pi radius^2 but at the edges; NaN where the centre has no finite coordinates.
+    """
+    from photutils.aperture import CircularAperture
+
+    ny, nx = shape
+    area = np.where(np.isfinite(x) & np.isfinite(y), np.pi * radius**2, np.nan)
+    crosses = (np.abs(x - (nx - 1) / 2) + radius > nx / 2) | (np.abs(y - (ny - 1) / 2) + radius > ny / 2)
+    for i in np.flatnonzero(crosses & np.isfinite(area)):
+        area[i] = np.nan_to_num(CircularAperture((x[i], y[i]), radius).area_overlap(np.empty(shape)))
+    return area
+
+
 def local_background(
     data: np.ndarray, x: np.ndarray, y: np.ndarray, inner: float, outer: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ARCSEC_PER_DEG = 3600.0
 # Samples per side of an outline whose area is measured; the sides of a detector are curved.
 OUTLINE_SAMPLES = 65
+# The scale at the reference point and the mean one differ by less than this factor, but if somebody has moved the WCS
+# and left the reference point behind: there the distortion is that of no pixel.
+SCALES_DIFFER = 1.1
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class InputPixels:
     Attributes
     ----------
     scale : float
-        Pixel scale at the aperture's reference point, arcsec.
+        Pixel scale at the aperture's reference point, arcsec; the mean one if that is no place of the detector.
     area : float
         Mean area of a pixel, arcsec^2.
     position_angle : float
@@ -53,9 +56,12 @@ def input_pixels(wcs: WCS, pointing: Pointing, shape: tuple[int, int] | None = N
     ValueError
         If the WCS does not reach the reference point.
     """
+    scale = scale_at_reference(wcs, pointing)
+    area = mean_pixel_area(wcs, shape if wcs.bounding_box is None else None)
+    mean = float(np.sqrt(area))
     return InputPixels(
-        scale=scale_at_reference(wcs, pointing),
-        area=mean_pixel_area(wcs, shape if wcs.bounding_box is None else None),
+        scale=scale if mean / SCALES_DIFFER < scale < mean * SCALES_DIFFER else mean,
+        area=area,
         position_angle=pointing.roll_ref - pointing.vparity * pointing.v3_yangle,
         parity=pointing.vparity,
     )

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from astropy.stats import sigma_clipped_stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from photutils.aperture import CircularAnnulus
 
 from steps.aperture_photometry import (
     Apertures,
     ab_magnitude,
+    aperture_area,
     aperture_flux,
     check_encircled_energies,
     local_background,
@@ -38,6 +41,23 @@ def test_circle_within_one_pixel():
 def test_circle_over_the_edge_has_half_the_flux():
     flux, _ = aperture_flux(np.ones((21, 21)), None, *at((-0.5, 10)), 3.0)
     assert flux[0] == pytest.approx(4.5 * np.pi)
+
+
+def test_area_on_the_image():
+    """Half of the circle at the middle of an edge, a quarter in a corner, all of it inside, none outside."""
+    positions = at((-0.5, 10), (29.5, 20.5), (10, 10), (2.5, 10), (-9, 3), (np.nan, 3))
+    area = aperture_area((21, 30), *positions, 3.0) / (9 * np.pi)
+    np.testing.assert_allclose(area, [0.5, 0.25, 1, 1, 0, np.nan])
+    # As multiplied by hand, so that fluxes inside stay what they are.
+    assert aperture_area((21, 30), *at((10, 10)), 3.0)[0] == np.pi * 3.0**2
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-6, 36), st.floats(-6, 26), st.floats(0.3, 9))
+def test_a_flat_image_has_no_flux_above_its_background(x, y, radius):
+    data = np.full((21, 30), 5.0)
+    flux, _ = aperture_flux(data, None, *at((x, y)), radius)
+    assert np.nan_to_num(flux[0]) == pytest.approx(5 * aperture_area(data.shape, *at((x, y)), radius)[0], abs=1e-9)
 
 
 def test_flux_without_value():

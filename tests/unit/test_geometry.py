@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from steps.assign_wcs import build_wcs
 from steps.footprints import footprint
 from steps.geometry import Geometry, geometry_of, outline
-from steps.output_grid import InputPixels
+from steps.output_grid import InputPixels, grid_from_footprints
 from steps.pointing import Pointing
 from steps.smooth_map import NotSmooth, SmoothMap
-from steps.tangent_plane import Affine, affine, to_plane
+from steps.tangent_plane import Affine, affine, to_plane, to_sky
+from steps.wcs_correction import correct_wcs
 from steps.windows import Window
 
 SHAPE = NY, NX = 80, 120
@@ -110,6 +111,24 @@ def test_footprint_is_that_of_the_gwcs():
     wcs, pointing = exposure()
     found = geometry_of(wcs, SHAPE, pointing)
     assert distance(found.footprint(), footprint(wcs), found.centre) < 1e-8
+
+
+@pytest.mark.parametrize(("east", "north", "degrees"), [(3.0, -2.0, 0.1), (48.0, 75.0, 25.7), (1080.0, 720.0, -60.0)])
+def test_a_wcs_that_was_moved_away_from_its_header(east, north, degrees):
+    """As `adjust_wcs` of jwst does: up to 18 arcmin away from RA_REF, DEC_REF, which stay what they were."""
+    wcs, pointing = exposure()
+    centre = pointing.ra_ref, pointing.dec_ref
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    motion = affine(np.array([[c, s], [-s, c]]), np.array([east, north]))
+    moved = geometry_of(correct_wcs(wcs, pointing, motion), SHAPE, pointing)
+    corners = to_sky(motion(to_plane(footprint(wcs), centre)), centre)
+    assert distance(moved.footprint(), corners, centre) < 1e-4
+    assert moved.pixels.scale == pytest.approx(SCALE, rel=0.1)
+    grid = grid_from_footprints([moved.footprint()], moved.input_pixels())
+    pixels = grid.to_pixel(moved.footprint())
+    assert pixels.min() > -0.5
+    assert (pixels.max(axis=0) < np.array(grid.shape)[::-1] + 0.5).all()
+    assert max(grid.shape) < 1.5 * (NX + NY)
 
 
 def test_a_wcs_that_is_not_smooth_is_told():

@@ -74,6 +74,18 @@ def test_lowest_vertices_are_at_the_centre_of_pixel_0():
     assert (x.max(), y.max()) == pytest.approx((NX, NY), abs=1e-4)
 
 
+@settings(max_examples=50, deadline=None)
+@given(east=st.floats(0, 5), north=st.floats(0, 5))
+def test_less_than_a_pixel_is_cut_off_at_the_high_side(east, north):
+    """As in jwst: a whole number of pixels from half a pixel below the lowest vertices."""
+    wcs, pointing = exposure()
+    other = footprint(exposure(ra=RA + east / 3600, dec=DEC + north / 3600)[0])
+    grid = grid_from_footprints([footprint(wcs), other], input_pixels(wcs, pointing))
+    x, y = to_pixels(grid, *np.concatenate([footprint(wcs), other]).T)
+    for highest, n in ((x.max(), grid.shape[1]), (y.max(), grid.shape[0])):
+        assert -1e-6 < highest - (n - 0.5) < 1
+
+
 def test_reference_point_is_in_the_middle():
     keywords = fits_keywords(grid_of())
     assert (keywords["CRVAL1"], keywords["CRVAL2"]) == pytest.approx((RA, DEC), abs=1e-7)

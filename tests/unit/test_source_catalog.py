@@ -128,6 +128,17 @@ def test_local_background(stars):
     np.testing.assert_allclose(stars.table["aper_bkg_flux"].value, SKY_LEVEL * 1e6 * PIXEL_AREA, rtol=0.001)
 
 
+def test_background_is_subtracted_where_there_is_an_image():
+    """A star at the edge: its part in the widest aperture that lies on the image, and no negative sky."""
+    sci, err, wht = scene([(1.0, 60.0, 1e-6), (95.3, 40.2, 4e-7)])
+    table = catalog(sci + np.float32(5), err, wht).table
+    row = table[np.argmin(table["xcentroid"])]
+    y, x = np.indices(sci.shape)
+    inside = np.hypot(x - row["xcentroid"], y - row["ycentroid"]) < APERTURES.radii[2]
+    assert row["xcentroid"] < 2
+    assert row["aper70_flux"].value == pytest.approx(1e-6 * psf(1.0, 60.0, sci.shape)[inside].sum(), rel=0.1)
+
+
 def test_magnitudes(stars):
     table = stars.table
     abmag = -2.5 * np.log10(table["aper_total_flux"].value) + 8.9
