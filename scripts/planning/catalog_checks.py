@@ -10,6 +10,7 @@ import numpy as np
 
 from planning.combination import ONLINE_CATALOGS, PlannedAssociation
 from planning.exposure_footprints import Footprint, extent
+from planning.fits_headers import HeaderError, read_hdus
 from planning.header_cache import HeaderCache
 from planning.parameter_references import Chosen
 from problems import Problem
@@ -156,14 +157,23 @@ class CatalogChecker:
             status = path.stat()
             entry = self.cache.get(path, status, kind)
             if entry is None:
+                _check_header(path)
                 entry = look()
                 self.cache.put(path, status, kind, entry)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HeaderError) as error:
             self._broken.add(path)
             column, wrong, right = (getattr(error, name, "") for name in ("column", "wrong", "right"))
             self.problems.append(Problem(str(path), column, wrong or str(error), right))
             return None
         return entry
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a FITS file that has not what its headers promise, before astropy goes by them."""
+    with path.open("rb") as file:
+        if file.read(6) == b"SIMPLE":
+            file.seek(0)
+            read_hdus(file, None)
 
 
 def _contents(catalog: "StarTable") -> dict[str, Any]:

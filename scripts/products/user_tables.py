@@ -16,6 +16,8 @@ LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
 DUPLICATES = "duplicates"
 _START = 4096  # bytes in which a VOTable says that it is one
+_TOO_MANY_AXES = re.compile(rb"NAXIS   = +\d{4}")
+_LARGE_NUMBER = re.compile(r"\s*#\s*\d{5}")
 _STREAM_ELSEWHERE = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", re.IGNORECASE)
 
 
@@ -65,10 +67,10 @@ def _read(path: Path) -> list[Table]:
     with path.open("rb") as file:
         start = file.read(_START)
     if start.startswith(b"SIMPLE"):
-        return _fits(path, path)
+        return _fits(path, path, start)
     content = _content(path)
     if content.startswith(b"SIMPLE"):
-        return _fits(path, io.BytesIO(content))
+        return _fits(path, io.BytesIO(content), content)
     if re.search(rb"<(\w+:)?VOTABLE\b", content[:_START]):
         return _votable(path, content)
     if not content.strip():
@@ -97,9 +99,11 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _fits(path: Path, source: Path | io.BytesIO) -> list[Table]:
+def _fits(path: Path, source: Path | io.BytesIO, looked_at: bytes) -> list[Table]:
     from astropy.io import fits
 
+    if _TOO_MANY_AXES.search(looked_at):  # astropy would count up to any number
+        raise UserTableError(path, "NAXIS", "is above 999", "get the file again")
     with fits.open(source) as hdus:
         tables = [Table.read(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
     if not tables:
@@ -122,6 +126,8 @@ def _votable(path: Path, content: bytes) -> list[Table]:
 
 def _text(lines: list[str], *, csv: bool) -> Table:
     """Read a text whose format its content does not tell."""
+    # SExtractor numbers its columns in comments, and astropy makes as many as the largest number says.
+    lines = [line for line in lines if not _LARGE_NUMBER.match(line)]
     first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
     if csv and "," in first:
         return Table.read(lines, format="ascii.csv", comment=r"\s*#", guess=False)
@@ -138,7 +144,7 @@ def _duplicates(table: Table, lines: list[str]) -> list[str]:
     """Return the names that stand more than once in a text: astropy appends _1 to the second one."""
     head = "\n".join(lines[:LINES_OF_A_GUESS])
     renamed = [name for name in table.colnames if f"{name}_1" in table.colnames]
-    return [name for name in renamed if not re.search(rf"\b{re.escape(name)}_1\b", head)]
+    return [name for name in renamed if len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", head)) > 1]
 
 
 def _lines(content: bytes) -> list[str]:

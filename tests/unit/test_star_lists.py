@@ -376,6 +376,19 @@ def test_gzipped_files_that_are_cut_off(tmp_path, name):
         read_sky_catalog(tmp_path / name)
 
 
+def test_numbers_that_ask_for_endless_work(tmp_path):
+    Table({"ra": RA, "dec": DEC}).write(tmp_path / "c.fits")
+    content = (
+        (tmp_path / "c.fits").read_bytes().replace(b"NAXIS   =                    0", b"NAXIS   = 10000000000000000000")
+    )
+    (tmp_path / "c.fits").write_bytes(content)
+    with pytest.raises(UserTableError, match="NAXIS: is above 999"):
+        read_sky_catalog(tmp_path / "c.fits")
+    text = "# 1 ALPHA_J2000 [deg]\n# 9223372036854775807 DELTA_J2000 [deg]\n150.0 2.0\n"
+    with pytest.raises(UserTableError, match="has the columns ALPHA_J2000, ALPHA_J2000_1;"):
+        read_sky_catalog(table(tmp_path, text, "c.cat"))
+
+
 def test_more_text_than_fits(tmp_path, monkeypatch):
     monkeypatch.setattr("products.user_tables.MAX_BYTES", 1000)
     with pytest.raises(UserTableError, match="has more than 0 MB of text"):
