@@ -36,6 +36,7 @@ from planning.planner import make_plan
 from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
 from planning.targets import is_job, is_only_target, wanted_stages
+from printable import printable
 from problems import InputError
 from runs.command_line import check_command_line
 from runs.leftovers import remove_leftovers
@@ -71,7 +72,7 @@ except InputError as error:
     sys.exit(str(error))
 
 for notice in plan.notices:
-    logger.warning(notice)
+    logger.warning(printable(notice))
 
 OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))

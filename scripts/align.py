@@ -18,6 +18,7 @@ for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every st
     # A filter: they set their own level when they are imported, which is later.
     logging.getLogger(each).addFilter(lambda record: record.levelno >= logging.ERROR)
 ABSOLUTE = "minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance".split()
+TOLD = 5  # exposures that could not be aligned, when that ends the job
 RELATIVE = [*ABSOLUTE, "xoffset", "yoffset"]
 
 
@@ -111,7 +112,9 @@ def _without_failures(rows, on_failure):
     failed = [row for row in rows if row.status == "FAILED"]
     if not failed or on_failure == "keep":
         return rows
-    told = "; ".join(f"{row.exposure}: {row.reason}" for row in failed)
+    told = "; ".join(f"{row.exposure}: {row.reason}" for row in failed[:TOLD])
+    if len(failed) > TOLD:
+        told += f"; and {len(failed) - TOLD} more"
     if on_failure == "stop":
         raise UnusableExposure(f"{len(failed)} of {len(rows)} exposures could not be aligned: {told}")
     if len(failed) == len(rows):

@@ -14,6 +14,8 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
+from printable import printable
+
 NO_SPACE = 74  # the exit status when even the reason may have found no place in the log; EX_IOERR of sysexits.h
 NO_SPACE_TEXT = re.compile(r"Not enough space on disk|\d+ requested and \d+ written")  # of astropy and numpy
 REMARK = "REMARK"  # begins the lines of a log that the summary of the run repeats
@@ -34,7 +36,7 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
     log = Path(snakemake.log[0])
 
     def tell(why: str) -> None:
-        reason = f"FAILED {snakemake.rule} {', '.join(snakemake.wildcards)}: {why}"
+        reason = printable(f"FAILED {snakemake.rule} {', '.join(snakemake.wildcards)}: {why}")
         logging.error(reason)
         print(f"{reason} (log: {log})", file=sys.stderr, flush=True)
 
@@ -78,7 +80,7 @@ def _logging_to(log: Path) -> Iterator[None]:
     except OSError as error:
         print(f"no log {log}: {error.strerror}", file=sys.stderr)
         handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(_Printable("%(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -89,6 +91,13 @@ def _logging_to(log: Path) -> Iterator[None]:
         root.removeHandler(handler)
         with suppress(OSError):
             handler.close()
+
+
+class _Printable(logging.Formatter):
+    """Leaves nothing in a log that a terminal would act upon."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n\t")
 
 
 @contextmanager

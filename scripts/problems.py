@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from printable import printable
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -28,7 +30,7 @@ class Problem:
 
     def __str__(self):
         place = f"{self.file}: {self.key}" if self.key else self.file
-        return f"{place}: {self.wrong}" + (f"; {self.right}" if self.right else "")
+        return printable(f"{place}: {self.wrong}" + (f"; {self.right}" if self.right else ""))
 
 
 class InputError(Exception):

@@ -7,19 +7,19 @@ they were submitted by, whatever has become of the inputs since.
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from planning.plan import Plan
+from planning.plan_json import plan_from_json, plan_to_json
 
-PLACE = Path(".snakemake/calflow/plan.pickle")
+PLACE = Path(".snakemake/calflow/plan.json")
 
 
 def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
-    """Leave a plan for jobs with the same configuration. That it cannot be written is no error.
+    """Leave a plan for jobs with the same configuration. If it cannot be written, each plans for itself.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(_key(config) + pickle.dumps(plan))
+        partial.write_text(f"{_key(config)}\n{plan_to_json(plan)}\n")
         os.replace(partial, place)
-    except OSError:
+    except (OSError, TypeError, ValueError):
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
@@ -42,18 +42,17 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
 def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:
     """Return the plan that was left for this configuration by this code, or None."""
     try:
-        content = place.read_bytes()
-    except OSError:
+        with place.open() as file:
+            if file.readline().rstrip("\n") != _key(config):
+                return None
+            return plan_from_json(file.read())
+    except (OSError, ValueError):
         return None
-    key = _key(config)
-    if not content.startswith(key):
-        return None
-    return pickle.loads(content[len(key) :])  # noqa: S301 - written by the run that started this job
 
 
-def _key(config: Mapping[str, Any]) -> bytes:
+def _key(config: Mapping[str, Any]) -> str:
     """Return what tells one configuration, and one state of the code that planned it, from others."""
     folder = Path(__file__).parents[1]
-    stamps = sorted((str(path), path.stat().st_mtime_ns) for path in folder.glob("*/*.py"))
+    stamps = sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*.py"))
     text = json.dumps([config, stamps], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode()).hexdigest()

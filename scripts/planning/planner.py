@@ -23,12 +23,14 @@ from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
 from planning.reference_maker_planner import plan_references
 from planning.scope import LEVEL_OF_TYPE, is_spectroscopic
+from printable import has_controls
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from products.names import product_root
 from settings import Settings
 
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
+CONTROLS = "they would act upon every terminal that shows it; rename the file or folder"
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 
 
@@ -92,9 +94,9 @@ class _Planner:
             self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         folder = stage_folder(self.settings, 2)
         merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
-        self._check_braces(str(path) for made in self.made.values() for path in made.exposures)
+        self._check_characters(str(path) for made in self.made.values() for path in made.exposures)
         merges = merger.plan([a for a in associations if a.merges])
-        self._check_braces(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
+        self._check_characters(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         grids = self.combination_checker.grids
         exposures, merges = grids.check_quick_looks(exposures), grids.check_quick_looks(merges)
         combined = [a for a in associations if a.level == 3 and not a.merges]
@@ -148,7 +150,7 @@ class _Planner:
         files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}
         stage3 = self.settings.stage3
         files |= {stage3.tweakreg.abs_refcat, stage3.skymatch.skylist or "", stage3.resample.output_wcs}
-        self._check_braces(files | {grid.output_wcs for grid in self.settings.grids.values()})
+        self._check_characters(files | {grid.output_wcs for grid in self.settings.grids.values()})
         return combinations
 
     def _check_settings(self) -> None:
@@ -265,12 +267,14 @@ class _Planner:
         return self.headers[path]
 
     def _check_paths(self, exposure: PlannedExposure) -> None:
-        """Refuse inputs whose paths Snakemake would take for patterns."""
+        """Refuse inputs whose paths Snakemake would take for patterns, or hand on to the terminal as they are."""
         paths = [exposure.science, *(exposure.background.members if exposure.background else ())]
         paths += [reference.path for reference in exposure.references.values() if reference.path]
-        self._check_braces(map(str, paths))
+        self._check_characters(map(str, paths))
 
-    def _check_braces(self, paths: Iterable[str]) -> None:
+    def _check_characters(self, paths: Iterable[str]) -> None:
         for path in sorted(paths):
             if "{" in path or "}" in path:
                 self.problems.append(Problem(path, "", "has braces in its path", BRACES))
+            elif has_controls(path):
+                self.problems.append(Problem(path, "", "has control characters in its path", CONTROLS))

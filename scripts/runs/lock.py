@@ -20,6 +20,8 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from printable import printable
+
 LOCK = Path(".snakemake/calflow/run.lock")
 OUTPUT_LOCK = ".run.lock"  # in the output folder, to which runs in several folders may want to write
 # The kernels of two hosts that share a file system need not know of each other's locks: a run shows that it lives.
@@ -135,7 +137,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _who(run: dict[str, Any]) -> str:
     if not run:
         return "Another run"
-    return f"Another run (host {run.get('host')}, process {run.get('pid')}, since {run.get('started')})"
+    return printable(f"Another run (host {run.get('host')}, process {run.get('pid')}, since {run.get('started')})")
 
 
 def _is_alive(pid: int) -> bool:

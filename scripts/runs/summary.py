@@ -13,6 +13,7 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from printable import printable
 from runs.exit_statuses import ExitStatuses, watch_scripts
 from runs.outcome import Failure, Outcome, outcome, places
 from runs.remarks import Remark, standing_remarks
@@ -83,7 +84,7 @@ class Summary:
         """Tell where everything is, after an execution that had nothing to make."""
         if self._started is None:
             with _another_version("there is no summary"):
-                logger.info(standing_text(self._standing()))
+                logger.info(printable(standing_text(self._standing()), keep="\n"))
 
     def _tell(self, started: float) -> None:
         found = outcome(self._workflow, started, self._statuses.reason)
@@ -92,11 +93,12 @@ class Summary:
         files = [self._folder / name for name in NAMES]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            replace_text(files[0], summary_text(found, seconds, standing, all_of_it=True) + "\n")
+            all_of_it = summary_text(found, seconds, standing, all_of_it=True)
+            replace_text(files[0], printable(all_of_it, keep="\n") + "\n")
             replace_text(files[1], json.dumps(_record(found, started, seconds, standing), indent=1) + "\n")
         except OSError as error:
             logger.warning(f"the summary is not in {self._folder}: {error.strerror}")
-        text = summary_text(found, seconds, standing)
+        text = printable(summary_text(found, seconds, standing), keep="\n")
         if found.failures:
             logger.error(f"{text}\nAll of it: {files[0]}, {files[1]}")
         else:

@@ -29,3 +29,12 @@ def test_none_was_left(tmp_path):
 def test_a_place_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "file" / "plan")
+
+
+def test_it_is_read_as_data_alone(tmp_path):
+    """A file that a run left in which something else was put, after the line that tells whose it is."""
+    hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "plan")
+    key = (tmp_path / "plan").read_text().partition("\n")[0]
+    (tmp_path / "plan").write_text(f"{key}\ncposix\nsystem\n(S'touch {tmp_path}/run'\ntR.")
+    assert handed_on(CONFIG, tmp_path / "plan") is None
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,22 @@
+"""Text from files and file names as a terminal may get it."""
+
+import unicodedata
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text with what a terminal would act upon written as in Python, such as ESC with a backslash.
+
+    Parameters
+    ----------
+    text : str
+    keep : str
+        Characters to leave as they are, such as the ends of lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in keep else repr(each)[1:-1] for each in text)
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether a text has control characters."""
+    return any(unicodedata.category(each) == "Cc" for each in text)
