@@ -20,6 +20,7 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from forecast.target import look_ahead, offer_plan
+from parameters.paths import seen_from_here
 from planning.code_hash import CodeHashes
 from planning.combination import UnknownAssociation
 from planning.crds_cache import (
@@ -43,7 +44,7 @@ from runs.leftovers import remove_leftovers
 from runs.lock import lock_runs
 from runs.signals import take_signals
 from runs.summary import Summary, tell_of_nothing
-from settings import read_settings
+from settings import SHIPPED, read_settings
 from slurm_check import check_slurm
 from snakemake_speed import speed_up
 from snakemake_timers import stop_timers
@@ -51,7 +52,7 @@ from warm_start.launcher import start_launcher, stop_launcher
 
 speed_up()
 take_signals()
-config_files = [*given_files, Path(workflow.basedir, "config.yaml")]
+config_files = [*map(seen_from_here, given_files), SHIPPED]
 try:
     plan = handed_on(config) if is_job() else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)

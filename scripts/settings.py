@@ -164,9 +164,10 @@ def read_settings(
     """
     given = config if given is None else given
     config_files = [ConfigFile(path) for path in files]
-    if endless := [file.endless for file in config_files if file.endless]:
+    own = [file for file in config_files if file.path != SHIPPED]
+    if endless := [file.endless for file in own if file.endless]:
         raise InputError(endless)
-    problems = [problem for file in config_files if file.path != SHIPPED for problem in file.problems]
+    problems = [problem for file in own for problem in file.problems]
     layer = read_parameter_files(_parameter_files(config, config_files, problems), problems)
     origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
     layer = replace(layer, origins=origins)

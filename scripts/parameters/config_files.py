@@ -151,7 +151,11 @@ def _syntax_problem(path: Path, text: str, error: yaml.MarkedYAMLError) -> Probl
     written = next(iter(text.splitlines()[line : line + 1]), "")
     began = error.context_mark.line if error.context and error.context_mark else line
     more = f" ({error.context} that begins in line {began + 1})" if began != line else ""
-    right = "indent with blanks, not with tabs" if "\t" in written else KEYS
+    right = KEYS
+    if "\t" in written:
+        right = "indent with blanks, not with tabs"
+    elif re.search(r"alias|anchor|cannot start any token", f"{error.context} {error.problem}"):
+        right = "put a value that begins with * & @ % or ` into quotes"
     return Problem(str(path), f"line {line + 1}", f"{written.strip()!r} is not YAML: {error.problem}{more}", right)
 
 

@@ -46,6 +46,12 @@ def what_is_at(path: Path) -> str:
     return _KINDS.get(kind, "a file")
 
 
+def seen_from_here(path: Path) -> Path:
+    """Return a path without the working folder, if it is below that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def no_file(path: Path) -> str:
     """Say that no file is at a path, and what is there in its place."""
     found = what_is_at(path)

@@ -95,7 +95,7 @@ class FlatField(Section):
 
     skip: bool = Field(False, description="do not run; S_FLAT is SKIPPED")
     save_interpolated_flat: bool = Field(False, description="keep the flat as applied, as _interpolatedflat")
-    user_supplied_flat: Maybe[str] = Field(None, description="a flat file to use instead of the reference")
+    user_supplied_flat: Maybe[str] = Field(None, description="a flat file; wins over references.override")
     inverse: bool = Field(False, description="multiply by the flat instead")
 
 

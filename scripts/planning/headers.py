@@ -154,6 +154,8 @@ def read_reference_header(
             file.seek(0)
             if is_asdf:
                 return {"values": read_asdf_meta(file)}
+            if path.suffix.lower() == ".asdf" and path.stat().st_size:
+                raise HeaderError("not an ASDF file, though its name says so", "get the file again, or rename it")
             (primary, _), *_ = read_hdus(file, None)
         wanted = {key: value for key, value in primary.items() if key in _REFERENCE_KEYWORDS or key[:2] == "P_"}
         return {"values": wanted}

@@ -167,7 +167,7 @@ def test_pipe_is_not_waited_for(path):
     ("content", "word"),
     [
         (b"", "empty"),
-        (b"hello", "not a FITS file"),
+        (b"hello", "not an ASDF file"),
         (b"SIMPLE = yes".ljust(2880), "not a FITS file"),
         (gzip.compress(b"SIMPLE", mtime=0), "compressed with gzip"),
         (b"BZh9", "compressed with bzip2"),
@@ -394,7 +394,7 @@ def test_asdf_without_meta_has_no_keywords(tmp_path):
         (b"#ASDF 1.0.0\n--- \nmeta: {reftype: [\n...\n", "not readable as ASDF"),
         (b"#ASDF 1.0.0\n--- \nmeta: " + b"[" * 100_000 + b"\n...\n", "levels deep"),
         (b"#ASDF 1.0.0\n--- \nmeta: {reftype: \xff\xfe}\n...\n", "not readable as ASDF"),
-        (b"hello", "not a FITS file"),
+        (b"hello", "not an ASDF file"),
     ],
 )
 def test_broken_references(tmp_path, content, word):

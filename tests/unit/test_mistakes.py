@@ -6,9 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+import asdf
 import pytest
 import yaml
 from astropy.io import fits
+from astropy.table import Table
 from snakemake.utils import update_config
 
 from planning.planner import make_plan
@@ -168,6 +170,7 @@ FILES = [
     (LEVEL2, lambda path: path.write_text("")),
     (DISTORTION, lambda path: path.write_bytes(path.read_bytes()[:500])),
     (DISTORTION, lambda path: path.write_text("")),
+    (DISTORTION, lambda path: path.write_text("hello")),
     (LEVEL2, compress),
     (LEVEL2, lambda path: shutil.copy(RATE, path)),
     (RATE, make_link),
@@ -200,3 +203,61 @@ def test_types_of_associations(field, path, asn_type):
     path.write_text(path.read_text().replace('"asn_type": "image3"', asn_type))
     assert asn_type in path.read_text()
     assert [line for line in answer(field) if not documented(line)] == []
+
+
+def test_an_exposure_as_flat(field):
+    lines = answer(field, ASSOCIATIONS + f"references: {{directory: data/references, override: {{flat: {RATE}}}}}\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+def test_a_distortion_without_a_transform(field):
+    meta = {"reftype": "distortion", "telescope": "JWST", "instrument": {"name": "MIRI"}}
+    asdf.AsdfFile({"meta": meta}).write_to("data/my_distortion.asdf")
+    override = "{directory: data/references, override: {distortion: data/my_distortion.asdf}}"
+    lines = answer(field, ASSOCIATIONS + f"references: {override}\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "custom"),
+    [
+        (f"{ROOT}_cal.fits stars.ecsv deep\n", True),
+        ("other_cal.fits stars.ecsv\n", True),
+        (f"{ROOT}_cal.fits stars.ecsv\n", False),
+    ],
+)
+def test_star_lists(field, content, custom):
+    Path("data/cats.txt").write_text(content)
+    tweakreg = f"{{catfile: data/cats.txt, use_custom_catalogs: {str(custom).lower()}}}"
+    lines = answer(field, CONFIGURATION + f"stage3: {{tweakreg: {tweakreg}}}\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+def test_a_catalogue_of_another_field(field):
+    Table({"RA": [10.0, 10.1], "DEC": [-80.0, -80.0]}).write("data/stars.ecsv")
+    lines = answer(field, CONFIGURATION + "stage3: {tweakreg: {abs_refcat: data/stars.ecsv}}\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+@pytest.mark.parametrize("grid", ["pixel_scale: 100", "pixel_scale: 0.00001", "output_shape: [1, 1]"])
+def test_grids_that_make_no_image(field, grid):
+    lines = answer(field, CONFIGURATION + f"stage3: {{resample: {{{grid}}}}}\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+def test_two_fields_in_one_association(field):
+    with fits.open(RATE, mode="update") as hdus:
+        hdus["SCI"].header["RA_REF"] += 0.05
+    lines = answer(field)
+    assert lines
+    assert [line for line in lines if not documented(line)] == []
+
+
+def test_more_values_than_can_be_looked_at(field):
+    lines = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 4) if n else 1}]\n" for n in range(30))
+    assert [line for line in answer(field, CONFIGURATION + lines) if not documented(line)] == []

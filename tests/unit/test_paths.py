@@ -1,10 +1,11 @@
 """Paths that the user gave: what is at them, and what is meant by those at which nothing is."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from parameters.paths import advice, misread, what_is_at
+from parameters.paths import advice, misread, seen_from_here, what_is_at
 from planning.folder_checks import check_input, check_output
 from settings import read_settings
 
@@ -49,6 +50,13 @@ def test_what_is_at_a_path(tmp_path):
         ".": "a folder",
     }
     assert what_is_at(tmp_path / ("x" * 300)) == "out of reach (File name too long)"
+
+
+def test_paths_are_shown_as_they_are_seen_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert seen_from_here(tmp_path / "a" / "my.yaml") == Path("a/my.yaml")
+    assert seen_from_here(tmp_path.parent / "my.yaml") == tmp_path.parent / "my.yaml"
+    assert seen_from_here(Path("my.yaml")) == Path("my.yaml")
 
 
 @pytest.mark.parametrize(
