@@ -90,10 +90,10 @@ class DirectoryIndex:
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
         self.unread: tuple[Path, ...] = ()
-        if not self.directory.is_dir():
+        if not os.path.isdir(self.directory):
             wrong = (
                 f"{str(directory)!r} is not a folder"
-                if self.directory.exists()
+                if os.path.exists(self.directory)
                 else f"no such folder {str(directory)!r}"
             )
             problems.append(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
