@@ -33,6 +33,7 @@ from tests.fuzz.mutations import Mutation
 
 # Rules ask these only of what has such a reference, or such a step.
 NOT_FOR_ALL = ("optional_planes", "aperture_rows")
+LONGEST_LINE = 2500  # characters of a message
 MAX_BYTES = 2**23  # of a spoiled file
 CACHE = Path("remembered/headers")
 MIRI = {
@@ -82,11 +83,17 @@ class Reader:
         try:
             with strict_warnings(), limited_time():
                 return self.read(seed.path)
-        except InputError:
-            return False
+        except InputError as error:
+            lengths = [len(line) for line in str(error).splitlines()]
+            return self._refused(max(lengths))
         finally:
             seed.path.write_bytes(seed.content)
             os.utime(seed.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    @staticmethod
+    def _refused(longest: int) -> bool:
+        assert longest < LONGEST_LINE, "nobody reads such a message"
+        return False
 
     def read_sound(self) -> None:
         """Read what is not spoiled, and see that it is accepted."""
