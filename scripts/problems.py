@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from printable import printable
 
+LONGEST = 2000  # characters of a problem as it is told
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -38,9 +40,15 @@ class InputError(Exception):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(dict.fromkeys(problems))
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        lines = "\n".join(f"  - {_shortened(str(problem))}" for problem in self.problems)
         many = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__(f"{many} with the input, no job was started:\n{lines}")
+
+
+def _shortened(text: str) -> str:
+    """Return a text without its middle if it is very long: what is wrong may have been taken from a file as a whole."""
+    left_out = len(text) - LONGEST
+    return text if left_out <= 0 else f"{text[: LONGEST // 2]} [{left_out} characters] {text[-LONGEST // 2 :]}"
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -4,6 +4,7 @@ The sections in `parameters` are the one place where a parameter is declared. ``
 them (``python scripts/settings.py > config.yaml``); a test holds the two together.
 """
 
+import os
 import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -192,8 +193,8 @@ def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], pro
     for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
         if not isinstance(path, str):
             continue
-        if Path(path).expanduser().exists():
-            yield str(Path(path).expanduser())
+        if os.path.exists(os.path.expanduser(path)):
+            yield os.path.expanduser(path)
         else:
             key = f"parameter_files[{number}]"
             problems.append(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))

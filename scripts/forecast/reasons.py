@@ -111,6 +111,10 @@ def _restamped(now: Mapping[str, str], recorded: Iterable[str]) -> set[str]:
     """Return the files whose size or time is another than the recorded one."""
     for text in recorded:
         if text.startswith("{") and " bytes, " in text:
-            before = ast.literal_eval(text)
-            return {path for path, stamp in now.items() if path in before and before[path] != stamp}
+            try:
+                before = ast.literal_eval(text)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            if isinstance(before, dict):
+                return {path for path, stamp in now.items() if path in before and before[path] != stamp}
     return set()

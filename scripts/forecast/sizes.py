@@ -99,8 +99,8 @@ class Sizes:
     def _image(self, association: PlannedAssociation, frame: float) -> float:
         """Return the size of the combined image: of its grid, if that is laid, or as headers tell."""
         try:
-            ny, nx = json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"]
-        except (OSError, ValueError, KeyError, TypeError):
+            ny, nx = map(int, json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             if association.image_shape is None:
                 return USUAL_IMAGE * frame
             ny, nx = association.image_shape

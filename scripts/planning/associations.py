@@ -253,7 +253,7 @@ def _load_json(path: Path, problems: list[Problem]) -> dict | None:
         problems.append(Problem(str(path), "", wrong, right))
 
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):
             return refuse(what_is_at(path), "give an association file")
         content = path.read_bytes()
         if not content.strip():

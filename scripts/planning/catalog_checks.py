@@ -1,6 +1,7 @@
 """Catalogues and star lists before any job: what is in them, and whether it has to do with the exposures."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -60,7 +61,7 @@ class CatalogChecker:
         """
         tweakreg = (association.parameters or Chosen(self.settings)).settings.stage3.tweakreg
         path = Path(tweakreg.abs_refcat)
-        if not tweakreg.abs_refcat or tweakreg.abs_refcat.upper() in ONLINE_CATALOGS or not path.is_file():
+        if not tweakreg.abs_refcat or tweakreg.abs_refcat.upper() in ONLINE_CATALOGS or not os.path.isfile(path):
             return  # there is none, or that it is not there is told
         found = self._remembered(path, "sky catalogue", lambda: _contents(self._catalog(path)))
         if found is None or not self._check_rows(path, found):
@@ -102,7 +103,7 @@ class CatalogChecker:
         """
         for member in association.members:
             path = member.star_list
-            if path is None or not path.is_file():
+            if path is None or not os.path.isfile(path):
                 continue
             ny, nx = shapes[member.root][-2:]
             found = self._remembered(path, f"star list {nx} x {ny}", partial(_list_contents, path, (nx, ny)))

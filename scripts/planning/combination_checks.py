@@ -1,5 +1,6 @@
 """What headers tell of combinations before any job: grids, fields apart, catalogues, star lists and sky levels."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,7 +102,7 @@ class CombinationChecker:
         chosen = {a.name: (a.parameters or Chosen(self.settings)).settings.stage3.skymatch for a in associations}
         users = [a for a in associations if a.runs("skymatch") and chosen[a.name].skymethod == "user"]
         path = Path(self.settings.stage3.skymatch.skylist or "")
-        if not users or not path.is_file():
+        if not users or not os.path.isfile(path):
             return
         try:
             levels = read_levels(path)

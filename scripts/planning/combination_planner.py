@@ -213,8 +213,8 @@ class CombinationPlanner:
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"
             self._refuse(association, f"{member.key}.expname", wrong, right)
             return None
-        own = {Path(stage_folder(self.settings, stage)).resolve() for stage in (2, 3)}
-        if own & {member.path.resolve().parent}:
+        own = [os.path.realpath(stage_folder(self.settings, stage)) for stage in (2, 3)]
+        if os.path.dirname(os.path.realpath(member.path)) in own:
             wrong = f"{str(member.path)!r} lies where this run writes, but no exposure of the configuration makes it"
             right = "add the level-2 association that it is made of, or choose another 'output'"
             self._refuse(association, f"{member.key}.expname", wrong, right)

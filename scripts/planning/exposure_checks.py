@@ -25,6 +25,8 @@ RANGES = dict.fromkeys(("RA_REF", "ROLL_REF", "V3I_YANG", "MT_RA"), (-360, 360))
     "V2_REF": (-3600, 3600),
     "V3_REF": (-3600, 3600),
     "VA_SCALE": (0.99, 1.01),
+    "CRPIX1": (-1e6, 1e6),
+    "CRPIX2": (-1e6, 1e6),
 }
 LATEST = 1e6  # a modified Julian date after which there are none of JWST's or its successors'; 2.4e6 is no modified one
 DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
@@ -162,8 +164,6 @@ def _check_required(keywords: dict[str, Any], family: Family, refuse: Any) -> No
     for keyword in OPTIONAL_NUMBERS:
         if keywords.get(keyword) is not None and not _is_number(keywords[keyword]):
             refuse(keyword, f"{keywords[keyword]!r} is not a number", "give a finite number, or leave it out")
-    if _is_number(keywords.get("VPARITY")) and keywords["VPARITY"] not in (-1, 1):
-        refuse("VPARITY", f"is {keywords['VPARITY']!r}", "it is -1 or 1")
     if _is_number(keywords.get("EXPMID")) and not 0 < keywords["EXPMID"] < LATEST:
         refuse(
             "EXPMID",
@@ -189,6 +189,8 @@ def _check_ranges(keywords: dict[str, Any], refuse: Any) -> None:
         value = keywords.get(keyword)
         if _is_number(value) and not least <= value <= most:
             refuse(keyword, f"is {value!r}", f"it lies between {least} and {most}")
+    if _is_number(keywords.get("VPARITY")) and keywords["VPARITY"] not in (-1, 1):
+        refuse("VPARITY", f"is {keywords['VPARITY']!r}", "it is -1 or 1")
 
 
 def _check_times(keywords: dict[str, Any], refuse: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from instruments import family_of
 from planning.headers import ExposureHeader
-from products.linear_wcs import NoProjection, pixel_matrix, read_projection
+from products.linear_wcs import NoProjection, check_pixels, pixel_matrix, read_projection
 from steps.footprints import parse_s_region
 from steps.input_pixels import InputPixels, fiducial
 from steps.polygons import signed_area
@@ -86,7 +86,10 @@ def _pointing_projection(values: Mapping[str, Any]) -> TanProjection:
     ra, dec, roll, parity, angle, x, y, dx, dy = (_number(values[keyword]) for keyword in _POINTING)
     turn = math.radians(roll - parity * angle)
     rotation = np.array([[parity * math.cos(turn), math.sin(turn)], [-parity * math.sin(turn), math.cos(turn)]])
-    return tan_projection((x - 1, y - 1), (ra, dec), rotation @ np.diag([dx, dy]))
+    with np.errstate(all="ignore"):
+        matrix = rotation * np.array([dx, dy])
+    check_pixels(matrix)
+    return tan_projection((x - 1, y - 1), (ra, dec), matrix)
 
 
 def _from_region(header: ExposureHeader) -> Footprint:

@@ -1,10 +1,13 @@
 """Checks of the folders that a configuration names."""
 
+import os
 from pathlib import Path
 
 from parameters.paths import advice, misread, what_is_at
 from problems import Problem
 from settings import Settings
+
+MAX_NAME_BYTES = 255  # of file systems
 
 
 def check_output(settings: Settings, problems: list[Problem]) -> None:
@@ -19,20 +22,24 @@ def check_output(settings: Settings, problems: list[Problem]) -> None:
         refuse("has braces", "Snakemake takes braces for wildcards; rename the folder")
     elif any(not character.isprintable() for character in settings.output) or not settings.output.strip():
         refuse(f"{settings.output!r} is no name of a folder", "give letters, digits, / . _ and -")
-    elif odd and not output.is_dir():
+    elif too_long := next((part for part in output.parts if len(os.fsencode(part)) > MAX_NAME_BYTES), None):
+        refuse(f"holds a name of {len(os.fsencode(too_long))} bytes", f"at most {MAX_NAME_BYTES} are possible")
+    elif odd and not os.path.isdir(output):
         refuse(f"{settings.output!r} is no folder", odd)
-    elif output.resolve() == Path(output.anchor or "/"):
+    elif os.path.realpath(output) == (output.anchor or "/"):
         refuse(f"{settings.output!r} is the root of the file system")
-    elif broken := next((part for part in (output, *output.parents) if part.is_symlink() and not part.exists()), None):
+    elif broken := next(
+        (part for part in (output, *output.parents) if os.path.islink(part) and not os.path.exists(part)), None
+    ):
         refuse(f"{str(broken)!r} is {what_is_at(broken)}", "give another folder, or mend the link")
-    elif any(part.exists() and not part.is_dir() for part in (output, *output.parents)):
+    elif any(os.path.exists(part) and not os.path.isdir(part) for part in (output, *output.parents)):
         refuse(f"{str(output)!r} is not a folder")
 
 
 def check_input(settings: Settings, problems: list[Problem]) -> bool:
     """Check that the folder is there in which exposures are looked for."""
-    folder = Path(settings.input).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(settings.input))
+    if os.path.isdir(folder):
         return True
     found = what_is_at(folder)
     if found == "a file":

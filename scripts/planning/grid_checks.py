@@ -1,5 +1,6 @@
 """Output grids before any job: laid over where headers say that exposures lie, and refused if they make no image."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,7 +216,7 @@ class GridChecker:
         """Return the grid in an ASDF file, remembered while that does not change; None and one problem if it fails."""
         path, given = Path(wanted.section.output_wcs), wanted.section.output_shape
         shape = (given[0], given[1]) if given else None
-        if str(path) in self._broken or not path.is_file():
+        if str(path) in self._broken or not os.path.isfile(path):
             return None  # told already
         kind = f"output grid of shape {shape}"
         try:

@@ -7,16 +7,16 @@ import tempfile
 from pathlib import Path
 
 MAX_CACHE_ENTRIES = 100_000
-_CACHE_VERSION = "calflow headers 3"
+_CACHE_VERSION = "calflow headers 4"
 
 
 class HeaderCache:
     """Headers of files, by path, size and time of modification, kept in one file between runs.
 
-    The file has one line per entry: key, size and time, JSON, with tabs between. An entry is parsed when it is
-    asked for, so that loading many costs little; the file is only ever replaced as a whole, so that runs beside
-    each other see a complete one (the last to write wins, what is lost is read again). A broken file or entry is
-    as none.
+    The file has one line per entry: key, size and time, checksum, JSON, with tabs between. An entry is parsed when it
+    is asked for, so that loading many costs little; the file is only ever replaced as a whole, so that runs beside
+    each other see a complete one (the last to write wins, what is lost is read again). A broken file or entry, and
+    one that is not as it was written, is as none.
 
     Parameters
     ----------
@@ -31,18 +31,17 @@ class HeaderCache:
 
     def get(self, path: Path, status: os.stat_result, kind: str) -> dict | None:
         """Return the entry of a file with this status, or None."""
-        stamp, _, text = self._lines.get(self._name(path, kind), "").partition("\t")
-        if stamp != self._stamp(status):
+        name = self._name(path, kind)
+        stamp, _, rest = self._lines.get(name, "").partition("\t")
+        checksum, _, text = rest.partition("\t")
+        if stamp != self._stamp(status) or checksum != _checksum(name, stamp, text):
             return None
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return None
+        return json.loads(text)
 
     def put(self, path: Path, status: os.stat_result, kind: str, entry: dict) -> None:
         """Remember an entry; `save` writes it."""
-        name, text = self._name(path, kind), json.dumps(entry, separators=(",", ":"))
-        self._lines[name] = self._new[name] = f"{self._stamp(status)}\t{text}"
+        name, stamp, text = self._name(path, kind), self._stamp(status), json.dumps(entry, separators=(",", ":"))
+        self._lines[name] = self._new[name] = f"{stamp}\t{_checksum(name, stamp, text)}\t{text}"
 
     def save(self) -> None:
         """Write the entries if there are new ones. A cache that cannot be written is no error."""
@@ -77,6 +76,10 @@ class HeaderCache:
     @staticmethod
     def _stamp(status: os.stat_result) -> str:
         return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _checksum(*texts: str) -> str:
+    return hashlib.blake2b("\t".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:

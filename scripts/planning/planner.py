@@ -1,5 +1,6 @@
 """Making the plan: all associations and headers read, references chosen, everything checked."""
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -165,7 +166,7 @@ class _Planner:
                 wrong = f"{output_wcs!r} is not there, or not an ASDF file"
                 self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
         skymatch = self.settings.stage3.skymatch
-        if skymatch.skymethod == "user" and not skymatch.skip and not Path(skymatch.skylist or "").is_file():
+        if skymatch.skymethod == "user" and not skymatch.skip and not os.path.isfile(skymatch.skylist or ""):
             wrong = f"no such file {skymatch.skylist!r}"
             self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
         for name in self.settings.grids:
@@ -184,13 +185,13 @@ class _Planner:
         read = []
         for path in files:
             before = len(problems)
-            read.append(read_association(path, Path(settings.input).expanduser(), problems))
+            read.append(read_association(path, Path(os.path.expanduser(settings.input)), problems))
             lost |= len(problems) > before and (read[-1] is None or read[-1].level == 2)
         read += [single_exposure(path, problems) for path in singles]
         found = self._without_others([association for association in read if association])
         if lost:
             sciences = [member for a in found if a.level == 3 for product in a.products for member in product.sciences]
-            self.refused |= {product_root(member.expname) for member in sciences if not member.path.is_file()}
+            self.refused |= {product_root(member.expname) for member in sciences if not os.path.isfile(member.path)}
         for association in found:
             for member in association.ignored:
                 self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
@@ -215,7 +216,7 @@ class _Planner:
             return ""
         found = ""
         for member in (member for product in association.products for member in product.sciences):
-            header = self._header(member.path) if member.path.is_file() else None
+            header = self._header(member.path) if os.path.isfile(member.path) else None
             if header is not None and is_spectroscopic(header.values):
                 found = f"its exposures are spectroscopic (EXP_TYPE {header.values['EXP_TYPE']!r})"
             elif header is not None or product_root(member.expname) not in roots:

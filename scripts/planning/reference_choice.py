@@ -1,5 +1,6 @@
 """The reference files of each exposure: overrides first, then the folder or the CRDS cache."""
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -126,7 +127,7 @@ class ReferenceChooser:
         if self.crds_path is None:
             right = f"set it, or the environment variable {PATH_VARIABLE}"
             return Problem("config", "references.crds_path", "is not set", right)
-        if not self.crds_path.is_dir():
+        if not os.path.isdir(self.crds_path):
             given = self.settings.crds_path
             where = ("config", "references.crds_path") if given else (f"environment variable {PATH_VARIABLE}", "")
             right = f"give the CRDS cache, the folder with 'mappings' and 'references'; to fill one, {UPDATE}"
@@ -141,7 +142,7 @@ class ReferenceChooser:
         return self._crds[context.name]
 
     def _no_folder(self) -> bool:
-        return self.settings.source == "directory" and not Path(self.settings.directory).expanduser().is_dir()
+        return self.settings.source == "directory" and not os.path.isdir(os.path.expanduser(self.settings.directory))
 
     def _refuse(self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family) -> None:
         """Add the problems of an exposure for which no references were found: their cause, if they have one."""
@@ -177,7 +178,7 @@ class ReferenceChooser:
         if key not in self._told:
             self._told.add(key)
             # A choice that fails is told of the exposure; a reference that is broken, of itself.
-            file = problem.file if Path(problem.file).is_file() else str(path)
+            file = problem.file if os.path.isfile(problem.file) else str(path)
             self.problems.append(Problem(file, problem.key, problem.wrong, problem.right))
 
     def _read_overrides(self, settings: Settings) -> dict[str, Reference]:
@@ -187,7 +188,7 @@ class ReferenceChooser:
         if settings.stage2.flat_field.user_supplied_flat:
             given["stage2.flat_field.user_supplied_flat"] = ("flat", settings.stage2.flat_field.user_supplied_flat)
         for key, (name, value) in given.items():
-            path = Path(value).expanduser().absolute()
+            path = Path(os.path.expanduser(value)).absolute()
             if name not in known:
                 self.problems.append(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value in self.settings_makers:
@@ -195,7 +196,7 @@ class ReferenceChooser:
                     overrides[name] = self._made_reference(key, name, self.made[value])
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
-            elif not path.is_file():
+            elif not os.path.isfile(path):
                 self.problems.append(
                     Problem("config", key, f"no such file {value!r}", advice(value, 'give a file, or "N/A"'))
                 )
@@ -214,9 +215,9 @@ class ReferenceChooser:
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference | Problem]:
         if self._directory is None:
-            directory = Path(self.settings.directory).expanduser()
+            directory = Path(os.path.expanduser(self.settings.directory))
             self._directory = DirectoryIndex(directory, self.cache, self.problems)
-        if not self._directory.directory.is_dir():
+        if not os.path.isdir(self._directory.directory):
             return {}
         observed = observation_time(header.values)
         if observed is None:

@@ -1,6 +1,7 @@
 """Choice of reference files from a folder, by what their own headers say they are for."""
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ NO_REFERENCES = (
 _ANY_VALUE = frozenset({"", "ANY", "N/A", "GENERIC"})
 # A full-frame reference can be cut out for every subarray, but one made for the subarray is better
 _WIDER_VALUES = {"SUBARRAY": frozenset({"FULL"})}
+
+_FITS_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 _NAMED, _WIDER, _ANY = 2, 1, 0  # how closely a reference fits one selector
 
@@ -90,10 +93,10 @@ class DirectoryIndex:
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
         self.unread: tuple[Path, ...] = ()
-        if not self.directory.is_dir():
+        if not os.path.isdir(self.directory):
             wrong = (
                 f"{str(directory)!r} is not a folder"
-                if self.directory.exists()
+                if os.path.exists(self.directory)
                 else f"no such folder {str(directory)!r}"
             )
             problems.append(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
@@ -180,9 +183,13 @@ def select_from_directory(
 
 
 def observation_time(header: dict[str, Value]) -> datetime | None:
-    """Return the start (UTC) of an exposure from DATE-OBS and TIME-OBS; None if they are not a date and a time."""
-    date, time = header.get("DATE-OBS"), header.get("TIME-OBS") or "00:00:00"
-    return _iso_time(f"{date}T{time}") if date else None
+    """Return the start (UTC) of an exposure from DATE-OBS and TIME-OBS; None if they are not a date and a time.
+
+    Both are as FITS writes them, not in the other ways of ISO 8601; without TIME-OBS it is midnight.
+    """
+    date, time = header.get("DATE-OBS"), header.get("TIME-OBS")
+    text = f"{date}T{'00:00:00' if time in (None, '') else time}"
+    return _iso_time(text) if _FITS_TIME.fullmatch(text) else None
 
 
 def parse_useafter(value: Value) -> datetime | None:

@@ -74,9 +74,10 @@ def mirror_storage(workflow: Any, output: str, record: Path) -> None:
 
 def _read_record(record: Path) -> set[str]:
     try:
-        return set(json.loads(record.read_text()))
-    except (OSError, ValueError):
+        names = json.loads(record.read_text())
+    except (OSError, ValueError, RecursionError):
         return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def _listed(client: Any, bucket: str, start: str) -> Iterator[dict]:

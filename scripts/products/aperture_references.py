@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from products.asdf_files import read_tree
-from products.reference_files import ReferenceFileError
+from products.reference_files import ReferenceFileError, opened_reference
 from steps.aperture_photometry import Apertures, check_encircled_energies
 from steps.table_rows import select_row
 
@@ -88,7 +87,7 @@ def read_abvega_offset(path: Path, wanted: Sequence[Mapping[str, str]]) -> float
 
 
 def _read_table(path: Path) -> dict[str, np.ndarray]:
-    with fits.open(path) as hdus:
+    with opened_reference(path) as hdus:
         if "APCORR" not in hdus:
             raise ReferenceFileError(f"{path}: has no APCORR table")
         data = hdus["APCORR"].data

@@ -7,9 +7,10 @@ import csv
 import logging
 import os
 import time
+from calendar import isleap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,8 @@ def decimal_year(date: str) -> float:
     except ValueError:
         raise ValueError(f"{date!r} is no date; it should be like 2023-03-12") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    start, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (moment.year, moment.year + 1))
-    return moment.year + (moment - start) / (end - start)
+    start = datetime(moment.year, 1, 1, tzinfo=UTC)
+    return moment.year + (moment - start) / timedelta(days=366 if isleap(moment.year) else 365)
 
 
 def cone_around(footprints: np.ndarray) -> Cone:

@@ -13,6 +13,8 @@ _MATRICES = {kind: tuple(f"{kind}{i}_{j}" for i in AXES for j in AXES) for kind 
 _PER_AXIS = tuple(f"{name}{axis}" for name in ("CRPIX", "CRVAL", "CTYPE", "CUNIT", "CDELT") for axis in AXES)
 _FRAME = ("RADESYS", "RADECSYS", "EQUINOX", "LONPOLE", "LATPOLE")
 KEYWORDS = (*_PER_AXIS, *_MATRICES["CD"], *_MATRICES["PC"], *_FRAME)
+# Degrees in a pixel: of no image there are fewer or more.
+SMALLEST_PIXEL, LARGEST_PIXEL = 1e-9, 1.0
 FRAMES = {"ICRS": lambda projection: projection, "FK5": fk5_projection}
 
 
@@ -42,8 +44,6 @@ def read_projection(header: Mapping[str, Any]) -> TanProjection:
     if dec == 90 and header.get("LONPOLE") is None:  # the default is 0 there, and 180 elsewhere
         raise NoProjection("CRVAL2 is 90, where LONPOLE must be given, as 180")
     matrix = pixel_matrix(header)
-    if not abs(np.linalg.det(matrix)) > 0:
-        raise NoProjection(f"its matrix {matrix.tolist()} has no inverse")
     frame = str(header.get("RADESYS") or header.get("RADECSYS") or "ICRS").strip().upper()
     if frame not in FRAMES:
         raise NoProjection(f"its frame is {frame!r}; known are {', '.join(FRAMES)}")
@@ -66,14 +66,37 @@ def _check_axes(header: Mapping[str, Any]) -> None:
 
 
 def pixel_matrix(header: Mapping[str, Any]) -> np.ndarray:
-    """Return the matrix from pixels to degrees, shape (2, 2)."""
+    """Return the matrix from pixels to degrees, shape (2, 2).
+
+    Raises
+    ------
+    NoProjection
+        If it is not there, or no matrix of pixels.
+    """
+    matrix = _matrix(header)
+    check_pixels(matrix)
+    return matrix
+
+
+def check_pixels(matrix: np.ndarray) -> None:
+    """Raise NoProjection if a matrix from pixels to degrees has no inverse, or pixels of impossible sizes."""
+    with np.errstate(all="ignore"):
+        if not abs(np.linalg.det(matrix)) > 0:
+            raise NoProjection(f"its matrix {matrix.tolist()} has no inverse")
+    sizes = np.linalg.svd(matrix, compute_uv=False) if np.isfinite(matrix).all() else np.array([np.inf])
+    if not (sizes.min() > SMALLEST_PIXEL and sizes.max() < LARGEST_PIXEL):
+        raise NoProjection(f"its matrix {matrix.tolist()} does not lead from pixels to degrees")
+
+
+def _matrix(header: Mapping[str, Any]) -> np.ndarray:
     given = {kind: [header.get(name) is not None for name in names] for kind, names in _MATRICES.items()}
     if any(given["CD"]):
         return np.array([_number(header, name, 0.0) for name in _MATRICES["CD"]]).reshape(2, 2)
     scale = [_number(header, f"CDELT{axis}") for axis in AXES]
     unit = np.eye(2).ravel()
     values = [_number(header, name, default) for name, default in zip(_MATRICES["PC"], unit, strict=True)]
-    return np.diag(scale) @ np.array(values).reshape(2, 2)
+    with np.errstate(all="ignore"):
+        return np.array(scale)[:, None] * np.array(values).reshape(2, 2) + 0.0  # no -0.0
 
 
 def _number(header: Mapping[str, Any], keyword: str, default: float | None = None) -> float:

@@ -1,6 +1,7 @@
 """Text files of two columns that users write: an exposure, and what belongs to it."""
 
 import math
+import os
 from pathlib import Path
 
 from products.names import product_root
@@ -41,9 +42,11 @@ def read_listing(path: Path, *, optional: bool = False) -> dict[str, str | None]
         If a line has not two columns, an exposure has two lines, or the file cannot be read.
     """
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text().splitlines() if os.path.isfile(path) else None  # a pipe would wait for ever
     except (OSError, UnicodeDecodeError):
-        raise ListingError(path, "", "is not there, or not a text file") from None
+        lines = None
+    if lines is None:
+        raise ListingError(path, "", "is not there, or not a text file")
     found: dict[str, str | None] = {}
     for number, line in enumerate(lines, start=1):
         name, *others = line.split() or ["#"]

@@ -52,6 +52,19 @@ class PhotomTable:
         return {kind: {name: column[row] for name, column in table.items()} for kind, table in self.time_tables.items()}
 
 
+@contextmanager
+def opened_reference(path: Path) -> Iterator[fits.HDUList]:
+    """Open a FITS reference. Of a damaged one astropy raises anything, at any access, often without its name."""
+    try:
+        with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
+            yield hdus
+    except (OSError, ReferenceFileError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ReferenceFileError(f"{path}: cannot be read as a FITS reference ({reason})") from error
+
+
 def read_detector_reference(
     path: Path, window: Window, images: Sequence[str] = ("SCI",), optional: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -78,7 +91,7 @@ def read_detector_reference(
     ReferenceFileError
         If an extension is missing or the reference does not cover the window.
     """
-    with _opened(path) as hdus:
+    with opened_reference(path) as hdus:
         part = _cut_out(hdus, path, window, images)
         sci = _section(hdus, _image(hdus, images), part, path).astype(np.float32)
         absent = [name for name in optional if name not in hdus]
@@ -129,7 +142,7 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
     pixel_area_sr, pixel_area_a2 : float or None
         Nominal pixel area, steradian and square arcsec; None if the file does not say.
     """
-    with _opened(path) as hdus:
+    with opened_reference(path) as hdus:
         area = _section(hdus, "SCI", _cut_out(hdus, path, window), path).astype(np.float32)
         return area, hdus[0].header.get("PIXAR_SR"), hdus[0].header.get("PIXAR_A2")
 
@@ -142,7 +155,7 @@ def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str]
     ReferenceFileError
         If there is no two-dimensional SCI extension, or one of the other `planes` is missing or of another shape.
     """
-    with _opened(path) as hdus:
+    with opened_reference(path) as hdus:
         window, image = _window(hdus, path, images), _image(hdus, images)
         for name in planes:
             if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus[image].shape:
@@ -158,7 +171,7 @@ def read_photom(path: Path) -> PhotomTable:
     ReferenceFileError
         If the PHOTOM table or its ``photmjsr`` column is missing, or a time table has other rows.
     """
-    with _opened(path) as hdus:
+    with opened_reference(path) as hdus:
         if "PHOTOM" not in hdus:
             raise ReferenceFileError(f"{path}: has no PHOTOM table")
         rows = _columns(hdus["PHOTOM"])
@@ -182,19 +195,6 @@ def read_photom(path: Path) -> PhotomTable:
                 )
         header = hdus[0].header
         return PhotomTable(rows, time_tables, header.get("PIXAR_SR"), header.get("PIXAR_A2"))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[fits.HDUList]:
-    """Open a FITS reference. Of a damaged one astropy raises anything, at any access, often without its name."""
-    try:
-        with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
-            yield hdus
-    except (OSError, ReferenceFileError):
-        raise
-    except Exception as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ReferenceFileError(f"{path}: cannot be read as a FITS reference ({reason})") from error
 
 
 def read_distortion(path: Path) -> Any:

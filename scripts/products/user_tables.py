@@ -11,6 +11,8 @@ from astropy.table import Table
 
 # What is read into memory: text of a million stars with twenty columns.
 MAX_BYTES = 2**28
+# Numbers as text are packed to a third or so. What unpacks to far more of them is meant to fill the memory.
+MAX_RATIO, FEW_BYTES = 100, 2**24
 # So much of a text without a known format is looked at first; what is no table fails fast.
 LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
@@ -89,8 +91,12 @@ def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if content.startswith(b"\x1f\x8b"):
+        limit = min(MAX_BYTES, max(FEW_BYTES, MAX_RATIO * len(content)))
         unpacker = zlib.decompressobj(wbits=31)
-        content = unpacker.decompress(content, MAX_BYTES + 1)
+        content = unpacker.decompress(content, limit + 1)
+        if len(content) > limit and limit < MAX_BYTES:
+            right = "give the table as it was before it was packed"
+            raise UserTableError(path, "", f"unpacks to more than {MAX_RATIO} times its size, which is no table", right)
         if not unpacker.eof and len(content) <= MAX_BYTES:
             raise ValueError("the gzipped file is cut off")
     if len(content) > MAX_BYTES:

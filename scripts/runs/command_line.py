@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import InputFunctionException, MissingRuleException
@@ -87,7 +86,7 @@ def _unknown(
     """Return a problem for each target that is neither a rule, nor a product, nor a file."""
     products = list(products)
     rules = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
-    unknown = [name for name in targets if name not in rules and name not in set(products) and not Path(name).exists()]
+    unknown = [name for name in targets if name not in rules and name not in set(products) and not os.path.exists(name)]
     return [
         Problem(COMMAND, name, why, nearest(name, [*rules, *_alike(name, products)] if os.sep in name else rules))
         for name in unknown

@@ -96,7 +96,7 @@ class RunLock:
         if not other:
             return
         if other.get("host") == _host():
-            if not held_by_kernel and _is_alive(other.get("pid", 0)):
+            if not held_by_kernel and _is_alive(other["pid"]):
                 raise FolderInUse(f"{_who(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
             return
         silent = _seconds_since_change(self.path)
@@ -127,11 +127,13 @@ def _host() -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return who holds a lock by its file; empty if it does not say so."""
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    pid = content.get("pid") if isinstance(content, dict) else None
+    return content if type(pid) is int and 0 < pid < 2**31 else {}
 
 
 def _who(run: dict[str, Any]) -> str:

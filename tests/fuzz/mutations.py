@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 CARD, BLOCK = 80, 2880
-BOMB = 64 * 1024**2  # bytes that a packed file unpacks to
+BOMB_MEGABYTES = 300  # that a small packed file unpacks to
 
 Mutation = Callable[[Random, bytes], bytes]
 
@@ -148,12 +148,12 @@ def _other_encoding(random: Random, content: bytes) -> bytes:
 def packed(random: Random, content: bytes) -> bytes:
     """Return a content packed, or a small file that unpacks to a large one."""
     pack = random.choice((_gzip, bz2.compress, _zip, zlib.compress))
-    return _bomb(pack) if random.random() < 0.3 else pack(content)
+    return _bomb(pack, random.choice((b"\0", b"\n", b"1 2\n"))) if random.random() < 0.2 else pack(content)
 
 
 @cache
-def _bomb(pack: Callable[[bytes], bytes]) -> bytes:
-    return pack(bytes(BOMB))
+def _bomb(pack: Callable[[bytes], bytes], filling: bytes) -> bytes:
+    return pack(filling * (2**20 // len(filling))) * BOMB_MEGABYTES
 
 
 def _gzip(content: bytes) -> bytes:
@@ -162,8 +162,8 @@ def _gzip(content: bytes) -> bytes:
 
 def _zip(content: bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("x"), content)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -695,6 +695,27 @@ def lines_of_text(random: Random, content: bytes) -> bytes:
                 random.choice((b"[", b"[[", b"[[[[x]]]]", b"'''", b'"""', b"(" * 300, b"-" * 3000, b"x = [", b"{" * 90))
                 + lines[at]
             )
+    return b"\n".join(lines)
+
+
+def table(random: Random, content: bytes) -> bytes:
+    """Return a table, FITS or text, packed or not, with something else in it."""
+    if content.startswith(b"\x1f\x8b"):
+        inside = table(random, gzip.decompress(content))
+        return random.choice((_gzip(inside), _gzip(inside), damaged(random, content)))
+    if random.random() < 0.05:
+        return packed(random, content)
+    return (fits_with_lies if content.startswith(b"SIMPLE") else lines_of_text)(random, content)
+
+
+def remembered(random: Random, content: bytes) -> bytes:
+    """Return a file of remembered JSON, one in each line behind tabs, with something else in one of them."""
+    if random.random() < 0.3:
+        return lines_of_text(random, content)
+    lines = content.split(b"\n")
+    at = random.randrange(len(lines))
+    *before, text = lines[at].split(b"\t")
+    lines[at] = b"\t".join([*before, json_text(random, text if text.startswith((b"{", b"[")) else b"{}")])
     return b"\n".join(lines)
 
 

@@ -1,11 +1,14 @@
 """A small night of all kinds of files that planning reads, to be spoiled one by one."""
 
+import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from astropy.io import fits
+from astropy.table import Table
 
 from simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
 from tests.crds_stand_in import write_context
@@ -85,6 +88,8 @@ def make_night(folder: Path) -> None:
     _write_cals(folder)
     _write_parameters(folder)
     _write_crds(folder)
+    _write_tables(folder)
+    _write_remembered(folder)
 
 
 def _write_cals(folder: Path) -> None:
@@ -141,3 +146,29 @@ def _write_crds(folder: Path) -> None:
     config.mkdir(parents=True)
     (config / "server_config").write_text(repr(SERVER))
     (config / "ref_cache_subdir_mode").write_text("instrument")
+
+
+def _write_tables(folder: Path) -> None:
+    """Write star lists and catalogues in the formats that there are."""
+    catalog = Table({"ra": [210.0, 210.001, 209.999], "dec": [54.0, 54.001, 54.0], "weight": [1.0, 0.5, 2.0]})
+    catalog["ra"].unit = catalog["dec"].unit = "deg"
+    hours = Table({"RAJ2000": ["14 00 00.0", "14 00 01.0"], "DEJ2000": ["+54 00 00", "+54 00 01"]})
+    stars = Table({"x": [1.5, 7.25], "y": [3.0, 20.5], "flux": [10.0, 20.0]})
+    for name, table in (("sky", catalog), ("hours", hours), ("stars", stars)):
+        place = folder / "tables" / name
+        place.mkdir(parents=True)
+        table.write(place / "a.ecsv", format="ascii.ecsv")
+        table.write(place / "a.csv", format="ascii.csv")
+        table.write(place / "a.txt", format="ascii.basic")
+        table.write(place / "a.vot", format="votable")
+        table.write(place / "b.vot", format="votable", tabledata_format="binary2")
+        table.write(place / "a.fits")
+        for file in ("a.vot", "a.fits", "a.csv"):
+            (place / f"{file}.gz").write_bytes(gzip.compress((place / file).read_bytes(), mtime=0))
+
+
+def _write_remembered(folder: Path) -> None:
+    (folder / "remembered").mkdir()
+    (folder / "remembered/storage.json").write_text(json.dumps(["data/a_rate.fits", "data/b_rate.fits"]))
+    run = {"host": os.uname().nodename, "pid": 2**31 - 1, "started": "2023-03-12T07:47:13+00:00"}
+    (folder / "remembered/run.lock").write_text(json.dumps(run))

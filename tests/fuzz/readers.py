@@ -3,6 +3,7 @@
 import copy
 import inspect
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from forecast.sizes import Sizes
 from instruments import family_of, header_keywords
 from planning import parameter_references
 from planning.combination import UnknownAssociation
@@ -18,14 +20,21 @@ from planning.exposure_checks import check_calibrated, check_science
 from planning.headers import read_exposure_header, read_reference_header
 from planning.plan import Plan, UnknownExposure
 from planning.planner import make_plan
+from planning.storage_mirror import _read_record
 from problems import InputError, Problem
 from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
+from products.star_lists import read_sky_catalog, read_star_list
+from products.user_tables import UserTableError
+from runs.lock import FolderInUse, RunLock
 from settings import read_settings
 from tests.fuzz import mutations
+from tests.fuzz.limits import limited_time, strict_warnings
 from tests.fuzz.mutations import Mutation
 
 # Rules ask these only of what has such a reference, or such a step.
 NOT_FOR_ALL = ("optional_planes", "aperture_rows")
+LONGEST_LINE = 2500  # characters of a message
+MAX_BYTES = 2**23  # of a spoiled file
 CACHE = Path("remembered/headers")
 MIRI = {
     "associations": ["miri/rate/*_asn.json", "miri/stage3/*_asn.json"],
@@ -72,12 +81,19 @@ class Reader:
         status = seed.path.stat()
         seed.path.write_bytes(content)
         try:
-            return self.read(seed.path)
-        except InputError:
-            return False
+            with strict_warnings(), limited_time():
+                return self.read(seed.path)
+        except InputError as error:
+            lengths = [len(line) for line in str(error).splitlines()]
+            return self._refused(max(lengths))
         finally:
             seed.path.write_bytes(seed.content)
             os.utime(seed.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    @staticmethod
+    def _refused(longest: int) -> bool:
+        assert longest < LONGEST_LINE, "nobody reads such a message"
+        return False
 
     def read_sound(self) -> None:
         """Read what is not spoiled, and see that it is accepted."""
@@ -88,12 +104,14 @@ class Reader:
         """Return the seed and the spoiled content of a case; always the same of the same number."""
         random = Random(f"{self.name} {number}")
         seed = random.choice(self.seeds)
-        return seed, seed.mutate(random, seed.content)
+        return seed, seed.mutate(random, seed.content)[:MAX_BYTES]
 
 
 def open_reader(name: str) -> Reader:
     """Return a reader; the working folder holds a night."""
     patterns, read, short = _READERS[name]
+    if name == "remembered_headers":  # which a plan makes
+        planned(MIRI)
     seeds = [
         Seed(path, _KINDS[kind], path.read_bytes())
         for pattern, kind in patterns.items()
@@ -108,6 +126,8 @@ _KINDS: dict[str, Mutation] = {
     "json": mutations.json_text,
     "yaml": mutations.yaml_text,
     "lines": mutations.lines_of_text,
+    "table": mutations.table,
+    "remembered": mutations.remembered,
 }
 
 
@@ -132,6 +152,34 @@ def _read_reference(path: Path) -> bool:
     header = read_reference_header(path, problems)
     assert (header is None) == bool(problems)
     return header is not None
+
+
+def _read_stars(path: Path) -> bool:
+    return _read_table(read_star_list, path)
+
+
+def _read_catalogue(path: Path) -> bool:
+    return _read_table(read_sky_catalog, path)
+
+
+def _read_table(read: Callable[[Path], Any], path: Path) -> bool:
+    try:
+        read(path)
+    except UserTableError:
+        return False
+    return True
+
+
+def _read_run(path: Path) -> bool:
+    """Read what an earlier run left; what is damaged counts as not there."""
+    if path.name == "storage.json":
+        return bool(_read_record(path))
+    try:
+        lock = RunLock(path)
+    except FolderInUse:
+        return False
+    lock.release()
+    return bool(lock.killed)
 
 
 # Plans ------------------------------------------------------------------------------------------------
@@ -161,7 +209,9 @@ def ask(plan: Plan) -> None:
         for reftype in ("flat", "dark"):
             if exposure.reference(reftype):
                 plan.optional_planes(exposure.root, reftype)
+    sizes = Sizes(plan)
     for association in stage3.associations.values():
+        assert math.isfinite(sizes.association(association.name).image)
         if association.runs("source_catalog"):
             stage3.aperture_rows(association.name)
     for grid in grids:
@@ -252,6 +302,11 @@ def _plan_with_parameter_references(path: Path) -> bool:
     return True
 
 
+def _plan_with_remembered(_: Path) -> bool:
+    planned(MIRI)
+    return True
+
+
 def _plan_with_crds(path: Path) -> bool:
     planned(MIRI | {"references": {"source": "crds", "crds_path": "crds"}})
     return True
@@ -273,6 +328,10 @@ _READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
     "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 60),
     "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 60),
     "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 60),
+    "star_lists": ({"tables/stars/*": "table"}, _read_stars, 60),
+    "catalogues": ({"tables/sky/*": "table", "tables/hours/*": "table"}, _read_catalogue, 60),
+    "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 40),
+    "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 60),
     "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 20),
 }
 NAMES = tuple(_READERS)

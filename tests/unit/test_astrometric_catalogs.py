@@ -399,6 +399,7 @@ def test_the_cone_holds_every_corner_and_touches_one(ra, dec, half, turn):
         ("2024-12-31", 2024 + 365 / 366),
         ("2023-07-02T12:00:00.000", 2023.5),
         (" 2023-03-12 ", 2023 + 70 / 365),
+        ("9999-01-01", 9999.0),
     ],
 )
 def test_decimal_year(date, year):

@@ -57,6 +57,7 @@ def test_a_sound_header():
         ("V3I_YANG", (361,)),
         ("V2_REF", (1e7,)),
         ("V3_REF", (-4000,)),
+        ("CRPIX1", (1e7, -(10**30))),
         ("VA_SCALE", (0, -1, 3, "one")),
         ("EFFEXPTM", (0, -1, "long", True)),
         ("TMEASURE", (0.0, -5.0, "42")),
@@ -94,7 +95,9 @@ def test_a_missing_date_is_told_once():
     assert refused({"DATE-OBS": None}) == ["DATE-OBS"]
 
 
-@pytest.mark.parametrize(("keyword", "wrong"), [("RA_REF", 1e6), ("DEC_REF", 95), ("EFFEXPTM", 0), ("TMEASURE", "x")])
+@pytest.mark.parametrize(
+    ("keyword", "wrong"), [("RA_REF", 1e6), ("DEC_REF", 95), ("VPARITY", 0), ("EFFEXPTM", 0), ("TMEASURE", "x")]
+)
 def test_calibrated_exposures_of_others(keyword, wrong):
     calibrated = {"BUNIT": "MJy/sr", "S_WCS": "COMPLETE"}
     for changes, keys in (({}, []), ({keyword: wrong}, [keyword])):

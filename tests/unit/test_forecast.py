@@ -10,7 +10,7 @@ from forecast.costs import Cost, Costs
 from forecast.forecast import Forecast, joined
 from forecast.jobs import NeededJob, NeededJobs
 from forecast.parallel import shared_out
-from forecast.reasons import Cause, causes_of
+from forecast.reasons import Cause, _restamped, causes_of
 from forecast.schedule import PER_JOB, PER_RUN, schedule
 from forecast.sizes import Size
 from forecast.text import duration, forecast_text, volume
@@ -226,6 +226,11 @@ def test_a_value_that_another_parameter_has_too_cannot_be_named(made):
 
 def test_a_job_without_a_reason_of_its_own_follows(made):
     assert causes(FakeJob(made), Reason(updated_input_run={"a"})) == [("follows another job", "")]
+
+
+@pytest.mark.parametrize("text", ["{' bytes, '}", "{' bytes, ': [", "{' bytes, ', " + "-" * 10_000 + "1}"])
+def test_damaged_records_of_snakemake_are_passed_over(text):
+    assert _restamped({"a": "1 bytes, t"}, [text, "{'a': '2 bytes, t'}"]) == {"a"}
 
 
 def test_objects_in_s3_are_named_by_what_follows_the_prefix():

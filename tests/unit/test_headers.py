@@ -511,6 +511,14 @@ def test_damaged_entry_is_read_again(cached, tmp_path):
     assert cached().shape == (4, 6)
 
 
+def test_an_entry_that_is_not_as_it_was_written_counts_as_none(cached, tmp_path):
+    cached()
+    file = tmp_path / "new folder" / "headers"
+    for old, new in ((b'"MIRI"', b'["X"]'), (b'"hdus"', b'"hduz"'), (b"{", b"["), (b"MIRI", b"FGS ")):
+        file.write_bytes(file.read_bytes().replace(old, new, 1))
+        assert cached().values == {"INSTRUME": "MIRI"}
+
+
 def test_broken_files_are_not_remembered(path, tmp_path):
     path.write_bytes(b"hello")
     cache = HeaderCache(tmp_path / "headers")

@@ -289,6 +289,16 @@ def test_observation_time():
     assert observation_time({"DATE-OBS": "yesterday"}) is None
 
 
+@pytest.mark.parametrize("date", ["2023-W10-7", "20230312", "2023-03-32", "+2023-03-12", "2023-03-12 ", 20230312])
+def test_other_ways_to_write_a_date(date):
+    assert observation_time({"DATE-OBS": date, "TIME-OBS": "07:47:13"}) is None
+
+
+@pytest.mark.parametrize("time", ["074713", "07:47:13+01:00", "24:00:00", "٠7:47:13", 0, 74713, 10**31, True])
+def test_other_ways_to_write_a_time(time):
+    assert observation_time({"DATE-OBS": "2023-03-12", "TIME-OBS": time}) is None
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the folder of real files")
 class TestRealFiles:
     @pytest.fixture

@@ -99,6 +99,14 @@ def test_files_without_locks_and_a_process_that_lives(path, without_flock):
         RunLock(path)
 
 
+@pytest.mark.parametrize("pid", ["1", None, [], True, 0, -1, 2**31, 10**30, 1.5])
+def test_a_damaged_file_holds_no_lock(path, without_flock, pid):
+    leave(path, pid=pid)
+    lock = RunLock(path)
+    assert lock.killed == {}
+    lock.release()
+
+
 def test_files_without_locks_and_a_process_that_is_dead(path, without_flock):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

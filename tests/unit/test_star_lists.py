@@ -393,3 +393,9 @@ def test_more_text_than_fits(tmp_path, monkeypatch):
     monkeypatch.setattr("products.user_tables.MAX_BYTES", 1000)
     with pytest.raises(UserTableError, match="has more than 0 MB of text"):
         read_sky_catalog(gzipped(table(tmp_path, "ra,dec\n" + "1,2\n" * 1000, "c.csv")))
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one(tmp_path):
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"ra,dec\n" + b"\n" * 2**25))
+    with pytest.raises(UserTableError, match="unpacks to more than 100 times its size, which is no table"):
+        read_sky_catalog(tmp_path / "c.csv.gz")

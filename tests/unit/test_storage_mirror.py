@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from planning import storage_mirror
 from planning.fits_headers import read_hdus
-from planning.storage_mirror import mirror_storage
+from planning.storage_mirror import _read_record, mirror_storage
 from problems import InputError
 
 RECORD = Path(".snakemake/calflow/storage.json")
@@ -127,3 +127,9 @@ def test_without_s3_nothing_happens_unless_there_are_stand_ins(here):
     mirror_storage(workflow(Client({"program/a.json": b"1"})), "results", RECORD)
     with pytest.raises(InputError, match="stand-ins for objects in S3"):
         mirror_storage(workflow(None, provider=None), "results", RECORD)
+
+
+@pytest.mark.parametrize("text", ["5", "{}", '[["a"], {}, 1, "x"]', "[" * 100_000, "null"])
+def test_a_damaged_record_names_what_can_be_read(tmp_path, text):
+    (tmp_path / "storage.json").write_text(text)
+    assert _read_record(tmp_path / "storage.json") == ({"x"} if "x" in text else set())
