@@ -109,8 +109,8 @@ def aperture_flux(
     return flux, flux_error
 
 
-def aperture_area(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """Return the area of circular apertures that lies on an image, pixels.
+def part_on_image(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Return which part of the area of circular apertures lies on an image.
 
     Parameters
     ----------
@@ -124,16 +124,18 @@ def aperture_area(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: 
     Returns
     -------
     float64 array, shape (n,)
-        pi radius^2 but at the edges; NaN where the centre has no finite coordinates.
+        From 0 to exactly 1; NaN where the centre has no finite coordinates.
     """
     from photutils.aperture import CircularAperture
 
     ny, nx = shape
-    area = np.where(np.isfinite(x) & np.isfinite(y), np.pi * radius**2, np.nan)
+    part = np.where(np.isfinite(x) & np.isfinite(y), 1.0, np.nan)
     crosses = (np.abs(x - (nx - 1) / 2) + radius > nx / 2) | (np.abs(y - (ny - 1) / 2) + radius > ny / 2)
-    for i in np.flatnonzero(crosses & np.isfinite(area)):
-        area[i] = np.nan_to_num(CircularAperture((x[i], y[i]), radius).area_overlap(np.empty(shape)))
-    return area
+    image = np.broadcast_to(0.0, shape)  # takes no memory
+    for i in np.flatnonzero(crosses & np.isfinite(part)):
+        aperture = CircularAperture((x[i], y[i]), radius)
+        part[i] = np.nan_to_num(aperture.area_overlap(image)) / aperture.area
+    return part
 
 
 def local_background(

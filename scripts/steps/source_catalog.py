@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.aperture_photometry import Apertures, ab_magnitude, aperture_area, aperture_flux, local_background
+from steps.aperture_photometry import Apertures, ab_magnitude, aperture_flux, local_background, part_on_image
 from steps.sharpness import sharpness_and_roundness
 from steps.source_detection import CatalogParameters, find_sources, none_found
 from steps.star_finding import DEFAULT_KRON_PARAMS
@@ -212,7 +212,8 @@ def _add_photometry(columns, data, error, sources, apertures, offset, parameters
     fluxes = {}
     for name, radius in zip(names, apertures.radii, strict=True):
         flux, flux_error = aperture_flux(data, error, x, y, radius)
-        fluxes[name] = flux - background * aperture_area(data.shape, x, y, radius), flux_error
+        part = part_on_image(data.shape, x, y, radius)
+        fluxes[name] = flux - background * np.pi * radius**2 * part, flux_error
     fluxes["aper_total"] = tuple(values * apertures.corrections[-1] for values in fluxes[names[-1]])
     where["aper_total"] = f"in all, of a point source, from that {where[names[-1]]}"
     for name, (flux, flux_error) in fluxes.items():
