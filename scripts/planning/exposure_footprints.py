@@ -50,7 +50,7 @@ def footprint_of(header: ExposureHeader) -> Footprint | None:
     for way in reversed(ways) if header.values.get("S_WCS") == "COMPLETE" else ways:
         try:
             return way(header)
-        except (ValueError, TypeError, KeyError):  # a keyword is missing, or no number
+        except (ValueError, TypeError, KeyError, ArithmeticError):  # a keyword is missing, or no number
             continue
     return None
 
@@ -59,7 +59,7 @@ def with_targets_together(
     footprints: Mapping[str, Footprint], targets: Mapping[str, tuple[float, float] | None]
 ) -> dict[str, Footprint]:
     """Return footprints moved so that their moving target is in one place: the middle of where it was."""
-    known = {name: target for name, target in targets.items() if target is not None}
+    known = {name: target for name, target in targets.items() if target is not None and np.isfinite(target).all()}
     if set(known) < set(footprints):
         return dict(footprints)
     middle = fiducial(np.array(list(known.values())))
