@@ -1,12 +1,13 @@
 """Problems with the user's input: found one by one, told all at once."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from printable import printable
 
 LONGEST = 2000  # characters of a problem as it is told
+SHOWN = 4  # names in one message
 
 
 @dataclass(frozen=True, order=True)
@@ -56,3 +57,8 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     known = sorted(known)
     match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planning.combination import ONLINE_CATALOGS, PlannedAssociation
-from planning.exposure_footprints import Footprint, extent
+from planning.exposure_footprints import REACH, Footprint, extent
 from planning.fits_headers import HeaderError, read_hdus
 from planning.header_cache import HeaderCache
 from planning.parameter_references import Chosen
@@ -23,8 +23,6 @@ from steps.sky_fields import circles_around, unit_vectors
 if TYPE_CHECKING:
     from products.star_lists import StarTable
 
-# Beside the radius in which stars are searched: how far (arcsec) an exposure may lie from where its header says.
-REACH = 10.0
 ARCSEC_PER_RADIAN = float(np.degrees(1.0)) * 3600.0
 # Stars that would have moved less than this (arcsec) since the epoch of their catalogue are not worth a word.
 SMALL_MOTION = 1e-3

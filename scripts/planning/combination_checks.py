@@ -10,11 +10,11 @@ import numpy as np
 from planning.catalog_checks import CatalogChecker
 from planning.combination import PlannedAssociation
 from planning.exposure_footprints import Footprint, footprint_of, with_targets_together
-from planning.grid_checks import GridChecker, some
+from planning.grid_checks import GridChecker
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.parameter_references import Chosen
-from problems import Problem
+from problems import Problem, some
 from products.listings import ListingError, read_levels
 from settings import Settings
 from steps.input_pixels import fiducial, separation
@@ -67,6 +67,7 @@ class CombinationChecker:
                 self._tell_fields(source.file, association, lying)
                 shapes[name] = self.grids.check_association(source.file, association, lying)
             if association.runs("tweakreg") and not association.moving:
+                self._check_minobj(association)
                 self.catalogs.check_catalog(association, lying)
                 headers = source.headers
                 self.catalogs.check_star_lists(association, {root: headers[root].shape for root in headers})
@@ -96,6 +97,18 @@ class CombinationChecker:
             + (f"; {' and '.join(untied)} cannot tie them to each other" if untied else "")
             + ("; stage3.tweakreg.abs_refcat can" if "tweakreg" in untied else "")
         )
+
+    def _check_minobj(self, association: PlannedAssociation) -> None:
+        """Refuse to want more matches than stars are kept."""
+        tweakreg = (association.parameters or Chosen(self.settings)).settings.stage3.tweakreg
+        own_lists = any(member.star_list for member in association.members)
+        if association.single or own_lists or tweakreg.brightest is None or tweakreg.starfinder == "segmentation":
+            return
+        stars = tweakreg.brightest * max(map(len, association.groups().values()))
+        if tweakreg.minobj > stars:
+            wrong = f"{tweakreg.minobj} stars are to match, but of {association.name} at most {stars} are kept at once"
+            right = f"give fewer, or a larger stage3.tweakreg.brightest (now {tweakreg.brightest}), or null for all"
+            self.problems.append(Problem("config", "stage3.tweakreg.minobj", wrong, right))
 
     def _check_skylist(self, associations: Iterable[PlannedAssociation]) -> None:
         """Check that the user's sky levels are for the exposures that there are."""

@@ -16,12 +16,11 @@ from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.combination_checks import Source
 from planning.exposure_checks import check_calibrated, different_errors
-from planning.grid_checks import some
 from planning.headers import ExposureHeader
 from planning.parameter_references import Chosen, ParameterReferences
 from planning.plan import Calibrated, stage_folder
 from planning.reference_choice import ReferenceChooser
-from problems import Problem, nearest
+from problems import Problem, nearest, some
 from products.listings import ListingError, read_listing
 from products.names import product_root
 from settings import Settings

@@ -16,7 +16,9 @@ from steps.polygons import signed_area
 from steps.tan_projection import ARCSEC_PER_DEG, TanProjection, tan_projection
 from steps.tangent_plane import to_plane, to_sky
 
-_POINTING = "RA_REF DEC_REF ROLL_REF VPARITY V3I_YANG CRPIX1 CRPIX2 CDELT1 CDELT2".split()
+# The pointings are going to be corrected, and the headers tell no distortion: what is nearer (arcsec) may still reach.
+REACH = 10.0
+_POINTING = "RA_REF DEC_REF CRPIX1 CRPIX2 CDELT1 CDELT2".split()
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def footprint_of(header: ExposureHeader) -> Footprint | None:
     for way in reversed(ways) if header.values.get("S_WCS") == "COMPLETE" else ways:
         try:
             return way(header)
-        except (ValueError, TypeError, KeyError):  # a keyword is missing, or no number
+        except (ValueError, TypeError, KeyError, ArithmeticError):  # a keyword is missing, or no number
             continue
     return None
 
@@ -57,7 +59,7 @@ def with_targets_together(
     footprints: Mapping[str, Footprint], targets: Mapping[str, tuple[float, float] | None]
 ) -> dict[str, Footprint]:
     """Return footprints moved so that their moving target is in one place: the middle of where it was."""
-    known = {name: target for name, target in targets.items() if target is not None}
+    known = {name: target for name, target in targets.items() if target is not None and np.isfinite(target).all()}
     if set(known) < set(footprints):
         return dict(footprints)
     middle = fiducial(np.array(list(known.values())))
@@ -65,7 +67,10 @@ def with_targets_together(
 
 
 def extent(polygons: Sequence[np.ndarray]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the middle of sky polygons (right ascension and declination, degrees), their width and height, arcsec."""
+    """Return the middle of sky polygons (right ascension and declination, degrees), their width and height, arcsec.
+
+    The sizes are NaN if something is 90 degrees or more from the middle.
+    """
     vertices = np.concatenate(polygons)
     middle = fiducial(vertices)
     width, height = np.ptp(to_plane(vertices, middle), axis=0).tolist()
@@ -83,13 +88,18 @@ def _from_projection(header: ExposureHeader) -> Footprint:
 
 
 def _pointing_projection(values: Mapping[str, Any]) -> TanProjection:
-    ra, dec, roll, parity, angle, x, y, dx, dy = (_number(values[keyword]) for keyword in _POINTING)
-    turn = math.radians(roll - parity * angle)
-    rotation = np.array([[parity * math.cos(turn), math.sin(turn)], [-parity * math.sin(turn), math.cos(turn)]])
+    ra, dec, x, y, dx, dy = (_number(values[keyword]) for keyword in _POINTING)
     with np.errstate(all="ignore"):
-        matrix = rotation * np.array([dx, dy])
+        matrix = _orientation(values) * np.array([dx, dy])
     check_pixels(matrix)
     return tan_projection((x - 1, y - 1), (ra, dec), matrix)
+
+
+def _orientation(values: Mapping[str, Any]) -> np.ndarray:
+    """Return the matrix from square pixels of size 1 to the tangent plane."""
+    roll, parity, angle = (_number(values[keyword]) for keyword in ("ROLL_REF", "VPARITY", "V3I_YANG"))
+    turn = math.radians(roll - parity * angle)
+    return np.array([[parity * math.cos(turn), math.sin(turn)], [-parity * math.sin(turn), math.cos(turn)]])
 
 
 def _from_region(header: ExposureHeader) -> Footprint:
@@ -100,8 +110,7 @@ def _from_region(header: ExposureHeader) -> Footprint:
     try:
         matrix = pixel_matrix(values)
     except NoProjection:
-        turn = math.radians(_number(values["ROLL_REF"]) - _number(values["VPARITY"]) * _number(values["V3I_YANG"]))
-        matrix = math.sqrt(area) * np.array([[-math.cos(turn), math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+        matrix = math.sqrt(area) * _orientation(values)
     if not (area > 0 and abs(np.linalg.det(matrix)) > 0):
         raise ValueError("no area")
     return Footprint(vertices, _input_pixels(matrix, area))

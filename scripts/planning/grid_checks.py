@@ -11,21 +11,17 @@ import numpy as np
 from parameters.stage2 import Resample
 from parameters.stage3 import Grid
 from planning.combination import GRID_PARAMETERS, PlannedAssociation
-from planning.exposure_footprints import Footprint, extent, footprint_of
+from planning.exposure_footprints import REACH, Footprint, extent, footprint_of
 from planning.header_cache import HeaderCache
 from planning.parameter_references import Chosen
 from planning.plan import PlannedExposure, PlannedMerge
-from problems import Problem
+from problems import Problem, some
 from settings import Settings
 from steps.output_grid import far_footprints, grid_from_footprints, memory_gb
 from steps.sky_fields import sky_overlaps
 
-# The pointings are going to be corrected, and the headers tell no distortion: what is nearer (arcsec) may still reach.
-REACH = 10.0
 # A grid that fits all exposures may have so much fewer pixels than it seems; the job looks again.
 SIZE_TOLERANCE = 0.02
-# Names in one message.
-SHOWN = 4
 Exposure = TypeVar("Exposure", PlannedExposure, PlannedMerge)
 
 
@@ -153,22 +149,23 @@ class GridChecker:
         """Check a grid for what is combined on it, by name; return its shape if it makes an image."""
         together = {root: footprint for footprints in fields.values() for root, footprint in footprints.items()}
         names = ", ".join(fields)
-        laid = self._lay(wanted, names, list(together.values()))
+        laid = self._lay(wanted, names, together)
         if laid is None or not self._check_size(wanted, names, laid, together):
             return None
         for name, footprints in fields.items():
             self._check_reach(wanted, name, laid, footprints)
         return laid.shape
 
-    def _lay(self, wanted: _Wanted, name: str, footprints: Sequence[Footprint]) -> _Laid | None:
+    def _lay(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> _Laid | None:
         if wanted.section.output_wcs:
             return self._user_grid(wanted)
         parameters = wanted.section.model_dump(include=GRID_PARAMETERS)
+        vertices, first = _vertices(footprints), next(iter(footprints.values()))
         try:
-            grid = grid_from_footprints([each.vertices for each in footprints], footprints[0].pixels, **parameters)
+            grid = grid_from_footprints(list(vertices.values()), first.pixels, **parameters)
         except ValueError as error:
             wrong = f"{name} makes no image: {str(error).partition(';')[0]}"
-            self.problems.append(wanted.problem(wrong, f"its exposures cover {_place(footprints)}"))
+            self.problems.append(wanted.problem(wrong, _advice(footprints)))
             return None
         return _Laid(grid.shape, grid.to_sky(_corners(grid.shape)))
 
@@ -177,15 +174,12 @@ class GridChecker:
         exact = bool(wanted.section.output_wcs or wanted.section.output_shape)
         if nx * ny <= limit * (1 if exact else 1 + SIZE_TOLERANCE):
             return True
-        far = far_footprints({root: footprint.vertices for root, footprint in footprints.items()})
-        advice = [f"its exposures cover {_place(list(footprints.values()))}"]
-        advice += [f"far from the others lie {some(far)}: combine them apart, or correct their pointing"] if far else []
-        advice += [
-            f"the limit is max_output_pixels, {limit} or {memory_gb(limit):.3g} GB; "
-            f"with enough memory, set it to {nx * ny}"
-        ]
         wrong = f"the image of {name} would have {nx} x {ny} pixels and take {memory_gb(nx * ny):.3g} GB of memory"
-        self.problems.append(wanted.problem(wrong, "; ".join(advice)))
+        right = (
+            f"{_advice(footprints)}; the limit is max_output_pixels, {limit} or {memory_gb(limit):.3g} GB; "
+            f"with enough memory, set it to {nx * ny}"
+        )
+        self.problems.append(wanted.problem(wrong, right))
         return False
 
     def _check_reach(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> None:
@@ -200,8 +194,8 @@ class GridChecker:
             ny, nx = laid.shape
             wrong = f"the grid lies elsewhere, no exposure of {name} reaches it"
             right = (
-                f"it covers {_extent_text([laid.corners])} ({nx} x {ny} pixels), "
-                f"the exposures cover {_place(list(footprints.values()))}"
+                f"it covers {_place([laid.corners])} ({nx} x {ny} pixels), "
+                f"the exposures cover {_place(list(_vertices(footprints).values()))}"
             )
             self.problems.append(wanted.problem(wrong, right))
         elif outside:
@@ -257,15 +251,20 @@ def _corners(shape: tuple[int, int]) -> np.ndarray:
     return np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
 
 
-def _place(footprints: Sequence[Footprint]) -> str:
-    return _extent_text([footprint.vertices for footprint in footprints])
+def _vertices(footprints: Mapping[str, Footprint]) -> dict[str, np.ndarray]:
+    return {root: footprint.vertices for root, footprint in footprints.items()}
 
 
-def _extent_text(polygons: Sequence[np.ndarray]) -> str:
+def _advice(footprints: Mapping[str, Footprint]) -> str:
+    """Say where exposures lie, and which of them far from the others."""
+    vertices = _vertices(footprints)
+    far = far_footprints(vertices)
+    apart = f"; far from the others lie {some(far)}: combine them apart, or correct their pointing" if far else ""
+    return f"its exposures cover {_place(list(vertices.values()))}{apart}"
+
+
+def _place(polygons: Sequence[np.ndarray]) -> str:
     (ra, dec), (width, height) = extent(polygons)
+    if not np.isfinite(width):
+        return "more than half of the sky"
     return f"{width:.3g} x {height:.3g} arcsec around [{ra:.5f}, {dec:.5f}]"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

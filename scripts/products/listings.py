@@ -53,7 +53,8 @@ def read_listing(path: Path, *, optional: bool = False) -> dict[str, str | None]
         if name.startswith("#"):
             continue
         if len(others) > 1 or not (others or optional):
-            raise ListingError(path, f"line {number}", f"{line.strip()!r} has {len(others) + 1} columns, not two")
+            many = "one column" if not others else f"{len(others) + 1} columns"
+            raise ListingError(path, f"line {number}", f"{line.strip()!r} has {many}, not two")
         root = product_root(name)
         if root in found:
             raise ListingError(path, f"line {number}", f"{root!r} has a line before")

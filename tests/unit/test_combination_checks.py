@@ -385,6 +385,19 @@ def test_what_was_found_is_remembered_until_the_file_changes():
     assert "none of its 40 positions" in problem_of(tweakreg=ALIGNED)
 
 
+def test_more_matches_than_stars_that_are_kept():
+    assert problem_of(tweakreg={"minobj": 201}) == (
+        "--config: stage3.tweakreg.minobj: 201 stars are to match, but of x at most 200 are kept at once; "
+        "give fewer, or a larger stage3.tweakreg.brightest (now 200), or null for all"
+    )
+    assert plan_of(tweakreg={"minobj": 201, "brightest": None})
+    assert plan_of(tweakreg={"minobj": 201, "starfinder": "segmentation"})
+    assert plan_of(tweakreg={"minobj": 201, "skip": True})
+    write_cal("c", (0.0, 0.0), 1)  # taken at once with a: 400 stars
+    associate("x", "a", "b", "c")
+    assert plan_of(tweakreg={"minobj": 400})
+
+
 OWN = {"use_custom_catalogs": True, "catfile": "cats.txt"}
 
 
@@ -433,7 +446,7 @@ def test_a_catfile_that_is_not_used():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a_cal.fits 1.0\nb_cal.fits\n", "line 2: 'b_cal.fits' has 1 columns, not two; give two columns"),
+        ("a_cal.fits 1.0\nb_cal.fits\n", "line 2: 'b_cal.fits' has one column, not two; give two columns"),
         ("a_cal.fits 1.0\nb_cal.fits much\n", "b: 'much' is not a finite number"),
         ("a_cal.fits 1.0\n", "has no level of b; give one for each exposure"),
         ("a_cal.fits 1.0\nb_cal.fits 1\nc_cal.fits 1\n", "c is no exposure of this configuration"),

@@ -74,7 +74,14 @@ def test_the_linear_wcs_of_a_family_that_takes_it():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"RA_REF": None}, {"CDELT1": "x"}, {"DEC_REF": float("nan")}, {"VPARITY": True}, {"S_REGION": "CIRCLE 1 2 3"}],
+    [
+        {"RA_REF": None},
+        {"CDELT1": "x"},
+        {"CDELT1": 10**400},
+        {"DEC_REF": float("nan")},
+        {"VPARITY": True},
+        {"S_REGION": "CIRCLE 1 2 3"},
+    ],
 )
 def test_what_a_header_does_not_tell_is_not_known(changes):
     values = {key: value for key, value in (POINTING | changes).items() if value is not None}
@@ -96,4 +103,5 @@ def test_a_moving_target_is_brought_to_one_place():
 
 def test_without_all_targets_nothing_is_moved():
     footprints = {"a": Footprint(np.zeros((4, 2)), InputPixels(0.1, 0.01, 0.0, -1))}
-    assert with_targets_together(footprints, {"a": None}) == footprints
+    for target in (None, (np.inf, 0.0)):
+        assert with_targets_together(footprints, {"a": target}) == footprints

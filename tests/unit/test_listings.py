@@ -16,7 +16,7 @@ def test_exposures_and_what_belongs_to_them(tmp_path):
 def test_a_second_column_that_may_be_missing(tmp_path):
     path = listing(tmp_path, "a_cal.fits\nb_cal.fits x\n")
     assert read_listing(path, optional=True) == {"a": None, "b": "x"}
-    with pytest.raises(ListingError, match=r"list\.txt: line 1: 'a_cal\.fits' has 1 columns, not two"):
+    with pytest.raises(ListingError, match=r"list\.txt: line 1: 'a_cal\.fits' has one column, not two"):
         read_listing(path)
 
 
