@@ -18,12 +18,8 @@ log = logging.getLogger(__name__)
 def calibrate(input, output, params):
     """Run the steps that the plan says, in its order, and record what became of each."""
     exposure = read_exposure(input.exposure, params.images)
-    if exposure.damaged:
-        reason = f"of {', '.join(exposure.damaged)} is wrong: the file was damaged, or changed without renewing it"
-        remark("checksum", "FAILED", str(input.exposure), reason)
     _require_usable(exposure, "before calibration")
-    if exposure.discarded:
-        remark("calibrate", "COMPLETE", str(input.exposure), exposure.without_value)
+    _remark_on(exposure, str(input.exposure))
     record_facts(exposure, params.facts)
     record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():
@@ -38,6 +34,18 @@ def calibrate(input, output, params):
     if output.get("geometry"):
         _describe_geometry(exposure, Path(output.geometry))
     write_exposure(exposure, Path(output.cal), params.write_date)
+
+
+def _remark_on(exposure, path):
+    """Have the summary tell what is odd about an exposure that can be calibrated all the same."""
+    if exposure.damaged:
+        reason = f"of {', '.join(exposure.damaged)} is wrong: the file was damaged, or changed without renewing it"
+        remark("checksum", "FAILED", path, reason)
+    if exposure.discarded:
+        remark("calibrate", "COMPLETE", path, exposure.without_value)
+    noise = exposure.image.var_rnoise
+    if noise is not None and not (noise > 0).any():
+        remark("calibrate", "COMPLETE", path, "VAR_RNOISE is 0 everywhere: with weight_type ivm no pixel has weight")
 
 
 def _describe_geometry(exposure, path):

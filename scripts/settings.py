@@ -208,8 +208,11 @@ def _holds(config: Any, path: Sequence[str]) -> bool:
 
 
 def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]) -> Problem:
-    path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
     given, key = error["input"], ".".join(path)
+    if error["loc"][-1:] == ("[key]",):
+        holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
+        return Problem(next(iter(holding), COMMAND_LINE), key, "is no name", "put it in quotes")
     if error["type"] == "missing":
         return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
     if _is_section(_section_at(path)) and error["type"] == "value_error":

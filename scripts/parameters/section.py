@@ -65,7 +65,7 @@ def _fill_value(value: Any) -> Any:
         return "NAN"
     try:
         return str(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a fill value is a number or NAN") from None
 
 
@@ -92,8 +92,8 @@ WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
 Files = Annotated[list[str], BeforeValidator(list_from_one)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-Size = Annotated[int, Field(ge=1)]
-LargeNumber = Annotated[Size, BeforeValidator(_whole_number)]
+Size = Annotated[int, Field(ge=1, le=10**9)]  # more, in pixels or stars, is a slip of the keyboard
+LargeNumber = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=10**12)]
 OddSize = Annotated[Size, AfterValidator(_odd)]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
 PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]

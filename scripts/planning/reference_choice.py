@@ -66,7 +66,8 @@ class ReferenceChooser:
     ) -> dict[str, Reference] | None:
         """Return the references of all steps that are not skipped, by type.
 
-        A type that an exposure cannot do without, and that has no file, is a problem; then the result is None.
+        A type that an exposure cannot do without, and that has no file, is a problem. If its cause is a wrong header,
+        that is the problem, and the result is None.
         """
         instrument = str(header.values["INSTRUME"])
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
@@ -86,14 +87,18 @@ class ReferenceChooser:
             chosen |= {name: reference for name, reference in found.items() if isinstance(reference, Reference)}
             chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=str(failed[name])) for name in optional}
             if needed := {name: problem for name, problem in failed.items() if name not in optional}:
-                self._refuse(needed, path, header, family)
-                return None
-        lacking = [name for name in chosen if chosen[name].path is None and instrument in wanted[name].required]
-        for name in lacking:
-            step = wanted[name].step
-            wrong = f"the {name} reference is N/A, and {step} cannot do without it"
-            self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
-        return None if lacking else chosen
+                if cause := self._cause(needed, path, header, family):
+                    self.problems.append(cause)
+                    return None
+                for name, problem in needed.items():
+                    if not self._may_be_unread(name, instrument):
+                        self._tell(problem, name, path, header, family)
+        for name, reference in chosen.items():
+            if reference.path is None and instrument in wanted[name].required:
+                step = wanted[name].step
+                wrong = f"the {name} reference is N/A, and {step} cannot do without it"
+                self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
+        return chosen
 
     def context(self, family: Family) -> dict[str, tuple[str, str]]:
         """Return the keywords of the CRDS context of a family; ``N/A`` for a folder."""
@@ -144,8 +149,10 @@ class ReferenceChooser:
     def _no_folder(self) -> bool:
         return self.settings.source == "directory" and not os.path.isdir(os.path.expanduser(self.settings.directory))
 
-    def _refuse(self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family) -> None:
-        """Add the problems of an exposure for which no references were found: their cause, if they have one."""
+    def _cause(
+        self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family
+    ) -> Problem | None:
+        """Return what is wrong with the header of an exposure for which no references were found; None: nothing is."""
         instrument = str(header.values["INSTRUME"])
         types = sorted(name for name in failed if name in family.references)
         listed = f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"
@@ -155,15 +162,11 @@ class ReferenceChooser:
             if keyword in selectors and (value in (None, "") or (known and value not in known)):
                 wrong = "is missing" if value in (None, "") else f"{value!r} is not known of {instrument}"
                 hint = nearest(str(value or ""), known) if known else "give it"
-                self.problems.append(Problem(str(path), keyword, f"{wrong}, so that there is {listed} reference", hint))
-                return
+                return Problem(str(path), keyword, f"{wrong}, so that there is {listed} reference", hint)
         if len(types) > 1 and {problem.key for problem in failed.values()} == {DATE}:
             when = f"{header.values.get('DATE-OBS')!r}: there is {listed} reference for exposures of that time"
-            self.problems.append(Problem(str(path), DATE, when, failed[types[0]].right))
-            return
-        for name, problem in failed.items():
-            if not self._may_be_unread(name, instrument):
-                self._tell(problem, name, path, header, family)
+            return Problem(str(path), DATE, when, failed[types[0]].right)
+        return None
 
     def _may_be_unread(self, name: str, instrument: str) -> bool:
         """Tell whether the only reference of a type may be one that cannot be read, which is told already."""

@@ -77,7 +77,7 @@ def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], 
     right = "see 'Own data' in README.md"
     if any(products["all"]()):
         right = f"there is something for {', '.join(name for name, files in products.items() if files())}"
-    raise InputError([Problem("config", "", f"names nothing to make for {' '.join(asked)}", right)])
+    raise InputError([Problem("the configuration", "", f"names nothing to make for {' '.join(asked)}", right)])
 
 
 def _unknown(

@@ -212,7 +212,7 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
 
 def memory_gb(pixels: float) -> float:
     """Return the memory that it takes to combine exposures to an image of so many pixels, GB."""
-    return pixels * BYTES_PER_PIXEL / 1e9
+    return min(pixels, 10**300) * BYTES_PER_PIXEL / 1e9  # more than that no float holds
 
 
 def far_footprints(footprints: Mapping[str, np.ndarray]) -> list[str]:

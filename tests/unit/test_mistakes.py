@@ -261,3 +261,10 @@ def test_two_fields_in_one_association(field):
 def test_more_values_than_can_be_looked_at(field):
     lines = "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 4) if n else 1}]\n" for n in range(30))
     assert [line for line in answer(field, CONFIGURATION + lines) if not documented(line)] == []
+
+
+def test_control_characters_of_a_name(field):
+    shutil.copy(RATE, "data/loud\x1b[31m_rate.fits")
+    lines = answer(field, CONFIGURATION + "exposures: data/loud*_rate.fits\n")
+    assert lines
+    assert [line for line in lines if not documented(line)] == []

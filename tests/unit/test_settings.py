@@ -565,6 +565,8 @@ def test_yaml_that_refers_to_itself_does_no_harm(tmp_path):
         ),
         ({"stage3.resample.pixfrac": 3}, "unknown key; write stage3: {resample: {pixfrac: ...}}"),
         ({5: 3}, "5: unknown key; known are "),
+        ({"references": {"override": {5: "x"}}}, "references.override.5: is no name; put it in quotes"),
+        ({"stage2": {"resample": {"fillval": 10**400}}}, "a fill value is a number or NAN"),
         ({"minobj": 3}, "minobj: unknown key; it belongs below stage3.tweakreg"),
         ({"pixfrac": 3}, "it belongs below stage2.resample or below stage3.outlier_detection or below stage3.resample"),
         ({"stage2": {"output": "x"}}, "stage2.output: unknown key; it belongs at the top"),
