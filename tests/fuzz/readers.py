@@ -345,35 +345,35 @@ def _plan_with_crds(path: Path) -> bool:
 
 # By name: the files that are spoiled, and how; what reads them; cases of the short version.
 _READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
-    "exposure_headers": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _read_exposure, 300),
-    "reference_headers": ({"*/references/*.fits": "fits"}, _read_reference, 200),
-    "asdf_meta": ({"*/references/*.asdf": "asdf", "pars/*.asdf": "asdf"}, _read_reference, 300),
-    "plan_exposures": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _plan_of_folder, 40),
-    "plan_references": ({"*/references/*.fits": "fits"}, _plan_with_overrides, 30),
-    "plan_asdf": ({"*/references/*.asdf": "asdf"}, _plan_with_overrides, 30),
+    "exposure_headers": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _read_exposure, 150),
+    "reference_headers": ({"*/references/*.fits": "fits"}, _read_reference, 80),
+    "asdf_meta": ({"*/references/*.asdf": "asdf", "pars/*.asdf": "asdf"}, _read_reference, 150),
+    "plan_exposures": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _plan_of_folder, 25),
+    "plan_references": ({"*/references/*.fits": "fits"}, _plan_with_overrides, 12),
+    "plan_asdf": ({"*/references/*.asdf": "asdf"}, _plan_with_overrides, 12),
     "associations": (
         {"*/*/*_asn.json": "json", "cal/*_asn.json": "json", "*/*/lists.json": "json"},
         _plan_of_folder,
         60,
     ),
-    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 60),
-    "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 60),
-    "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 60),
-    "star_lists": ({"tables/stars/*": "table"}, _read_stars, 60),
-    "catalogues": ({"tables/sky/*": "table", "tables/hours/*": "table"}, _read_catalogue, 60),
-    "plan_catalogues": ({"extras/stars.*": "table", "tables/stars/a.csv": "table"}, _plan_with_tables, 30),
-    "plan_extras": ({"extras/*.asdf": "asdf", "extras/*.txt": "lines"}, _plan_with_extras, 30),
-    "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 40),
-    "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 60),
-    "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 20),
+    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 30),
+    "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 30),
+    "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 15),
+    "star_lists": ({"tables/stars/*": "table"}, _read_stars, 30),
+    "catalogues": ({"tables/sky/*": "table", "tables/hours/*": "table"}, _read_catalogue, 30),
+    "plan_catalogues": ({"extras/stars.*": "table", "tables/stars/a.csv": "table"}, _plan_with_tables, 12),
+    "plan_extras": ({"extras/*.asdf": "asdf", "extras/*.txt": "lines"}, _plan_with_extras, 20),
+    "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 20),
+    "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 50),
+    "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 8),
 }
 NAMES = tuple(_READERS)
 # Files of others, which a plan need not accept.
 _REAL: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
-    "real_exposures": ({"real/*.fits": "fits"}, _read_exposure, 40),
-    "real_references": ({"real/*.fits": "fits", "real/*.asdf": "asdf"}, _read_reference, 40),
-    "real_associations": ({"real/*.json": "json"}, _read_association, 40),
-    "real_parameters": ({"real/*pars*.asdf": "asdf"}, _plan_with_parameters, 40),
-    "real_tables": ({"real/*.ecsv": "table"}, _read_any_table, 20),
+    "real_exposures": ({"real/*.fits": "fits"}, _read_exposure, 20),
+    "real_references": ({"real/*.fits": "fits", "real/*.asdf": "asdf"}, _read_reference, 20),
+    "real_associations": ({"real/*.json": "json"}, _read_association, 20),
+    "real_parameters": ({"real/*pars*.asdf": "asdf"}, _plan_with_parameters, 10),
+    "real_tables": ({"real/*.ecsv": "table"}, _read_any_table, 8),
 }
 REAL_NAMES = tuple(_REAL)
