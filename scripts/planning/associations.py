@@ -28,6 +28,7 @@ _MERGING = re.compile(r"merge_?subarrays", re.IGNORECASE)
 _EXPTYPES_OF_LISTS = {"SCI": "science", "SKY": "background"}
 _LEVEL_IN_RULE = re.compile(r"(?:lv|level)_?([23])", re.IGNORECASE)
 _CALIBRATED = ("cal", "calints", "crf", "crfints")
+LONGEST_PATH = 4096  # characters, of Linux; elsewhere paths are shorter
 _RIGHT_SUFFIXES = {2: ("rate", "rateints"), 3: _CALIBRATED}
 
 
@@ -221,7 +222,7 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
         expanded = os.path.expanduser(pattern)
         matches = [expanded]
         if has_magic(expanded) and not os.path.lexists(expanded):
-            matches = sorted(match for match in glob(expanded, recursive=True) if not os.path.isdir(match))
+            matches = _matches(expanded)
             if not matches:
                 problems.append(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
         for match in matches:
@@ -233,6 +234,16 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
             else:
                 files[Path(match)] = None
     return list(files)
+
+
+def _matches(pattern: str) -> list[str]:
+    """Return the files that a glob stands for, sorted."""
+    if len(pattern) > LONGEST_PATH:
+        return []
+    try:
+        return sorted(match for match in glob(pattern, recursive=True) if not os.path.isdir(match))
+    except (RecursionError, ValueError):  # of hundreds of folders, or of characters that no path has
+        return []
 
 
 # Strict JSON ----------------------------------------------------------------------------------------

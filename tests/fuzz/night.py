@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import asdf
 import yaml
 from astropy.io import fits
 from astropy.table import Table
 
 from simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from steps.tan_projection import TanProjection
 from tests.crds_stand_in import write_context
+
+REAL = Path(__file__).parents[3] / "shared" / "realdata"
 
 SMALL: dict[str, Any] = {"detector_shape": (24, 28), "stars": 1, "galaxies": 0}
 # What makes a count-rate exposure pass for a calibrated one, as far as headers go.
@@ -89,7 +93,10 @@ def make_night(folder: Path) -> None:
     _write_parameters(folder)
     _write_crds(folder)
     _write_tables(folder)
+    _write_grid_and_listings(folder)
     _write_remembered(folder)
+    if REAL.is_dir():
+        _copy_real(folder)
 
 
 def _write_cals(folder: Path) -> None:
@@ -165,6 +172,34 @@ def _write_tables(folder: Path) -> None:
         table.write(place / "a.fits")
         for file in ("a.vot", "a.fits", "a.csv"):
             (place / f"{file}.gz").write_bytes(gzip.compress((place / file).read_bytes(), mtime=0))
+
+
+def _write_grid_and_listings(folder: Path) -> None:
+    """Write what the configuration may name beside: a grid, star lists and sky levels by exposure."""
+    ra, dec = _pointing(folder)
+    (folder / "extras").mkdir()
+    projection = TanProjection((100.0, 100.0), (ra, dec), 0.11 / 3600, ((-1.0, 0.0), (0.0, 1.0)))
+    wcs = projection.gwcs((200, 200), ((-0.5, 199.5), (-0.5, 199.5)))
+    asdf.AsdfFile({"wcs": wcs, "array_shape": [200, 200]}).write_to(folder / "extras/grid.asdf")
+    cals = sorted((folder / "cal").glob("*_cal.fits"))
+    (folder / "extras/catfile.txt").write_text("".join(f"{path.name} ../tables/stars/a.csv\n" for path in cals))
+    (folder / "extras/skylist.txt").write_text("".join(f"{path.name} {n}.5\n" for n, path in enumerate(cals)))
+    stars = Table({"ra": [ra, ra + 1e-4, ra], "dec": [dec, dec, dec + 1e-4], "pmra": [9.0] * 3, "pmdec": [0.0] * 3})
+    stars.write(folder / "extras/stars.csv", format="ascii.csv")
+    stars.write(folder / "extras/stars.vot", format="votable")
+
+
+def _pointing(folder: Path) -> tuple[float, float]:
+    header = fits.getheader(next((folder / "cal").glob("*_cal.fits")), "SCI")
+    return header["RA_REF"], header["DEC_REF"]
+
+
+def _copy_real(folder: Path) -> None:
+    """Copy files that archives and pipelines wrote, the small ones; they need not be of use here."""
+    (folder / "real").mkdir()
+    for path in sorted(REAL.glob("*/*")):
+        if path.suffix in (".fits", ".asdf", ".json", ".ecsv") and path.stat().st_size < 10**6:
+            (folder / "real" / path.name).write_bytes(path.read_bytes())
 
 
 def _write_remembered(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from forecast.sizes import Sizes
 from instruments import family_of, header_keywords
 from planning import parameter_references
+from planning.associations import read_association
 from planning.combination import UnknownAssociation
 from planning.exposure_checks import check_calibrated, check_science
 from planning.headers import read_exposure_header, read_reference_header
@@ -109,7 +110,7 @@ class Reader:
 
 def open_reader(name: str) -> Reader:
     """Return a reader; the working folder holds a night."""
-    patterns, read, short = _READERS[name]
+    patterns, read, short = (_READERS | _REAL)[name]
     if name == "remembered_headers":  # which a plan makes
         planned(MIRI)
     seeds = [
@@ -168,6 +169,15 @@ def _read_table(read: Callable[[Path], Any], path: Path) -> bool:
     except UserTableError:
         return False
     return True
+
+
+def _read_any_table(path: Path) -> bool:
+    return _read_stars(path) | _read_catalogue(path)
+
+
+def _read_association(path: Path) -> bool:
+    problems: list[Problem] = []
+    return read_association(path, None, problems) is not None
 
 
 def _read_run(path: Path) -> bool:
@@ -302,6 +312,27 @@ def _plan_with_parameter_references(path: Path) -> bool:
     return True
 
 
+def _plan_with_tables(path: Path) -> bool:
+    """Plan with a catalogue, or with a star list, of the calibrated exposures."""
+    if path.parent.name == "extras":
+        tweakreg = {"abs_refcat": str(path)}
+    else:
+        tweakreg = {"use_custom_catalogs": True, "catfile": "extras/catfile.txt"}
+    planned(_config_of(Path("cal/x")) | {"stage3": {"tweakreg": tweakreg}})
+    return True
+
+
+def _plan_with_extras(path: Path) -> bool:
+    """Plan with a grid of the user, with a list of star lists, or of sky levels."""
+    stage3 = {
+        "grid.asdf": {"resample": {"output_wcs": str(path)}},
+        "catfile.txt": {"tweakreg": {"use_custom_catalogs": True, "catfile": str(path)}},
+        "skylist.txt": {"skymatch": {"skymethod": "user", "skylist": str(path)}},
+    }
+    planned(_config_of(Path("cal/x")) | {"stage3": stage3[path.name]})
+    return True
+
+
 def _plan_with_remembered(_: Path) -> bool:
     planned(MIRI)
     return True
@@ -314,24 +345,35 @@ def _plan_with_crds(path: Path) -> bool:
 
 # By name: the files that are spoiled, and how; what reads them; cases of the short version.
 _READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
-    "exposure_headers": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _read_exposure, 300),
-    "reference_headers": ({"*/references/*.fits": "fits"}, _read_reference, 200),
-    "asdf_meta": ({"*/references/*.asdf": "asdf", "pars/*.asdf": "asdf"}, _read_reference, 300),
-    "plan_exposures": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _plan_of_folder, 40),
-    "plan_references": ({"*/references/*.fits": "fits"}, _plan_with_overrides, 30),
-    "plan_asdf": ({"*/references/*.asdf": "asdf"}, _plan_with_overrides, 30),
+    "exposure_headers": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _read_exposure, 150),
+    "reference_headers": ({"*/references/*.fits": "fits"}, _read_reference, 80),
+    "asdf_meta": ({"*/references/*.asdf": "asdf", "pars/*.asdf": "asdf"}, _read_reference, 150),
+    "plan_exposures": ({"*/rate/*_rate.fits": "fits", "cal/*.fits": "fits"}, _plan_of_folder, 25),
+    "plan_references": ({"*/references/*.fits": "fits"}, _plan_with_overrides, 12),
+    "plan_asdf": ({"*/references/*.asdf": "asdf"}, _plan_with_overrides, 12),
     "associations": (
         {"*/*/*_asn.json": "json", "cal/*_asn.json": "json", "*/*/lists.json": "json"},
         _plan_of_folder,
         60,
     ),
-    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 60),
-    "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 60),
-    "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 60),
-    "star_lists": ({"tables/stars/*": "table"}, _read_stars, 60),
-    "catalogues": ({"tables/sky/*": "table", "tables/hours/*": "table"}, _read_catalogue, 60),
-    "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 40),
-    "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 60),
-    "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 20),
+    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 30),
+    "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 30),
+    "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 15),
+    "star_lists": ({"tables/stars/*": "table"}, _read_stars, 30),
+    "catalogues": ({"tables/sky/*": "table", "tables/hours/*": "table"}, _read_catalogue, 30),
+    "plan_catalogues": ({"extras/stars.*": "table", "tables/stars/a.csv": "table"}, _plan_with_tables, 12),
+    "plan_extras": ({"extras/*.asdf": "asdf", "extras/*.txt": "lines"}, _plan_with_extras, 20),
+    "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 20),
+    "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 50),
+    "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 8),
 }
 NAMES = tuple(_READERS)
+# Files of others, which a plan need not accept.
+_REAL: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
+    "real_exposures": ({"real/*.fits": "fits"}, _read_exposure, 20),
+    "real_references": ({"real/*.fits": "fits", "real/*.asdf": "asdf"}, _read_reference, 20),
+    "real_associations": ({"real/*.json": "json"}, _read_association, 20),
+    "real_parameters": ({"real/*pars*.asdf": "asdf"}, _plan_with_parameters, 10),
+    "real_tables": ({"real/*.ecsv": "table"}, _read_any_table, 8),
+}
+REAL_NAMES = tuple(_REAL)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.fuzz.night import make_night
-from tests.fuzz.readers import NAMES, open_reader
+from tests.fuzz.night import REAL, make_night
+from tests.fuzz.readers import NAMES, REAL_NAMES, open_reader
 
-pytestmark = pytest.mark.xdist_group("fuzz")  # which share a night
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]  # which share a night
 
 
 @pytest.fixture(scope="module")
@@ -20,4 +20,14 @@ def test_spoiled_files_are_accepted_or_refused(name, night, monkeypatch):
     monkeypatch.chdir(night)
     reader = open_reader(name)
     reader.read_sound()
-    assert {reader.try_case(number) for number in range(reader.short)} == {True, False}
+    # What an earlier run left is never refused: what is damaged counts as not there.
+    expected = {True} if name == "remembered_headers" else {True, False}
+    assert {reader.try_case(number) for number in range(reader.short)} == expected
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the repository")
+@pytest.mark.parametrize("name", REAL_NAMES)
+def test_spoiled_files_of_others(name, night, monkeypatch):
+    monkeypatch.chdir(night)
+    reader = open_reader(name)
+    assert {reader.try_case(number) for number in range(reader.short)} <= {True, False}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from planning.associations import expand
 from planning.planner import make_plan
 from problems import InputError
 from settings import read_settings
@@ -41,6 +42,16 @@ def test_a_path_that_cannot_be(key, path, tmp_path, monkeypatch):
     expected = suppress(InputError) if key in NEED_NOT_BE_THERE else pytest.raises(InputError)
     with limited_time(), expected:
         make_plan(read_settings(CONFIGURATIONS[key](path)), [], Path("cache"))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a/" * 2000 + "*", "a/" * 2_000_000 + "*", "\ud800/*", "[z-a]/*", "**/" * 1000 + "*"]
+)
+def test_a_pattern_that_matches_nothing(pattern, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problems = []
+    assert expand([pattern], "exposures", problems) == []
+    assert "no file matches" in problems[0].wrong
 
 
 def test_an_output_of_too_long_a_name():
