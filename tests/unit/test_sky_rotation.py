@@ -43,7 +43,7 @@ def test_a_rotation_leads_where_it_shall(start, end):
 def test_distances_are_kept_and_there_is_a_way_back(vector, one, other):
     rotation, sky = SkyRotation(vector), np.array([one, other])
     turned = rotation(sky)
-    assert ((turned[:, 0] >= 0) & (turned[:, 0] < 360)).all()
+    assert ((turned[:, 0] >= 0) & (turned[:, 0] <= 360)).all()
     before, after = (np.linalg.norm(np.diff(to_cartesian(each), axis=0)) for each in (sky, turned))
     assert after == pytest.approx(before, abs=1e-14)
     assert to_cartesian(rotation.inverse()(turned)) == pytest.approx(to_cartesian(sky), abs=1e-14)
