@@ -10,8 +10,9 @@ from products.exposure_stars import read_exposure_stars
 from products.geometry_files import read_geometry
 from products.star_lists import read_sky_catalog
 from steps.alignment import Alignment, align_absolute, align_relative
-from steps.moving_target import target_shifts
+from steps.moving_target import target_rotations
 from steps.star_matching import Matching
+from steps.tangent_plane import IDENTITY
 
 log = logging.getLogger(__name__)
 for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried
@@ -67,16 +68,17 @@ def _tweak(names, geometries, input, settings):
 
 
 def _follow(names, geometries, targets):
-    """Shift each exposure by what its moving target was away from the mean of all."""
-    shifts = target_shifts(list(targets))
-    status, reason = ("FAILED", "the position of the target is not known") if shifts is None else ("COMPLETE", "")
+    """Turn the sky of each exposure so that its moving target comes to the mean of all positions."""
+    rotations = target_rotations(list(targets))
+    status, reason = ("FAILED", "the position of the target is not known") if rotations is None else ("COMPLETE", "")
     rows = [_row(Alignment(name, group, status, reason), geometries[name]) for name, group in names.items()]
-    if shifts is None:
+    if rotations is None:
         return rows
-    return [
-        replace(row, sky_shift=shift, footprint=geometries[row.exposure].corrected(row.correction, shift).footprint())
-        for row, shift in zip(rows, shifts, strict=True)
+    footprints = [
+        geometries[name].corrected(IDENTITY, turn).footprint() for name, turn in zip(names, rotations, strict=True)
     ]
+    moved = zip(rows, rotations, footprints, strict=True)
+    return [replace(row, rotation_of_sky=turn, footprint=footprint) for row, turn, footprint in moved]
 
 
 def _row(alignment, geometry, stars=0):

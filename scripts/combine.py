@@ -48,7 +48,7 @@ def combine(input, output, params):
     if params.common_grid:
         # Associations that share a grid have pixels of their own.
         _, geometry, row = members[0]
-        pixels = read_geometry(geometry).corrected(row.correction, row.sky_shift).input_pixels()
+        pixels = read_geometry(geometry).corrected(row.correction, row.rotation_of_sky).input_pixels()
         grid = replace(grid, pixel_scale_ratio=grid.pixel_scale / pixels.area**0.5)
     resampler = Resampler(
         grid.shape,
@@ -58,7 +58,7 @@ def combine(input, output, params):
     )
     headers = []
     for path, geometry_file, row in members:
-        geometry = read_geometry(geometry_file).corrected(row.correction, row.sky_shift)
+        geometry = read_geometry(geometry_file).corrected(row.correction, row.rotation_of_sky)
         exposure = read_exposure(path)
         if exposure.discarded:
             remark("resample", "COMPLETE", str(path), exposure.without_value)

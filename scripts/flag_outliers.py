@@ -32,21 +32,21 @@ def flag(input, output, params):
     """Write the exposure with its outliers flagged, and their number."""
     rows = read_alignment(input.alignment)
     row = find_row(rows, params.exposure)
-    moved = not row.correction.is_identity or row.sky_shift != (0.0, 0.0)
+    moved = not row.correction.is_identity or not row.rotation_of_sky.is_identity
     exposure = read_exposure(input.cal, with_wcs=moved)
     if exposure.discarded:
         remark("outlier_detection", "COMPLETE", str(input.cal), exposure.without_value)
     record_origin(exposure, params.origin)
     record_status(exposure, params.alignment_step, row.status)
     if (params.alignment_step, row.status) == ("assign_mtwcs", "COMPLETE"):
-        record_target(exposure, row.sky_shift)
+        record_target(exposure, row.rotation_of_sky)
     if moved:
         _correct(exposure, row, params.sip)
     sky = sky_of(exposure, params.exposure, input.get("sky"))
     status = params.status.get("outlier_detection") or _status(row, rows)
     total, flagged = exposure.image.sci.size, 0
     if status == "COMPLETE":
-        geometry = read_geometry(input.geometry).corrected(row.correction, row.sky_shift)
+        geometry = read_geometry(input.geometry).corrected(row.correction, row.rotation_of_sky)
         outliers = _find(exposure, geometry, sky, input, output, params.outlier_detection)
         flagged = apply_outliers(exposure.image, outliers)
         log.info("%d of %d pixels are outliers", flagged, total)
@@ -66,7 +66,7 @@ def _status(row, rows):
 
 def _correct(exposure, row, sip):
     """Put the corrected WCS in place of the nominal one."""
-    exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.sky_shift)
+    exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.rotation_of_sky)
     record_wcs(exposure, row.footprint, sip)
     remove_wcs(exposure.primary)  # the nominal one, of layouts that have it there
 

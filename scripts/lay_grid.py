@@ -17,7 +17,7 @@ from steps.output_grid import check_size, far_footprints, grid_from_footprints, 
 def lay_grid(input, output, params):
     """Write the grid; refuse one that is absurdly large, and name the exposure that makes it so."""
     rows = [row for path in input.alignments for row in read_alignment(path)]
-    geometry = read_geometry(input.first).corrected(rows[0].correction, rows[0].sky_shift)
+    geometry = read_geometry(input.first).corrected(rows[0].correction, rows[0].rotation_of_sky)
     pixels, used = geometry.input_pixels(), [row for row in rows if row.used]
     if not used:
         raise UnusableExposure("no exposure is left: all were dropped, because they could not be aligned")

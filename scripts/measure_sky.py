@@ -29,7 +29,7 @@ def measure_sky(input, output, params):
                 others.setdefault(row.group, []).append(row.footprint)
     sci, dq = read_planes(input.cal, "SCI", "DQ")
     usable = ~bad_pixels(dq, settings["dqbits"]) & np.isfinite(sci)
-    geometry = read_geometry(input.geometry).corrected(own.correction, own.sky_shift)
+    geometry = read_geometry(input.geometry).corrected(own.correction, own.rotation_of_sky)
     sky = exposure_sky(
         sci,
         usable,

@@ -83,7 +83,7 @@ def _add(resampler, member, grid, corner, input, params):
 
 
 def _geometry(path, row):
-    return read_geometry(path).corrected(row.correction, row.sky_shift)
+    return read_geometry(path).corrected(row.correction, row.rotation_of_sky)
 
 
 def _as_it_is(members, shape, input, params):

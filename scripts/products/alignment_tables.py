@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from products.tables import read_table, write_table
+from steps.sky_rotation import NO_ROTATION, SkyRotation
 from steps.tangent_plane import IDENTITY, Affine
 
 
@@ -38,8 +39,8 @@ class AlignmentRow:
         Largest motion of a corner, arcsec.
     correction : Affine
         The motion, in the tangent plane at (RA_REF, DEC_REF).
-    sky_shift : (ra, dec)
-        Degrees added for a moving target.
+    rotation_of_sky : SkyRotation
+        For a moving target, after the correction.
     footprint : float array, shape (4, 2)
         The corrected corners, degrees.
     """
@@ -59,7 +60,7 @@ class AlignmentRow:
     scale: float = 1.0
     corner_motion: float = 0.0
     correction: Affine = IDENTITY
-    sky_shift: tuple[float, float] = (0.0, 0.0)
+    rotation_of_sky: SkyRotation = NO_ROTATION
 
 
 # Column, unit, description; in the order of the table.
@@ -83,11 +84,13 @@ _COLUMNS = (
     ("m22", "", ""),
     ("d_east", "arcsec", "shift in that plane, after the matrix"),
     ("d_north", "arcsec", ""),
-    ("d_ra", "deg", "added for a moving target"),
-    ("d_dec", "deg", "added for a moving target"),
+    ("turn_x", "deg", "rotation of the sky for a moving target: axis times angle"),
+    ("turn_y", "deg", ""),
+    ("turn_z", "deg", ""),
     *((f"{axis}{corner}", "deg", "corrected corner") for corner in range(1, 5) for axis in ("ra", "dec")),
     ("reason", "", "why it is not COMPLETE, or how it was aligned"),
 )
+_TURN = ("turn_x", "turn_y", "turn_z")
 
 
 def write_alignment(path: Path, rows: Sequence[AlignmentRow], meta: Mapping[str, Any]) -> None:
@@ -111,7 +114,7 @@ def _cells(row: AlignmentRow) -> dict[str, Any]:
     cells |= {"shift_east": row.shift[0], "shift_north": row.shift[1]}
     cells |= {"m11": m11, "m12": m12, "m21": m21, "m22": m22}
     cells |= {"d_east": row.correction.shift[0], "d_north": row.correction.shift[1]}
-    cells |= {"d_ra": row.sky_shift[0], "d_dec": row.sky_shift[1]}
+    cells |= dict(zip(_TURN, row.rotation_of_sky.vector, strict=True))
     for corner, (ra, dec) in enumerate(np.asarray(row.footprint).tolist(), start=1):
         cells |= {f"ra{corner}": ra, f"dec{corner}": dec}
     return {name: cells[name] for name, _, _ in _COLUMNS}
@@ -125,6 +128,6 @@ def _row(cells: Mapping[str, Any]) -> AlignmentRow:
         correction=Affine(
             ((cells["m11"], cells["m12"]), (cells["m21"], cells["m22"])), (cells["d_east"], cells["d_north"])
         ),
-        sky_shift=(cells["d_ra"], cells["d_dec"]),
+        rotation_of_sky=SkyRotation((cells["turn_x"], cells["turn_y"], cells["turn_z"])),
         footprint=np.array([[cells[f"ra{corner}"], cells[f"dec{corner}"]] for corner in range(1, 5)]),
     )

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
 
 from products.detector_window import detector_window
 from products.exposure import Exposure
 from steps.pointing import Pointing
+from steps.sky_rotation import SkyRotation
 from steps.windows import Window
 
 STATUS = {
@@ -130,11 +132,12 @@ def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_are
         header.set("PIXAR_A2", pixel_area_a2, "Nominal pixel area in arcsec^2")
 
 
-def record_target(exposure: Exposure, sky_shift: tuple[float, float]) -> None:
-    """Record the mean position of a moving target, which is `sky_shift` from that in the exposure."""
-    for keyword, mean, shift in zip(("MT_RA", "MT_DEC"), ("MT_AVRA", "MT_AVDEC"), sky_shift, strict=True):
-        if exposure.keyword(keyword) is not None:
-            exposure.science.set(mean, exposure.keyword(keyword) + shift, "[deg] mean position of the target")
+def record_target(exposure: Exposure, rotation: SkyRotation) -> None:
+    """Record the mean position of a moving target, to which a rotation of the sky brings that in the exposure."""
+    target = exposure.keyword("MT_RA"), exposure.keyword("MT_DEC")
+    if None not in target:
+        for keyword, value in zip(("MT_AVRA", "MT_AVDEC"), rotation(np.array(target, float)).tolist(), strict=True):
+            exposure.science.set(keyword, value, "[deg] mean position of the target")
 
 
 def remove_wcs(header: fits.Header) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from steps.footprints import pixel_bounds
 from steps.input_pixels import InputPixels, input_pixels
 from steps.pointing import Pointing
+from steps.sky_rotation import NO_ROTATION, SkyRotation
 from steps.smooth_map import SmoothMap, smooth_map
 from steps.tangent_plane import IDENTITY, Affine, to_plane, to_sky
 
@@ -43,9 +44,8 @@ class Geometry:
         Their size and orientation, uncorrected.
     correction : Affine
         What is to be done in the tangent plane after that.
-    sky_shift : (ra, dec)
-        Degrees to add to right ascension and declination in the end: how far a moving target
-        is from its mean position.
+    rotation : SkyRotation
+        Of the sky in the end: what brings a moving target to its mean position.
     """
 
     shape: tuple[int, int]
@@ -54,16 +54,16 @@ class Geometry:
     plane_to_detector: SmoothMap
     pixels: InputPixels
     correction: Affine = IDENTITY
-    sky_shift: tuple[float, float] = (0.0, 0.0)
+    rotation: SkyRotation = NO_ROTATION
 
     @property
     def bounds(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The bounding box as ((xmin, xmax), (ymin, ymax)), outer pixel edges."""
         return self.detector_to_plane.x_range, self.detector_to_plane.y_range
 
-    def corrected(self, correction: Affine, sky_shift: tuple[float, float] = (0.0, 0.0)) -> Geometry:
+    def corrected(self, correction: Affine, rotation: SkyRotation = NO_ROTATION) -> Geometry:
         """Return the geometry with another correction."""
-        return replace(self, correction=correction, sky_shift=sky_shift)
+        return replace(self, correction=correction, rotation=rotation)
 
     def plane(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the corrected positions of pixels in the tangent plane, arcsec, shape (..., 2)."""
@@ -71,8 +71,7 @@ class Geometry:
 
     def sky(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return right ascension (0..360) and declination of pixels, degrees, shape (..., 2)."""
-        sky = to_sky(self.plane(x, y), self.centre) + np.array(self.sky_shift)
-        return np.stack([np.mod(sky[..., 0], 360.0), sky[..., 1]], axis=-1)
+        return self.rotation(to_sky(self.plane(x, y), self.centre))
 
     def pixel(self, sky: np.ndarray) -> np.ndarray:
         """Return the pixels, shape (..., 2), of sky positions, shape (..., 2), in and around the bounding box.
@@ -81,7 +80,7 @@ class Geometry:
         to 0.1 pixel. That is enough to tell which pixels lie in an overlap, and the same ones as in
         jwst.
         """
-        plane = to_plane(np.asarray(sky) - np.array(self.sky_shift), self.centre)
+        plane = to_plane(self.rotation.inverse()(np.asarray(sky)), self.centre)
         return self.plane_to_detector(*np.moveaxis(self.correction.inverse()(plane), -1, 0))
 
     def input_pixels(self) -> InputPixels:

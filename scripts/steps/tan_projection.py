@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steps.pointing import Pointing
+from steps.sky_rotation import SkyRotation, to_cartesian
 from steps.tangent_plane import Affine, to_plane, to_sky
 
 if TYPE_CHECKING:
@@ -70,6 +71,15 @@ class TanProjection:
         crpix = np.array(self.crpix) - np.linalg.solve(matrix, shift)
         return tan_projection((float(crpix[0]), float(crpix[1])), self.crval, matrix)
 
+    def turned(self, rotation: SkyRotation) -> TanProjection:
+        """Return the projection of a sky that is turned."""
+        if rotation.is_identity:
+            return self
+        crval = rotation(np.array(self.crval))
+        before, after = _east_and_north(*self.crval), _east_and_north(*crval)
+        matrix = after @ rotation.matrix @ before.T @ self.matrix
+        return tan_projection(self.crpix, (float(crval[0]), float(crval[1])), matrix)
+
     def keywords(self) -> dict[str, str | int | float]:
         """Return the FITS keywords."""
         cards: dict[str, str | int | float] = {"WCSAXES": 2}
@@ -120,6 +130,12 @@ def tan_projection(crpix: tuple[float, float], crval: tuple[float, float], matri
     cdelt = float(np.sqrt(abs(np.linalg.det(matrix))))
     (a, b), (c, d) = (np.asarray(matrix) / cdelt).tolist()
     return TanProjection(crpix, crval, cdelt, ((a, b), (c, d)))
+
+
+def _east_and_north(ra: float, dec: float) -> np.ndarray:
+    """Return the unit vectors to the east and to the north at a position (degrees), shape (2, 3)."""
+    east = to_cartesian(np.array([ra + 90.0, 0.0]))
+    return np.stack([east, np.cross(to_cartesian(np.array([ra, dec])), east)])
 
 
 def fk5_projection(projection: TanProjection) -> TanProjection:

@@ -8,6 +8,7 @@ import numpy as np
 
 from steps.footprints import pixel_bounds
 from steps.pointing import Pointing
+from steps.sky_rotation import NO_ROTATION, SkyRotation
 from steps.tan_projection import projection_of
 from steps.tangent_plane import Affine
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 
-def correct_wcs(wcs: WCS, pointing: Pointing, correction: Affine, sky_shift: tuple[float, float] = (0.0, 0.0)) -> WCS:
+def correct_wcs(wcs: WCS, pointing: Pointing, correction: Affine, rotation: SkyRotation = NO_ROTATION) -> WCS:
     """Return a WCS with a correction in it; the given one is not changed.
 
     Parameters
@@ -27,36 +28,39 @@ def correct_wcs(wcs: WCS, pointing: Pointing, correction: Affine, sky_shift: tup
     pointing : Pointing
     correction : Affine
         In the plane that touches the sky at (RA_REF, DEC_REF). It becomes the frame ``v2v3corr``.
-    sky_shift : (ra, dec)
-        Degrees. It becomes the frame ``moving_target``.
+    rotation : SkyRotation
+        Of a moving target. It becomes the frame ``moving_target``, but for a TAN projection.
     """
+    if correction.is_identity and rotation.is_identity:
+        return wcs
     projection = projection_of(wcs)
-    if projection is not None and not correction.is_identity:
+    if projection is not None:
         bounds = pixel_bounds(wcs)
         shape = round(bounds[1][1] + 0.5), round(bounds[0][1] + 0.5)
-        wcs = projection.corrected(correction).gwcs(shape, bounds)
-    elif not correction.is_identity:
+        return projection.corrected(correction).turned(rotation).gwcs(shape, bounds)
+    if not correction.is_identity:
         from tweakwcs.correctors import JWSTWCSCorrector
 
         angles = {"v2_ref": pointing.v2_ref, "v3_ref": pointing.v3_ref, "roll_ref": pointing.roll_ref}
         corrector = JWSTWCSCorrector(wcs, angles)
         corrector.set_correction(matrix=np.array(correction.matrix), shift=np.array(correction.shift))
         wcs = corrector.wcs
-    if sky_shift != (0.0, 0.0):
-        wcs = _follow_target(wcs, sky_shift)
-    return wcs
+    return wcs if rotation.is_identity else _follow_target(wcs, rotation)
 
 
-def _follow_target(wcs: WCS, sky_shift: tuple[float, float]) -> WCS:
+def _follow_target(wcs: WCS, rotation: SkyRotation) -> WCS:
     from astropy import coordinates
-    from astropy.modeling.models import Shift
+    from astropy.modeling.models import RotationSequence3D
     from gwcs import WCS
     from gwcs import coordinate_frames as cf
+    from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
 
     steps = [(step.frame, step.transform) for step in wcs.pipeline]
     world, _ = steps[-1]
     target = cf.CelestialFrame(name="moving_target", reference_frame=coordinates.ICRS())
-    d_ra, d_dec = sky_shift
-    moved = WCS([*steps[:-1], (world, Shift(d_ra) & Shift(d_dec)), (target, None)])
+    # astropy turns the axes of coordinates, not the vectors.
+    turn = RotationSequence3D([-angle for angle in rotation.axis_angles()], axes_order="xyz")
+    follow = SphericalToCartesian(wrap_lon_at=360) | turn | CartesianToSpherical(wrap_lon_at=360)
+    moved = WCS([*steps[:-1], (world, follow), (target, None)])
     moved.bounding_box = wcs.bounding_box
     return moved

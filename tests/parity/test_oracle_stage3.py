@@ -315,6 +315,107 @@ def test_stage_3_of_jwst_makes_the_same_of_our_calibrated_exposures(exchanged, t
     check_image(tmp_path / "l3" / image.name, image)
 
 
+# Exposures that were moved. The pixel scale of the grid is that of the first one: jwst takes it where the moved
+# exposure shows its nominal reference point, calflow at the reference point itself, where the pixel always is.
+
+
+def test_moving_target(tmp_path):
+    """jwst adds constants to right ascension and declination; calflow turns the sky."""
+    data = simulated("nircam_lw")
+    association = with_members(data, tmp_path / "jwst", "cal")
+    product, exposures = product_and_exposures(association)
+    first = fits.getheader(tmp_path / "jwst" / f"{exposures[0]}_cal.fits", "SCI")
+    # 4 arcsec further in each exposure, and some to the north.
+    step = np.array([4.0 / np.cos(np.radians(first["DEC_REF"])), 1.5]) / 3600
+    targets = [np.array([first["RA_REF"], first["DEC_REF"]]) + number * step for number in range(len(exposures))]
+    for exposure, target in zip(exposures, targets, strict=True):
+        path = tmp_path / "jwst" / f"{exposure}_cal.fits"
+        copied = path.read_bytes()
+        path.unlink()  # a link to what is kept
+        path.write_bytes(copied)
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header["TARGTYPE"] = "MOVING"
+            hdus["SCI"].header["MT_RA"], hdus["SCI"].header["MT_DEC"] = target
+    oracle("run_jwst.py", data, tmp_path / "jwst", "--stage", 3)
+    ours = combined_by_calflow(tmp_path / "calflow", data, [str(association)])
+
+    for exposure, target in zip(exposures, targets, strict=True):
+        crf = f"{exposure}_o001_crf.fits"
+        nominal = sky_positions(tmp_path / "jwst" / f"{exposure}_cal.fits")
+        theirs, mine = (sky_positions(folder / crf) for folder in (tmp_path / "jwst" / "l3", ours))
+        np.testing.assert_allclose(
+            theirs - nominal, np.broadcast_to(np.mean(targets, axis=0) - target, (49, 2)), atol=1e-11
+        )
+        assert abs(distances(mine) - distances(nominal)).max() < 1e-6
+        # 6.4 arcsec of motion, in a field that lies up to 100 arcsec from its reference point, in radians.
+        assert abs(distances(theirs, mine)).max() < 6.4 * 100 / 206265
+        header, other = (fits.getheader(folder / crf, "SCI") for folder in (tmp_path / "jwst" / "l3", ours))
+        for keyword in ("MT_AVRA", "MT_AVDEC"):
+            assert abs(header[keyword] - other[keyword]) * 3600 < 0.01
+    check_grids(tmp_path / "jwst" / "l3", ours, product, scale=2e-3, pixels=2)
+
+
+def test_exposures_brought_to_a_catalogue(tmp_path):
+    from astropy.table import Table
+
+    from products.alignment_tables import read_alignment
+
+    data = simulated("nircam_lw")
+    sources = json.loads((data / "truth.json").read_text())["sources"]
+    stars = np.array([[each["ra"], each["dec"]] for each in sources if each["type"] == "star"])
+    catalogue = tmp_path / "catalogue.ecsv"
+    moved = stars + np.array([0.5 / np.cos(np.radians(stars[0, 1])), -0.3]) / 3600
+    Table(moved, names=("RA", "DEC")).write(catalogue)
+    association = with_members(data, tmp_path / "jwst", "cal")
+    product, exposures = product_and_exposures(association)
+    # In the order of the association: else, of groups with nearly the same overlap, another one may lead.
+    tweakreg = {"abs_refcat": str(catalogue), "enforce_user_order": True}
+    settings = [argument for name, value in tweakreg.items() for argument in ("--set", f"tweakreg.{name}={value}")]
+    oracle("run_jwst.py", data, tmp_path / "jwst", "--stage", 3, *settings)
+    config = {
+        "associations": [str(association)],
+        "references": references(data),
+        "stage3": {"tweakreg": AS_JWST["tweakreg"] | tweakreg},
+    }
+    ours = run_calflow(tmp_path / "calflow", config).parent / "stage3"
+    turns = np.array([row.rotation for row in read_alignment(ours / f"{product}_alignment.ecsv")])
+    for exposure, turn in zip(exposures, np.abs(np.radians(turns - turns[0])), strict=True):
+        crf = f"{exposure}_o001_crf.fits"
+        theirs, mine = (sky_positions(folder / crf) for folder in (tmp_path / "jwst" / "l3", ours))
+        # jwst turns the shift to the catalogue by the rotation that the exposure needed before.
+        assert 1e3 * distances(theirs, mine).max() < SKY_MAS + 1.05 * turn * 583
+    check_grids(tmp_path / "jwst" / "l3", ours, product, scale=2e-4, pixels=0)
+
+
+def sky_positions(path):
+    """Return right ascension and declination of 7 x 7 pixels of an exposure, degrees, shape (49, 2)."""
+    from products.exposure import read_exposure
+
+    wcs = read_exposure(path, with_wcs=True).wcs
+    (xmin, xmax), (ymin, ymax) = wcs.bounding_box.bounding_box(order="F")
+    x, y = np.meshgrid(np.linspace(xmin, xmax, 7), np.linspace(ymin, ymax, 7))
+    return np.stack(wcs(x.ravel(), y.ravel(), with_bounding_box=False), axis=-1)
+
+
+def distances(sky, other=None):
+    """Return the distances, arcsec, of positions from others, or from the first one."""
+    from steps.sky_rotation import to_cartesian
+
+    return 3600 * np.degrees(
+        np.linalg.norm(to_cartesian(sky) - to_cartesian(sky[:1] if other is None else other), axis=-1)
+    )
+
+
+def check_grids(theirs, ours, product, scale, pixels):
+    """Check that the grids agree but for the pixel scale, and that ours has that of exposures that were not moved."""
+    grid, mine = (fits.getheader(folder / f"{product}_i2d.fits", "SCI") for folder in (theirs, ours))
+    assert 0 < abs(mine["CDELT1"] / grid["CDELT1"] - 1) < scale
+    for axis in (1, 2):
+        assert abs(mine[f"CRVAL{axis}"] - grid[f"CRVAL{axis}"]) * 3600 < 0.01
+        assert abs(mine[f"NAXIS{axis}"] - grid[f"NAXIS{axis}"]) <= pixels
+        assert mine[f"PC1_{axis}"] == pytest.approx(grid[f"PC1_{axis}"], abs=1e-9)
+
+
 def check_sky_positions(chain, name, file):
     wcs = file["wcs"]
     assert wcs["ref_gwcs_vs_mine_gwcs_mas"]["max"] <= SKY_MAS, (name, wcs)

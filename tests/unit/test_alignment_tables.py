@@ -5,6 +5,7 @@ import pytest
 
 from products.alignment_tables import AlignmentRow, find_row, read_alignment, write_alignment
 from products.tables import read_meta, read_table
+from steps.sky_rotation import SkyRotation
 from steps.tangent_plane import Affine
 
 FOOTPRINT = np.array([[359.9999, -70.1], [0.1 + 0.2, -70.0], [1e-17, -69.9], [1 / 3, -70.2]])
@@ -24,7 +25,7 @@ FULL = AlignmentRow(
     scale=1.0000001,
     corner_motion=0.7,
     correction=Affine(((0.1 + 0.9, 1e-17), (-1e-17, 1 / 3)), (np.pi, -np.e)),
-    sky_shift=(1e-9, -0.25),
+    rotation_of_sky=SkyRotation((1e-9, -0.25, 1 / 3)),
 )
 LEAST = AlignmentRow("b", "", "FAILED", "not enough matches, 3 of 15", False, FOOTPRINT[::-1])
 
@@ -33,8 +34,8 @@ def same(row, other):
     return all(
         np.array_equal(np.asarray(getattr(row, f.name)), np.asarray(getattr(other, f.name)), equal_nan=f.name == "rms")
         for f in fields(row)
-        if f.name != "correction"
-    ) and (row.correction == other.correction)
+        if f.name not in ("correction", "rotation_of_sky")
+    ) and (row.correction, row.rotation_of_sky) == (other.correction, other.rotation_of_sky)
 
 
 def test_rows_are_read_bit_for_bit(tmp_path):
@@ -49,7 +50,8 @@ def test_defaults_are_no_correction(tmp_path):
     write_alignment(tmp_path / "x.ecsv", [LEAST], {})
     (row,) = read_alignment(tmp_path / "x.ecsv")
     assert row.correction.is_identity
-    assert (row.sky_shift, row.shift, row.scale, row.stars) == ((0.0, 0.0), (0.0, 0.0), 1.0, 0)
+    assert (row.shift, row.scale, row.stars) == ((0.0, 0.0), 1.0, 0)
+    assert row.rotation_of_sky.is_identity
     assert np.isnan(row.rms)
 
 

@@ -12,6 +12,7 @@ from steps.footprints import footprint
 from steps.geometry import Geometry, geometry_of, outline
 from steps.output_grid import InputPixels, grid_from_footprints
 from steps.pointing import Pointing
+from steps.sky_rotation import SkyRotation
 from steps.smooth_map import NotSmooth, SmoothMap
 from steps.tangent_plane import Affine, affine, to_plane, to_sky
 from steps.wcs_correction import correct_wcs
@@ -90,7 +91,7 @@ def test_shape_centre_and_bounds():
     assert (found.shape, found.centre) == (SHAPE, (80.0, -70.0))
     assert found.bounds == ((-0.5, NX - 0.5), (-0.5, NY - 0.5))
     assert found.correction.is_identity
-    assert found.sky_shift == (0.0, 0.0)
+    assert found.rotation.is_identity
 
 
 def test_bounds_are_those_of_the_bounding_box():
@@ -165,11 +166,11 @@ def test_pixels_of_sky_positions(pointing):
     y=st.floats(-0.5, NY - 0.5),
     turn=st.floats(-0.01, 0.01),
     shift=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
-    sky_shift=st.tuples(st.floats(-0.01, 0.01), st.floats(-0.01, 0.01)),
+    vector=st.tuples(*[st.floats(-0.01, 0.01)] * 3),
 )
-def test_there_and_back_with_a_correction(x, y, turn, shift, sky_shift):
+def test_there_and_back_with_a_correction(x, y, turn, shift, vector):
     correction = Affine(((np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))), shift)
-    found = DISTORTED.corrected(correction, sky_shift)
+    found = DISTORTED.corrected(correction, SkyRotation(vector))
     assert found.pixel(found.sky(np.array([x]), np.array([y])))[0] == pytest.approx((x, y), abs=1e-6)
 
 
@@ -226,21 +227,23 @@ def test_a_correction_acts_in_the_tangent_plane():
 
 
 def test_a_correction_replaces_the_one_before():
-    found = plain().corrected(Affine(shift=(1.0, 0.0)), (0.1, 0.0)).corrected(Affine(shift=(0.0, 2.0)))
+    found = (
+        plain().corrected(Affine(shift=(1.0, 0.0)), SkyRotation((0.1, 0.0, 0.0))).corrected(Affine(shift=(0.0, 2.0)))
+    )
     assert found.correction == Affine(shift=(0.0, 2.0))
-    assert found.sky_shift == (0.0, 0.0)
+    assert found.rotation.is_identity
 
 
-def test_sky_shift_is_in_degrees_of_right_ascension_and_declination():
+def test_the_sky_is_turned_after_the_correction():
     found = geometry()
-    moved = found.corrected(found.correction, (0.25, -0.125))
+    moved = found.corrected(found.correction, SkyRotation((0.0, 0.0, 0.25)))
     x, y = np.array([0.0, 100.0]), np.array([0.0, 70.0])
-    np.testing.assert_allclose(moved.sky(x, y), found.sky(x, y) + np.array([0.25, -0.125]), atol=1e-12)
+    np.testing.assert_allclose(moved.sky(x, y), found.sky(x, y) + np.array([0.25, 0.0]), atol=1e-12)
     np.testing.assert_allclose(moved.pixel(moved.sky(x, y)), np.stack([x, y], axis=-1), atol=1e-6)
 
 
 def test_right_ascension_stays_within_0_and_360():
-    moved = plain().corrected(Affine(), (-11.0, 0.0))
+    moved = plain().corrected(Affine(), SkyRotation((0.0, 0.0, -11.0)))
     assert moved.sky(60.0, 40.0) == pytest.approx([359.0, 0.0], abs=1e-12)
 
 

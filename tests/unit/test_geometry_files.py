@@ -13,6 +13,7 @@ from products.geometry_files import read_geometry, read_json, write_geometry, wr
 from products.grid_files import read_grid, write_grid
 from steps.geometry import Geometry
 from steps.output_grid import InputPixels, OutputGrid, grid_from_wcs
+from steps.sky_rotation import SkyRotation
 from steps.smooth_map import SmoothMap
 from steps.tan_projection import TanProjection
 from steps.tangent_plane import Affine
@@ -51,10 +52,10 @@ def test_a_geometry_is_read_bit_for_bit(tmp_path):
 
 
 def test_the_geometry_is_written_without_its_correction(tmp_path):
-    write_geometry(tmp_path / "x.json", GEOMETRY.corrected(Affine(shift=(1.0, 2.0)), (0.1, 0.1)))
+    write_geometry(tmp_path / "x.json", GEOMETRY.corrected(Affine(shift=(1.0, 2.0)), SkyRotation((0.1, 0.1, 0.0))))
     found = read_geometry(tmp_path / "x.json")
     assert found.correction.is_identity
-    assert found.sky_shift == (0.0, 0.0)
+    assert found.rotation.is_identity
 
 
 def test_a_grid_is_read_bit_for_bit(tmp_path):

@@ -9,6 +9,7 @@ from gwcs.fitswcs import FITSImagingWCSTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steps.sky_rotation import SkyRotation, to_cartesian
 from steps.tan_projection import TanProjection, projection_of
 from steps.tangent_plane import Affine, to_plane
 
@@ -153,6 +154,19 @@ def test_a_correction_follows_in_the_tangent_plane():
     corrected = plain.corrected(correction)
     wanted = correction(to_plane(plain.to_sky(pixels()), plain.crval))
     np.testing.assert_allclose(to_plane(corrected.to_sky(pixels()), plain.crval), wanted, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    ra=st.floats(0, 360, exclude_max=True),
+    dec=st.sampled_from([-90.0, 90.0]) | st.floats(-90, 90),
+    angle=st.floats(0, 360),
+    vector=st.tuples(*[st.floats(-180, 180)] * 3),
+)
+def test_a_turned_sky_is_another_projection(ra, dec, angle, vector):
+    turn, plain = SkyRotation(vector), projection((ra, dec), angle=angle)
+    difference = to_cartesian(plain.turned(turn).to_sky(pixels())) - to_cartesian(turn(plain.to_sky(pixels())))
+    assert np.abs(difference).max() < 1e-14
 
 
 def test_area_of_a_pixel():

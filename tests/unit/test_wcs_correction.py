@@ -1,24 +1,30 @@
 import numpy as np
 import pytest
 from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from steps.assign_wcs import build_wcs
 from steps.geometry import geometry_of
 from steps.pointing import Pointing
+from steps.sky_rotation import NO_ROTATION, rotation_between, to_cartesian
 from steps.tan_projection import TanProjection, projection_of
-from steps.tangent_plane import IDENTITY, Affine, affine, to_plane
+from steps.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
 from steps.wcs_correction import correct_wcs
 from steps.windows import Window
 
 NY, NX = 100, 140
 
 
-def exposure(roll=30.0, ra=80.0, dec=-70.0, va_scale=None):
+TURN = rotation_between(np.array([80.0, -70.0]), np.array([80.05, -70.01]))
+
+
+def exposure(roll=30.0, ra=80.0, dec=-70.0, va_scale=None, parity=-1):
     """The WCS and the pointing of 140 x 100 pixels of 0.1 arcsec, 400 arcsec off the axis, with distortion."""
     pointing = Pointing(-80.0, -400.0, roll, ra, dec, va_scale=va_scale)
     to_centre = Shift(-NX / 2) & Shift(-NY / 2)
     bend = Mapping((0, 1, 0, 1)) | Polynomial2D(2, c1_0=1, c2_0=1e-4) & Polynomial2D(2, c0_1=1, c1_1=2e-4)
-    to_telescope = Scale(-0.1) & Scale(0.1) | Shift(-80.0) & Shift(-400.0)
+    to_telescope = Scale(0.1 * parity) & Scale(0.1) | Shift(-80.0) & Shift(-400.0)
     model = to_centre | bend | to_telescope
     model.inverse = (to_centre | to_telescope).inverse
     window = Window(1, 1, NX, NY)
@@ -87,7 +93,7 @@ def test_the_correction_is_a_frame_of_its_own():
 def test_the_given_wcs_is_not_changed():
     wcs, pointing = exposure()
     frames, before = wcs.available_frames, sky_of(wcs)
-    correct_wcs(wcs, pointing, CORRECTIONS[1], (0.1, 0.1))
+    correct_wcs(wcs, pointing, CORRECTIONS[1], TURN)
     assert wcs.available_frames == frames
     np.testing.assert_array_equal(sky_of(wcs), before)
 
@@ -112,7 +118,7 @@ def test_the_inverse_is_corrected_too():
     pointing = Pointing(0.0, 0.0, 30.0, 80.0, -70.0)
     window = Window(1, 1, NX, NY)
     wcs = build_wcs(Shift(-70) & Shift(-50) | Scale(-0.1) & Scale(0.1), pointing, window, window)
-    corrected = correct_wcs(wcs, pointing, CORRECTIONS[1], (0.01, -0.02))
+    corrected = correct_wcs(wcs, pointing, CORRECTIONS[1], TURN)
     sky = corrected(np.array([3.0, 100.0]), np.array([5.0, 90.0]))
     np.testing.assert_allclose(corrected.invert(*sky), [[3.0, 100.0], [5.0, 90.0]], atol=1e-5)
 
@@ -120,15 +126,47 @@ def test_the_inverse_is_corrected_too():
 # Moving targets
 
 
-def test_a_moving_target_adds_to_right_ascension_and_declination():
-    wcs, pointing = exposure()
-    moved = correct_wcs(wcs, pointing, IDENTITY, (0.25, -0.125))
-    np.testing.assert_allclose(sky_of(moved), sky_of(wcs) + np.array([0.25, -0.125]), atol=1e-12)
+def distances(sky):
+    """Return the distances of all positions from the first one, arcsec."""
+    vectors = to_cartesian(sky.reshape(-1, 2))
+    return 3600 * np.degrees(np.linalg.norm(vectors - vectors[0], axis=-1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    ra=st.sampled_from([0.0, 1e-5, 359.99999]) | st.floats(0, 360, exclude_max=True),
+    dec=st.sampled_from([-90.0, -89.9999, 89.9999, 90.0]) | st.floats(-90, 90),
+    roll=st.floats(0, 360),
+    parity=st.sampled_from([-1, 1]),
+    offset=st.tuples(st.floats(-100, 100), st.floats(-100, 100)),
+)
+def test_a_moving_target_leaves_the_field_as_it_is(ra, dec, roll, parity, offset):
+    """The gwcs, its inverse, and the geometry, to 1e-6 arcsec and 1e-5 pixel."""
+    wcs, pointing = exposure(roll=roll, ra=ra, dec=dec, parity=parity)
+    turn = rotation_between(np.array([ra, dec]), to_sky(np.array(offset), (ra, dec)))
+    moved = correct_wcs(wcs, pointing, IDENTITY, turn)
+    assert np.abs(distances(sky_of(moved)) - distances(sky_of(wcs))).max() < 1e-6
+    assert np.degrees(np.abs(to_cartesian(sky_of(moved)) - to_cartesian(turn(sky_of(wcs)))).max()) * 3600 < 1e-8
+    geometry = geometry_of(wcs, (NY, NX), pointing).corrected(IDENTITY, turn)
+    y, x = np.indices((NY, NX), float)[:, ::9, ::9]
+    assert np.degrees(np.abs(to_cartesian(geometry.sky(x, y)) - to_cartesian(sky_of(moved))).max()) * 3600 < 1e-8
+
+
+def test_constant_differences_of_coordinates_would_bend_the_field():
+    """What jwst does: at declination 60 and 85, a field of 2 arcmin, a motion of 1 arcmin to the east and north."""
+    for dec, bent in ((60.0, 0.03), (85.0, 0.2)):
+        field = to_sky(60 * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]), (80.0, dec))
+        target = to_sky(60 * np.array([1.0, 1.0]) / np.sqrt(2), (80.0, dec))
+        added = field + (target - [80.0, dec])
+        difference = np.abs(distances(added) - distances(field)).max()
+        assert 0.5 * bent < difference < 2 * bent
+        turned = rotation_between(np.array([80.0, dec]), target)(field)
+        assert np.abs(distances(turned) - distances(field)).max() < 1e-9
 
 
 def test_a_moving_target_has_the_last_frame():
     wcs, pointing = exposure()
-    moved = correct_wcs(wcs, pointing, IDENTITY, (0.25, -0.125))
+    moved = correct_wcs(wcs, pointing, IDENTITY, TURN)
     assert moved.available_frames == [*wcs.available_frames, "moving_target"]
     assert moved.available_frames[-2] == "world"
     assert moved.output_frame.reference_frame.name == "icrs"
@@ -138,20 +176,20 @@ def test_a_moving_target_has_the_last_frame():
 def test_a_correction_and_a_moving_target_as_in_the_geometry():
     wcs, pointing = exposure()
     centre = pointing.ra_ref, pointing.dec_ref
-    shift = (0.001, -0.002)
-    geometry = geometry_of(wcs, (NY, NX), pointing).corrected(CORRECTIONS[1], shift)
+    geometry = geometry_of(wcs, (NY, NX), pointing).corrected(CORRECTIONS[1], TURN)
     y, x = np.indices((NY, NX), float)[:, ::9, ::9]
-    sky = sky_of(correct_wcs(wcs, pointing, CORRECTIONS[1], shift))
+    sky = sky_of(correct_wcs(wcs, pointing, CORRECTIONS[1], TURN))
     assert np.abs(to_plane(geometry.sky(x, y), centre) - to_plane(sky, centre)).max() < 4e-9
 
 
-@pytest.mark.parametrize("correction", CORRECTIONS)
-def test_a_tan_projection_stays_one(correction):
+@pytest.mark.parametrize("turn", [NO_ROTATION, TURN])
+@pytest.mark.parametrize("correction", [IDENTITY, *CORRECTIONS])
+def test_a_tan_projection_stays_one(correction, turn):
     projection = TanProjection((60.0, 30.0), (80.0, -70.0), 0.1 / 3600, ((-1.0, 0.0), (0.0, 1.0)))
     wcs = projection.gwcs((NY, NX), ((-0.5, NX - 0.5), (-0.5, NY - 0.5)))
     pointing = projection.pointing()
-    corrected = correct_wcs(wcs, pointing, correction)
-    wanted = geometry_of(wcs, (NY, NX), pointing).corrected(correction)
+    corrected = correct_wcs(wcs, pointing, correction, turn)
+    wanted = geometry_of(wcs, (NY, NX), pointing).corrected(correction, turn)
     y, x = np.indices((NY, NX), float)[:, ::9, ::9]
     assert np.abs(to_plane(wanted.sky(x, y), (80.0, -70.0)) - to_plane(sky_of(corrected), (80.0, -70.0))).max() < 1e-8
     assert projection_of(corrected) is not None
