@@ -19,7 +19,7 @@ EXPOSURE_TIMES = ("EFFEXPTM", "EXPTIME", "XPOSURE", "TEXPTIME", "DURATION", "NGR
 # Planes that tell of the error of an exposure.
 ERRORS = ("ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 # What is kept of a FITS reference's keywords, beside its P_ lists
-_REFERENCE_KEYWORDS = frozenset((*KEYWORDS.values(), *EXPOSURE_TIMES))
+_REFERENCE_KEYWORDS = frozenset((*KEYWORDS.values(), *EXPOSURE_TIMES, "DATAMODL"))
 
 
 @dataclass(frozen=True)

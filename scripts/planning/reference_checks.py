@@ -145,8 +145,10 @@ class ReferenceChecker:
     def _check_identity(self, user: _User, name: str, header: ReferenceHeader) -> bool:
         """Check that a file of the user is of the type and for the detector it is used for."""
         own_type = _text(header.values.get("REFTYPE"))
+        # References of IRIS' newer layout have the keywords of an exposure, and no type but that of their data model.
+        is_model = _text(header.values.get("DATAMODL")) == f"{name.upper()}MODEL"
         time = next((keyword for keyword in EXPOSURE_TIMES if header.values.get(keyword) is not None), "")
-        if not own_type and time:
+        if not own_type and time and not is_model:
             wrong = f"is missing, and it has an exposure time ({time}): it is an exposure, no {name}"
             return self._refuse(header.path, "REFTYPE", wrong, f"give a {name}, with REFTYPE {name.upper()!r}")
         for keyword, value in {"REFTYPE": name, **{k: user.header.get(k) for k in IDENTITY}}.items():

@@ -136,6 +136,13 @@ def test_flat_without_reftype_that_is_no_exposure(folder):
     assert plan_of(flat=edited(reference("flat"), REFTYPE=None)).exposures
 
 
+def test_flat_whose_data_model_is_its_type(folder):
+    """As in IRIS' newer layout, with the keywords of an exposure."""
+    changes = {"REFTYPE": None, "EXPTIME": 300.0}
+    assert plan_of(flat=edited(reference("flat"), **changes, DATAMODL="FlatModel")).exposures
+    assert "REFTYPE: is missing" in problem_of(flat=edited(reference("flat"), **changes, DATAMODL="ImageModel"))
+
+
 def check_as_chosen_by_a_rule(reftype, path):
     """Return the problems and notices of the first exposure with this reference in place of its own."""
     exposure = next(iter(plan_of().exposures.values()))
