@@ -167,7 +167,7 @@ def test_pipe_is_not_waited_for(path):
     ("content", "word"),
     [
         (b"", "empty"),
-        (b"hello", "not an ASDF file"),
+        (b"hello", "not a FITS file"),
         (b"SIMPLE = yes".ljust(2880), "not a FITS file"),
         (gzip.compress(b"SIMPLE", mtime=0), "compressed with gzip"),
         (b"BZh9", "compressed with bzip2"),
