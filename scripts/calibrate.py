@@ -39,8 +39,7 @@ def calibrate(input, output, params):
 def _remark_on(exposure, path):
     """Have the summary tell what is odd about an exposure that can be calibrated all the same."""
     if exposure.damaged:
-        reason = f"of {', '.join(exposure.damaged)} is wrong: the file was damaged, or changed without renewing it"
-        remark("checksum", "FAILED", path, reason)
+        remark("checksum", "FAILED", path, exposure.wrong_checksums)
     if exposure.discarded:
         remark("calibrate", "COMPLETE", path, exposure.without_value)
     noise = exposure.image.var_rnoise

@@ -11,6 +11,8 @@ from products.keywords import record_facts, record_origin, record_status
 def subtract_background(input, output, params):
     """Subtract the average and record it."""
     exposure = read_exposure(input.exposure, params.images)
+    if exposure.damaged:
+        remark("checksum", "FAILED", str(input.exposure), exposure.wrong_checksums)
     if exposure.discarded:
         remark("bkg_subtract", "COMPLETE", str(input.exposure), exposure.without_value)
     subtract_average(exposure, input, params)

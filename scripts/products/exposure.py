@@ -80,6 +80,11 @@ class Exposure:
         return next((hdu for hdu in self.others if hdu.name == name), None)
 
     @property
+    def wrong_checksums(self) -> str:
+        """Which checksums of the file are wrong, in words."""
+        return f"of {', '.join(self.damaged)} is wrong: the file was damaged, or changed without renewing it"
+
+    @property
     def without_value(self) -> str:
         """What of the file is no value, in words."""
         numbers = [f"{number} of {PLANES[name]}" for name, number in self.discarded.items()]

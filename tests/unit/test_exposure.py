@@ -134,5 +134,6 @@ def test_wrong_checksums_are_told_in_one_line(with_checksums, caplog):
     exposure = read_exposure(with_checksums)
     assert exposure.primary["FILTER"] == "G200W"
     assert exposure.damaged == ("PRIMARY", "ERR")
+    assert exposure.wrong_checksums.startswith("of PRIMARY, ERR is wrong: ")
     (message,) = caplog.messages
     assert message.startswith(f"{with_checksums}: wrong checksum of PRIMARY, ERR: ")
