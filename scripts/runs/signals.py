@@ -8,7 +8,9 @@ which may drop it. Here a handler only notes the signal, and a thread of its own
 
 import queue
 import signal
+import sys
 import threading
+from types import TracebackType
 from typing import Any
 
 import snakemake.workflow
@@ -16,8 +18,23 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 
 
 def take_signals() -> None:
-    """Have the runs of this process scheduled by `Scheduler`."""
+    """Have the runs of this process scheduled by `Scheduler`, and end at once on SIGINT before that."""
     snakemake.workflow.JobScheduler = Scheduler
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
+        signal.signal(signal.SIGINT, _interrupt)
+        sys.excepthook = _tell_uncaught
+
+
+def _interrupt(*_: Any) -> None:
+    """Interrupt at once. In place of Python's own handler asyncio puts one that waits, for the whole graph of jobs."""
+    raise KeyboardInterrupt
+
+
+def _tell_uncaught(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("Stopped. The next run goes on from here.", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, where)
 
 
 class Scheduler(JobScheduler):
@@ -37,12 +54,12 @@ class Scheduler(JobScheduler):
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # its `put` is reentrant, unlike any lock
         threading.Thread(target=self._obey, daemon=True).start()
         signal.signal(signal.SIGTERM, self._note)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
+        if signal.getsignal(signal.SIGINT) is _interrupt:
             signal.signal(signal.SIGINT, self._note)
 
     def _note(self, number: int, _: Any) -> None:
         if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _interrupt)
         self._signals.put(number)
 
     def _obey(self) -> None:
