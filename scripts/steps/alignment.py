@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steps.chance import accepted_together
+from steps.chance import MAX_CHANCE, accepted_together
 from steps.star_groups import Catalogue, ExposureStars, Group, SkyInCommon, groups_of
 from steps.star_matching import (
     MIN_STARS,
@@ -242,14 +242,15 @@ def _align_robustly(groups: list[Group], how: Matching, expand: bool, by_overlap
     """
     lead = _lead(groups, by_overlap)
     rest = [lead, *(each for each in groups if each is not lead)]
+    trials = len(groups) * (len(groups) - 1) // 2  # each group may be compared with each other
     sets = []
     while rest:
-        gathered, rest = _gather([replace(rest[0], reference=rest[0].name)], rest[1:], how, expand, by_overlap)
+        gathered, rest = _gather([replace(rest[0], reference=rest[0].name)], rest[1:], how, expand, by_overlap, trials)
         sets.append(gathered)
     main = next((each for each in sets if len(each) > 1), sets[0])
     outside = [_as_given(each) for gathered in sets if gathered is not main for each in gathered]
     if how.use2dhist:
-        main, outside = _gather(main, outside, how, True, by_overlap, WIDE_SEARCH * how.searchrad)
+        main, outside = _gather(main, outside, how, True, by_overlap, trials, WIDE_SEARCH * how.searchrad)
     if len(main) == 1:
         return [replace(_as_given(main[0]), reason="is matched by no other group"), *outside]
     left = {each.name: each for each in outside}
@@ -266,6 +267,7 @@ def _gather(
     how: Matching,
     expand: bool,
     by_overlap: bool,
+    trials: int,
     searchrad: float | None = None,
 ) -> tuple[list[Group], list[Group]]:
     """Align groups with those done, until no more can be.
@@ -277,7 +279,7 @@ def _gather(
     -------
     (done, rest), and the rest say why.
     """
-    done, rest, tried = list(done), list(rest), len(rest)
+    done, rest = list(done), list(rest)
     searchrad = how.searchrad if searchrad is None else searchrad
     sky = SkyInCommon(rest if by_overlap else [])
     for each in done:
@@ -292,7 +294,7 @@ def _gather(
             group = _next(rest, sky, by_overlap)
             rest.remove(group)
             try:
-                moved = _align(group, reference, how, searchrad)
+                moved = _align(group, reference, how, searchrad, MAX_CHANCE / trials)
             except NoMatchError as error:
                 failed.append(replace(group, reason=str(error)))
                 continue
@@ -306,7 +308,7 @@ def _gather(
             if growing:
                 reference = reference.with_group(moved, how.tolerance)
         if not joined:
-            for each in _together(doubtful, tried, confirmed=len(done) > 1):
+            for each in _together(doubtful, trials, confirmed=len(done) > 1):
                 joined = True
                 done.append(replace(each, reference=done[0].name, reason=""))
                 sky.add(each)
@@ -315,21 +317,21 @@ def _gather(
     return done, rest
 
 
-def _together(doubtful: list[Group], tried: int, confirmed: bool) -> list[Group]:
+def _together(doubtful: list[Group], trials: int, confirmed: bool) -> list[Group]:
     """Return the groups whose matches, which may each be chance, are accepted because there are several."""
     ordered = sorted(doubtful, key=_log_chance)
-    return ordered[: accepted_together(list(map(_log_chance, ordered)), tried, confirmed)]
+    return ordered[: accepted_together(list(map(_log_chance, ordered)), trials, confirmed)]
 
 
 def _log_chance(group: Group) -> float:
     return group.solution.log_chance if group.solution else 0.0
 
 
-def _align(group: Group, reference: Catalogue, how: Matching, searchrad: float) -> Group:
+def _align(group: Group, reference: Catalogue, how: Matching, searchrad: float, max_chance: float) -> Group:
     """Return a group with its motion, if that is plausible; with a reason against it, if it may be chance."""
     seen, doubt = reference.seen_from(group.centre), ""
     try:
-        solution = match(group.stars(), seen, group.pixel_scale, how, searchrad, group.density_of(seen))
+        solution = match(group.stars(), seen, group.pixel_scale, how, searchrad, group.density_of(seen), max_chance)
     except DoubtfulMatchError as error:
         solution, doubt = error.solution, str(error)
     rms = solution.rms / group.pixel_scale

@@ -88,15 +88,15 @@ def log_poisson_tail(k: int, expected: float) -> float:
     return float(k - expected - k * log(k / expected))
 
 
-def accepted_together(log_chances: Sequence[float], tried: int, confirmed: bool) -> int:
+def accepted_together(log_chances: Sequence[float], trials: int, confirmed: bool) -> int:
     """Return how many of several doubtful fits to the same reference are accepted, the least doubtful first.
 
     Parameters
     ----------
     log_chances : sequence of float
         Of fits that are not accepted by themselves, in rising order.
-    tried : int
-        How many fits to the reference were tried: any of them could have been these.
+    trials : int
+        How many fits are tried in all: any of them could have been these.
     confirmed : bool
         Whether others were accepted, so that the reference is known to show what they show.
 
@@ -110,7 +110,7 @@ def accepted_together(log_chances: Sequence[float], tried: int, confirmed: bool)
     eligible = [each for each in log_chances if each <= log(MAX_CHANCE_AMONG_SEVERAL)]
     if confirmed:
         return len(eligible)
-    for number in range(len(eligible), 1, -1):
-        if sum(eligible[:number]) + log(comb(tried, number)) <= log(MAX_CHANCE):
+    for number in range(len(eligible), 0, -1):
+        if sum(eligible[:number]) + log(comb(trials, number)) <= log(MAX_CHANCE):
             return number
     return 0

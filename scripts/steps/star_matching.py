@@ -193,6 +193,7 @@ def match(
     how: Matching,
     searchrad: float | None = None,
     density: float | None = None,
+    max_chance: float = MAX_CHANCE,
 ) -> Solution:
     """Match and fit again and again, with a tolerance that shrinks to what the residuals say.
 
@@ -209,6 +210,8 @@ def match(
     density : float, optional
         Stars of the reference per square arcsec of the sky that the exposure shows. None: as the
         extent of the lists says, of two search radii at the least.
+    max_chance : float
+        A solution is accepted if fewer than this number like it are expected by chance, however few stars it has.
 
     Returns
     -------
@@ -230,8 +233,7 @@ def match(
     changes. The width is that of a normal distribution on an even background of pairs by chance
     (`scatter`), so these do not widen it.
 
-    `steps.chance` tells how many solutions like it are expected by chance. If fewer than
-    `steps.chance.MAX_CHANCE` are, it is accepted, however few stars it has.
+    `steps.chance` tells how many solutions like it are expected by chance.
     """
     if not len(stars) or not len(reference):
         raise NoMatchError("has no stars to match")
@@ -255,7 +257,7 @@ def match(
         if not judged:
             raise NoMatchError(f"has no stars that match within searchrad = {searchrad:g} arcsec")
         within, best = min(judged, key=lambda each: each[1].log_chance)
-        accepted = within >= how.minobj and best.log_chance <= np.log(MAX_CHANCE)
+        accepted = within >= how.minobj and best.log_chance <= np.log(max_chance)
         if accepted and (settled or best.n_matches >= FEW_STARS):
             return best
     if within < how.minobj:
@@ -264,7 +266,7 @@ def match(
         )
     raise DoubtfulMatchError(
         f"has no match that is not chance: the best within searchrad = {searchrad:g} arcsec has {best.n_matches} "
-        f"stars, {np.exp(best.log_chance):.2g} matches like it are expected by chance, more than {MAX_CHANCE:g}",
+        f"stars, {np.exp(best.log_chance):.2g} matches like it are expected by chance, more than {max_chance:.2g}",
         best,
     )
 

@@ -43,6 +43,7 @@ def test_two_pairs_that_keep_their_length():
 def test_several_doubtful_matches_confirm_each_other():
     """Of three that were tried, two of 1e-3 are together 3e-6; two of 1e-2 are each too likely chance."""
     assert accepted_together(np.log([1e-3, 1e-3]), 3, confirmed=False) == 2
+    assert accepted_together(np.log([3e-5, 1e-2]), 3, confirmed=False) == 1
     assert accepted_together(np.log([1e-3]), 3, confirmed=False) == 0
     assert accepted_together(np.log([1e-2, 1e-2]), 3, confirmed=False) == 0
     assert accepted_together(np.log([1e-3, 1e-2]), 3, confirmed=True) == 1
