@@ -4,7 +4,6 @@ Every function takes a random generator and a content and returns another conten
 """
 
 import bz2
-import collections
 import gzip
 import io
 import json
@@ -14,7 +13,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 CARD, BLOCK = 80, 2880
 BOMB_MEGABYTES = 300  # that a small packed file unpacks to
@@ -518,16 +517,12 @@ def to_json(tree: Tree) -> str:
                 todo += [value, *([_Raw(", ")] if number else [])]
             todo.append(_Raw("["))
         else:
-            pieces.append(_scalar(node))
+            pieces.append(json.dumps(node))
     return "".join(pieces)
 
 
-_Raw = collections.namedtuple("_Raw", "text")
-
-
-def _scalar(node: Tree) -> str:
-    # Integers longer than Python writes by itself have their digits here.
-    return json.dumps(node)
+class _Raw(NamedTuple):
+    text: str
 
 
 def yaml_text(random: Random, content: bytes) -> bytes:
@@ -618,10 +613,14 @@ _YAML_SCALARS = [
 ]
 
 
-def _with_yaml_ways(random: Random, content: bytes) -> bytes:
+def _with_yaml_ways(random: Random, content: bytes, levels_of_aliases: Sequence[int] = (2, 3)) -> bytes:
+    """Return a YAML text with aliases of aliases, or one of YAML's own ways in one line.
+
+    Snakemake itself follows each alias of a configuration, so that there can be few.
+    """
     how = random.randrange(5)
     if how == 0:
-        levels = random.choice((2, 3))
+        levels = random.choice(levels_of_aliases)
         lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
         return content.rstrip(b"\n") + encoded("\n" + "\n".join(lines) + "\n")
     lines_of = content.split(b"\n")
@@ -655,7 +654,7 @@ def asdf_text(random: Random, content: bytes) -> bytes:
     end = content.find(b"\n...")
     text, blocks = content[:end], content[end:]
     if how < 0.6:
-        return _with_yaml_ways(random, text) + blocks
+        return _with_yaml_ways(random, text, (3, 9, 30)) + blocks
     lines = text.split(b"\n")
     for _ in range(random.choice((1, 1, 3, 10))):
         at = random.randrange(len(lines))
