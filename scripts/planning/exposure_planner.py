@@ -1,5 +1,6 @@
 """Planning stage 2: what becomes of one exposure, as its family, its header and the configuration say."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,13 @@ class ExposurePlanner:
         self.chooser = chooser
         self.problems = problems
         self.notices = notices
+        self._not_applicable: Counter[tuple[str, str]] = Counter()
+
+    def tell_not_applicable(self) -> None:
+        """Add a notice of the steps for which the user, or the rules, say that they are left out of exposures."""
+        for (step, name), number in self._not_applicable.items():
+            exposures = "1 exposure" if number == 1 else f"{number} exposures"
+            self.notices.append(f"{step} is SKIPPED for {exposures}: the {name} reference is N/A")
 
     def plan(self, association: Association, product: Product) -> PlannedExposure | None:
         """Return the plan of a product of a level-2 association, or None after adding problems."""
@@ -152,6 +160,8 @@ class ExposurePlanner:
                 status[step] = SKIPPED
                 if references[name].reason:
                     self.notices.append(f"{path}: {step} is SKIPPED: {references[name].reason}")
+                else:
+                    self._not_applicable[step, name] += 1
 
     def _check_dark(self, path: Path, header: ExposureHeader, family: Family, status: Mapping[str, str]) -> None:
         """Refuse to subtract the dark a second time."""

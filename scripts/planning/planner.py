@@ -251,6 +251,7 @@ class _Planner:
                     planned.append(exposure)
                 else:
                     self.refused.add(product.root)
+        planner.tell_not_applicable()
         return planned
 
     def _check_same(self, association: Association, product: Product, first: Product) -> None:
