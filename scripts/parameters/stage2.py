@@ -117,7 +117,7 @@ class Resample(Section):
     )
     fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")
     weight_type: Literal["ivm", "exptime"] = Field(
-        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1 / ERR^2; exptime: exposure time"
+        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1 / median(ERR)^2; exptime: exposure time"
     )
     output_shape: Maybe[Shape] = Field(None, description="[nx, ny] of the output, pixels")
     crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")

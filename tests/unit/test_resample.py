@@ -446,8 +446,25 @@ def test_an_error_that_is_not_known_stays_0(variance):
     assert np.isnan(out.err[2, 3])
 
 
+def test_light_does_not_weigh_itself():
+    """ERR is larger where a star is; if its pixels counted less for that, it would lose flux between pixels."""
+    exposure = error_alone(1.0)
+    y, x = np.indices(SHAPE)
+    exposure.sci[:] = 1000 * np.exp(-((x - 3.5) ** 2 + (y - 2.5) ** 2))
+    exposure.err[:] = np.sqrt(1 + exposure.sci)
+    out = combine(exposure, pixmap=shifted(dx=0.5))
+    # Each output pixel is the plain mean of the two that cover it.
+    np.testing.assert_allclose(out.sci[:, 1:], (exposure.sci[:, 1:] + exposure.sci[:, :-1]) / 2, rtol=1e-5)
+    # The medians of the errors are the weights of exposures.
+    weight = 1 / np.median(exposure.err) ** 2
+    both = combine(exposure, error_alone(2.0))
+    np.testing.assert_allclose(both.wht, weight + 0.25, rtol=1e-6)
+    expected = np.sqrt((weight * exposure.err) ** 2 + 0.5**2) / (weight + 0.25)
+    np.testing.assert_allclose(both.err, expected, rtol=1e-5)
+
+
 def test_errors_need_not_be_weights():
-    """The outlier search leaves out pixels of little weight, and the cores of stars must not be among them."""
+    """The outlier search leaves out pixels of little weight, and a noisy detector of a group is not covered less."""
     np.testing.assert_array_equal(combine(error_alone(2.0), error_weights=False).wht, 1)
     np.testing.assert_array_equal(combine(error_alone(2.0)).wht, 0.25)
 
