@@ -289,6 +289,8 @@ def _data_bytes(cards: dict[bytes, bytes], number: int) -> int:
     if bitpix not in FLOAT_BITPIX + INTEGER_BITPIX:
         raise HeaderError(f"BITPIX is {bitpix} in HDU {number}", "it should be 8, 16, 32, 64, -32 or -64")
     axes = _axes(cards)
+    if b"TFIELDS" in cards and _integer(cards, "TFIELDS") > 999:  # astropy would count up to any number
+        raise HeaderError(f"TFIELDS is above 999 in HDU {number}", "FITS allows 999 at most")
     if not axes:
         return 0
     groups, parameters = _integer(cards, "GCOUNT", 1), _integer(cards, "PCOUNT", 0)

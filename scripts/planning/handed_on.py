@@ -32,7 +32,8 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f"{_key(config)}\n{plan_to_json(plan)}\n")
+        text = plan_to_json(plan)
+        partial.write_text(f"{_key(config)} {_checksum(text)}\n{text}\n")
         os.replace(partial, place)
     except (OSError, TypeError, ValueError):
         with suppress(OSError):
@@ -40,14 +41,20 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
 
 
 def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:
-    """Return the plan that was left for this configuration by this code, or None."""
+    """Return the plan that was left for this configuration by this code, or None; a damaged one counts as none."""
     try:
         with place.open() as file:
-            if file.readline().rstrip("\n") != _key(config):
+            key, _, checksum = file.readline().rstrip("\n").partition(" ")
+            if key != _key(config):
                 return None
-            return plan_from_json(file.read())
+            text = file.read().rstrip("\n")
+            return plan_from_json(text) if checksum == _checksum(text) else None
     except (OSError, ValueError):
         return None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _key(config: Mapping[str, Any]) -> str:

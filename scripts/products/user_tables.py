@@ -18,7 +18,7 @@ LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
 DUPLICATES = "duplicates"
 _START = 4096  # bytes in which a VOTable says that it is one
-_TOO_MANY_AXES = re.compile(rb"NAXIS   = +\d{4}")
+_TOO_MANY = re.compile(rb"(NAXIS|TFIELDS) *= +\d{4}")
 _LARGE_NUMBER = re.compile(r"\s*#\s*\d{5}")
 _STREAM_ELSEWHERE = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", re.IGNORECASE)
 
@@ -108,10 +108,17 @@ def _content(path: Path) -> bytes:
 def _fits(path: Path, source: Path | io.BytesIO, looked_at: bytes) -> list[Table]:
     from astropy.io import fits
 
-    if _TOO_MANY_AXES.search(looked_at):  # astropy would count up to any number
-        raise UserTableError(path, "NAXIS", "is above 999", "get the file again")
+    if many := _TOO_MANY.search(looked_at):  # astropy would count up to any number
+        raise UserTableError(path, many[1].decode(), "is above 999", "get the file again")
+    size = path.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
     with fits.open(source) as hdus:
-        tables = [Table.read(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        found = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        for hdu in found:
+            # Before the rows are read: astropy takes memory for all that a header promises.
+            if hdu.header["NAXIS1"] * hdu.header["NAXIS2"] > size:
+                right = "get the file again"
+                raise UserTableError(path, hdu.name, "has more rows by its header than are in the file", right)
+        tables = [Table.read(hdu) for hdu in found]
     if not tables:
         raise UserTableError(path, "", "has no table", "give a FITS file with a table extension")
     return tables

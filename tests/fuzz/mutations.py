@@ -441,7 +441,7 @@ def _other_node(random: Random, node: Tree) -> Tree:
     if how < 0.16:
         return {"name": node}
     if how < 0.19:
-        return str(node) * random.choice((1, 10, 20_000))
+        return str(node)[:1000] * random.choice((1, 10, 20_000))
     if isinstance(node, int | float) and how < 0.7:  # of its kind
         return random.choice([value for value in _VALUES if isinstance(value, int | float)])
     if isinstance(node, str) and node and how < 0.4:
@@ -684,11 +684,11 @@ def lines_of_text(random: Random, content: bytes) -> bytes:
             other = random.randrange(len(lines))
             lines[at], lines[other] = lines[other], lines[at]
         elif how == 3:
-            words = re.split(rb"(\s+|[=:,|'\"\[\](){}])", lines[at])
+            words = re.split(rb"(\s+|[=:,|'\"\[\](){}])", lines[at][:100_000])
             words[random.randrange(len(words))] = encoded(random.choice(TEXTS))
             lines[at] = b"".join(words)
         elif how == 4:
-            lines[at] = lines[at] * random.choice((2, 1000))
+            lines[at] = lines[at][:10_000] * random.choice((2, 1000))
         else:
             lines[at] = (
                 random.choice((b"[", b"[[", b"[[[[x]]]]", b"'''", b'"""', b"(" * 300, b"-" * 3000, b"x = [", b"{" * 90))

@@ -18,6 +18,7 @@ from planning import parameter_references
 from planning.associations import read_association
 from planning.combination import UnknownAssociation
 from planning.exposure_checks import check_calibrated, check_science
+from planning.handed_on import hand_on, handed_on
 from planning.headers import read_exposure_header, read_reference_header
 from planning.plan import Plan, UnknownExposure
 from planning.planner import make_plan
@@ -107,8 +108,8 @@ class Reader:
 def open_reader(name: str) -> Reader:
     """Return a reader; the working folder holds a night."""
     patterns, read, short = (_READERS | _REAL)[name]
-    if name == "remembered_headers":  # which a plan makes
-        planned(MIRI)
+    if name.startswith("remembered"):  # which a plan makes
+        hand_on(planned(MIRI), MIRI, Path("remembered/plan.json"))
     seeds = [
         Seed(path, _KINDS[kind], path.read_bytes())
         for pattern, kind in patterns.items()
@@ -186,6 +187,15 @@ def _read_run(path: Path) -> bool:
         return False
     lock.release()
     return bool(lock.killed)
+
+
+def _read_plan(path: Path) -> bool:
+    """Read the plan that a run leaves for its jobs; a damaged one counts as none."""
+    plan = handed_on(MIRI, path)
+    if plan is None:
+        return False
+    ask(plan)
+    return True
 
 
 # Plans ------------------------------------------------------------------------------------------------
@@ -360,6 +370,7 @@ _READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
     "plan_catalogues": ({"extras/stars.*": "table", "tables/stars/a.csv": "table"}, _plan_with_tables, 12),
     "plan_extras": ({"extras/*.asdf": "asdf", "extras/*.txt": "lines"}, _plan_with_extras, 20),
     "remembered_headers": ({"remembered/headers": "remembered"}, _plan_with_remembered, 20),
+    "remembered_plan": ({"remembered/plan.json": "remembered"}, _read_plan, 20),
     "remembered_runs": ({"remembered/storage.json": "remembered", "remembered/run.lock": "remembered"}, _read_run, 50),
     "crds_mappings": ({"crds/mappings/jwst/*": "lines", "crds/config/jwst/*": "lines"}, _plan_with_crds, 8),
 }

@@ -26,6 +26,15 @@ def test_none_was_left(tmp_path):
     assert handed_on(CONFIG, tmp_path / "plan") is None
 
 
+def test_one_that_is_not_as_it_was_left_counts_as_none(tmp_path):
+    hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "plan")
+    whole = (tmp_path / "plan").read_text()
+    first = whole.partition("\n")[0]
+    for text in (whole.replace("results", "elsewhere"), whole[:-5], f"{first}\n{'[' * 100_000}", f"{first}\n5"):
+        (tmp_path / "plan").write_text(text)
+        assert handed_on(CONFIG, tmp_path / "plan") is None
+
+
 def test_a_place_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "file" / "plan")

@@ -587,3 +587,11 @@ def test_what_does_not_go_on_is_as_it_stands(path):
 def test_a_string_of_thousands_of_cards(path):
     with_cards(path, "LONG    = '&'", *[f"CONTINUE  '{'x' * 60}&'"] * 20_000)
     assert read(path, "LONG").values == {"LONG": "x" * 60 * 20_000 + "&"}
+
+
+def test_more_columns_than_fits_allows(path, refuse):
+    hdulist = exposure()
+    hdulist.append(fits.BinTableHDU.from_columns([fits.Column("x", "D", array=[1.0])], name="TABLE"))
+    hdulist.writeto(path)
+    content = path.read_bytes().replace(b"TFIELDS =                    1", b"TFIELDS =  9223372036854775808")
+    assert refuse(content).startswith("TFIELDS is above 999 in HDU 6")

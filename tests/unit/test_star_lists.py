@@ -399,3 +399,13 @@ def test_a_small_file_that_unpacks_to_a_huge_one(tmp_path):
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"ra,dec\n" + b"\n" * 2**25))
     with pytest.raises(UserTableError, match="unpacks to more than 100 times its size, which is no table"):
         read_sky_catalog(tmp_path / "c.csv.gz")
+
+
+def test_a_fits_table_that_promises_more_rows_than_there_are(tmp_path):
+    Table({"ra": RA, "dec": DEC}).write(tmp_path / "c.fits")
+    content = (tmp_path / "c.fits").read_bytes()
+    rows = f"NAXIS2  = {len(RA):20}".encode()
+    assert rows in content
+    (tmp_path / "c.fits").write_bytes(content.replace(rows, f"NAXIS2  = {2**31:20}".encode()))
+    with pytest.raises(UserTableError, match="has more rows by its header than are in the file"):
+        read_sky_catalog(tmp_path / "c.fits")
