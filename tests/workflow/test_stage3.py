@@ -318,7 +318,8 @@ def test_an_image_of_each_group_on_the_common_grid(combined):
     with fits.open(combined.combined(IMAGE)) as hdus:
         assert shapes == {hdus["SCI"].shape}
     assert combined.planned(f"results/stage3/{PRODUCT}_0_i2d.fits") == {}
-    assert "UnknownAssociation" in combined.run(f"results/stage3/{PRODUCT}_4_i2d.fits", dry=True).output
+    told = combined.run(f"results/stage3/{PRODUCT}_4_i2d.fits", dry=True).output
+    assert f"did you mean 'results/stage3/{PRODUCT}_3_i2d.fits'?" in told
 
 
 def test_skipped_resample_makes_no_image(field_workflow):
