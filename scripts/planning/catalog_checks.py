@@ -145,6 +145,7 @@ class CatalogChecker:
         from products.star_lists import read_sky_catalog  # it imports astropy
 
         if path not in self._catalogs:
+            _check_header(path)
             self._catalogs[path] = read_sky_catalog(path)
         return self._catalogs[path]
 
@@ -153,18 +154,12 @@ class CatalogChecker:
         if path in self._broken:
             return None
         try:
-            status = path.stat()
-            entry = self.cache.get(path, status, kind)
-            if entry is None:
-                _check_header(path)
-                entry = look()
-                self.cache.put(path, status, kind, entry)
+            return self.cache.remembered(path, kind, look)
         except (OSError, ValueError, HeaderError) as error:
             self._broken.add(path)
             column, wrong, right = (getattr(error, name, "") for name in ("column", "wrong", "right"))
             self.problems.append(Problem(str(path), column, wrong or str(error), right))
             return None
-        return entry
 
 
 def _check_header(path: Path) -> None:
@@ -195,6 +190,7 @@ def _list_contents(path: Path, size: tuple[int, int]) -> dict[str, int]:
     """Return how many rows of a star list there are, how many are stars, and how many of these lie in the image."""
     from products.star_lists import read_star_list  # it imports astropy
 
+    _check_header(path)
     stars = read_star_list(path)
     inside = (stars.positions > -0.5) & (stars.positions < np.array(size) - 0.5)
     return {"rows": stars.rows, "stars": len(stars.positions), "inside": int(inside.all(axis=1).sum())}

@@ -9,6 +9,7 @@ import hashlib
 import platform
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from planning.header_cache import HeaderCache
 
@@ -60,14 +61,15 @@ class CodeHashes:
     def _module(self, file: Path) -> tuple[str, list[str]]:
         """Return a hash of what a module says, and the names it imports."""
         if file not in self._modules:
-            status = file.stat()
-            entry = self._cache.get(file, status, KIND)
-            if entry is None:
-                said, names = _read(file)
-                entry = {"hash": hashlib.sha256(said.encode()).hexdigest(), "imports": sorted(names)}
-                self._cache.put(file, status, KIND, entry)
+            entry = self._cache.remembered(file, KIND, lambda: _looked_at(file))
             self._modules[file] = entry["hash"], entry["imports"]
         return self._modules[file]
+
+
+def _looked_at(file: Path) -> dict[str, Any]:
+    """Return what is remembered of a module."""
+    said, names = _read(file)
+    return {"hash": hashlib.sha256(said.encode()).hexdigest(), "imports": sorted(names)}
 
 
 def _read(file: Path) -> tuple[str, set[str]]:

@@ -147,13 +147,12 @@ def server_config(crds_path: Path, observatory: str) -> Path:
 def read_server_record(crds_path: Path, observatory: str, cache: HeaderCache | None) -> ServerRecord | Problem | None:
     """Read what the server told; None: a cache that was copied together by hand has no such record."""
     path = server_config(crds_path, observatory)
+
+    def read() -> dict[str, Any]:
+        return _parse(path.read_text("utf-8"))
+
     try:
-        status = path.stat()
-        entry = cache.get(path, status, _SERVER_CONFIG) if cache else None
-        if entry is None:
-            entry = _parse(path.read_text("utf-8"))
-            if cache:
-                cache.put(path, status, _SERVER_CONFIG, entry)
+        entry = cache.remembered(path, _SERVER_CONFIG, read) if cache else read()
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -214,11 +214,7 @@ class GridChecker:
             return None  # told already
         kind = f"output grid of shape {shape}"
         try:
-            status = path.stat()
-            entry = self.cache.get(path, status, kind)
-            if entry is None:
-                entry = _read_user_grid(path, shape)
-                self.cache.put(path, status, kind, entry)
+            entry = self.cache.remembered(path, kind, lambda: _read_user_grid(path, shape))
         except Exception as error:  # of whatever is in the file, asdf and its extensions raise what they like
             self._broken.add(str(path))
             reason = next(filter(None, str(error).splitlines()), type(error).__name__)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 MAX_CACHE_ENTRIES = 100_000
@@ -28,6 +29,21 @@ class HeaderCache:
         self.path = Path(path)
         self._lines = self._load()
         self._new: dict[str, str] = {}
+
+    def remembered(self, path: Path, kind: str, look: Callable[[], dict]) -> dict:
+        """Return the entry of a file as it is now; if there is none, remember and return what `look` finds.
+
+        Raises
+        ------
+        OSError
+            If there is no such file; and what `look` raises, of which nothing is remembered.
+        """
+        status = path.stat()
+        entry = self.get(path, status, kind)
+        if entry is None:
+            entry = look()
+            self.put(path, status, kind, entry)
+        return entry
 
     def get(self, path: Path, status: os.stat_result, kind: str) -> dict | None:
         """Return the entry of a file with this status, or None."""

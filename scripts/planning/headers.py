@@ -184,20 +184,13 @@ def _cached(
 ) -> dict | None:
     """Return what `read` returns, from the cache if the file is as it was; None and a problem if it fails."""
     try:
-        status = path.stat()
-        entry = cache.get(path, status, kind) if cache is not None else None
-        if entry is None:
-            entry = read()
-            if cache is not None:
-                cache.put(path, status, kind, entry)
+        return cache.remembered(path, kind, read) if cache else read()
     except HeaderError as error:
         wrong, right = error.wrong, error.right
     except FileNotFoundError:
         wrong, right = "no such file", "give an existing file"
     except (OSError, ValueError) as error:
         wrong, right = f"cannot be read ({getattr(error, 'strerror', None) or error})", "make it readable"
-    else:
-        return entry
     problems.append(Problem(str(path), "", wrong, right))
     return None
 

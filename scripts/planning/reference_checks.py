@@ -220,21 +220,14 @@ class ReferenceChecker:
         if path in self._told:
             return None
         try:
-            status = path.stat()
-            entry = self.cache.get(path, status, kind)
-            if entry is None:
-                entry = {"values": read(path)}
-                self.cache.put(path, status, kind, entry)
+            return self.cache.remembered(path, kind, lambda: {"values": read(path)})["values"]
         except HeaderError as error:
             self._refuse(path, "", error.wrong, error.right)
-            return None
         except (OSError, ValueError) as error:
             self._refuse(path, "", str(error).removeprefix(f"{path}: "), right)
-            return None
         except Exception as error:  # astropy and asdf have no common class for what can be wrong with a file
             self._refuse(path, "", f"cannot be read ({type(error).__name__}: {error})", right)
-            return None
-        return entry["values"]
+        return None
 
 
 def _text(value: Any) -> str:
