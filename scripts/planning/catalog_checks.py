@@ -13,12 +13,13 @@ from planning.combination import ONLINE_CATALOGS, PlannedAssociation
 from planning.exposure_footprints import REACH, Footprint, extent
 from planning.fits_headers import HeaderError, read_hdus
 from planning.header_cache import HeaderCache
-from planning.parameter_references import Chosen
+from planning.parameter_references import settings_for
 from problems import Problem
 from products.astrometric_catalogs import decimal_year
 from settings import Settings
 from steps.input_pixels import fiducial
-from steps.sky_fields import circles_around, unit_vectors
+from steps.sky_fields import circles_around
+from steps.sky_rotation import to_cartesian
 
 if TYPE_CHECKING:
     from products.star_lists import StarTable
@@ -57,7 +58,7 @@ class CatalogChecker:
         footprints : mapping of str to Footprint, or None
             Of its members, by their names; None: not known.
         """
-        tweakreg = (association.parameters or Chosen(self.settings)).settings.stage3.tweakreg
+        tweakreg = settings_for(association.parameters, self.settings).stage3.tweakreg
         path = Path(tweakreg.abs_refcat)
         if not tweakreg.abs_refcat or tweakreg.abs_refcat.upper() in ONLINE_CATALOGS or not os.path.isfile(path):
             return  # there is none, or that it is not there is told
@@ -198,7 +199,7 @@ def _list_contents(path: Path, size: tuple[int, int]) -> dict[str, int]:
 
 def _number_within(positions: np.ndarray, fields: np.ndarray) -> int:
     """Return how many sky positions lie in any of some circles, shape (m, 4): unit vector of the centre, radius."""
-    directions, middle = unit_vectors(positions), fields[:, :3].mean(axis=0)
+    directions, middle = to_cartesian(positions), fields[:, :3].mean(axis=0)
     reach = (np.linalg.norm(fields[:, :3] - middle, axis=-1) + fields[:, 3]).max()
     directions = directions[np.linalg.norm(directions - middle, axis=-1) <= reach]
     near = np.zeros(len(directions), bool)

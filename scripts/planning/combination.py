@@ -9,7 +9,7 @@ from typing import Any
 
 from instruments.family import Family
 from parameters.stage3 import Stage3
-from planning.parameter_references import Chosen
+from planning.parameter_references import Chosen, settings_for
 from planning.references import Reference
 from products.astrometric_catalogs import decimal_year
 from products.names import product_name
@@ -187,7 +187,7 @@ class Combinations:
 
     def parameters(self, name: str) -> Stage3:
         """Return the parameters of stage 3 of an association."""
-        return (self.association(name).parameters or Chosen(self.settings)).settings.stage3
+        return settings_for(self.association(name).parameters, self.settings).stage3
 
     def finder_parameters(self, root: str) -> dict[str, Any] | None:
         """Return by which stars of an exposure are found, whatever association it is in; None if they are not."""

@@ -13,7 +13,7 @@ from planning.exposure_footprints import Footprint, footprint_of, with_targets_t
 from planning.grid_checks import GridChecker
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
-from planning.parameter_references import Chosen
+from planning.parameter_references import settings_for
 from problems import Problem, some
 from products.listings import ListingError, read_levels
 from settings import Settings
@@ -85,12 +85,12 @@ class CombinationChecker:
         fields = connected_fields(polygons, [member.group for member in association.members])
         if len(fields) < 2:
             return
-        stage3 = (association.parameters or Chosen(self.settings)).settings.stage3
+        stage3 = settings_for(association.parameters, self.settings).stage3
         steps = {"tweakreg": not association.moving and not stage3.tweakreg.abs_refcat, "skymatch": True}
         untied = [step for step, concerned in steps.items() if concerned and association.runs(step)]
         middles = [fiducial(np.concatenate([polygons[i] for i in field])) for field in fields]
         nearest = min(separation(*middles[0], *middle) for middle in middles[1:])
-        told = "; ".join(f"{some([names[i] for i in field])}" for field in fields[:3])
+        told = "; ".join(some([names[i] for i in field]) for field in fields[:3])
         self.notices.append(
             f"{file}: the exposures of {association.name} make {len(fields)} fields that do not overlap, "
             f"{nearest:.3g} degrees apart: {told}{'; ...' if len(fields) > 3 else ''}"
@@ -100,7 +100,7 @@ class CombinationChecker:
 
     def _check_minobj(self, association: PlannedAssociation) -> None:
         """Refuse to want more matches than stars are kept."""
-        tweakreg = (association.parameters or Chosen(self.settings)).settings.stage3.tweakreg
+        tweakreg = settings_for(association.parameters, self.settings).stage3.tweakreg
         own_lists = any(member.star_list for member in association.members)
         if association.single or own_lists or tweakreg.brightest is None or tweakreg.starfinder == "segmentation":
             return
@@ -112,7 +112,7 @@ class CombinationChecker:
 
     def _check_skylist(self, associations: Iterable[PlannedAssociation]) -> None:
         """Check that the user's sky levels are for the exposures that there are."""
-        chosen = {a.name: (a.parameters or Chosen(self.settings)).settings.stage3.skymatch for a in associations}
+        chosen = {a.name: settings_for(a.parameters, self.settings).stage3.skymatch for a in associations}
         users = [a for a in associations if a.runs("skymatch") and chosen[a.name].skymethod == "user"]
         path = Path(self.settings.stage3.skymatch.skylist or "")
         if not users or not os.path.isfile(path):

@@ -17,7 +17,7 @@ from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociati
 from planning.combination_checks import Source
 from planning.exposure_checks import check_calibrated, different_errors
 from planning.headers import ExposureHeader
-from planning.parameter_references import Chosen, ParameterReferences
+from planning.parameter_references import Chosen, ParameterReferences, settings_for
 from planning.plan import Calibrated, stage_folder
 from planning.reference_choice import ReferenceChooser
 from problems import Problem, nearest, some
@@ -227,7 +227,7 @@ class CombinationPlanner:
                 wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
                 self._refuse(association, where, wrong, f"let {step} run")
                 return False
-        if (made.parameters or Chosen(self.settings)).settings.stage2.photom.inverse:
+        if settings_for(made.parameters, self.settings).stage2.photom.inverse:
             self._refuse(association, where, f"{made.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr")
             return False
         return True

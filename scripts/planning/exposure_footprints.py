@@ -77,13 +77,17 @@ def extent(polygons: Sequence[np.ndarray]) -> tuple[tuple[float, float], tuple[f
     return middle, (width, height)
 
 
+def outer_corners(shape: Sequence[int]) -> np.ndarray:
+    """Return the outer corners of an image of a shape (ny, nx), pixels (x, y from 0), shape (4, 2)."""
+    ny, nx = shape
+    return np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
+
+
 def _from_projection(header: ExposureHeader) -> Footprint:
     family = family_of(header.values)
     by_header = family is not None and "header" in family.rules_of("assign_wcs")
     projection = read_projection(header.values) if by_header else _pointing_projection(header.values)
-    ny, nx = header.shape[-2:]
-    corners = np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
-    vertices = projection.to_sky(corners)
+    vertices = projection.to_sky(outer_corners(header.shape[-2:]))
     return Footprint(vertices, _input_pixels(projection.matrix, abs(np.linalg.det(projection.matrix))))
 
 

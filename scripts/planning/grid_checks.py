@@ -11,9 +11,9 @@ import numpy as np
 from parameters.stage2 import Resample
 from parameters.stage3 import Grid
 from planning.combination import GRID_PARAMETERS, PlannedAssociation
-from planning.exposure_footprints import REACH, Footprint, extent, footprint_of
+from planning.exposure_footprints import REACH, Footprint, extent, footprint_of, outer_corners
 from planning.header_cache import HeaderCache
-from planning.parameter_references import Chosen
+from planning.parameter_references import settings_for
 from planning.plan import PlannedExposure, PlannedMerge
 from problems import Problem, some
 from settings import Settings
@@ -96,7 +96,7 @@ class GridChecker:
         """
         before, found = len(self.problems), list(exposures)
         for number, exposure in enumerate(exposures):
-            resample = (exposure.parameters or Chosen(self.settings)).settings.stage2.resample
+            resample = settings_for(exposure.parameters, self.settings).stage2.resample
             wanted = _Wanted("stage2.resample", resample)
             if not exposure.quick_look or not wanted.given:
                 continue  # there is none, or it is as large as the exposure
@@ -120,7 +120,7 @@ class GridChecker:
         footprints : mapping of str to Footprint
             Of all its members, by their names.
         """
-        stage3 = (association.parameters or Chosen(self.settings)).settings.stage3
+        stage3 = settings_for(association.parameters, self.settings).stage3
         own = association.runs("resample") and not association.common_grid
         wanted = _Wanted("stage3.resample", stage3.resample, str(file))
         if association.runs("outlier_detection") and stage3.outlier_detection.resample_data:
@@ -167,7 +167,7 @@ class GridChecker:
             wrong = f"{name} makes no image: {str(error).partition(';')[0]}"
             self.problems.append(wanted.problem(wrong, _advice(footprints)))
             return None
-        return _Laid(grid.shape, grid.to_sky(_corners(grid.shape)))
+        return _Laid(grid.shape, grid.to_sky(outer_corners(grid.shape)))
 
     def _check_size(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> bool:
         (ny, nx), limit = laid.shape, self.settings.max_output_pixels
@@ -235,16 +235,10 @@ def _read_user_grid(path: Path, output_shape: tuple[int, int] | None) -> dict[st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         grid = grid_from_wcs(read_tree(path), 1.0, output_shape=output_shape)
-        corners = grid.to_sky(_corners(grid.shape))
+        corners = grid.to_sky(outer_corners(grid.shape))
     if not np.isfinite(corners).all():
         raise ValueError(f"its corners have no position on the sky: {corners.tolist()}")
     return {"shape": list(grid.shape), "corners": corners.tolist()}
-
-
-def _corners(shape: tuple[int, int]) -> np.ndarray:
-    """Return the outer corners of an image, pixels."""
-    ny, nx = shape
-    return np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
 
 
 def _vertices(footprints: Mapping[str, Footprint]) -> dict[str, np.ndarray]:

@@ -88,6 +88,11 @@ class Chosen:
         }
 
 
+def settings_for(parameters: Chosen | None, run: Settings) -> Settings:
+    """Return the settings of something planned: those that were chosen for it, else those of the run."""
+    return parameters.settings if parameters else run
+
+
 class ParameterReferences:
     """Chooses the parameter references of exposures, and reads each set of them once.
 

@@ -18,7 +18,7 @@ from planning.folder_checks import check_input, check_output
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader, read_exposure_header
 from planning.merge_planner import MergePlanner
-from planning.parameter_references import Chosen, ParameterReferences
+from planning.parameter_references import ParameterReferences, settings_for
 from planning.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
 from planning.reference_checks import ReferenceChecker, is_asdf
 from planning.reference_choice import ReferenceChooser
@@ -144,8 +144,7 @@ class _Planner:
         combinations = planner.plan(associations)
         combinations = self.combination_checker.check(combinations, planner.sources)
         for found in combinations:
-            chosen = found.parameters or Chosen(self.settings)
-            self.checker.check_catalog(found, chosen.settings.stage3.source_catalog)
+            self.checker.check_catalog(found, settings_for(found.parameters, self.settings).stage3.source_catalog)
         files = {member.cal for found in combinations for member in found.members}
         files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
         files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}

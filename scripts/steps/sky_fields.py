@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from steps.polygons import overlaps
+from steps.sky_rotation import to_cartesian, to_spherical
 from steps.tangent_plane import to_plane
 
 
@@ -60,8 +61,9 @@ def sky_overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np
     bool array, shape (k,)
         What reaches 90 degrees away in part is too large to tell, and counts as overlapping.
     """
-    ((x, y, z),), _ = circles_around(one[None])
-    centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    (direction,), _ = circles_around(one[None])
+    ra, dec = to_spherical(direction).tolist()
+    centre = ra, dec
     there = to_plane(others, centre)
     beyond = np.isnan(there).all(axis=-1)
     found = ~beyond.all(axis=-1)
@@ -85,16 +87,10 @@ def circles_around(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     radii : float64 array, shape (k,)
         Of the chords: radians, for small circles.
     """
-    corners = unit_vectors(polygons)
+    corners = to_cartesian(polygons)
     middles = (corners.min(axis=1) + corners.max(axis=1)) / 2
     middles /= np.linalg.norm(middles, axis=-1)[:, None]
     return middles, np.linalg.norm(corners - middles[:, None], axis=-1).max(axis=1)
-
-
-def unit_vectors(sky: np.ndarray) -> np.ndarray:
-    """Return the unit vectors, shape (..., 3), of sky positions in degrees, shape (..., 2)."""
-    ra, dec = np.moveaxis(np.radians(np.asarray(sky, float)), -1, 0)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def _stacked(polygons: Sequence[np.ndarray]) -> np.ndarray:
