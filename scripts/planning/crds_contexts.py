@@ -2,7 +2,6 @@
 
 import ast
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 from planning.crds_builds import UnknownBuild, pinned
 from planning.header_cache import HeaderCache
 from problems import Problem
+from products.crds_texts import literal, parse_python
 
 OPERATIONAL = "operational"
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
@@ -161,36 +161,6 @@ def read_server_record(crds_path: Path, observatory: str, cache: HeaderCache | N
         right = f"{UPDATE}, or 'crds sync' again; calflow has to know which references are invalid"
         return Problem(str(path), "", "damaged: it has no 'bad_files_list'", right)
     return ServerRecord(entry["context"], frozenset(entry["bad_files"]))
-
-
-def parse_python(text: str) -> ast.Module:
-    """Return the syntax tree of a text of CRDS, which writes its mappings and records as Python.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or nested more deeply than Python can read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes in strings that Python may refuse one day
-            return ast.parse(text)
-    except (SyntaxError, RecursionError, MemoryError) as error:  # the last is how the parser says "too deep"
-        raise ValueError(f"is no Python: {error}") from None
-
-
-def literal(node: ast.expr) -> Any:
-    """Return the value of a syntax tree that holds nothing but literals.
-
-    Raises
-    ------
-    ValueError
-        If it holds something else, or is too deep.
-    """
-    try:
-        return ast.literal_eval(node)
-    except (TypeError, RecursionError, MemoryError) as error:  # a list as key of a dict, for example
-        raise ValueError(f"is no value: {error}") from None
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The parameters of each exposure and association: those of the run, over what parameter references (pars-*) say."""
 
-import ast
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,12 +9,13 @@ from typing import Any
 
 from instruments.family import Family
 from parameters.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
-from planning.crds_contexts import UPDATE, literal, parse_python
+from planning.crds_contexts import UPDATE
 from planning.header_cache import HeaderCache
 from planning.headers import ExposureHeader
 from planning.reference_choice import ReferenceChooser
 from planning.references import DirectoryIndex, Reference, observation_time, select_from_directory
 from problems import InputError, Problem
+from products.crds_texts import read_selector
 from settings import Settings
 
 PIPELINE_TYPES = {"stage2": "pars-image2pipeline", "stage3": "pars-image3pipeline"}
@@ -256,14 +256,9 @@ def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...
 def _selector(path: Path) -> dict[str, Any]:
     """Return the selector of a CRDS context (by instrument) or of an instrument's mapping (by type)."""
     try:
-        tree = parse_python(path.read_text("utf-8"))
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == ["selector"]:
-                value = literal(node.value)
-                return {str(name): file for name, file in value.items()} if isinstance(value, dict) else {}
+        return read_selector(path)
     except (OSError, ValueError):
-        pass  # told by the choice of the other references
-    return {}
+        return {}  # told by the choice of the other references
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:

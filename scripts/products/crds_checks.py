@@ -3,7 +3,6 @@
 A mapping says its own SHA-1, over all of its lines but that one. Of a reference only the server knows.
 """
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from products.crds_server import CrdsServer, CrdsServerError, difference
+from products.crds_texts import read_selector
 
 _OWN_SHA1 = re.compile(rb"""["']sha1sum["']\s*:\s*["']([0-9a-fA-F]{40})["']""")
 _MAPPINGS = (".imap", ".rmap")
@@ -64,13 +64,10 @@ def _selected(path: Path) -> list[str]:
     if path.suffix == ".rmap":
         return []
     try:
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["selector"]:
-                names = ast.literal_eval(node.value).values()
-                return [name for name in names if isinstance(name, str) and name.endswith(_MAPPINGS)]
-    except (OSError, ValueError, SyntaxError, AttributeError):
-        pass  # its checksum tells
-    return []
+        names = read_selector(path).values()
+    except (OSError, ValueError):
+        return []  # its checksum tells
+    return [name for name in names if isinstance(name, str) and name.endswith(_MAPPINGS)]
 
 
 def mapping_difference(path: Path) -> str | None:
@@ -115,7 +112,7 @@ def _ask(server: CrdsServer | None, observatory: str, paths: list[Path], check: 
         check.not_asked[observatory] = f"no server of {observatory} is known"
         return
     try:
-        published = server.published(observatory, [path.name for path in paths], unknown=False)
+        published = server.published(observatory, [path.name for path in paths], required=False)
     except CrdsServerError as error:
         check.not_asked[observatory] = str(error)
         return

@@ -89,14 +89,14 @@ class CrdsServer:
                 info[kind] = info[kind]["unchecked"]
         return info | {"server": self.url, "status": "server", "connected": True}
 
-    def published(self, observatory: str, names: Iterable[str], unknown: bool = True) -> dict[str, Published]:
+    def published(self, observatory: str, names: Iterable[str], *, required: bool = True) -> dict[str, Published]:
         """Return size and checksum of files; a file that the server does not have is an error, or left out.
 
         Parameters
         ----------
         observatory : str
         names : iterable of str
-        unknown : bool
+        required : bool
             Whether a file that the server does not have is an error.
         """
         names = sorted(set(names))
@@ -106,7 +106,7 @@ class CrdsServer:
             try:
                 size, sha1 = int(told[name]["size"]), str(told[name].get("sha1sum") or "none").lower()
             except (TypeError, KeyError, ValueError, AttributeError):
-                if not unknown:
+                if not required:
                     continue
                 raise CrdsServerError(f"{name}: not known to the CRDS server {self.url} of {observatory}") from None
             found[name] = Published(size, None if sha1 == "none" else sha1)

@@ -54,11 +54,15 @@ class PhotomTable:
 
 @contextmanager
 def opened_reference(path: Path) -> Iterator[fits.HDUList]:
-    """Open a FITS reference. Of a damaged one astropy raises anything, at any access, often without its name."""
+    """Open a FITS reference.
+
+    Of a damaged one astropy raises anything, at any access, often without its name: in the block, too, that becomes a
+    `ReferenceFileError` with the name.
+    """
     try:
         with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
             yield hdus
-    except (OSError, ReferenceFileError):
+    except (OSError, MemoryError, ReferenceFileError):
         raise
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
