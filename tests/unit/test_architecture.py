@@ -12,14 +12,14 @@ MAY_IMPORT = {
     "calibration": {"calibration", "products", "steps"},
     "products": {"products", "steps"},
     "parameters": {"parameters", "problems", "steps"},
-    "planning": {"planning", "instruments", "parameters", "problems", "products", "settings", "steps"},
+    "planning": {"planning", "instruments", "parameters", "printable", "problems", "products", "settings", "steps"},
     "simulation": {"simulation", "products", "steps"},
     "pictures": {"pictures", "products"},
     "warm_start": {"warm_start", "job", "products", "steps"},
-    "runs": {"runs", "job", "problems"},
+    "runs": {"runs", "job", "printable", "problems"},
     "forecast": {"forecast", "planning"},
 }
-ROOMS = {*MAY_IMPORT, "settings", "problems", "job"}
+ROOMS = {*MAY_IMPORT, "settings", "problems", "job", "printable"}
 
 
 def imports(path):
