@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
-given_files = workflow.configfiles[::-1]  # of them too; the last one wins
+given_files = workflow.configfiles[::-1]  # those of the user, the strongest first
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -79,6 +79,11 @@ OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
 code_hash = code_hashes.hash
 request = Requests(lambda: workflow.local_exec, len(plan.exposures))
+
+
+def max_pixels(wildcards, input):
+    """Return the limit of output images; of a function that takes `input` Snakemake compares no values between runs."""
+    return settings.max_output_pixels
 
 
 wildcard_constraints:

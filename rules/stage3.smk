@@ -151,8 +151,7 @@ rule lay_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
-        # Not compared between runs, since it takes `input`: another limit is no other grid.
-        max_pixels=lambda wildcards, input: settings.max_output_pixels,
+        max_pixels=max_pixels,
         stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
@@ -180,8 +179,7 @@ rule lay_outlier_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.default_grid_parameters(),
-        # Not compared between runs, since it takes `input`: another limit is no other grid.
-        max_pixels=lambda wildcards, input: settings.max_output_pixels,
+        max_pixels=max_pixels,
         stamps=lambda wildcards: plan.stamps(stage3.outlier_grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
@@ -207,8 +205,7 @@ rule lay_common_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
-        # Not compared between runs, since it takes `input`: another limit is no other grid.
-        max_pixels=lambda wildcards, input: settings.max_output_pixels,
+        max_pixels=max_pixels,
         stamps=lambda wildcards: plan.stamps(stage3.common_grid_input(wildcards.grid)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
