@@ -5,7 +5,7 @@ from pathlib import Path
 
 from calibration.photometry import attach_area
 from calibration.work import WORK
-from job import UnusableExposure, remark, run
+from job import UnusableExposure, remark, remark_on, run
 from products.exposure import read_exposure, write_exposure
 from products.geometry_files import write_geometry, write_json
 from products.keywords import pointing, record_facts, record_origin, record_status
@@ -19,7 +19,7 @@ def calibrate(input, output, params):
     """Run the steps that the plan says, in its order, and record what became of each."""
     exposure = read_exposure(input.exposure, params.images)
     _require_usable(exposure, "before calibration")
-    _remark_on(exposure, str(input.exposure))
+    _remark_oddities(exposure, str(input.exposure))
     record_facts(exposure, params.facts)
     record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():
@@ -36,12 +36,9 @@ def calibrate(input, output, params):
     write_exposure(exposure, Path(output.cal), params.write_date)
 
 
-def _remark_on(exposure, path):
+def _remark_oddities(exposure, path):
     """Have the summary tell what is odd about an exposure that can be calibrated all the same."""
-    if exposure.damaged:
-        remark("checksum", "FAILED", path, exposure.wrong_checksums)
-    if exposure.discarded:
-        remark("calibrate", "COMPLETE", path, exposure.without_value)
+    remark_on(exposure, "calibrate", path)
     noise = exposure.image.var_rnoise
     if noise is not None and not (noise > 0).any():
         remark("calibrate", "COMPLETE", path, "VAR_RNOISE is 0 everywhere: with weight_type ivm no pixel has weight")

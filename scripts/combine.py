@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, remark, run
+from job import UnusableExposure, remark_on, run
 from products.alignment_tables import find_row, read_alignment
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
@@ -60,8 +60,7 @@ def combine(input, output, params):
     for path, geometry_file, row in members:
         geometry = read_geometry(geometry_file).corrected(row.correction, row.rotation_of_sky)
         exposure = read_exposure(path)
-        if exposure.discarded:
-            remark("resample", "COMPLETE", str(path), exposure.without_value)
+        remark_on(exposure, "resample", str(path))
         resampler.add(
             exposure.image,
             map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),

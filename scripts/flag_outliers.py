@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import remark, run
+from job import remark_on, run
 from products.alignment_tables import find_row, read_alignment
 from products.exposure import read_exposure, write_exposure
 from products.geometry_files import read_geometry, write_json
@@ -34,8 +34,7 @@ def flag(input, output, params):
     row = find_row(rows, params.exposure)
     moved = not row.correction.is_identity or not row.rotation_of_sky.is_identity
     exposure = read_exposure(input.cal, with_wcs=moved)
-    if exposure.discarded:
-        remark("outlier_detection", "COMPLETE", str(input.cal), exposure.without_value)
+    remark_on(exposure, "outlier_detection", str(input.cal))
     record_origin(exposure, params.origin)
     record_status(exposure, params.alignment_step, row.status)
     if (params.alignment_step, row.status) == ("assign_mtwcs", "COMPLETE"):

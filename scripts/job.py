@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from printable import printable
+
+if TYPE_CHECKING:
+    from products.exposure import Exposure
 
 NO_SPACE = 74  # the exit status when even the reason may have found no place in the log; EX_IOERR of sysexits.h
 NO_SPACE_TEXT = re.compile(r"Not enough space on disk|\d+ requested and \d+ written")  # of astropy and numpy
@@ -63,6 +66,14 @@ def remark(step: str, status: str, of: str, reason: str) -> None:
     reason : str
     """
     logging.warning("%s %s %s %s: %s", REMARK, step, status, of.replace(":", "_"), " ".join(reason.split()))
+
+
+def remark_on(exposure: "Exposure", step: str, path: str) -> None:
+    """Remark what is odd about the file that an exposure was read from, though a step goes on with it."""
+    if exposure.damaged:
+        remark("checksum", "FAILED", path, exposure.wrong_checksums)
+    if exposure.discarded:
+        remark(step, "COMPLETE", path, exposure.without_value)
 
 
 def end_with_parent() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from calibration.subarrays import MAP
-from job import UnusableExposure, run
+from job import UnusableExposure, remark_on, run
 from products.exposure import read_exposure, read_wcs, write_exposure
 from products.geometry_files import write_geometry, write_json
 from products.keywords import pointing_of, record_origin, record_status, window
@@ -16,6 +16,8 @@ def merge(input, output, params):
     full = read_exposure(input.full)
     ids = full.other(MAP).data
     members = {number: read_exposure(path) for number, path in zip(params.ids, input.subarrays, strict=True)}
+    for exposure, path in zip([full, *members.values()], [input.full, *input.subarrays], strict=True):
+        remark_on(exposure, "merge_subarrays", str(path))
     _check_places(ids, members)
     full.image = merge_subarrays(full.image, ids, {number: member.image for number, member in members.items()})
     record_origin(full, params.origin)

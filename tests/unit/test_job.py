@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import job
-from job import NO_SPACE, UnusableExposure, run
-from products.exposure import replacing
+from job import NO_SPACE, UnusableExposure, remark_on, run
+from products.exposure import Exposure, replacing
 from runs.leftovers import OLD, remove_leftovers
+from steps.image import Image
 
 
 class Wildcards(list):
@@ -92,7 +94,7 @@ import sys, time
 from pathlib import Path
 from types import SimpleNamespace
 from job import run
-from products.exposure import replacing
+from products.exposure import Exposure, replacing
 
 def work(input, output, params):
     with replacing(Path(output[0])) as partial:
@@ -163,3 +165,14 @@ def test_of_another_host_only_old_ones_are_leftovers(tmp_path, age, removed):
     (tmp_path / "deeper" / ".a.partial").write_text("someone else's")
     assert remove_leftovers([tmp_path, tmp_path / "none"]) == removed
     assert path.exists() is not bool(removed)
+
+
+def test_what_is_odd_about_a_file_is_remarked(caplog):
+    image = Image(*(np.zeros((2, 2), kind) for kind in ("f4", "f4", "u4")))
+    remark_on(Exposure(image, {}), "resample", "a_cal.fits")
+    assert caplog.messages == []
+    remark_on(Exposure(image, {}, discarded={"sci": 3}, damaged=("ERR",)), "resample", "a_cal.fits")
+    checksum, values = caplog.messages
+    assert checksum.startswith("REMARK checksum FAILED a_cal.fits: of ERR is wrong")
+    assert values.startswith("REMARK resample COMPLETE a_cal.fits: no value")
+    assert values.endswith(": 3 of SCI")
