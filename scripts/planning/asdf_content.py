@@ -7,7 +7,7 @@ from typing import BinaryIO
 from planning.asdf_meta import MAX_YAML_DEPTH, read_yaml_text
 from planning.fits_headers import HeaderError
 
-# By type: the entry that is used, what its node is, and a part of its tag.
+# By type: the name of the entry that is used, the kind of its YAML node, a part of its tag, and what it is in words.
 _ENTRIES = {
     "distortion": ("model", "mapping", "transform/", "a transform"),
     "filteroffset": ("filters", "sequence", "", "a list of offsets"),

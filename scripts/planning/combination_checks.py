@@ -23,13 +23,14 @@ from steps.sky_fields import connected_fields
 
 @dataclass(frozen=True)
 class Source:
-    """What an association was planned from.
+    """Where an association was read, and the headers of its members.
 
     Attributes
     ----------
     file : Path
+        Of the association.
     headers : mapping of str to ExposureHeader
-        Of its members, by their names.
+        By the names of the members.
     """
 
     file: Path

@@ -28,7 +28,7 @@ RANGES = dict.fromkeys(("RA_REF", "ROLL_REF", "V3I_YANG", "MT_RA"), (-360, 360))
     "CRPIX1": (-1e6, 1e6),
     "CRPIX2": (-1e6, 1e6),
 }
-LATEST = 1e6  # a modified Julian date after which there are none of JWST's or its successors'; 2.4e6 is no modified one
+LATEST = 1e6  # modified Julian date, in the year 4596; a larger number is a Julian date, 2.4e6 and more
 DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
 
 

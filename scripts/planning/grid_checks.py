@@ -18,9 +18,10 @@ from planning.plan import PlannedExposure, PlannedMerge
 from problems import Problem, some
 from settings import Settings
 from steps.output_grid import far_footprints, grid_from_footprints, memory_gb
-from steps.sky_fields import sky_overlaps
+from steps.sky_fields import overlaps_on_sky
 
-# A grid that fits all exposures may have so much fewer pixels than it seems; the job looks again.
+# Footprints by headers are this uncertain: a grid that seems larger than the limit by as much may be within it. The
+# job, which knows the footprints, checks it again.
 SIZE_TOLERANCE = 0.02
 Exposure = TypeVar("Exposure", PlannedExposure, PlannedMerge)
 
@@ -188,7 +189,7 @@ class GridChecker:
         outside = [
             root
             for root, each in footprints.items()
-            if not sky_overlaps(each.vertices, laid.corners[None], REACH).all()
+            if not overlaps_on_sky(each.vertices, laid.corners[None], REACH).all()
         ]
         if len(outside) == len(footprints):
             ny, nx = laid.shape

@@ -16,7 +16,7 @@ from steps.windows import Window
 
 # Only exposures, and what is made of them, have one of these.
 EXPOSURE_TIMES = ("EFFEXPTM", "EXPTIME", "XPOSURE", "TEXPTIME", "DURATION", "NGROUPS")
-# Planes that tell of the error of an exposure.
+# Planes that tell the error of an exposure
 ERRORS = ("ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 # What is kept of a FITS reference's keywords, beside its P_ lists
 _REFERENCE_KEYWORDS = frozenset((*KEYWORDS.values(), *EXPOSURE_TIMES, "DATAMODL"))
@@ -60,9 +60,15 @@ class ExposureHeader:
         return any(hdu.name == extension for hdu in self.hdus)
 
     def errors(self, flat: bool = False) -> tuple[str, ...]:
-        """Return the planes that tell of its error, those that the flat field step makes and drops regarded, if asked.
+        """Return the planes that tell the error of the exposure.
 
         ERR does not count beside VAR_POISSON and VAR_RNOISE, which it is made of.
+
+        Parameters
+        ----------
+        flat : bool
+            Whether the exposure is still to go through the flat field step. That adds VAR_FLAT to VAR_POISSON and
+            VAR_RNOISE, and drops it where one of these is missing.
         """
         found = {name for name in ERRORS if self.has(name)}
         from_parts = {"VAR_POISSON", "VAR_RNOISE"} <= found

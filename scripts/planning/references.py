@@ -13,7 +13,7 @@ from planning.headers import ReferenceHeader, read_reference_header
 from problems import Problem
 
 NOT_APPLICABLE = "N/A"
-# What is wrong if all references are for later exposures
+# Key of the problem that all references are for later exposures
 DATE = "DATE-OBS"
 
 # What to do without a folder of references

@@ -30,7 +30,7 @@ class UserTableError(ValueError):
     ----------
     path : Path
     column : str
-        What of it; empty for the file as a whole.
+        The one at fault; empty: the file as a whole.
     wrong, right : str
         What is wrong, and what would be right.
     """

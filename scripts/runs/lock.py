@@ -42,7 +42,7 @@ class RunLock:
     path : Path
         The file of the lock. It says who holds it: ``host``, ``pid`` and ``started``; when nobody does, it is empty.
     what : str
-        What is locked, after "Another run ...".
+        What the run that holds it does, in words: "works in this folder".
 
     Attributes
     ----------

@@ -54,7 +54,7 @@ def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
     Parameters
     ----------
     folder : Path
-        Of the logs. Gets a file that spares the next call what was read by this one; if it cannot, no harm is done.
+        Of the logs. `NAME` is written there, so that the next call need not read old logs; if that fails, it does.
     names : collection of str
         Of the exposures and associations that are of concern; there may be logs of others.
     """

@@ -38,14 +38,14 @@ def connected_fields(footprints: Sequence[np.ndarray], groups: Sequence[Hashable
             joined = group_numbers[left] == group_numbers[here]
             distance = np.linalg.norm(directions[left] - directions[here], axis=-1)
             near = np.flatnonzero(~joined & (distance <= radii[left] + radii[here]))
-            joined[near] = sky_overlaps(polygons[here], polygons[left[near]])
+            joined[near] = overlaps_on_sky(polygons[here], polygons[left[near]])
             waiting += left[joined].tolist()
             left = left[~joined]
         fields.append(sorted(field + waiting))
     return fields
 
 
-def sky_overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
+def overlaps_on_sky(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
     """Tell which convex sky polygons overlap with one, or come nearer to it than a margin.
 
     Parameters

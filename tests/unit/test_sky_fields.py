@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.polygons import overlaps
-from steps.sky_fields import connected_fields, sky_overlaps
+from steps.sky_fields import connected_fields, overlaps_on_sky
 from steps.tangent_plane import to_sky
 
 SQUARE = np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
@@ -20,7 +20,7 @@ def overlap(one, other, margin=0.0):
 
 
 def sky_overlap(one, other, margin=0.0):
-    (found,) = sky_overlaps(one, other[None], margin)
+    (found,) = overlaps_on_sky(one, other[None], margin)
     return bool(found)
 
 
