@@ -181,7 +181,8 @@ class Tweakreg(SourceFinding):
         for prefix in ("", "abs_"):
             tolerance, separation = getattr(self, f"{prefix}tolerance"), getattr(self, f"{prefix}separation")
             if (prefix == "" or self.abs_refcat) and separation <= 2**0.5 * tolerance:
-                raise ValueError(f"{prefix}separation must be more than sqrt(2) x {prefix}tolerance")
+                right = f"{prefix}separation must be more than sqrt(2) x {prefix}tolerance"
+                raise ValueError(f"{right}; they are {separation:g} and {tolerance:g}")
         return self
 
     def finder_parameters(self) -> dict[str, Any]:

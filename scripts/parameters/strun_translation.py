@@ -110,7 +110,9 @@ class _Translation:
             self._add_step(found, step, [stage for stage in self.stages if step in self._steps(stage)])
         else:
             wrong = f"{found.class_name!r} is no pipeline or step of calflow" if found.class_name else "is missing"
-            self.problems.append(Problem(found.file, "class", wrong, nearest(found.class_name, self._classes())))
+            self.problems.append(
+                Problem(found.file, "class", wrong, nearest(found.class_name, self._classes(), MISSPELLED))
+            )
 
     def _add_pipeline(self, found: StrunParameters, stage: str) -> None:
         self.bsub_by_step = False

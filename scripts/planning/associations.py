@@ -457,7 +457,7 @@ class _Reader:
     def product_name(self, place: str, tree: dict, level: int) -> str | None:
         # Level 3 without a name takes that of the association file, as jwst does.
         name = self.text(tree, "name", place, required=level == 2)
-        if name is None and level == 3 and "name" not in tree:
+        if tree.get("name") is None and level == 3:
             name = self.path.stem
         if name is None:
             return None

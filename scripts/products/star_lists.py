@@ -15,7 +15,9 @@ from products.user_tables import DUPLICATES, UserTableError, read_user_tables
 from steps.star_finding import StarList
 
 # Spellings of the columns, tried in turn, without regard to case.
-PIXEL_COLUMNS = (("x", "y"), ("xcentroid", "ycentroid"), ("x_centroid", "y_centroid"))
+PIXEL_COLUMNS = (("x", "y"), ("xcentroid", "ycentroid"), ("x_centroid", "y_centroid"), ("x_fit", "y_fit"))
+# SExtractor's, whose first pixel is 1.
+PIXEL_COLUMNS_FROM_1 = (("x_image", "y_image"), ("xwin_image", "ywin_image"))
 SKY_COLUMNS = (
     ("ra", "dec"),
     ("ra_icrs", "de_icrs"),  # VizieR
@@ -31,6 +33,7 @@ SKY_COLUMNS = (
     ("ramean", "decmean"),  # Pan-STARRS
     ("matchra", "matchdec"),  # Hubble Source Catalog
     ("ra_deg", "dec_deg"),
+    ("radeg", "dedeg"),  # CDS
     ("sky_centroid.ra", "sky_centroid.dec"),
 )
 # What a VOTable calls the positions, whatever the names of their columns (IVOA's UCD 1+, and the older UCD 1).
@@ -83,7 +86,7 @@ def write_star_list(path: Path, stars: StarList) -> None:
 
 
 def read_star_list(path: Path) -> StarTable:
-    """Read a star list: positions in 0-based pixels.
+    """Read a star list: positions in 0-based pixels, whatever the first pixel is in the file.
 
     Raises
     ------
@@ -91,11 +94,13 @@ def read_star_list(path: Path) -> StarTable:
         If the file is no table, or has no columns that can be used.
     """
     tables = read_user_tables(path)
-    found = next((found for table in tables if (found := _named(path, table, PIXEL_COLUMNS))), None)
-    if found is None:
-        raise _without_columns(path, tables, PIXEL_COLUMNS)
-    table, x, y = found
-    return _stars(path, table, [_pixels(path, _values(path, table, name)) for name in (x, y)])
+    for spellings, origin in ((PIXEL_COLUMNS, 0.0), (PIXEL_COLUMNS_FROM_1, 1.0)):
+        for table in tables:
+            if found := _named(path, table, spellings):
+                _, *names = found
+                axes = [_pixels(path, _values(path, table, name)) - origin for name in names]
+                return _stars(path, table, axes)
+    raise _without_columns(path, tables, PIXEL_COLUMNS)
 
 
 def read_sky_catalog(path: Path) -> StarTable:

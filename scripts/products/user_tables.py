@@ -5,9 +5,11 @@ import re
 import warnings
 import zlib
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from astropy.table import Table
+from astropy.units import Unit
 
 # What is read into memory: text of a million stars with twenty columns.
 MAX_BYTES = 2**28
@@ -17,9 +19,14 @@ MAX_RATIO, FEW_BYTES = 100, 2**24
 LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
 DUPLICATES = "duplicates"
+FORMATS = "give a table in FITS, VOTable, ECSV, CSV or plain text"
 _START = 4096  # bytes in which a VOTable says that it is one
 _TOO_MANY = re.compile(rb"(NAXIS|TFIELDS) *= +\d{4}")
 _LARGE_NUMBER = re.compile(r"\s*#\s*\d{5}")
+# The line of dashes under the names and units of VizieR's tables: blanks, tabs, ; or | between the columns.
+_DASHES = re.compile(r"[\s;|]*-[-\s;|]*")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _STREAM_ELSEWHERE = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", re.IGNORECASE)
 
 
@@ -61,8 +68,9 @@ def read_user_tables(path: Path) -> list[Table]:
     except Exception as error:  # astropy's readers raise what they like
         lines = (line.strip() for line in str(error).splitlines())
         reason = next(filter(None, lines), type(error).__name__)[:200]
-        right = "give a table in FITS, VOTable, ECSV, CSV or plain text"
-        raise UserTableError(path, "", f"cannot be read as a table: {reason}", right) from None
+        if "Unable to guess table format" in reason or isinstance(error, LookupError):
+            reason = "it has none of the known formats"
+        raise UserTableError(path, "", f"cannot be read as a table: {reason}", FORMATS) from None
 
 
 def _read(path: Path) -> list[Table]:
@@ -77,11 +85,16 @@ def _read(path: Path) -> list[Table]:
         return _votable(path, content)
     if not content.strip():
         raise UserTableError(path, "", "is empty", "give a table with columns of positions")
+    if not content.startswith(_UTF_16) and _BINARY.search(content[:_START]):
+        raise UserTableError(path, "", "is neither text nor FITS", FORMATS)
     name = path.name.lower().removesuffix(".gz")
     if content.startswith(b"# %ECSV") or name.endswith(".ecsv"):
         return [Table.read(_lines(content), format="ascii.ecsv")]
     lines = _lines(content)
-    table = _text(lines, csv=name.endswith(".csv"))
+    rows = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if ruled := _ruled(rows):
+        return ruled
+    table = _text(lines, rows, csv=name.endswith(".csv"))
     table.meta[DUPLICATES] = _duplicates(table, lines)
     return [table]
 
@@ -137,13 +150,46 @@ def _votable(path: Path, content: bytes) -> list[Table]:
     return tables
 
 
-def _text(lines: list[str], *, csv: bool) -> Table:
-    """Read a text whose format its content does not tell."""
+def _ruled(rows: list[str]) -> list[Table]:
+    """Read the tables of a text of VizieR: names, units, dashes, and the values below them; [] if it is none."""
+    # Two lines of names above the dashes, or one: the latter astropy knows.
+    starts = [i for i, row in enumerate(rows) if i >= 2 and _DASHES.fullmatch(row)]
+    if not starts or starts[0] != 2:
+        return []
+    tables = []
+    for start, end in zip(starts, [*(start - 2 for start in starts[1:]), len(rows)], strict=True):
+        names, unit_row, dashes, *values = rows[start - 2 : end]
+        separator = next((separator for separator in "\t;|" if separator in dashes), "")
+        if separator:
+            cells = [[cell.strip() for cell in row.split(separator)] for row in (names, *values)]
+            table = Table.read(["\t".join(row) for row in cells], format="ascii.tab", guess=False)
+            given = unit_row.split(separator)
+        else:
+            table = Table.read([names, dashes, *values], format="ascii.fixed_width_two_line", guess=False)
+            given = [unit_row[column.start() : column.end()] for column in re.finditer("-+", dashes)]
+        for name, unit in zip(table.colnames, given, strict=False):
+            if plain := unit.strip(' "'):
+                table[name].unit = Unit(plain, parse_strict="silent")
+        tables.append(table)
+    return tables
+
+
+def _text(lines: list[str], rows: list[str], *, csv: bool) -> Table:
+    """Read a text whose format its content does not tell; `rows` are its lines without comments."""
     # SExtractor numbers its columns in comments, and astropy makes as many as the largest number says.
     lines = [line for line in lines if not _LARGE_NUMBER.match(line)]
-    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    first = rows[0] if rows else ""
+    if ";" in first and not {",", "\t"} & set(first):
+        return Table.read(rows, format="ascii.basic", delimiter=";", guess=False)
+    if first.startswith(("|", "+-")) and rows[-1].startswith(("|", "+-")):  # IPAC's has bars in its header only
+        rows = [row for row in rows if not row.startswith("+-")]
+        return Table.read(rows, format="ascii.fixed_width", guess=False)
     if csv and "," in first:
-        return Table.read(lines, format="ascii.csv", comment=r"\s*#", guess=False)
+        table = Table.read(lines, format="ascii.csv", comment=r"\s*#", guess=False)
+        names = _commented_names(lines, len(table.colnames))
+        if names and all(map(_is_number, table.colnames)):
+            table = Table.read([names, *rows], format="ascii.csv", guess=False)
+        return table
     if len(lines) > LINES_OF_A_GUESS:
         Table.read(lines[:LINES_OF_A_GUESS], format="ascii")
     table = Table.read(lines, format="ascii")
@@ -151,6 +197,24 @@ def _text(lines: list[str], *, csv: bool) -> Table:
         with suppress(Exception):  # the names may stand in the last of several comments
             return Table.read(lines, format="ascii.commented_header", header_start=-1)
     return table
+
+
+def _commented_names(lines: list[str], number: int) -> str:
+    """Return the last of the comments at the head of a CSV if it has as many entries as there are columns, or ""."""
+    comments = [
+        line.strip(" #")
+        for line in takewhile(lambda line: line.lstrip().startswith("#") or not line.strip(), lines)
+        if line.strip()
+    ]
+    return comments[-1] if comments and comments[-1].count(",") == number - 1 else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _duplicates(table: Table, lines: list[str]) -> list[str]:
@@ -161,4 +225,5 @@ def _duplicates(table: Table, lines: list[str]) -> list[str]:
 
 
 def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8-sig", errors="replace").splitlines()
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+    return content.decode(encoding, errors="replace").splitlines()

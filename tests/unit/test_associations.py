@@ -173,8 +173,9 @@ def test_level_3_members_need_not_exist(read, tmp_path):
     assert second.tweakreg_catalog == tmp_path / "z.ecsv"
 
 
-def test_level_3_without_name_is_named_after_the_file(read):
-    association, problems = read({"asn_type": "image3", "products": [{"members": [member("y_cal.fits")]}]})
+@pytest.mark.parametrize("name", [{}, {"name": None}])
+def test_level_3_without_name_is_named_after_the_file(read, name):
+    association, problems = read({"asn_type": "image3", "products": [name | {"members": [member("y_cal.fits")]}]})
     assert problems == []
     assert association.products[0].root == "x_asn"
 

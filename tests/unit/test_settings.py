@@ -288,7 +288,8 @@ def test_separation_must_be_more_than_sqrt_2_tolerances():
     assert stage3("tweakreg", separation=0.99).separation == 0.99
     (problem,) = problems({"stage3": {"tweakreg": {"separation": 0.9899}}})
     assert problem == (
-        "--config: stage3.tweakreg: its values do not go together; separation must be more than sqrt(2) x tolerance"
+        "--config: stage3.tweakreg: its values do not go together; separation must be more than sqrt(2) x tolerance; "
+        "they are 0.9899 and 0.7"
     )
 
 

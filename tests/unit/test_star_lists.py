@@ -95,6 +95,12 @@ def test_plain_text(tmp_path, name, text):
     assert stars.weight.tolist() == [0.5, 1.0]
 
 
+@pytest.mark.parametrize("names", [("X_IMAGE", "Y_IMAGE"), ("XWIN_IMAGE", "YWIN_IMAGE")])
+def test_pixels_of_sextractor_begin_at_1(tmp_path, names):
+    path = table(tmp_path, dict(zip(names, [[1.0, 2.5], [1.5, 4.0]], strict=True)))
+    assert read_star_list(path).positions.tolist() == [[0.0, 0.5], [1.5, 3.0]]
+
+
 def test_whole_numbers_are_positions_too(tmp_path):
     stars = read_star_list(table(tmp_path, {"x": [1, 2], "y": [3, 4], "WEIGHT": [1, 2]}))
     assert (stars.positions.dtype, stars.weight.dtype) == (np.float64, np.float64)
@@ -119,7 +125,7 @@ def test_missing_columns_are_told(tmp_path):
         read_star_list(path)
     assert str(caught.value) == (
         f"{path}: has the columns x_pos, y_pos; "
-        "it needs x, y or xcentroid, ycentroid or x_centroid, y_centroid; see docs/catalogs.md"
+        "it needs x, y or xcentroid, ycentroid or x_centroid, y_centroid or x_fit, y_fit; see docs/catalogs.md"
     )
 
 
@@ -309,6 +315,47 @@ def test_the_table_that_has_the_columns_counts(tmp_path):
 def test_names_in_the_last_of_several_comments(tmp_path):
     path = table(tmp_path, "# made by hand\n# ra dec\n150.1165 2.20075\n0.25 -0.0005\n", "c.txt")
     assert read_sky_catalog(path).positions.tolist() == POSITIONS
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "RA_ICRS\tDE_ICRS\tGmag\ndeg\tdeg\tmag\n-------\t------\t----\n150.1165\t 2.20075\t\n0.25\t-0.0005\t20.1\n\n",
+        "RA_ICRS;DE_ICRS;Gmag\ndeg;deg;mag\n---;---;---\n150.1165; 2.20075;\n0.25;-0.0005;20.1\n",
+        "RA_ICRS  DE_ICRS\ndeg      deg\n-------- --------\n150.1165  2.20075\n  0.2500 -0.00050\n",
+        'RAJ2000\tDEJ2000\n"h:m:s"\t"d:m:s"\n---\t---\n10 00 27.96\t+02 12 02.7\n00 01 00\t-00 00 01.8\n',
+        "RAJ2000\tDEJ2000\narcsec\tdeg\n---\t---\n540419.4\t2.20075\n900\t-0.0005\n",
+        "Star\tPlx\n\tmas\n---\t---\n5\t6.5\n\n#Table\n\nRA_ICRS\tDE_ICRS\ndeg\tdeg\n---\t---\n150.1165\t2.20075\n0.25\t-0.0005\n",
+    ],
+)
+def test_tables_of_vizier(tmp_path, rows):
+    """Below the names stand units and dashes; several tables may follow each other."""
+    path = table(tmp_path, f"#\n#   VizieR Astronomical Server\n#Column\tRA\t(F15.11)\n{rows}", "vizier.tsv")
+    np.testing.assert_allclose(read_sky_catalog(path).positions, POSITIONS, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.csv", "# made by hand\n# ra,dec\n150.1165,2.20075\n0.25,-0.0005\n"),
+        ("c.csv", "RA;DEC\n150.1165;2.20075\n0.25;-0.0005\n"),
+        ("c.txt", "+----------+---------+\n| ra       | dec     |\n+----------+---------+\n"
+         "| 150.1165 | 2.20075 |\n| 0.25     | -0.0005 |\n+----------+---------+\n"),
+    ],
+)  # fmt: skip
+def test_tables_that_programs_write_as_text(tmp_path, name, text):
+    assert read_sky_catalog(table(tmp_path, text, name)).positions.tolist() == POSITIONS
+
+
+def test_text_of_two_bytes_a_character(tmp_path):
+    (tmp_path / "c.txt").write_text("RA\tDEC\n150.1165\t2.20075\n0.25\t-0.0005\n", encoding="utf-16")
+    assert read_sky_catalog(tmp_path / "c.txt").positions.tolist() == POSITIONS
+
+
+def test_archives_of_files_are_no_text(tmp_path):
+    (tmp_path / "c.zip").write_bytes(b"PK\x03\x04\x14\x00ra,dec")
+    with pytest.raises(UserTableError, match=r"c\.zip: is neither text nor FITS; give a table in FITS, VOTable"):
+        read_sky_catalog(tmp_path / "c.zip")
 
 
 def test_epoch_and_proper_motions_are_told_and_not_applied(tmp_path):
