@@ -45,8 +45,8 @@ def check_command_line(
                 return execute(executor_plugin, *arguments, **options)
             except MissingRuleException:
                 files = products["all"]()
-                found = _unknown(workflow, targets, files) or _not_made(workflow, targets, files)
-                if problems := [*found, *_unknown_to_options(workflow, files)]:
+                problems = _unknown(workflow, targets, files) or _not_made(workflow, targets, files)
+                if problems := [*problems, *_unknown_to_options(workflow, files)]:
                     raise InputError(problems) from None
                 raise
             except InputFunctionException as error:
@@ -106,8 +106,13 @@ def _unknown_to_options(workflow: Any, products: Iterable[str]) -> list[Problem]
     """Return a problem for each rule or file that an option such as ``--until`` names, and that there is not."""
     products = list(products)
     rules = [rule.name for rule in workflow.rules]
-    settings = workflow.dag_settings
-    named = {"--forcerun": settings.forcerun, "--until": settings.until, "--omit-from": settings.omit_from}
+    settings, scheduling = workflow.dag_settings, workflow.scheduling_settings
+    named = {
+        "--forcerun": settings.forcerun,
+        "--until": settings.until,
+        "--omit-from": settings.omit_from,
+        "--prioritize": scheduling.prioritytargets if scheduling else (),
+    }
     return [
         Problem(COMMAND, f"{option} {name}", "no such rule or product", _nearest(name, rules, products))
         for option, names in named.items()

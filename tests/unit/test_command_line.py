@@ -15,7 +15,17 @@ class UnknownThing(Exception):
 
 
 def run(
-    *targets, cores=2, nodes=None, raises=None, dry=False, local=True, stage2=(CAL,), stage3=(I2D,), forced=(), until=()
+    *targets,
+    cores=2,
+    nodes=None,
+    raises=None,
+    dry=False,
+    local=True,
+    stage2=(CAL,),
+    stage3=(I2D,),
+    forced=(),
+    until=(),
+    prioritized=(),
 ):
     """Return what a run says; it does nothing, or raises something."""
 
@@ -28,6 +38,7 @@ def run(
         is_main_process=True,
         execute=execute,
         dag_settings=SimpleNamespace(targets=set(targets), forcerun=set(forced), until=set(until), omit_from=set()),
+        scheduling_settings=SimpleNamespace(prioritytargets=set(prioritized)),
         rules=[SimpleNamespace(name=name, has_wildcards=lambda: False) for name in ("all", "stage2", "stage3", "plan")],
         _cores=cores,
         nodes=nodes,
@@ -86,6 +97,8 @@ def test_a_target_that_is_no_product(tmp_path):
 def test_options_that_name_what_is_not_there():
     with pytest.raises(SystemExit, match=r"command line: --forcerun stag2: no such rule or product; .* 'stage2'"):
         run(forced=["stag2"], raises=MissingRuleException("stag2"))
+    with pytest.raises(SystemExit, match=r"command line: --prioritize stag2: no such rule or product"):
+        run(prioritized=["stag2"], raises=MissingRuleException("stag2"))
     with pytest.raises(SystemExit, match=rf"--until jw01_mirimage_cal.fits: no such rule or product; .* '{CAL}'"):
         run("stage2", until=["jw01_mirimage_cal.fits"], raises=MissingRuleException("jw01_mirimage_cal.fits"))
 
