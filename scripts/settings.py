@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from parameters.config_files import ABSENT, ConfigFile, same_value, unreadable
+from parameters.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from parameters.paths import advice
 from parameters.reference_makers import ReferenceMaker
 from parameters.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
@@ -176,7 +176,10 @@ def read_settings(
         settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
         told = [f"{problem.key}." for problem in problems]
-        wrong = [_problem(item, config_files, origins) for item in error.errors()]
+        items = error.errors()
+        if any(problem.wrong == NO_NAME for problem in problems):
+            items = [item for item in items if item["type"] != "invalid_key" and item["loc"][-1:] != ("[key]",)]
+        wrong = [_problem(item, config_files, origins) for item in items]
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
         wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
         raise InputError([*problems, *wrong]) from None
@@ -212,7 +215,7 @@ def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Map
     given, key = error["input"], ".".join(path)
     if error["loc"][-1:] == ("[key]",):
         holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
-        return Problem(next(iter(holding), COMMAND_LINE), key, "is no name", "put it in quotes")
+        return Problem(next(iter(holding), COMMAND_LINE), key, NO_NAME, IN_QUOTES)
     if error["type"] == "missing":
         return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
     if _is_section(_section_at(path)) and error["type"] == "value_error":

@@ -25,6 +25,9 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What JSON files may have, and is text in YAML
 _JSON_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MERGE = "tag:yaml.org,2002:merge"
+# What YAML takes for something else than a text: null, yes, 1, 1.5, 2024-01-01
+_NO_NAMES = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "timestamp")}
+NO_NAME, IN_QUOTES = "is no name", "put it in quotes"
 # YAML 1.1, as Python reads it: 010 is eight, 12:30:00 is 45000.
 _ODD_NUMBER = {
     "tag:yaml.org,2002:int": re.compile(r"[-+]?(0[0-7_]+|.*:.*)"),
@@ -49,7 +52,7 @@ class ConfigFile:
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
-        """Keys that stand twice, and numbers that are read as others."""
+        """Keys that stand twice or are no names, and numbers that are read as others."""
         return tuple(self._look_at(self._root, ())) if self._root else ()
 
     @cached_property
@@ -101,7 +104,10 @@ class ConfigFile:
             for key, _ in node.value:
                 if key.tag != _MERGE and isinstance(key, yaml.ScalarNode):
                     lines.setdefault((key.tag, key.value), []).append(key.start_mark.line + 1)
-            for (_, name), found in lines.items():
+            for (tag, name), found in lines.items():
+                if tag in _NO_NAMES:
+                    where = f" (line {found[0]})"
+                    yield Problem(str(self.path), ".".join([*keys, name]), NO_NAME, IN_QUOTES + where)
                 if len(found) > 1:
                     shown = f"{', '.join(map(str, found[:-1]))} and {found[-1]}"
                     wrong = f"stands more than once, in lines {shown}: only the last would count"

@@ -24,6 +24,8 @@ def misread(path: str) -> str | None:
         return "this is a path of Windows: give one of this system"
     if "$" in path:
         return "variables such as $HOME are not replaced here: write the path out, or begin it with ~"
+    if path.startswith("~") and os.path.expanduser(path) == path:
+        return f"{path.partition('/')[0]!r} is no user of this system; ~ alone, or ~/ and more, is your own folder"
     return None
 
 

@@ -71,7 +71,10 @@ def _fill_value(value: Any) -> Any:
 
 def _normal_path(value: Any) -> Any:
     """Write a path in its simplest form: Snakemake knows files by their spelling."""
-    return os.path.normpath(os.path.expanduser(value)) if isinstance(value, str) and value else value
+    if not isinstance(value, str) or not value:
+        return value
+    path = os.path.normpath(os.path.expanduser(value))
+    return path[1:] if path.startswith("//") else path  # normpath keeps two slashes in front
 
 
 def _sky_position(value: list[float]) -> list[float]:

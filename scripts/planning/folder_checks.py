@@ -18,13 +18,13 @@ def check_output(settings: Settings, problems: list[Problem]) -> None:
 
     output = Path(settings.output)
     odd = misread(settings.output)
-    if any(brace in settings.output for brace in "{}"):
+    if any(brace in settings.output for brace in "{}") and "${" not in settings.output:
         refuse("has braces", "Snakemake takes braces for wildcards; rename the folder")
     elif any(not character.isprintable() for character in settings.output) or not settings.output.strip():
         refuse(f"{settings.output!r} is no name of a folder", "give letters, digits, / . _ and -")
     elif too_long := next((part for part in output.parts if len(os.fsencode(part)) > MAX_NAME_BYTES), None):
         refuse(f"holds a name of {len(os.fsencode(too_long))} bytes", f"at most {MAX_NAME_BYTES} are possible")
-    elif odd and not os.path.isdir(output):
+    elif odd and not os.path.isdir(output):  # which may have any name
         refuse(f"{settings.output!r} is no folder", odd)
     elif os.path.realpath(output) == (output.anchor or "/"):
         refuse(f"{settings.output!r} is the root of the file system")

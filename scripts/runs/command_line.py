@@ -44,7 +44,9 @@ def check_command_line(
             try:
                 return execute(executor_plugin, *arguments, **options)
             except MissingRuleException:
-                if problems := _unknown(workflow, targets, products["all"]()):
+                files = products["all"]()
+                problems = _unknown(workflow, targets, files) or _not_made(workflow, targets, files)
+                if problems := [*problems, *_unknown_to_options(workflow, files)]:
                     raise InputError(problems) from None
                 raise
             except InputFunctionException as error:
@@ -87,10 +89,47 @@ def _unknown(
     products = list(products)
     rules = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
     unknown = [name for name in targets if name not in rules and name not in set(products) and not os.path.exists(name)]
+    return [Problem(COMMAND, name, why, _nearest(name, rules, products)) for name in unknown]
+
+
+def _not_made(workflow: Any, targets: Iterable[str], products: Iterable[str]) -> list[Problem]:
+    """Return a problem for each target that is a file, but neither a rule nor a product."""
+    known = {*products, *(rule.name for rule in workflow.rules)}
     return [
-        Problem(COMMAND, name, why, nearest(name, [*rules, *_alike(name, products)] if os.sep in name else rules))
-        for name in unknown
+        Problem(COMMAND, name, "is there, but nothing here makes it", "give a product, or the name of a target")
+        for name in targets
+        if name not in known and os.path.exists(name)
     ]
+
+
+def _unknown_to_options(workflow: Any, products: Iterable[str]) -> list[Problem]:
+    """Return a problem for each rule or file that an option such as ``--until`` names, and that there is not."""
+    products = list(products)
+    rules = [rule.name for rule in workflow.rules]
+    settings, scheduling = workflow.dag_settings, workflow.scheduling_settings
+    named = {
+        "--forcerun": settings.forcerun,
+        "--until": settings.until,
+        "--omit-from": settings.omit_from,
+        "--prioritize": scheduling.prioritytargets if scheduling else (),
+    }
+    return [
+        Problem(COMMAND, f"{option} {name}", "no such rule or product", _nearest(name, rules, products))
+        for option, names in named.items()
+        for name in sorted(names)
+        if name not in rules and name not in products and not os.path.exists(name)
+    ]
+
+
+def _nearest(name: str, rules: Iterable[str], products: Iterable[str]) -> str:
+    """Return the advice for a name that is none of these; only a file can have a folder or a suffix."""
+    if os.sep not in name and "." not in name:
+        return nearest(name, rules)
+    alike = _alike(name, products)
+    if same := [path for path in alike if os.path.basename(path) == os.path.basename(name)]:
+        return f"did you mean {same[0]!r}?"
+    advice = nearest(name, [*rules, *alike])
+    return advice if advice.startswith("did you mean") else nearest(name, rules)
 
 
 def _alike(name: str, products: Iterable[str]) -> list[str]:

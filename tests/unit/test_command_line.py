@@ -14,7 +14,19 @@ class UnknownThing(Exception):
     """What a rule raises that cannot make a file."""
 
 
-def run(*targets, cores=2, nodes=None, raises=None, dry=False, local=True, stage2=(CAL,), stage3=(I2D,)):
+def run(
+    *targets,
+    cores=2,
+    nodes=None,
+    raises=None,
+    dry=False,
+    local=True,
+    stage2=(CAL,),
+    stage3=(I2D,),
+    forced=(),
+    until=(),
+    prioritized=(),
+):
     """Return what a run says; it does nothing, or raises something."""
 
     def execute(executor_plugin):
@@ -25,7 +37,8 @@ def run(*targets, cores=2, nodes=None, raises=None, dry=False, local=True, stage
     workflow = SimpleNamespace(
         is_main_process=True,
         execute=execute,
-        dag_settings=SimpleNamespace(targets=set(targets)),
+        dag_settings=SimpleNamespace(targets=set(targets), forcerun=set(forced), until=set(until), omit_from=set()),
+        scheduling_settings=SimpleNamespace(prioritytargets=set(prioritized)),
         rules=[SimpleNamespace(name=name, has_wildcards=lambda: False) for name in ("all", "stage2", "stage3", "plan")],
         _cores=cores,
         nodes=nodes,
@@ -63,12 +76,31 @@ def test_no_products():
         ("stage4", "did you mean 'stage"),
         ("results/stage2/jw01_mirimage_kal.fits", f"did you mean '{CAL}'"),
         ("result/stage3/jw01-o001_i2d.fits", f"did you mean '{I2D}'"),
-        ("nothing_alike", "known are all, plan, stage2, stage3"),
+        ("nothing_alike", "known are all, plan, stage2, stage3$"),
+        ("jw01_mirimage_cal.fits", f"did you mean '{CAL}'"),  # where it is, is left out
+        ("/home/me/a/very/long/way/to/the/folder/results/stage2/jw01_mirimage_cal.fits", f"did you mean '{CAL}'"),
+        ("nothing/like/it", "known are all, plan, stage2, stage3$"),
     ],
 )
 def test_a_target_that_no_rule_makes(target, right):
     with pytest.raises(SystemExit, match=rf"command line: {target}: no such target; {right}"):
         run(target, raises=MissingRuleException(target))
+
+
+def test_a_target_that_is_no_product(tmp_path):
+    file = tmp_path / "jw01_rate.fits"
+    file.touch()
+    with pytest.raises(SystemExit, match=r"jw01_rate.fits: is there, but nothing here makes it; give a product"):
+        run(str(file), raises=MissingRuleException(str(file)))
+
+
+def test_options_that_name_what_is_not_there():
+    with pytest.raises(SystemExit, match=r"command line: --forcerun stag2: no such rule or product; .* 'stage2'"):
+        run(forced=["stag2"], raises=MissingRuleException("stag2"))
+    with pytest.raises(SystemExit, match=r"command line: --prioritize stag2: no such rule or product"):
+        run(prioritized=["stag2"], raises=MissingRuleException("stag2"))
+    with pytest.raises(SystemExit, match=rf"--until jw01_mirimage_cal.fits: no such rule or product; .* '{CAL}'"):
+        run("stage2", until=["jw01_mirimage_cal.fits"], raises=MissingRuleException("jw01_mirimage_cal.fits"))
 
 
 def test_a_target_that_the_plan_does_not_have():

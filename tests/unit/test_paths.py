@@ -20,6 +20,7 @@ from settings import read_settings
         ("C:\\data", "Windows"),
         ("D:", "Windows"),
         ("data\\rate", "Windows"),
+        ("~nobody.here/data", "'~nobody.here' is no user"),
     ],
 )
 def test_paths_that_are_none_of_this_system(path, words):
@@ -63,6 +64,9 @@ def test_paths_are_shown_as_they_are_seen_from_here(tmp_path, monkeypatch):
     ("output", "words"),
     [
         ("$HOME/results", "variables"),
+        ("${HOME}/results", "variables"),
+        ("~nobody.here/results", "'~nobody.here' is no user"),
+        ("//", "root of the file system"),
         ("/", "root of the file system"),
         ("/tmp/..", "root of the file system"),
         ("../" * 40, "root of the file system"),
@@ -115,3 +119,7 @@ def test_the_folder_of_the_exposures(tmp_path, monkeypatch, folder, words):
     assert check_input(read_settings({"input": folder}), problems) == (words is None)
     assert all(problem.key == "input" and words in str(problem) for problem in problems)
     assert len(problems) == (words is not None)
+
+
+def test_an_output_has_one_slash_in_front():
+    assert read_settings({"output": "//data//x/"}).output == "/data/x"

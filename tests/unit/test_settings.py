@@ -649,3 +649,24 @@ def test_aliases_that_stand_for_a_little(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("associations: &a [a.json]\nexposures: *a\n")
     assert read_settings({"associations": ["a.json"], "exposures": ["a.json"]}, [file]).exposures == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("null: 4", "null"),
+        ("yes: 4", "yes"),
+        ("1.5: 4", "1.5"),
+        ("2024-01-01: 4", "2024-01-01"),
+        ("stage3: {~: 4}", "stage3.~"),
+        ("grids: {12: {associations: a}}", "grids.12"),
+    ],
+)
+def test_keys_that_are_no_names(tmp_path, line, place):
+    file = tmp_path / "my.yaml"
+    file.write_text(line)
+    with pytest.raises(InputError) as refused:
+        read_settings(yaml.safe_load(line), [file])
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"{file}: {place}: is no name; put it in quotes (line 1)"
+    ]
