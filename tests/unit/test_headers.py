@@ -511,6 +511,25 @@ def test_damaged_entry_is_read_again(cached, tmp_path):
     assert cached().shape == (4, 6)
 
 
+def test_what_is_remembered_is_looked_at_once_and_a_failure_never(tmp_path):
+    path, cache, looks = tmp_path / "a", HeaderCache(tmp_path / "headers"), []
+    path.write_text("a")
+
+    def look():
+        looks.append(path.read_text())
+        if looks[-1] == "bad":
+            raise ValueError("bad")
+        return {"text": looks[-1]}
+
+    assert cache.remembered(path, "text", look) == cache.remembered(path, "text", look) == {"text": "a"}
+    cache.remembered(path, "another kind", look)
+    path.write_text("bad")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad"):
+            cache.remembered(path, "text", look)
+    assert looks == ["a", "a", "bad", "bad"]
+
+
 def test_an_entry_that_is_not_as_it_was_written_counts_as_none(cached, tmp_path):
     cached()
     file = tmp_path / "new folder" / "headers"
