@@ -84,8 +84,12 @@ def _known(file: Path) -> tuple[dict[str, list[list[str]]], float]:
     """Return the remarks that were found before, by the path of the log, and the time of the newest log then."""
     try:
         content = json.loads(file.read_text())
-        return dict(content["remarks"]), float(content["newest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = {
+            str(path): [[str(step), str(status), str(of), str(reason)] for step, status, of, reason in remarks]
+            for path, remarks in dict(content["remarks"]).items()
+        }
+        return found, float(content["newest"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}, 0.0
 
 

@@ -58,7 +58,19 @@ def test_old_logs_are_not_read_again(tmp_path):
     assert len(standing_remarks(tmp_path, NAMES)) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"newest": "x", "remarks": {}}', '{"remarks": 1, "newest": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"newest": "x", "remarks": {}}',
+        '{"remarks": 1, "newest": 1}',
+        '{"remarks": {"align/o001.log": 1}, "newest": 1e12}',
+        '{"remarks": {"align/o001.log": [["tweakreg"]]}, "newest": 1e12}',
+        "[" * 100_000,
+    ],
+)
 def test_what_it_remembers_may_be_damaged(content, tmp_path):
     write(tmp_path / "align/o001.log", line(), age=1000.0)
     write(tmp_path / "remarks.json", content)
