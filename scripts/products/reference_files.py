@@ -53,14 +53,14 @@ class PhotomTable:
 
 
 @contextmanager
-def opened_reference(path: Path) -> Iterator[fits.HDUList]:
-    """Open a FITS reference.
+def opened_reference(path: Path, checksum: bool = True) -> Iterator[fits.HDUList]:
+    """Open a FITS reference; log wrong checksums, for which all of it is read, unless `checksum` is False.
 
     Of a damaged one astropy raises anything, at any access, often without its name: in the block, too, that becomes a
     `ReferenceFileError` with the name.
     """
     try:
-        with telling_checksums(path), fits.open(path, memmap=False, checksum=True) as hdus:
+        with telling_checksums(path), fits.open(path, memmap=False, checksum=checksum) as hdus:
             yield hdus
     except (OSError, MemoryError, ReferenceFileError):
         raise
@@ -159,7 +159,7 @@ def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str]
     ReferenceFileError
         If there is no two-dimensional SCI extension, or one of the other `planes` is missing or of another shape.
     """
-    with opened_reference(path) as hdus:
+    with opened_reference(path, checksum=False) as hdus:  # planning reads no pixels
         window, image = _window(hdus, path, images), _image(hdus, images)
         for name in planes:
             if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus[image].shape:

@@ -9,7 +9,7 @@ from steps.dq_flags import FLAGS
 from steps.windows import Window
 
 
-def write_flat(path, start=(1, 1), **primary):
+def write_flat(path, start=(1, 1), checksum=False, **primary):
     sci = np.arange(20, dtype=np.float32).reshape(4, 5)
     dq = np.zeros((4, 5), np.uint8)
     dq[1, 2] = 4
@@ -24,7 +24,7 @@ def write_flat(path, start=(1, 1), **primary):
         name="DQ_DEF",
     )
     planes = [fits.ImageHDU(plane, name=name) for name, plane in (("SCI", sci), ("ERR", sci / 10), ("DQ", dq))]
-    fits.HDUList([header, *planes, definitions]).writeto(path)
+    fits.HDUList([header, *planes, definitions]).writeto(path, checksum=checksum)
     return path
 
 
@@ -35,6 +35,20 @@ def test_flat_is_cut_to_the_window(tmp_path):
     assert dq[0, 1] == FLAGS["NO_FLAT_FIELD"]
     assert dq.dtype == np.uint32
     assert sci.dtype == np.dtype("=f4")
+
+
+def test_checksums_are_looked_at_where_pixels_are_read(tmp_path, caplog):
+    path = write_flat(tmp_path / "flat.fits", checksum=True)
+    with fits.open(path) as hdus:
+        place = hdus["ERR"].fileinfo()["datLoc"]
+    content = bytearray(path.read_bytes())
+    content[place + 7] ^= 1
+    path.write_bytes(content)
+    covered_window(path, ("ERR", "DQ"))
+    assert caplog.messages == []
+    read_detector_reference(path, Window(1, 1, 5, 4))
+    (message,) = caplog.messages
+    assert message.startswith(f"{path}: wrong checksum of ERR: ")
 
 
 def test_what_is_no_value_is_nan(tmp_path):
