@@ -32,7 +32,7 @@ from planning.crds_cache import (
     wanted_contexts,
 )
 from planning.handed_on import hand_on, handed_on
-from planning.plan import Plan, UnknownExposure, stamps
+from planning.plan import Plan, UnknownExposure, stamps, uncompared
 from planning.planner import make_plan
 from planning.requests import Requests
 from planning.storage_mirror import mirror_storage
@@ -79,11 +79,6 @@ OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
 code_hash = code_hashes.hash
 request = Requests(lambda: workflow.local_exec, len(plan.exposures))
-
-
-def max_pixels(wildcards, input):
-    """Return the limit of output images; of a function that takes `input` Snakemake compares no values between runs."""
-    return settings.max_output_pixels
 
 
 wildcard_constraints:

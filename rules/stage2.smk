@@ -291,7 +291,7 @@ rule resample_exposure:
         resample=lambda wildcards: plan.stage2(wildcards.exposure).resample.model_dump(
             exclude={"skip", "output_wcs", "single", "blendheaders", "in_memory"}
         ),
-        max_pixels=max_pixels,
+        max_pixels=uncompared(settings.max_output_pixels),
         stamps=lambda wildcards: stamps(plan.quick_look_input(wildcards.exposure).values(), *plan.made),
         write_date=settings.write_date,
         code=code_hash(SCRIPTS / "resample_exposure.py"),

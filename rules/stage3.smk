@@ -151,7 +151,7 @@ rule lay_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
-        max_pixels=max_pixels,
+        max_pixels=uncompared(settings.max_output_pixels),
         stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
@@ -179,7 +179,7 @@ rule lay_outlier_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.default_grid_parameters(),
-        max_pixels=max_pixels,
+        max_pixels=uncompared(settings.max_output_pixels),
         stamps=lambda wildcards: plan.stamps(stage3.outlier_grid_input(wildcards.association)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
@@ -205,7 +205,7 @@ rule lay_common_grid:
         runtime=lambda wildcards, attempt: attempt * 5,
     params:
         grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
-        max_pixels=max_pixels,
+        max_pixels=uncompared(settings.max_output_pixels),
         stamps=lambda wildcards: plan.stamps(stage3.common_grid_input(wildcards.grid)),
         code=code_hash(SCRIPTS / "lay_grid.py"),
     message:
