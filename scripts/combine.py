@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, remark_on, run
+from job import UnusableExposure, remark, remark_on, run
 from products.alignment_tables import find_row, read_alignment
 from products.blended_headers import blend_headers
 from products.exposure import read_exposure, write_product
@@ -61,13 +61,15 @@ def combine(input, output, params):
         geometry = read_geometry(geometry_file).corrected(row.correction, row.rotation_of_sky)
         exposure = read_exposure(path)
         remark_on(exposure, "resample", str(path))
-        resampler.add(
+        adds = resampler.add(
             exposure.image,
             map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),
             exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
             sky=_remaining_sky(exposure),
             bounds=pixel_range(geometry.bounds, geometry.shape),
         )
+        if not adds:
+            remark("resample", "COMPLETE", str(path), "adds nothing: no pixel has a value and weight (DQ, VAR_RNOISE)")
         _complete_status(exposure, row, params)
         headers.append((exposure.primary, exposure.science))
         log.info("added %s", path)

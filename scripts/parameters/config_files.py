@@ -67,7 +67,7 @@ class ConfigFile:
             value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
         except yaml.YAMLError:
             return ABSENT
-        return _JSON_NUMBERS.get(value, value) if isinstance(value, str) and self.path.suffix == ".json" else value
+        return _JSON_NUMBERS[value] if isinstance(value, str) and value in _JSON_NUMBERS and self._is_json else value
 
     def line(self, keys: Sequence[str]) -> int | None:
         """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""
@@ -78,6 +78,15 @@ class ConfigFile:
     def _root(self) -> yaml.Node | None:
         # Read when it is asked for: of the defaults it never is unless something is wrong.
         return _compose(self.path)
+
+    @cached_property
+    def _is_json(self) -> bool:
+        # Whatever its name, Snakemake reads as JSON what is JSON.
+        try:
+            json.loads(self.path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        return True
 
     def _node(self, keys: Sequence[str]) -> yaml.Node | None:
         node = self._root

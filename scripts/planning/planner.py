@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from instruments import header_keywords
+from parameters.paths import no_file
 from planning.associations import Association, Product, expand, read_association, single_exposure
 from planning.combination import PlannedAssociation
 from planning.combination_checks import CombinationChecker
@@ -162,7 +163,7 @@ class _Planner:
         grids |= {"stage3.resample": self.settings.stage3.resample.output_wcs}
         for key, output_wcs in grids.items():
             if output_wcs and not is_asdf(Path(output_wcs)):
-                wrong = f"{output_wcs!r} is not there, or not an ASDF file"
+                wrong = f"{output_wcs!r} is no ASDF file" if os.path.isfile(output_wcs) else no_file(Path(output_wcs))
                 self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
         skymatch = self.settings.stage3.skymatch
         if skymatch.skymethod == "user" and not skymatch.skip and not os.path.isfile(skymatch.skylist or ""):

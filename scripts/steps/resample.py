@@ -192,7 +192,7 @@ class Resampler:
         exposure_time: float | None = None,
         sky: float = 0.0,
         bounds: Bounds | None = None,
-    ) -> None:
+    ) -> bool:
         """Add one exposure.
 
         Parameters
@@ -208,6 +208,11 @@ class Resampler:
             Level to subtract from `sci`.
         bounds : ((xmin, xmax), (ymin, ymax)) or None
             First and last columns and rows that are used (`steps.pixel_map.pixel_range`). None: all.
+
+        Returns
+        -------
+        bool
+            Whether any of its pixels has weight.
 
         Raises
         ------
@@ -243,6 +248,7 @@ class Resampler:
         if self._drizzled_error is not None:
             self._drizzled_error.add(replace(image, sci=image.err), pixmap, exposure_time=exposure_time, bounds=bounds)
         self._n_added += 1
+        return bool(weight.any())
 
     def finish(self) -> Resampled:
         """Return the combined planes. Nothing can be added afterwards."""

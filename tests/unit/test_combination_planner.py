@@ -900,7 +900,7 @@ def test_a_grid_whose_name_cannot_be_a_file_name(three):
 def test_output_wcs_must_be_a_file(three):
     grids = {"deep": {"associations": "x", "output_wcs": "grid.asdf"}}
     assert problem_of(three, grids=grids) == (
-        "--config: grids.deep.output_wcs: 'grid.asdf' is not there, or not an ASDF file; give an ASDF file"
+        "--config: grids.deep.output_wcs: no such file 'grid.asdf'; give an ASDF file"
     )
 
 

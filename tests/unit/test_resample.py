@@ -51,6 +51,12 @@ def combine(*images, pixmap=None, add=None, shape=SHAPE, **options):
     return resampler.finish()
 
 
+def test_an_exposure_without_weight_is_told():
+    resampler = Resampler(SHAPE, n_images=3)
+    added = [resampler.add(item, shifted()) for item in (image(), image(dq=1), image(var_rnoise=0))]
+    assert added == [True, False, False]
+
+
 def test_errors_are_drizzled_as_the_image_is():
     first, second = image(), image(var_rnoise=1)
     first.err[:], second.err[:] = 3, 8

@@ -478,10 +478,11 @@ def test_json_with_tabs_is_looked_at(tmp_path):
     assert "in lines 2 and 3" in problem
 
 
-def test_numbers_of_json_that_yaml_has_not(tmp_path):
-    (tmp_path / "my.json").write_text('{"stage3": {"tweakreg": {"minobj": NaN}}}')
-    (problem,) = problems({"stage3": {"tweakreg": {"minobj": float("nan")}}}, [tmp_path / "my.json"])
-    assert problem.startswith(f"{tmp_path}/my.json: stage3.tweakreg.minobj: nan is not valid")
+@pytest.mark.parametrize("name", ["my.json", "my.yaml"])
+def test_numbers_of_json_that_yaml_has_not(tmp_path, name):
+    (tmp_path / name).write_text('{"stage3": {"tweakreg": {"minobj": NaN}}}')
+    (problem,) = problems({"stage3": {"tweakreg": {"minobj": float("nan")}}}, [tmp_path / name])
+    assert problem.startswith(f"{tmp_path}/{name}: stage3.tweakreg.minobj: nan is not valid")
 
 
 def test_what_is_merged_does_not_stand_twice(tmp_path):
