@@ -1,6 +1,5 @@
 """Output grids before any job: laid over where headers say that exposures lie, and refused if they make no image."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from planning.exposure_footprints import REACH, Footprint, extent, footprint_of,
 from planning.header_cache import HeaderCache
 from planning.parameter_references import settings_for
 from planning.plan import PlannedExposure, PlannedMerge
+from planning.reference_checks import is_asdf
 from problems import Problem, some
 from settings import Settings
 from steps.output_grid import far_footprints, grid_from_footprints, memory_gb
@@ -211,7 +211,7 @@ class GridChecker:
         """Return the grid in an ASDF file, remembered while that does not change; None and one problem if it fails."""
         path, given = Path(wanted.section.output_wcs), wanted.section.output_shape
         shape = (given[0], given[1]) if given else None
-        if str(path) in self._broken or not os.path.isfile(path):
+        if str(path) in self._broken or not is_asdf(path):
             return None  # told already
         kind = f"output grid of shape {shape}"
         try:
