@@ -13,6 +13,8 @@ from steps.geometry import geometry_of
 from steps.image import usable
 
 log = logging.getLogger(__name__)
+# The input that a step takes its numbers from, where it has another name than the step.
+FILES = {"bkg_subtract": "background", "dark_current": "dark", "flat_field": "flat"}
 
 
 def calibrate(input, output, params):
@@ -26,6 +28,8 @@ def calibrate(input, output, params):
         record_status(exposure, step, status)
     for step, rule in params.steps:
         WORK[step, rule](exposure, input, params)
+        file = input.get(FILES.get(step, step))
+        _require_usable(exposure, f"after {step}{f' ({file})' if file else ''}")
         record_status(exposure, step, "COMPLETE")
         log.info("%s COMPLETE", step)
     if "photom" in params.status and input.get("area"):
@@ -41,7 +45,9 @@ def _remark_oddities(exposure, path):
     remark_on(exposure, "calibrate", path)
     noise = exposure.image.var_rnoise
     if noise is not None and not (noise > 0).any():
-        remark("calibrate", "COMPLETE", path, "VAR_RNOISE is 0 everywhere: with weight_type ivm no pixel has weight")
+        remark(
+            "calibrate", "COMPLETE", path, "VAR_RNOISE is 0 or NaN everywhere: with weight_type ivm no pixel has weight"
+        )
 
 
 def _describe_geometry(exposure, path):

@@ -56,6 +56,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return the advice ``did you mean 'x'?``, or the list of what is known if nothing is as like as `cutoff`."""
     known = sorted(known)
     match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    match = match or [each for each in known if each.casefold() == name.casefold()]
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"
 
 

@@ -1,6 +1,8 @@
 """World coordinates attached to an exposure: from a distortion reference, or from the linear terms in its header."""
 
 import logging
+from math import isfinite
+from numbers import Real
 
 from products.exposure import Exposure
 from products.keywords import pointing, record_pixel_area, record_pointing, window
@@ -49,4 +51,8 @@ def _filter_offset(input, selectors, required):
         log.info("no filter offset: %s", error)
         return None
     offset = entry.get("column_offset"), entry.get("row_offset")
-    return None if "N/A" in offset else offset
+    if "N/A" in offset:
+        return None
+    if not all(isinstance(each, Real) and isfinite(each) for each in offset):
+        raise ValueError(f"{input.filteroffset}: the offset of the filter is {offset}; it is two finite numbers")
+    return offset

@@ -15,7 +15,7 @@ from parameters.stage3 import Stage3
 from planning.associations import Association, Member, Product
 from planning.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
 from planning.combination_checks import Source
-from planning.exposure_checks import check_calibrated, different_errors
+from planning.exposure_checks import alike, check_calibrated, different_errors
 from planning.headers import ExposureHeader
 from planning.parameter_references import Chosen, ParameterReferences, settings_for
 from planning.plan import Calibrated, stage_folder
@@ -262,6 +262,9 @@ class CombinationPlanner:
             right = "give two columns of text, an exposure and its star list (without blanks in their names)"
             self.problems.append(Problem("config", "stage3.tweakreg.catfile", wrong, right))
             return {}
+        if not lists:
+            right = "give two columns of text, an exposure and its star list, or leave catfile out"
+            self.problems.append(Problem("config", "stage3.tweakreg.catfile", f"{str(path)!r} has no lines", right))
         return {root: path.parent / name if name else None for root, name in lists.items()}
 
     def _check_catfile(self, associations: Iterable[PlannedAssociation]) -> None:
@@ -293,7 +296,7 @@ class CombinationPlanner:
         for place, header in headers.items():
             for keyword in family.light_path:
                 own, wanted = header.get(keyword), first.get(keyword)
-                if own != wanted:
+                if not alike(own, wanted):
                     wrong = f"{keyword} is {own!r}, that of {first_place} {wanted!r}"
                     self._refuse(association, place, wrong, "combine exposures of one filter and wavelength channel")
                     break

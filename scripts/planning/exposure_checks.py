@@ -47,7 +47,9 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
 
     keywords = header.values
     if family is None:
-        refuse("TELESCOP", f"{keywords.get('TELESCOP')!r} is not known", f"calflow processes {known_telescopes()}")
+        telescope = keywords.get("TELESCOP")
+        wrong = "is missing" if telescope in (None, "") else f"{telescope!r} is not known"
+        refuse("TELESCOP", wrong, f"calflow processes {known_telescopes()}")
         problems.extend(found)
         return None
     _check_required(keywords, family, refuse)
@@ -55,7 +57,7 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
         refuse(
             "INSTRUME",
             f"{keywords['INSTRUME']!r} is not known",
-            nearest(str(keywords["INSTRUME"]), family.instruments),
+            nearest(str(keywords["INSTRUME"]), family.instruments, cutoff=0.8),
         )
     variant = family.variant(keywords)
     if variant is None and keywords.get("EXP_TYPE") is not None:
@@ -87,7 +89,7 @@ def check_background(
         )
     for keyword in rules.same:
         own, wanted = header.values.get(keyword), science.values.get(keyword)
-        if own != wanted:
+        if not alike(own, wanted):
             refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
     if family.variant(header.values) is None:
         refuse("EXP_TYPE", f"{header.values.get('EXP_TYPE')!r} is not imaging", "use backgrounds taken alike")
@@ -145,6 +147,13 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
     if None not in (subtract, subtracted) and subtracted != subtract:
         done = "was" if subtracted else "was not"
         refuse("BKGSUB", f"a sky level {done} subtracted", f"set stage3.skymatch.subtract: {str(subtracted).lower()}")
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two values of a keyword mean the same: references, too, are chosen in capitals."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.strip().upper() == other.strip().upper()
+    return bool(one == other)
 
 
 def different_errors(name: str, errors: tuple[str, ...], other: str, others: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from instruments import family_of, known_telescopes
 from parameters.paths import no_file
 from planning.associations import Association, Member, Product
-from planning.exposure_checks import different_errors
+from planning.exposure_checks import alike, different_errors
 from planning.headers import ExposureHeader, window_of
 from planning.plan import PlannedExposure, PlannedMerge
 from problems import Problem
@@ -165,7 +165,7 @@ class MergePlanner:
             where = f"{item.member.key}.expname"
             for keyword in keywords:
                 own, wanted = item.header.values.get(keyword), full.header.values.get(keyword)
-                if own != wanted:
+                if not alike(own, wanted):
                     wrong = f"{keyword} of {item.member.expname!r} is {own!r}, that of its full frame {wanted!r}"
                     self._refuse(association, where, wrong, "merge exposures taken at once")
             if len(item.header.shape) != len(full.header.shape):

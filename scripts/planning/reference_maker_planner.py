@@ -11,6 +11,7 @@ from typing import Any
 from instruments import family_of, known_telescopes
 from instruments.family import Family
 from planning.associations import expand
+from planning.exposure_checks import alike
 from planning.headers import ExposureHeader, window_of
 from planning.references import observation_time, parse_useafter
 from problems import Problem, nearest
@@ -133,7 +134,7 @@ def _check_alike(headers: list[ExposureHeader], maker: ReferenceMaker, problems:
             problems.append(Problem(str(header.path), header.image, "has integrations (3-D)", "give 2-D exposures"))
         for keyword in keywords:
             own, wanted = header.values.get(keyword), first.values.get(keyword)
-            if own != wanted:
+            if not alike(own, wanted):
                 wrong = f"is {own!r}, that of {str(first.path)!r} {wanted!r}"
                 problems.append(Problem(str(header.path), keyword, wrong, "combine exposures taken alike"))
         if window_of(header) != window_of(first):

@@ -202,8 +202,19 @@ def read_photom(path: Path) -> PhotomTable:
 
 
 def read_distortion(path: Path) -> Any:
-    """Read the distortion model: full-frame pixel (0-based) to V2, V3 (arcsec)."""
-    return _entry(path, "model")
+    """
+    Read the distortion model: full-frame pixel (0-based) to V2, V3 (arcsec).
+
+    Raises
+    ------
+    ReferenceFileError
+        If there is none, or none of two coordinates to two.
+    """
+    model = _entry(path, "model")
+    numbers = getattr(model, "n_inputs", None), getattr(model, "n_outputs", None)
+    if numbers != (2, 2):
+        raise ReferenceFileError(f"{path}: its entry 'model' is no transform of x, y to V2, V3")
+    return model
 
 
 def read_filter_offsets(path: Path) -> list[dict[str, Any]]:

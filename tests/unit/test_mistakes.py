@@ -124,6 +124,9 @@ HEADERS = [
     {"DATE-OBS": "1999-01-01"},
     {"EXP_TYPE": "MIR_MRS"},
     {"EXP_TYPE": "MIR_IMG"},
+    {"EXP_TYPE": "mir_image"},
+    {"INSTRUME": "NIRSPEC"},
+    {"TELESCOP": None},
     {"DEC_REF": 95.0},
     {"RA_REF": 1e6},
     {"EFFEXPTM": 0.0},
@@ -222,11 +225,25 @@ def test_a_distortion_without_a_transform(field):
     assert [line for line in lines if not documented(line)] == []
 
 
+def test_capitals_make_no_difference(field):
+    with fits.open(RATE, mode="update") as hdus:
+        hdus[0].header.update({"TELESCOP": "jwst", "DETECTOR": "mirimage", "FILTER": "f1130w"})
+    assert answer(field) == []
+
+
+def test_an_output_grid_that_is_no_asdf_file_is_told_once(field):
+    lines = answer(field, CONFIGURATION + f"stage3: {{resample: {{output_wcs: {RATE}}}}}\n")
+    assert lines == [
+        f"my.yaml: stage3.resample.output_wcs: '{RATE}' is not there, or not an ASDF file; give an ASDF file"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "custom"),
     [
         (f"{ROOT}_cal.fits stars.ecsv deep\n", True),
         ("other_cal.fits stars.ecsv\n", True),
+        ("# none yet\n", True),
         (f"{ROOT}_cal.fits stars.ecsv\n", False),
     ],
 )

@@ -1,10 +1,22 @@
 """Reference files: the part that belongs to an exposure, and what is wrong with the others."""
 
+from types import SimpleNamespace
+
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.modeling.models import Identity, Shift
 
-from products.reference_files import ReferenceFileError, covered_window, read_area, read_detector_reference, read_photom
+from calibration.world_coordinates import _filter_offset
+from products.reference_files import (
+    ReferenceFileError,
+    covered_window,
+    read_area,
+    read_detector_reference,
+    read_distortion,
+    read_photom,
+)
 from steps.dq_flags import FLAGS
 from steps.windows import Window
 
@@ -128,3 +140,31 @@ def test_a_conversion_that_is_no_number(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"TFORM2  = 'E       '", b"TFORM2  = '4A      '"))
     with pytest.raises(ReferenceFileError, match="photmjsr of PHOTOM does not hold one number"):
         read_photom(path)
+
+
+@pytest.mark.parametrize("model", [Shift(1.0), Identity(3), 5, None])
+def test_a_distortion_is_of_two_coordinates(tmp_path, model):
+    path = tmp_path / "distortion.asdf"
+    asdf.AsdfFile({"model": model}).write_to(path)
+    with pytest.raises(ReferenceFileError, match=r"distortion.asdf: .*'model'"):
+        read_distortion(path)
+    asdf.AsdfFile({"model": Identity(2)}).write_to(path)
+    assert read_distortion(path)(1.0, 2.0) == (1.0, 2.0)
+
+
+class Inputs(SimpleNamespace):
+    """The inputs of a job, by attribute and by name."""
+
+    def get(self, name):
+        return getattr(self, name, None)
+
+
+@pytest.mark.parametrize("offset", ["x", None, float("nan"), float("inf")])
+def test_filter_offsets_are_numbers(tmp_path, offset):
+    inputs, selectors = Inputs(filteroffset=tmp_path / "offsets.asdf"), [{"filter": "F200W"}]
+    entry = {"filter": "F200W", "column_offset": 0.5, "row_offset": -1}
+    asdf.AsdfFile({"filters": [entry]}).write_to(inputs.filteroffset)
+    assert _filter_offset(inputs, selectors, True) == (0.5, -1)
+    asdf.AsdfFile({"filters": [entry | {"row_offset": offset}]}).write_to(inputs.filteroffset)
+    with pytest.raises(ValueError, match=r"offsets.asdf: the offset of the filter is .*; it is two finite numbers"):
+        _filter_offset(inputs, selectors, True)

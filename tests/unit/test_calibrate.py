@@ -1,0 +1,44 @@
+"""The job that calibrates an exposure: what it says of one that comes to nothing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import calibrate
+from job import UnusableExposure
+from steps.image import Image
+
+
+def flag_all(exposure, input, params):
+    exposure.image.dq[:] = 1
+
+
+def nothing(*_):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("flat_field", r"after flat_field \(my_flat.fits\): all are"),
+        ("photom", r"after photom \(my_photom.fits\): all are"),
+        ("assign_wcs", "after assign_wcs: all are"),
+    ],
+)
+def test_the_step_after_which_no_pixel_is_left_is_named(monkeypatch, step, told):
+    image = Image(np.ones((2, 3)), np.ones((2, 3)), np.zeros((2, 3), np.uint32))
+    exposure = SimpleNamespace(image=image, damaged=False, discarded={})
+    monkeypatch.setattr(calibrate, "read_exposure", lambda path, images: exposure)
+    for name in ("record_facts", "record_origin", "record_status"):
+        monkeypatch.setattr(calibrate, name, nothing)
+    monkeypatch.setattr(calibrate, "WORK", {("skipped", "x"): nothing, (step, "x"): flag_all})
+    params = SimpleNamespace(
+        images=("SCI",), facts={}, origin={}, context={}, status={}, steps=[("skipped", "x"), (step, "x")]
+    )
+
+    class Input(dict):
+        exposure = "a_rate.fits"
+
+    with pytest.raises(UnusableExposure, match=told):
+        calibrate.calibrate(Input(flat="my_flat.fits", photom="my_photom.fits"), None, params)
