@@ -190,7 +190,7 @@ def _mind(standing: Standing, all_of_it: bool) -> list[str]:
     if not lines:
         return []
     counts = ", ".join(f"{number} x {step}" for step, number in steps.items())
-    return [f"To be minded ({counts}):" if counts else "To be minded:", *_by_kind(lines, all_of_it)]
+    return [f"Worth a look ({counts}):" if counts else "To be minded:", *_by_kind(lines, all_of_it)]
 
 
 def _failure_lines(failures: Iterable[Failure], all_of_it: bool) -> list[str]:

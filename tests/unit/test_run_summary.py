@@ -225,7 +225,7 @@ def test_both_files(tmp_path):
     assert "no pixel of e0" in text
     log = tmp_path / "logs/calibrate/e1_cal.log"
     assert (
-        f"To be minded (1 x assign_wcs FAILED):\n  assign_wcs FAILED e1: bent (log: {log})\n  flat_field is SKIPPED\n"
+        f"Worth a look (1 x assign_wcs FAILED):\n  assign_wcs FAILED e1: bent (log: {log})\n  flat_field is SKIPPED\n"
         in text
     )
     record = json.loads((tmp_path / "logs/summary.json").read_text())
@@ -248,7 +248,7 @@ def test_of_many_remarks_of_a_kind_the_terminal_gets_some():
     )
     lines = summary_text(nothing, 1.0, Standing(["results/stage3"], remarks)).splitlines()
     assert lines[0] == "Products: 0 made (1 s)."
-    assert lines[1] == "To be minded (9 x tweakreg FAILED):"
+    assert lines[1] == "Worth a look (9 x tweakreg FAILED):"
     assert lines[2] == "  tweakreg FAILED e0: has 0 stars (log: a.log)"
     assert (len(lines), lines[-1]) == (8, "    and 4 more like that")
 
