@@ -180,7 +180,7 @@ def _in(places: Sequence[str]) -> str:
 
 
 def _mind(standing: Standing, all_of_it: bool) -> list[str]:
-    """Return the lines about what is to be minded of the products."""
+    """Return the lines about what is worth a look of the products."""
     steps = Counter(f"{one.step} {one.status}" for one in standing.remarks if one.status == "FAILED")
     lines = [
         (("like that", _numbers_off(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
@@ -190,7 +190,7 @@ def _mind(standing: Standing, all_of_it: bool) -> list[str]:
     if not lines:
         return []
     counts = ", ".join(f"{number} x {step}" for step, number in steps.items())
-    return [f"Worth a look ({counts}):" if counts else "To be minded:", *_by_kind(lines, all_of_it)]
+    return [f"Worth a look ({counts}):" if counts else "Worth a look:", *_by_kind(lines, all_of_it)]
 
 
 def _failure_lines(failures: Iterable[Failure], all_of_it: bool) -> list[str]:
