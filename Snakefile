@@ -1,6 +1,7 @@
 # calflow: imaging of JWST, Liger and IRIS, from count rates to combined images and catalogues.
 # The configuration is in config.yaml; what a run will do is decided in scripts/planning.
 import copy
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+# Snakemake's log cannot be written on a full disk; that is told in one line, not in a traceback for each line of it.
+logging.raiseExceptions = False
 
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
 given_files = workflow.configfiles[::-1]  # those of the user, the strongest first

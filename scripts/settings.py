@@ -179,7 +179,7 @@ def read_settings(
         items = error.errors()
         if any(problem.wrong == NO_NAME for problem in problems):
             items = [item for item in items if item["type"] != "invalid_key" and item["loc"][-1:] != ("[key]",)]
-        wrong = [_problem(item, config_files, origins) for item in items]
+        wrong = [_problem(item, config_files, origins, config) for item in items]
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
         wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
         raise InputError([*problems, *wrong]) from None
@@ -210,9 +210,17 @@ def _holds(config: Any, path: Sequence[str]) -> bool:
     return path[0] in config and _holds(config[path[0]], path[1:])
 
 
-def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]) -> Problem:
+def _problem(
+    error: Mapping[str, Any],
+    files: Sequence[ConfigFile],
+    origins: Mapping[str, tuple[str, str]],
+    config: Mapping[str, Any] | None = None,
+) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
     given, key = error["input"], ".".join(path)
+    written = _written(config, path)
+    if isinstance(written, str):  # the validator may have made numbers of it
+        given = written
     if error["loc"][-1:] == ("[key]",):
         holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
         return Problem(next(iter(holding), COMMAND_LINE), key, NO_NAME, IN_QUOTES)
@@ -229,6 +237,13 @@ def _problem(error: Mapping[str, Any], files: Sequence[ConfigFile], origins: Map
     if given is None:
         return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
     return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+
+
+def _written(config: Any, path: Sequence[str]) -> Any:
+    """Return what a configuration has at a key; None if it has no such key."""
+    for part in path:
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
 def _right_key(path: Sequence[str]) -> str:

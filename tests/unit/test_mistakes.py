@@ -81,6 +81,7 @@ CONFIGURATIONS = {
     "a key in a wrong place": "stage3: {minobj: 5}\n",
     "a key with dots": "stage3.tweakreg.minobj: 5\n",
     "a key that is no name": "yes: 5\n",
+    "more stars than are kept": "stage3: {tweakreg: {minobj: 1000}}\n",
     "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
     "a variable": "output: $HOME/results\n",
     "the root": "output: /\n",

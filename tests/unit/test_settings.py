@@ -671,3 +671,12 @@ def test_keys_that_are_no_names(tmp_path, line, place):
     assert [str(problem) for problem in refused.value.problems] == [
         f"{file}: {place}: is no name; put it in quotes (line 1)"
     ]
+
+
+def test_a_text_that_is_read_as_numbers_is_named_as_it_is_written(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("stage3: {outlier_detection: {snr: '5.0'}}")
+    with pytest.raises(InputError) as refused:
+        read_settings(yaml.safe_load(file.read_text()), [file])
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(f"{file}: stage3.outlier_detection.snr: '5.0' is not valid; ")

@@ -272,6 +272,16 @@ def test_a_full_disk_with_snakemakes_records(finished, workflow, small_disk):
     assert workflow.planned() == {}
 
 
+def test_a_full_disk_of_the_run_folder(workflow, small_disk):
+    (workflow.folder / ".snakemake").symlink_to(small_disk)
+    space = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(bytes(space.f_bavail * space.f_frsize))
+    run = workflow.run()
+    assert run.code == 1
+    assert "run.lock: No space left on device. Nothing was done." in run.output
+    assert "Traceback" not in run.output
+
+
 def test_two_runs_in_a_folder(workflow):
     first = start(workflow)
     lock = Path(workflow.folder / ".snakemake/calflow/run.lock")
