@@ -143,6 +143,12 @@ def test_flat_whose_data_model_is_its_type(folder):
     assert "REFTYPE: is missing" in problem_of(flat=edited(reference("flat"), **changes, DATAMODL="ImageModel"))
 
 
+def test_flat_of_another_filter_is_used_and_told(folder):
+    told = "own.fits: FILTER is 'F560W', that of "
+    assert any(told in notice for notice in plan_of(flat=edited(reference("flat"), FILTER="F560W")).notices)
+    assert not any("own.fits" in notice for notice in plan_of(flat=edited(reference("flat"))).notices)
+
+
 def check_as_chosen_by_a_rule(reftype, path):
     """Return the problems and notices of the first exposure with this reference in place of its own."""
     exposure = next(iter(plan_of().exposures.values()))
