@@ -253,6 +253,8 @@ def _text(value: Any) -> str:
 def _is_for(header: ReferenceHeader, keyword: str, value: Any, family: Family) -> bool:
     """Tell whether a reference is for a value of a keyword: it has it, lists it, or is for any."""
     own, wanted = _text(header.values.get(keyword)), _text(value)
+    if keyword == "REFTYPE":
+        own, wanted = own.replace("_", ""), wanted.replace("_", "")  # ABVEGA_OFFSET of older files
     listed = _text(header.values.get(f"P_{keyword}"[:8])).split("|")
     shared = (*family.telescopes, *family.reference_telescopes) if keyword == "TELESCOP" else ()
     return own in (*ANY_VALUE, wanted, *shared) or wanted in listed

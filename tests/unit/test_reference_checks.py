@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -106,6 +107,23 @@ def test_asdf_override_of_another_instrument(folder):
     text = reference("abvegaoffset").read_bytes()
     Path("own.asdf").write_bytes(text.replace(b"MIRI,", b"FGS,").replace(b"name: MIRI", b"name: FGS"))
     assert "own.asdf: INSTRUME: is 'FGS'; " in problem_of(abvegaoffset="own.asdf")
+
+
+def test_asdf_override_that_names_its_instrument_at_the_top(folder):
+    """As files did before there was `meta`."""
+    with asdf.open(reference("distortion")) as file:
+        tree = {"reftype": "DISTORTION", "instrument": "NIRISS", "model": file["model"]}
+        asdf.AsdfFile(tree).write_to("own.asdf")
+        asdf.AsdfFile(tree | {"instrument": "MIRI"}).write_to("right.asdf")
+    assert "own.asdf: INSTRUME: is 'NIRISS'; " in problem_of(distortion="own.asdf")
+    assert plan_of(distortion="right.asdf").exposures
+
+
+def test_type_of_a_reference_may_be_spelt_with_underscores(folder):
+    text = reference("abvegaoffset").read_bytes()
+    Path("own.asdf").write_bytes(text.replace(b"reftype: abvegaoffset", b"reftype: abvega_offset"))
+    assert b"abvega_offset" in Path("own.asdf").read_bytes()
+    assert plan_of(abvegaoffset="own.asdf").exposures
 
 
 def test_apcorr_without_the_filter(folder):
