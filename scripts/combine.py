@@ -61,13 +61,17 @@ def combine(input, output, params):
         geometry = read_geometry(geometry_file).corrected(row.correction, row.rotation_of_sky)
         exposure = read_exposure(path)
         remark_on(exposure, "resample", str(path))
-        adds = resampler.add(
-            exposure.image,
-            map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"]),
-            exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
-            sky=_remaining_sky(exposure),
-            bounds=pixel_range(geometry.bounds, geometry.shape),
-        )
+        pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
+        try:
+            adds = resampler.add(
+                exposure.image,
+                pixmap,
+                exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
+                sky=_remaining_sky(exposure),
+                bounds=pixel_range(geometry.bounds, geometry.shape),
+            )
+        except ValueError as error:  # which of them it is, nobody could tell from the reason alone
+            raise ValueError(f"{path}: {error}") from error
         if not adds:
             remark("resample", "COMPLETE", str(path), "adds nothing: no pixel has a value and weight (DQ, VAR_RNOISE)")
         _complete_status(exposure, row, params)

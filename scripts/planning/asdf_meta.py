@@ -34,6 +34,13 @@ KEYWORDS = {
     "visit.tsovisit": "TSOVISIT",
     "visit.type": "VISITYPE",
 }
+# Files from before there was `meta` have these at the top.
+KEYWORDS_WITHOUT_META = {
+    "reftype": "REFTYPE",
+    "telescope": "TELESCOP",
+    "instrument": "INSTRUME",
+    "detector": "DETECTOR",
+}
 LISTS = {
     "instrument.p_detector": "P_DETECT",
     "instrument.p_filter": "P_FILTER",
@@ -64,14 +71,17 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
     text, _ = read_yaml_text(file)
     names = KEYWORDS | LISTS
     found: dict[str, Value] = {}
+    outside: dict[str, Value] = {}
     try:
         for place, value in _scalars(text, "meta"):
             if place in names:  # the items of a list come one by one
                 found[place] = f"{found[place]}|{value}" if place in found else value
+            elif place.startswith("/") and place[1:] in KEYWORDS_WITHOUT_META:
+                outside[KEYWORDS_WITHOUT_META[place[1:]]] = value
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         wrong = f"not readable as ASDF ({str(error).splitlines()[0]})"
         raise HeaderError(wrong, "get the file again") from None
-    return {names[place]: value for place, value in found.items()}
+    return {names[place]: value for place, value in found.items()} or outside
 
 
 def read_yaml_text(file: BinaryIO) -> tuple[bytes, int]:
@@ -97,7 +107,7 @@ def read_yaml_text(file: BinaryIO) -> tuple[bytes, int]:
 
 
 def _scalars(text: bytes, top: str) -> Iterator[tuple[str, Value]]:
-    """Yield the scalars below a top-level key as ``a.b``, value, from the parser's events.
+    """Yield the scalars below a top-level key as ``a.b``, value, from the parser's events; those beside it as ``/a``.
 
     No object is made of any node, so neither tags nor aliases nor depth can do anything.
     """
@@ -122,6 +132,8 @@ def _scalars(text: bytes, top: str) -> Iterator[tuple[str, Value]]:
             # None before the end: within a key that is no scalar
             if len(path) > 1 and path[0] == top and not {"", None}.intersection(path[:-1]):
                 yield ".".join(filter(None, path[1:])), _yaml_value(event)
+            elif len(path) == 1 and path[0]:
+                yield f"/{path[0]}", _yaml_value(event)
         elif not isinstance(event, yaml.AliasEvent):
             continue
         if path and path[-1] != "":  # a value is complete, or a key that is no scalar

@@ -158,7 +158,9 @@ def alike(one: Any, other: Any) -> bool:
 
 def different_errors(name: str, errors: tuple[str, ...], other: str, others: tuple[str, ...]) -> str:
     """Say in what the planes that tell of the errors of two exposures differ."""
-    if lacking := [plane for plane in others if plane not in errors]:
+    # Where ERR is not among them though it is in the file, the variances tell it.
+    told = {*errors, "ERR"} if {"VAR_POISSON", "VAR_RNOISE"} <= set(errors) else errors
+    if lacking := [plane for plane in others if plane not in told]:
         return f"{name!r} has no {', '.join(lacking)}, unlike {other!r}"
     return f"{name!r} has {', '.join(plane for plane in errors if plane not in others)}, unlike {other!r}"
 

@@ -85,6 +85,8 @@ class ReferenceChecker:
                 continue
             if not self._check_file(user, name, reference, path):
                 continue
+            if reference.by_user and name == "flat":
+                self._compare_filter(user, path)
             if name == "photom":
                 self._check_photom(exposure, path)
             elif kind.planes is not None:
@@ -172,6 +174,20 @@ class ReferenceChecker:
                 self.notices.append(f"{header.path}: {keyword} is {own!r}, but the rules choose it for {value!r}")
             self._noticed.add(key)
 
+    def _compare_filter(self, user: _User, path: Path) -> None:
+        """Tell if a flat of the user is of another filter: that of a neighbour may be better than none."""
+        header = self._headers[path]
+        selectors = user.family.references["flat"].selectors.get(str(user.header.get("INSTRUME")), ())
+        for keyword in ("FILTER", "PUPIL"):
+            value = user.header.get(keyword)
+            key = (path, keyword, value)
+            if header is None or keyword not in selectors or value is None or key in self._noticed:
+                continue
+            self._noticed.add(key)
+            if not _is_for(header, keyword, value, user.family):
+                own = _text(header.values.get(keyword))
+                self.notices.append(f"{path}: {keyword} is {own!r}, that of {user.name} {_text(value)!r}: it is used")
+
     def _check_rows(self, user: _User, name: str, path: Path, parameters: SourceCatalog) -> None:
         """Check that a reference of the catalogue has what the catalogue is going to read of it."""
         ee = [getattr(parameters, f"aperture_ee{number}") for number in (1, 2, 3)]
@@ -237,6 +253,8 @@ def _text(value: Any) -> str:
 def _is_for(header: ReferenceHeader, keyword: str, value: Any, family: Family) -> bool:
     """Tell whether a reference is for a value of a keyword: it has it, lists it, or is for any."""
     own, wanted = _text(header.values.get(keyword)), _text(value)
+    if keyword == "REFTYPE":
+        own, wanted = own.replace("_", ""), wanted.replace("_", "")  # ABVEGA_OFFSET of older files
     listed = _text(header.values.get(f"P_{keyword}"[:8])).split("|")
     shared = (*family.telescopes, *family.reference_telescopes) if keyword == "TELESCOP" else ()
     return own in (*ANY_VALUE, wanted, *shared) or wanted in listed

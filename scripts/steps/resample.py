@@ -301,8 +301,8 @@ class Resampler:
         if self._kinds is None:
             self._kinds = kinds
         elif kinds != self._kinds:
-            own, first = (", ".join(map(str.upper, names)) or "no error" for names in (kinds, self._kinds))
-            raise ValueError(f"an exposure has {own}, the first one {first}: combined ones need the same")
+            own, first = (", ".join(map(str.upper, names)) or "no ERR above 0" for names in (kinds, self._kinds))
+            raise ValueError(f"the exposure has {own}, the first one {first}: combined ones need the same")
 
     def _in_range(self, weight: np.ndarray) -> np.ndarray:
         """Return weights in units of the power of two of all, within their limits; those that are 0 stay so."""

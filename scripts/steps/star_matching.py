@@ -241,6 +241,11 @@ def match(
         raise NoMatchError(
             f"has {len(stars)} stars and the reference {len(reference)}, fewer than minobj = {how.minobj}"
         )
+    if min(len(stars), len(reference)) < MIN_STARS[how.fitgeometry]:
+        raise NoMatchError(
+            f"has {len(stars)} stars and the reference {len(reference)}, fewer than the "
+            f"{MIN_STARS[how.fitgeometry]} that fitgeometry {how.fitgeometry!r} needs"
+        )
     searchrad = how.searchrad if searchrad is None else searchrad
     density = _density(stars, reference, searchrad) if density is None else density
     pairs = _pairs_within(stars.xy - _offset(how), reference.xy, searchrad if how.use2dhist else how.tolerance)

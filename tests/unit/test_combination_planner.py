@@ -349,6 +349,14 @@ def test_members_whose_errors_are_told_by_different_planes(folder, first, second
     assert problem.endswith("calibrate all exposures of a combination alike, or combine them apart")
 
 
+def test_members_of_which_one_has_variances_beside_its_error(folder):
+    """ERR is in both files: what differs are the variances."""
+    write_cal("a_cal.fits", IRIS, planes=("SCI", "ERR", "DQ"))
+    write_cal("b_cal.fits", IRIS, planes=("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"))
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    assert "'b_cal.fits' has VAR_POISSON, VAR_RNOISE, unlike 'a_cal.fits'; calibrate" in problem_of()
+
+
 def test_members_of_which_one_has_no_variance_of_the_flat(folder):
     write_cal("a_cal.fits", planes=(*PLANES, "VAR_FLAT"))
     write_cal("b_cal.fits")

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -108,6 +109,23 @@ def test_asdf_override_of_another_instrument(folder):
     assert "own.asdf: INSTRUME: is 'FGS'; " in problem_of(abvegaoffset="own.asdf")
 
 
+def test_asdf_override_that_names_its_instrument_at_the_top(folder):
+    """As files did before there was `meta`."""
+    with asdf.open(reference("distortion")) as file:
+        tree = {"reftype": "DISTORTION", "instrument": "NIRISS", "model": file["model"]}
+        asdf.AsdfFile(tree).write_to("own.asdf")
+        asdf.AsdfFile(tree | {"instrument": "MIRI"}).write_to("right.asdf")
+    assert "own.asdf: INSTRUME: is 'NIRISS'; " in problem_of(distortion="own.asdf")
+    assert plan_of(distortion="right.asdf").exposures
+
+
+def test_type_of_a_reference_may_be_spelt_with_underscores(folder):
+    text = reference("abvegaoffset").read_bytes()
+    Path("own.asdf").write_bytes(text.replace(b"reftype: abvegaoffset", b"reftype: abvega_offset"))
+    assert b"abvega_offset" in Path("own.asdf").read_bytes()
+    assert plan_of(abvegaoffset="own.asdf").exposures
+
+
 def test_apcorr_without_the_filter(folder):
     path = edited(reference("apcorr"))
     with fits.open(path, mode="update") as hdus:
@@ -141,6 +159,12 @@ def test_flat_whose_data_model_is_its_type(folder):
     changes = {"REFTYPE": None, "EXPTIME": 300.0}
     assert plan_of(flat=edited(reference("flat"), **changes, DATAMODL="FlatModel")).exposures
     assert "REFTYPE: is missing" in problem_of(flat=edited(reference("flat"), **changes, DATAMODL="ImageModel"))
+
+
+def test_flat_of_another_filter_is_used_and_told(folder):
+    told = "own.fits: FILTER is 'F560W', that of "
+    assert any(told in notice for notice in plan_of(flat=edited(reference("flat"), FILTER="F560W")).notices)
+    assert not any("own.fits" in notice for notice in plan_of(flat=edited(reference("flat"))).notices)
 
 
 def check_as_chosen_by_a_rule(reftype, path):

@@ -386,7 +386,7 @@ def test_all_exposures_need_the_same_kinds_of_error(variance):
     ):
         combine(image(), other, variance=variance)
     known, unknown = error_alone(2.0), error_alone(0.0)
-    with pytest.raises(ValueError, match="an exposure has no error, the first one ERR"):
+    with pytest.raises(ValueError, match="the exposure has no ERR above 0, the first one ERR"):
         combine(known, unknown, variance=variance)
 
 

@@ -173,6 +173,13 @@ def test_chance_is_told():
     assert told.value.solution.log_chance > np.log(1e-4)
 
 
+@pytest.mark.parametrize(("geometry", "least"), [("rshift", 2), ("rscale", 2), ("general", 3)])
+def test_a_fit_that_needs_more_stars_than_there_are_is_told(geometry, least):
+    few, told = PlaneStars(STARS[: least - 1]), f"fewer than the {least} that fitgeometry '{geometry}' needs"
+    with pytest.raises(NoMatchError, match=told):
+        match(few, few, PIXEL, Matching(minobj=1, fitgeometry=geometry))
+
+
 def test_what_was_counted_is_told():
     """Few of the stars that there are can be pairs, and one star can be in many."""
     far = PlaneStars(np.add(STARS, [300.0, 0.0]))
