@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from planning.crds_contexts import UPDATE, ServerRecord, read_server_record
 from planning.header_cache import HeaderCache
 from planning.references import NOT_APPLICABLE, Reference
-from problems import Problem, nearest
+from problems import Problem
 
 if TYPE_CHECKING:
     from crds.core.rmap import InstrumentContext, Mapping, PipelineContext
@@ -25,6 +25,8 @@ Parameters = dict[str, str | bool | int | float]
 
 # When an exposure began, which USEAFTER is compared with
 DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
+
+LISTED_CONTEXTS = 5  # the newest ones, of the many that a cache may have
 
 
 def open_crds(
@@ -58,9 +60,11 @@ def open_crds(
         right = f"set references.crds_path to the folder that holds 'mappings/{observatory}'; or, to fill it, {UPDATE}"
         problems.append(Problem(str(crds_path), "", wrong, right))
     elif not os.path.isfile(mappings / context):
-        known = [path.name for path in mappings.glob("*.pmap")]
-        hint = nearest(context, known) if known else "the cache has no context at all"
-        right = f"{hint}; or {UPDATE}"
+        known = sorted(path.name for path in mappings.glob("*.pmap"))
+        there = (
+            f"take one that is there ({', '.join(map(repr, known[-LISTED_CONTEXTS:]))})" if known else "fill the cache"
+        )
+        right = f"{UPDATE}, or {there}"
         problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", right))
     else:
         record = read_server_record(crds_path, observatory, cache)

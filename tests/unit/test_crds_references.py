@@ -253,7 +253,7 @@ def test_context_that_cannot_be_used(crds, context, word):
     assert word in problems[0].wrong
 
 
-def test_missing_context_has_the_nearest(crds):
+def test_missing_context_has_those_that_are_there(crds):
     problems = []
     open_crds(crds, "jwst_9001.pmap", "jwst", None, problems)
     assert "'jwst_9000.pmap'" in problems[0].right
