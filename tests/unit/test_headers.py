@@ -383,8 +383,15 @@ meta: !<tag:stsci.edu:asdf/none>
     assert reference(path) == {"REFTYPE": "flat", "SUBARRAY": "FULL"}
 
 
-def test_asdf_without_meta_has_no_keywords(tmp_path):
-    assert reference(write_asdf(tmp_path / "x.asdf", "reftype: flat")) == {}
+@pytest.mark.parametrize(
+    ("text", "keywords"),
+    [
+        ("reftype: flat\ninstrument: MIRI\nfilter: F770W", {"REFTYPE": "flat", "INSTRUME": "MIRI"}),
+        ("model: {reftype: flat}", {}),
+    ],
+)
+def test_asdf_without_meta_has_keywords_at_the_top_or_none(tmp_path, text, keywords):
+    assert reference(write_asdf(tmp_path / "x.asdf", text)) == keywords
 
 
 @pytest.mark.parametrize(
