@@ -23,11 +23,11 @@ configfile: f"{workflow.basedir}/config.yaml"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from forecast.target import look_ahead, offer_plan
-from parameters.paths import seen_from_here
-from planning.code_hash import CodeHashes
-from planning.combination import UnknownAssociation
-from planning.crds_cache import (
+from calflow.forecast.target import look_ahead, offer_plan
+from calflow.configuration.paths import seen_from_here
+from calflow.jobs.code_hash import CodeHashes
+from calflow.plan.combination import UnknownAssociation
+from calflow.references.crds_cache import (
     READ_BY_THE_PLAN,
     cache_path,
     check_crds_source,
@@ -35,24 +35,24 @@ from planning.crds_cache import (
     server_url,
     wanted_contexts,
 )
-from planning.handed_on import hand_on, handed_on
-from planning.plan import Plan, UnknownExposure, stamps, uncompared
-from planning.planner import make_plan
-from planning.requests import Requests
-from planning.storage_mirror import mirror_storage
-from planning.targets import is_job, is_only_target, wanted_stages
-from printable import printable
-from problems import InputError
-from runs.command_line import check_command_line
-from runs.leftovers import remove_leftovers
-from runs.lock import lock_runs
-from runs.signals import take_signals
-from runs.summary import Summary, tell_of_nothing
-from settings import SHIPPED, read_settings
-from slurm_check import check_slurm
-from snakemake_speed import speed_up
-from snakemake_timers import stop_timers
-from warm_start.launcher import start_launcher, stop_launcher
+from calflow.plan.handed_on import hand_on, handed_on
+from calflow.plan.plan import Plan, UnknownExposure, stamps, uncompared
+from calflow.plan.planner import make_plan
+from calflow.engine.requests import Requests
+from calflow.inputs.storage_mirror import mirror_storage
+from calflow.engine.targets import is_job, is_only_target, wanted_stages
+from calflow.printable import printable
+from calflow.configuration.problems import InputError
+from calflow.engine.command_line import check_command_line
+from calflow.engine.leftovers import remove_leftovers
+from calflow.engine.lock import lock_runs
+from calflow.engine.signals import take_signals
+from calflow.engine.summary import Summary, tell_of_nothing
+from calflow.configuration.settings import SHIPPED, read_settings
+from calflow.engine.slurm import check_slurm
+from calflow.engine.speed import speed_up
+from calflow.engine.timers import stop_timers
+from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
 
 speed_up()
 take_signals()
@@ -112,7 +112,7 @@ rule all:
 
 rule plan:
     message:
-        "never a job: the plan is printed before any job, see scripts/forecast"
+        "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
 
 rule references:

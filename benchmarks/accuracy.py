@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 if TYPE_CHECKING:
     from truth import Figures
 
-    from simulation import Scene, Truth
+    from calflow.simulation import Scene, Truth
 
 COMMON = {
     "exposures": 4,
@@ -166,8 +166,8 @@ def compare(
 
 def scene_of(name: str, seed: int) -> Scene:
     """Return a scene of `SCENES`."""
-    from simulation import INSTRUMENTS, Scene
-    from steps.windows import Window
+    from calflow.science.windows import Window
+    from calflow.simulation import INSTRUMENTS, Scene
 
     options: dict[str, Any] = {**COMMON, **SCENES[name]}
     if "window" in options:
@@ -179,7 +179,7 @@ def scene_of(name: str, seed: int) -> Scene:
 
 def _observe(name: str, seed: int, folder: Path, python: str, keep: bool) -> dict[str, Outcome]:
     """Simulate one observation, run both programs on it and compare with the truth."""
-    from simulation import simulate
+    from calflow.simulation import simulate
 
     here = folder / f"{''.join(c if c.isalnum() else '_' for c in name)}_{seed}"
     truth = simulate(here / "data", scene_of(name, seed))

@@ -23,7 +23,7 @@ BACKGROUNDS = 3
 def simulated() -> Path:
     """Return the folder with one full frame, its backgrounds and references, made if there is none."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from simulation import IRIS_K, IrisField, Scene, simulate_iris
+    from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
 
     folder = HERE / "data" / "iris_k"
     if not (folder / "truth.json").exists():

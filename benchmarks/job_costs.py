@@ -1,7 +1,8 @@
 """Measure what a job of each rule costs, for the estimates of ``snakemake plan``.
 
 Run by ``make job-costs``; as a plain command ``.venv/bin/python benchmarks/job_costs.py``. Writes
-scripts/forecast/shipped_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4 Mpixel.
+scripts/calflow/forecast/shipped_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4
+Mpixel.
 """
 
 import argparse

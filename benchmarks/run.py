@@ -118,7 +118,7 @@ def _tree_memory(pid: int) -> float:
 def simulated(case: dict) -> Path:
     """Return the folder of a case with its exposures, associations and references, which is made if there is none."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from simulation import Scene, simulate
+    from calflow.simulation import Scene, simulate
 
     folder = HERE / "data" / f"{case['instrument']}_{case['exposures']}"
     if not (folder / "truth.json").exists():
@@ -256,7 +256,7 @@ def versions_of_calflow() -> str:
     from importlib.metadata import version
 
     sys.path.insert(0, str(ROOT / "scripts"))
-    from products.version import VERSION
+    from calflow.files.version import VERSION
 
     return f"calflow {VERSION}, snakemake {version('snakemake')}, Python {platform.python_version()}"
 

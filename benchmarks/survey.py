@@ -54,6 +54,6 @@ def simulated(field: Path) -> None:
     if (field / "truth.json").exists():
         return
     sys.path.insert(0, str(ROOT / "scripts"))
-    from simulation import Scene, simulate
+    from calflow.simulation import Scene, simulate
 
     simulate(field, Scene("miri_f1130w", detector_shape=(56, 64), exposures=PER_ASSOCIATION, stars=4, seed=3))

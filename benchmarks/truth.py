@@ -10,13 +10,13 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from simulation import Scene, Truth
-from simulation.associations import product_name
-from simulation.exposures import Exposure
-from simulation.geometry import Geometry
-from simulation.observation import sky_noise
-from simulation.rendering import peak_fraction
-from steps.dq_flags import FLAGS
+from calflow.science.dq_flags import FLAGS
+from calflow.simulation import Scene, Truth
+from calflow.simulation.associations import product_name
+from calflow.simulation.exposures import Exposure
+from calflow.simulation.geometry import Geometry
+from calflow.simulation.observation import sky_noise
+from calflow.simulation.rendering import peak_fraction
 
 MAS = 3.6e6  # in a degree
 GRID = 7  # pixels along each axis at which positions are compared

@@ -4,15 +4,15 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from job import UnusableExposure, remark, run
-from products.alignment_tables import AlignmentRow, write_alignment
-from products.exposure_stars import read_exposure_stars
-from products.geometry_files import read_geometry
-from products.star_lists import read_sky_catalog
-from steps.alignment import Alignment, align_absolute, align_relative
-from steps.moving_target import target_rotations
-from steps.star_matching import Matching
-from steps.tangent_plane import IDENTITY
+from calflow.files.alignment_tables import AlignmentRow, write_alignment
+from calflow.files.exposure_stars import read_exposure_stars
+from calflow.files.geometry_files import read_geometry
+from calflow.files.star_lists import read_sky_catalog
+from calflow.job import UnusableExposure, remark, run
+from calflow.science.geometry.moving_target import target_rotations
+from calflow.science.geometry.tangent_plane import IDENTITY
+from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
+from calflow.science.stars.star_matching import Matching
 
 log = logging.getLogger(__name__)
 for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried

@@ -3,14 +3,14 @@
 import logging
 from pathlib import Path
 
-from calibration.photometry import attach_area
-from calibration.work import WORK
-from job import UnusableExposure, remark, remark_on, run
-from products.exposure import read_exposure, write_exposure
-from products.geometry_files import write_geometry, write_json
-from products.keywords import pointing, record_facts, record_origin, record_status
-from steps.geometry import geometry_of
-from steps.image import usable
+from calflow.calibration.photometry import attach_area
+from calflow.calibration.work import WORK
+from calflow.files.exposure import read_exposure, write_exposure
+from calflow.files.geometry_files import write_geometry, write_json
+from calflow.files.keywords import pointing, record_facts, record_origin, record_status
+from calflow.job import UnusableExposure, remark, remark_on, run
+from calflow.science.geometry.geometry import geometry_of
+from calflow.science.image import usable
 
 log = logging.getLogger(__name__)
 # The input that a step takes its numbers from, where it has another name than the step.

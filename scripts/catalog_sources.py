@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from job import remark, run
-from products.aperture_references import read_abvega_offset, read_apertures
-from products.catalogs import write_catalog, write_regions
-from products.combined_image import read_combined
-from products.exposure import write_product
-from products.reference_files import ReferenceFileError
-from steps.photutils_start import start_photutils
-from steps.source_catalog import CatalogParameters, no_sources, source_catalog
+from calflow.files.aperture_references import read_abvega_offset, read_apertures
+from calflow.files.catalogs import write_catalog, write_regions
+from calflow.files.combined_image import read_combined
+from calflow.files.exposure import write_product
+from calflow.files.reference_files import ReferenceFileError
+from calflow.job import remark, run
+from calflow.science.sources.photutils_start import start_photutils
+from calflow.science.sources.source_catalog import CatalogParameters, no_sources, source_catalog
 
 log = logging.getLogger(__name__)
 

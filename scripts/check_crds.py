@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from job import run
-from products.crds_checks import check_cache, mappings_of
-from products.crds_server import CrdsServer
+from calflow.job import run
+from calflow.references.crds_checks import check_cache, mappings_of
+from calflow.web.crds_server import CrdsServer
 
 
 def check(input, output, params):

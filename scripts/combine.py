@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, remark, remark_on, run
-from products.alignment_tables import find_row, read_alignment
-from products.blended_headers import blend_headers
-from products.exposure import read_exposure, write_product
-from products.geometry_files import read_geometry
-from products.grid_files import read_grid
-from products.grid_keywords import record_grid
-from products.header_table import header_table
-from products.keywords import STATUS, record_origin_in, record_status
-from products.tan_asdf import grid_to_bytes
-from steps.output_grid import grid_footprint
-from steps.pixel_map import map_to_grid, pixel_range
-from steps.resample import Resampler
+from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.blended_headers import blend_headers
+from calflow.files.exposure import read_exposure, write_product
+from calflow.files.geometry_files import read_geometry
+from calflow.files.grid_files import read_grid
+from calflow.files.grid_keywords import record_grid
+from calflow.files.header_table import header_table
+from calflow.files.keywords import STATUS, record_origin_in, record_status
+from calflow.files.tan_asdf import grid_to_bytes
+from calflow.job import UnusableExposure, remark, remark_on, run
+from calflow.science.combination.resample import Resampler
+from calflow.science.geometry.output_grid import grid_footprint
+from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
 log = logging.getLogger(__name__)
 DRIZZLE_PARAMETERS = [

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.dark import read_dark
-from job import UnusableExposure, remark, run
-from products.background_files import read_part, write_average
-from steps.background import Background, average_integrations, combine, place
-from steps.dark_current import subtract_dark
-from steps.image import Image
-from steps.windows import Window
+from calflow.calibration.dark import read_dark
+from calflow.files.background_files import read_part, write_average
+from calflow.job import UnusableExposure, remark, run
+from calflow.science.calibration.background import Background, average_integrations, combine, place
+from calflow.science.calibration.dark_current import subtract_dark
+from calflow.science.image import Image
+from calflow.science.windows import Window
 
 log = logging.getLogger(__name__)
 # Pixels of all members together that are averaged at a time: memory does not grow with their number.

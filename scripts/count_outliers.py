@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from job import remark, run
-from products.geometry_files import read_json
-from products.tables import write_table
+from calflow.files.geometry_files import read_json
+from calflow.files.tables import write_table
+from calflow.job import remark, run
 
 COLUMNS = (
     ("exposure", "", ""),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from job import run
-from pictures.combined import Products, make_picture
+from calflow.job import run
+from calflow.pictures.combined import Products, make_picture
 
 
 def demo_combined_picture(input, output, params):

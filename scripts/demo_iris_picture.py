@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from job import run
-from pictures.merged_subarrays import Products, make_picture
+from calflow.job import run
+from calflow.pictures.merged_subarrays import Products, make_picture
 
 
 def demo_iris_picture(input, output, params):

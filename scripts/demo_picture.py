@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from job import run
-from pictures.before_and_after import make_picture
+from calflow.job import run
+from calflow.pictures.before_and_after import make_picture
 
 
 def demo_picture(input, output, params):

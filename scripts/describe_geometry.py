@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from job import run
-from products.exposure import read_wcs
-from products.geometry_files import write_geometry
-from products.keywords import pointing_of
-from steps.geometry import geometry_of
+from calflow.files.exposure import read_wcs
+from calflow.files.geometry_files import write_geometry
+from calflow.files.keywords import pointing_of
+from calflow.job import run
+from calflow.science.geometry.geometry import geometry_of
 
 
 def describe(input, output, params):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from job import run
-from products.astrometric_catalogs import cone_around, fetch_catalog, write_astrometric_catalog
-from products.geometry_files import read_geometry
+from calflow.files.geometry_files import read_geometry
+from calflow.job import run
+from calflow.web.astrometric_catalogs import cone_around, fetch_catalog, write_astrometric_catalog
 
 log = logging.getLogger(__name__)
 

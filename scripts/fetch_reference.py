@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from job import run
-from products.crds_server import CrdsServer, fetch_reference
+from calflow.job import run
+from calflow.web.crds_server import CrdsServer, fetch_reference
 
 
 def fetch(input, output, params):

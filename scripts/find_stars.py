@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from job import run
-from products.exposure import read_planes
-from products.geometry_files import read_geometry
-from products.star_lists import write_star_list
-from steps.dq_flags import DO_NOT_USE, NON_SCIENCE
-from steps.photutils_start import start_photutils
-from steps.star_finding import StarList, find_stars
+from calflow.files.exposure import read_planes
+from calflow.files.geometry_files import read_geometry
+from calflow.files.star_lists import write_star_list
+from calflow.job import run
+from calflow.science.dq_flags import DO_NOT_USE, NON_SCIENCE
+from calflow.science.sources.photutils_start import start_photutils
+from calflow.science.stars.star_finding import StarList, find_stars
 
 log = logging.getLogger(__name__)
 

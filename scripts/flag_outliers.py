@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from job import remark_on, run
-from products.alignment_tables import find_row, read_alignment
-from products.exposure import read_exposure, write_exposure
-from products.geometry_files import read_geometry, write_json
-from products.grid_files import read_grid
-from products.intermediate_images import save_image
-from products.keywords import pointing, record_origin, record_status, record_target, remove_wcs
-from products.sky_tables import record_sky, sky_of
-from products.wcs_keywords import record_wcs
-from steps.outlier_detection import (
+from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.exposure import read_exposure, write_exposure
+from calflow.files.geometry_files import read_geometry, write_json
+from calflow.files.grid_files import read_grid
+from calflow.files.intermediate_images import save_image
+from calflow.files.keywords import pointing, record_origin, record_status, record_target, remove_wcs
+from calflow.files.sky_tables import record_sky, sky_of
+from calflow.files.wcs_keywords import record_wcs
+from calflow.job import remark_on, run
+from calflow.science.combination.outlier_detection import (
     apply_outliers,
     blot,
     error_without_rays,
     flag_outliers,
     flag_outliers_unresampled,
 )
-from steps.pixel_map import map_to_grid
-from steps.wcs_correction import correct_wcs
+from calflow.science.geometry.pixel_map import map_to_grid
+from calflow.science.geometry.wcs_correction import correct_wcs
 
 log = logging.getLogger(__name__)
 

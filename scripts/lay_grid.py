@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, run
-from products.alignment_tables import read_alignment
-from products.asdf_files import read_tree
-from products.exposure import keyword
-from products.geometry_files import read_geometry
-from products.grid_files import write_grid
-from steps.footprints import S_REGION_DECIMALS
-from steps.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
+from calflow.files.alignment_tables import read_alignment
+from calflow.files.asdf_files import read_tree
+from calflow.files.exposure import keyword
+from calflow.files.geometry_files import read_geometry
+from calflow.files.grid_files import write_grid
+from calflow.job import UnusableExposure, run
+from calflow.science.geometry.footprints import S_REGION_DECIMALS
+from calflow.science.geometry.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
 
 
 def lay_grid(input, output, params):

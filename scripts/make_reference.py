@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from calibration.dark import read_dark
-from job import run
-from products.exposure_planes import exposure_planes
-from products.reference_files import write_detector_reference
-from steps.reference_making import master_dark, normalised_flat
-from steps.windows import Window
+from calflow.calibration.dark import read_dark
+from calflow.files.exposure_planes import exposure_planes
+from calflow.files.reference_files import write_detector_reference
+from calflow.job import run
+from calflow.science.calibration.reference_making import master_dark, normalised_flat
+from calflow.science.windows import Window
 
 
 def make_reference(input, output, params):

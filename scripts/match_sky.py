@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from job import remark, run
-from products.geometry_files import read_json
-from products.listings import read_levels
-from products.sky_tables import write_sky
-from steps.sky_statistics import SkyStatistic
-from steps.skymatch import SkyMeasurement, match_sky
+from calflow.files.geometry_files import read_json
+from calflow.files.listings import read_levels
+from calflow.files.sky_tables import write_sky
+from calflow.job import remark, run
+from calflow.science.sky.sky_statistics import SkyStatistic
+from calflow.science.sky.skymatch import SkyMeasurement, match_sky
 
 
 def match(input, output, params):

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from job import run
-from products.alignment_tables import find_row, read_alignment
-from products.exposure import read_planes
-from products.geometry_files import read_geometry, write_json
-from steps.dq_flags import bad_pixels
-from steps.geometry import outline
-from steps.sky_overlaps import exposure_sky
-from steps.sky_statistics import sky_statistic
+from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.exposure import read_planes
+from calflow.files.geometry_files import read_geometry, write_json
+from calflow.job import run
+from calflow.science.dq_flags import bad_pixels
+from calflow.science.geometry.geometry import outline
+from calflow.science.sky.sky_overlaps import exposure_sky
+from calflow.science.sky.sky_statistics import sky_statistic
 
 STATISTIC = ("skystat", "lower", "upper", "nclip", "lsigma", "usigma", "binwidth")
 

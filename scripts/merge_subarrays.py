@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from calibration.subarrays import MAP
-from job import UnusableExposure, remark_on, run
-from products.exposure import read_exposure, read_wcs, write_exposure
-from products.geometry_files import write_geometry, write_json
-from products.keywords import pointing_of, record_origin, record_status, window
-from steps.geometry import geometry_of
-from steps.subarray_map import merge_subarrays, parse_subarray_map
+from calflow.calibration.subarrays import MAP
+from calflow.files.exposure import read_exposure, read_wcs, write_exposure
+from calflow.files.geometry_files import write_geometry, write_json
+from calflow.files.keywords import pointing_of, record_origin, record_status, window
+from calflow.job import UnusableExposure, remark_on, run
+from calflow.science.calibration.subarray_map import merge_subarrays, parse_subarray_map
+from calflow.science.geometry.geometry import geometry_of
 
 
 def merge(input, output, params):

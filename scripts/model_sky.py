@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from calibration.dark import read_dark
-from calibration.flat import read_flat
-from calibration.smooth_sky import mean_of_integrations
-from job import UnusableExposure, run
-from products.background_files import read_part
-from products.sky_files import write_sky
-from steps.dark_current import subtract_dark
-from steps.flat_field import divide_by_flat
-from steps.image import Image
-from steps.sky_combination import combine_skies
-from steps.sky_model import smooth_sky
-from steps.windows import Window
+from calflow.calibration.dark import read_dark
+from calflow.calibration.flat import read_flat
+from calflow.calibration.smooth_sky import mean_of_integrations
+from calflow.files.background_files import read_part
+from calflow.files.sky_files import write_sky
+from calflow.job import UnusableExposure, run
+from calflow.science.calibration.dark_current import subtract_dark
+from calflow.science.calibration.flat_field import divide_by_flat
+from calflow.science.image import Image
+from calflow.science.sky.sky_combination import combine_skies
+from calflow.science.sky.sky_model import smooth_sky
+from calflow.science.windows import Window
 
 
 def model_sky(input, output, params):

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, run
-from products.asdf_files import read_tree
-from products.blended_headers import blend_headers
-from products.exposure import read_exposure, write_product
-from products.geometry_files import read_geometry
-from products.grid_keywords import record_grid
-from products.keywords import record_origin_in
-from products.tan_asdf import grid_to_bytes
-from steps.footprints import parse_s_region
-from steps.output_grid import (
+from calflow.files.asdf_files import read_tree
+from calflow.files.blended_headers import blend_headers
+from calflow.files.exposure import read_exposure, write_product
+from calflow.files.geometry_files import read_geometry
+from calflow.files.grid_keywords import record_grid
+from calflow.files.keywords import record_origin_in
+from calflow.files.tan_asdf import grid_to_bytes
+from calflow.job import UnusableExposure, run
+from calflow.science.combination.resample import Resampler
+from calflow.science.geometry.footprints import parse_s_region
+from calflow.science.geometry.output_grid import (
     check_size,
     grid_footprint,
     grid_from_footprints,
     grid_from_wcs,
 )
-from steps.pixel_map import map_to_grid, pixel_range
-from steps.resample import Resampler
+from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
 GRID_PARAMETERS = ("pixel_scale_ratio", "pixel_scale", "rotation", "crpix", "crval", "output_shape")
 DRIZZLE_PARAMETERS = [

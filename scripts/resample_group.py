@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from job import UnusableExposure, run
-from products.alignment_tables import find_row, read_alignment
-from products.exposure import read_exposure, replacing
-from products.geometry_files import read_geometry, write_json
-from products.grid_files import read_grid
-from products.intermediate_images import save_on_grid
-from products.sky_tables import sky_of
-from steps.geometry import outline
-from steps.outlier_detection import weight_cut
-from steps.pixel_map import covered_window, map_to_grid, pixel_range
-from steps.resample import Resampler, pixel_weights
+from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.exposure import read_exposure, replacing
+from calflow.files.geometry_files import read_geometry, write_json
+from calflow.files.grid_files import read_grid
+from calflow.files.intermediate_images import save_on_grid
+from calflow.files.sky_tables import sky_of
+from calflow.job import UnusableExposure, run
+from calflow.science.combination.outlier_detection import weight_cut
+from calflow.science.combination.resample import Resampler, pixel_weights
+from calflow.science.geometry.geometry import outline
+from calflow.science.geometry.pixel_map import covered_window, map_to_grid, pixel_range
 
 # Pixels between the points of an outline: the edges of a detector are curved, but not on this scale.
 OUTLINE_STEP = 64

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from job import run
-from products.background_files import read_average, write_average
+from calflow.files.background_files import read_average, write_average
+from calflow.job import run
 
 
 def save_combined_background(input, output, params):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from job import run
-from products.reference_files import read_detector_reference, write_detector_reference
-from steps.windows import Window
+from calflow.files.reference_files import read_detector_reference, write_detector_reference
+from calflow.job import run
+from calflow.science.windows import Window
 
 
 def save_reference(input, output, params):

@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from job import run
+from calflow.job import run
 
 if TYPE_CHECKING:
-    from simulation import Truth
+    from calflow.simulation import Truth
 
 SEED = 20
 
@@ -33,7 +33,7 @@ def main(directory: Path, seed: int = SEED) -> "Truth":
         With the stage-2 association of four dithered exposures, each with three dedicated backgrounds,
         and the stage-3 association that combines them.
     """
-    from simulation import Scene, simulate
+    from calflow.simulation import Scene, simulate
 
     scene = Scene(
         instrument="miri_f1130w",

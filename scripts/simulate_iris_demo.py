@@ -11,10 +11,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from job import run
+from calflow.job import run
 
 if TYPE_CHECKING:
-    from simulation import IrisTruth
+    from calflow.simulation import IrisTruth
 
 SEED = 7
 
@@ -35,7 +35,7 @@ def main(directory: Path, seed: int = SEED) -> "IrisTruth":
         With the stage-2 association of four dithered full frames and two subarrays, each with three dedicated
         backgrounds, that of the frame into which the subarrays are merged, and the stage-3 association.
     """
-    from simulation import IRIS_K, IrisField, Scene, simulate_iris
+    from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
 
     scene = Scene(
         instrument=IRIS_K,

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from calibration.average import subtract_average
-from job import remark_on, run
-from products.exposure import read_exposure, write_exposure
-from products.keywords import record_facts, record_origin, record_status
+from calflow.calibration.average import subtract_average
+from calflow.files.exposure import read_exposure, write_exposure
+from calflow.files.keywords import record_facts, record_origin, record_status
+from calflow.job import remark_on, run
 
 
 def subtract_background(input, output, params):

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from job import run
-from products.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_references, record_server
+from calflow.job import run
+from calflow.web.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_references, record_server
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 
-from simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
-from steps.tan_projection import TanProjection
+from calflow.science.geometry.tan_projection import TanProjection
+from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
 from tests.crds_stand_in import write_context
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata"

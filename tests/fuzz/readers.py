@@ -12,23 +12,23 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from forecast.sizes import Sizes
-from instruments import family_of, header_keywords
-from planning import parameter_references
-from planning.associations import read_association
-from planning.combination import UnknownAssociation
-from planning.exposure_checks import check_calibrated, check_science
-from planning.handed_on import hand_on, handed_on
-from planning.headers import read_exposure_header, read_reference_header
-from planning.plan import Plan, UnknownExposure
-from planning.planner import make_plan
-from planning.storage_mirror import _read_record
-from problems import InputError, Problem
-from products.linear_wcs import KEYWORDS as WCS_KEYWORDS
-from products.star_lists import read_sky_catalog, read_star_list
-from products.user_tables import UserTableError
-from runs.lock import FolderInUse, RunLock
-from settings import read_settings
+from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.settings import read_settings
+from calflow.engine.lock import FolderInUse, RunLock
+from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
+from calflow.files.star_lists import read_sky_catalog, read_star_list
+from calflow.files.user_tables import UserTableError
+from calflow.forecast.sizes import Sizes
+from calflow.inputs.associations import read_association
+from calflow.inputs.exposure_checks import check_calibrated, check_science
+from calflow.inputs.headers import read_exposure_header, read_reference_header
+from calflow.inputs.storage_mirror import _read_record
+from calflow.instruments import family_of, header_keywords
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.handed_on import hand_on, handed_on
+from calflow.plan.plan import Plan, UnknownExposure
+from calflow.plan.planner import make_plan
+from calflow.references import parameter_references
 from tests.fuzz import mutations
 from tests.fuzz.limits import limited_time, strict_warnings
 from tests.fuzz.mutations import Mutation

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from simulation import Scene
-from steps.dq_flags import FLAGS
+from calflow.science.dq_flags import FLAGS
+from calflow.simulation import Scene
 
 STORED = Path(__file__).parent / "stored"
 _tiny = partial(Scene, detector_shape=(40, 48), stars=6, galaxies=3, cosmic_rays=5e-3, bad_pixels=2e-2)

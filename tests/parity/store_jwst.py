@@ -12,7 +12,7 @@ from pathlib import Path
 from limits import ROOT, jwst_python
 from scenes import COMBINED, SCENES, SKIPPED, STORED, describe, describe_combined, digest, store
 
-from simulation import Scene, simulate
+from calflow.simulation import Scene, simulate
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from limits import ROOT
 
-from products.exposure import read_exposure
-from steps.dq_flags import CONCURRENT_SUBARRAY, DO_NOT_USE, NO_FLAT_FIELD
+from calflow.files.exposure import read_exposure
+from calflow.science.dq_flags import CONCURRENT_SUBARRAY, DO_NOT_USE, NO_FLAT_FIELD
 from tests.workflow.conftest import Workflow
 
 LIGER = ROOT.parent / "shared" / "oracle" / "liger"

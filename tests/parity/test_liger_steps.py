@@ -9,16 +9,16 @@ import pytest
 from astropy.io import fits
 from limits import ROOT
 
-from steps.background import combine, place, subtract
-from steps.dark_current import Dark, subtract_dark
-from steps.dq_flags import CONCURRENT_SUBARRAY, DO_NOT_USE, NO_FLAT_FIELD
-from steps.flat_field import Flat, divide_by_flat
-from steps.frame_combination import combine_frames
-from steps.image import Image
-from steps.reference_making import normalised_flat
-from steps.sky_model import smooth_sky
-from steps.subarray_map import Subarray, flag_subarrays, merge_subarrays, parse_subarray_map
-from steps.windows import Window
+from calflow.science.calibration.background import combine, place, subtract
+from calflow.science.calibration.dark_current import Dark, subtract_dark
+from calflow.science.calibration.flat_field import Flat, divide_by_flat
+from calflow.science.calibration.frame_combination import combine_frames
+from calflow.science.calibration.reference_making import normalised_flat
+from calflow.science.calibration.subarray_map import Subarray, flag_subarrays, merge_subarrays, parse_subarray_map
+from calflow.science.dq_flags import CONCURRENT_SUBARRAY, DO_NOT_USE, NO_FLAT_FIELD
+from calflow.science.image import Image
+from calflow.science.sky.sky_model import smooth_sky
+from calflow.science.windows import Window
 
 LIGER = ROOT.parent / "shared" / "oracle" / "liger"
 pytestmark = [

@@ -377,7 +377,7 @@ def test_moving_target(tmp_path):
 def test_exposures_brought_to_a_catalogue(tmp_path):
     from astropy.table import Table
 
-    from products.alignment_tables import read_alignment
+    from calflow.files.alignment_tables import read_alignment
 
     data = simulated("nircam_lw")
     sources = json.loads((data / "truth.json").read_text())["sources"]
@@ -408,7 +408,7 @@ def test_exposures_brought_to_a_catalogue(tmp_path):
 
 def sky_positions(path):
     """Return right ascension and declination of 7 x 7 pixels of an exposure, degrees, shape (49, 2)."""
-    from products.exposure import read_exposure
+    from calflow.files.exposure import read_exposure
 
     wcs = read_exposure(path, with_wcs=True).wcs
     (xmin, xmax), (ymin, ymax) = wcs.bounding_box.bounding_box(order="F")
@@ -418,7 +418,7 @@ def sky_positions(path):
 
 def distances(sky, other=None):
     """Return the distances, arcsec, of positions from others, or from the first one."""
-    from steps.sky_rotation import to_cartesian
+    from calflow.science.geometry.sky_rotation import to_cartesian
 
     return 3600 * np.degrees(
         np.linalg.norm(to_cartesian(sky) - to_cartesian(sky[:1] if other is None else other), axis=-1)

@@ -16,7 +16,7 @@ from limits import (
 )
 from scenes import FLOAT_PLANES, INTEGER_PLANES, SCENES, STORED, describe, digest, read_stored
 
-from simulation import simulate
+from calflow.simulation import simulate
 
 # One worker of xdist does them all: the scenes are calibrated once for many tests.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stored")]

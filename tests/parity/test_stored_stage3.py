@@ -21,7 +21,7 @@ from limits import (
 from scenes import COMBINED, STORED, describe_combined, digest, read_stored
 from test_stored import NOT_COMPARED, separation_mas
 
-from simulation import simulate
+from calflow.simulation import simulate
 
 # One worker of xdist does them all: the scene is combined once for many tests.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stored_stage3")]

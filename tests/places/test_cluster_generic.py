@@ -88,7 +88,7 @@ def test_same_bytes_as_local_and_requests_of_the_rules(queue, options, own_code,
     local, cluster = fields(tmp_path)
     assert local.run().code == 0
     # Jobs have the plan of the run that submits them.
-    planner, begins = own_code / "scripts/planning/planner.py", "        return _Planner("
+    planner, begins = own_code / "scripts/calflow/plan/planner.py", "        return _Planner("
     text = planner.read_text()
     assert text.count(begins) == 1
     refusing = '        import sys\n        assert "--mode" not in sys.argv, "planned anew"\n'

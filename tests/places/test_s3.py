@@ -15,7 +15,7 @@ boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")
 pytest.importorskip("snakemake_storage_plugin_s3")
 
-from simulation import Scene  # noqa: E402
+from calflow.simulation import Scene  # noqa: E402
 from tests.workflow.conftest import FIELD, ROOT, SCENE, Workflow, combining, simulate  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from simulation import Scene, simulate
+from calflow.simulation import Scene, simulate
 from tests.slurm.cluster import DATABASE, PROGRAMS, Cluster
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from simulation import INSTRUMENTS, Scene
-from simulation.geometry import Geometry, Optics, Pointing
-from steps.windows import Window
+from calflow.science.windows import Window
+from calflow.simulation import INSTRUMENTS, Scene
+from calflow.simulation.geometry import Geometry, Optics, Pointing
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import accuracy
@@ -178,9 +178,9 @@ def test_stars_with_neighbours_and_saturated_stars_are_not_measured():
 
 def test_limit_is_the_flux_of_a_star_of_that_peak():
     """Through the simulator's own rule: a star of peak signal to noise 50 has just this flux."""
-    from simulation.observation import sky_noise
-    from simulation.rendering import peak_fraction
-    from simulation.scene import make_sources
+    from calflow.simulation.observation import sky_noise
+    from calflow.simulation.rendering import peak_fraction
+    from calflow.simulation.scene import make_sources
 
     scene = Scene("niriss_f200w", stars=3, galaxies=0, star_snr=(50.0, 50.0))
     made = make_sources(scene, sky_noise(scene), peak_fraction(scene.preset))

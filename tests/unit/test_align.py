@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import align
-from job import UnusableExposure
-from products.alignment_tables import AlignmentRow
+from calflow.files.alignment_tables import AlignmentRow
+from calflow.job import UnusableExposure
 
 
 def row(name, status="COMPLETE", reference=False, reason=""):

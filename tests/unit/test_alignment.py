@@ -7,10 +7,10 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.alignment import Alignment, align_absolute, align_relative
-from steps.star_groups import ExposureStars, Group, SkyInCommon, groups_of, move
-from steps.star_matching import Matching
-from steps.tangent_plane import Affine, affine, to_plane, to_sky
+from calflow.science.geometry.tangent_plane import Affine, affine, to_plane, to_sky
+from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
+from calflow.science.stars.star_groups import ExposureStars, Group, SkyInCommon, groups_of, move
+from calflow.science.stars.star_matching import Matching
 
 FIELD = (150.0, 2.2)
 PIXEL = 0.031

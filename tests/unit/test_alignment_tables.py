@@ -3,10 +3,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from products.alignment_tables import AlignmentRow, find_row, read_alignment, write_alignment
-from products.tables import read_meta, read_table
-from steps.sky_rotation import SkyRotation
-from steps.tangent_plane import Affine
+from calflow.files.alignment_tables import AlignmentRow, find_row, read_alignment, write_alignment
+from calflow.files.tables import read_meta, read_table
+from calflow.science.geometry.sky_rotation import SkyRotation
+from calflow.science.geometry.tangent_plane import Affine
 
 FOOTPRINT = np.array([[359.9999, -70.1], [0.1 + 0.2, -70.0], [1e-17, -69.9], [1 / 3, -70.2]])
 FULL = AlignmentRow(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photutils.aperture import CircularAnnulus
 
-from steps.aperture_photometry import (
+from calflow.science.sources.aperture_photometry import (
     Apertures,
     ab_magnitude,
     aperture_flux,
@@ -118,7 +118,7 @@ def test_background_in_blocks_is_the_same(monkeypatch):
     data = np.random.default_rng(6).random((50, 50))
     x, y = np.random.default_rng(7).uniform(10, 40, (2, 11))
     whole = local_background(data, x, y, 3.0, 6.0)
-    monkeypatch.setattr("steps.aperture_photometry.BLOCK_PIXELS", 600)
+    monkeypatch.setattr("calflow.science.sources.aperture_photometry.BLOCK_PIXELS", 600)
     np.testing.assert_array_equal(local_background(data, x, y, 3.0, 6.0), whole)
 
 

@@ -6,8 +6,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from products.aperture_references import read_abvega_offset, read_apertures
-from products.reference_files import ReferenceFileError
+from calflow.files.aperture_references import read_abvega_offset, read_apertures
+from calflow.files.reference_files import ReferenceFileError
 
 NIRCAM = [{"filter": "F200W", "pupil": "CLEAR"}]
 FORMATS = {"filter": "12A", "pupil": "15A", "subarray": "17A"}

@@ -6,11 +6,11 @@ from astropy.modeling.bounding_box import ModelBoundingBox
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
 from astropy.wcs import WCS as FitsWCS
 
-from steps.assign_wcs import build_wcs, v2v3_to_sky, velocity_aberration
-from steps.footprints import footprint, parse_s_region, s_region
-from steps.pointing import Pointing
-from steps.sip import SipError, sip_approximation
-from steps.windows import Window
+from calflow.science.geometry.assign_wcs import build_wcs, v2v3_to_sky, velocity_aberration
+from calflow.science.geometry.footprints import footprint, parse_s_region, s_region
+from calflow.science.geometry.pointing import Pointing
+from calflow.science.geometry.sip import SipError, sip_approximation
+from calflow.science.windows import Window
 
 V2_REF, V3_REF = 100.0, -500.0
 CENTRE = 49.5  # of 100 pixels

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.associations import Association, expand, read_association, single_exposure
+from calflow.inputs.associations import Association, expand, read_association, single_exposure
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "asn"
 

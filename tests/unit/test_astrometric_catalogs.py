@@ -18,8 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fetch_catalog as rule_script
-from products import astrometric_catalogs
-from products.astrometric_catalogs import (
+from calflow.files.geometry_files import write_geometry
+from calflow.files.star_lists import read_sky_catalog
+from calflow.science.geometry.geometry import Geometry
+from calflow.science.geometry.output_grid import InputPixels
+from calflow.science.geometry.smooth_map import SmoothMap
+from calflow.science.geometry.tangent_plane import to_sky
+from calflow.web import astrometric_catalogs
+from calflow.web.astrometric_catalogs import (
     CatalogError,
     Cone,
     TemporaryError,
@@ -29,12 +35,6 @@ from products.astrometric_catalogs import (
     read_answer,
     write_astrometric_catalog,
 )
-from products.geometry_files import write_geometry
-from products.star_lists import read_sky_catalog
-from steps.geometry import Geometry
-from steps.output_grid import InputPixels
-from steps.smooth_map import SmoothMap
-from steps.tangent_plane import to_sky
 
 CONE = Cone(83.633083, -22.0145, 0.04)
 ANSWER = """# Gaia DR3
@@ -414,10 +414,10 @@ def test_what_is_no_date(date):
 
 def test_planning_may_ask_for_the_epoch_without_slow_imports():
     code = (
-        "import sys; from products.astrometric_catalogs import decimal_year; decimal_year('2023-03-12'); "
+        "import sys; from calflow.web.astrometric_catalogs import decimal_year; decimal_year('2023-03-12'); "
         "print({'astropy', 'numpy', 'urllib.request'} & set(sys.modules))"
     )
-    scripts = Path(astrometric_catalogs.__file__).parents[1]
+    scripts = Path(astrometric_catalogs.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -7,9 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from steps.background import Background, _largest_deviation, average_integrations, combine, place, subtract
-from steps.image import Image
-from steps.windows import Window
+from calflow.science.calibration.background import (
+    Background,
+    _largest_deviation,
+    average_integrations,
+    combine,
+    place,
+    subtract,
+)
+from calflow.science.image import Image
+from calflow.science.windows import Window
 
 NAN = np.nan
 windows = st.builds(Window, st.integers(1, 6), st.integers(1, 6), st.integers(1, 6), st.integers(1, 6))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photutils.background import Background2D, MedianBackground, StdBackgroundRMS
 
-from steps.background_map import NoBackground, background_map
+from calflow.science.sky.background_map import NoBackground, background_map
 
 
 def sky(shape, dtype=np.float32, seed=0):

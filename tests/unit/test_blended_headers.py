@@ -3,7 +3,7 @@
 import pytest
 from astropy.io import fits
 
-from products.blended_headers import blend_headers, exposure_times
+from calflow.files.blended_headers import blend_headers, exposure_times
 
 
 def headers_of(primary=None, science=None):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import calibrate
-from job import UnusableExposure
-from steps.image import Image
+from calflow.job import UnusableExposure
+from calflow.science.image import Image
 
 
 def flag_all(exposure, input, params):

@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 from astropy.units import Quantity
 
-from products.catalogs import write_catalog, write_regions
+from calflow.files.catalogs import write_catalog, write_regions
 
 META = {"aperture_params": {"aperture_ee": [30, 50, 70], "aperture_radii": [1.0, 1.5]}, "abvega_offset": 1.7}
 

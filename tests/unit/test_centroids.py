@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from steps.centroids import refine
+from calflow.science.stars.centroids import refine
 
 # The narrowest window.
 SIGMA = 1.5

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from steps.chance import FittedPairs, accepted_together, log_poisson_tail
+from calflow.science.stars.chance import FittedPairs, accepted_together, log_poisson_tail
 
 ONE = FittedPairs(
     number=1, needed=1, spare=0, radius=1e-9, farthest=0.2, density=1 / 400, expected=0.0, within=1, searched=1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planning.code_hash import CodeHashes
+from calflow.jobs.code_hash import CodeHashes
 
 
 def code_hash(script):

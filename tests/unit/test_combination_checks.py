@@ -11,13 +11,13 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from planning.planner import make_plan
-from problems import InputError
-from settings import read_settings
-from simulation import Scene, simulate
-from steps.footprints import s_region
-from steps.tan_projection import TanProjection
-from steps.tangent_plane import to_sky
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import read_settings
+from calflow.plan.planner import make_plan
+from calflow.science.geometry.footprints import s_region
+from calflow.science.geometry.tan_projection import TanProjection
+from calflow.science.geometry.tangent_plane import to_sky
+from calflow.simulation import Scene, simulate
 
 ROOT = Path(__file__).parents[2]
 PLANES = {"SCI": "f4", "ERR": "f4", "DQ": "u4", "VAR_POISSON": "f4", "VAR_RNOISE": "f4"}
@@ -372,7 +372,8 @@ def test_what_was_found_is_remembered_until_the_file_changes():
     config = {"associations": "*_asn.json", "stage3": stage3}
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
-        "from pathlib import Path; from planning.planner import make_plan; from settings import read_settings\n"
+        "from pathlib import Path; from calflow.plan.planner import make_plan\n"
+        "from calflow.configuration.settings import read_settings\n"
         f"make_plan(read_settings({config!r}), [], Path('.cache'))\n"
         "print(sorted({'astropy', 'asdf', 'gwcs'} & set(sys.modules)))"
     )

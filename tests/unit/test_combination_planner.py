@@ -10,11 +10,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from planning.combination import UnknownAssociation
-from planning.planner import make_plan
-from problems import InputError
-from settings import read_settings
-from simulation import Scene, simulate
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import read_settings
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.planner import make_plan
+from calflow.simulation import Scene, simulate
 
 PLANES = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
 MIRI = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calflow.job import UnusableExposure
 from combine_background import combine_background
-from job import UnusableExposure
 
 
 def average(folder, *levels):

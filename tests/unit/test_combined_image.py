@@ -3,9 +3,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from products.combined_image import CombinedImage, read_combined
-from products.exposure import write_product
-from steps.tan_projection import TanProjection
+from calflow.files.combined_image import CombinedImage, read_combined
+from calflow.files.exposure import write_product
+from calflow.science.geometry.tan_projection import TanProjection
 
 PROJECTION = TanProjection((1.5, 2.0), (80.0, -70.0), 0.1 / 3600, ((-0.8, 0.6), (0.6, 0.8)))
 PLANES = {name: np.arange(20, dtype=np.float32).reshape(4, 5) + i for i, name in enumerate(("SCI", "ERR", "WHT"))}

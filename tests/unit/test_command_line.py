@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.exceptions import InputFunctionException, MissingRuleException, WorkflowError
 
-from runs.command_line import check_command_line
+from calflow.engine.command_line import check_command_line
 
 CAL, I2D = "results/stage2/jw01_mirimage_cal.fits", "results/stage3/jw01-o001_i2d.fits"
 

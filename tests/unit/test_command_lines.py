@@ -6,7 +6,7 @@ import shlex
 import pytest
 from snakemake.cli import get_argument_parser, parse_config
 
-from settings import SHIPPED
+from calflow.configuration.settings import SHIPPED
 
 ROOT = SHIPPED.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "profiles").glob("*/config.yaml"))]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from planning.crds_builds import UnknownBuild, builds, pinned
-from planning.crds_cache import CrdsCache, check_crds_source, check_update, pinned_contexts, wanted_contexts
-from planning.crds_contexts import CrdsContext, find_context
-from problems import InputError, Problem
-from products.crds_checks import check_cache, mapping_difference, mappings_of
-from products.crds_server import CrdsServer
-from settings import References
+from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.settings import References
+from calflow.references.crds_builds import UnknownBuild, builds, pinned
+from calflow.references.crds_cache import CrdsCache, check_crds_source, check_update, pinned_contexts, wanted_contexts
+from calflow.references.crds_checks import check_cache, mapping_difference, mappings_of
+from calflow.references.crds_contexts import CrdsContext, find_context
+from calflow.web.crds_server import CrdsServer
 from tests.crds_stand_in import StandIn, serving, write_context, write_mapping
 
 RULES = {"flat": "jwst_miri_flat_0001.fits", "photom": "jwst_miri_photom_0001.fits"}

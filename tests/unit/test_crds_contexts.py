@@ -7,18 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from instruments.jwst import FAMILY as JWST
-from planning.context_comparison import ReferenceChange, compare_contexts, comparison_lines
-from planning.crds_cache import MissingReferences, check_update, server_url, wanted_contexts
-from planning.crds_contexts import CrdsContext, find_context, read_server_record
-from planning.crds_references import CrdsSelector
-from planning.header_cache import HeaderCache
-from planning.headers import ExposureHeader
-from planning.reference_choice import ReferenceChooser
-from planning.references import Reference
-from planning.targets import is_job, is_only_target
-from problems import InputError, Problem
-from settings import References, Settings
+from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.settings import References, Settings
+from calflow.engine.targets import is_job, is_only_target
+from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.headers import ExposureHeader
+from calflow.instruments.jwst import FAMILY as JWST
+from calflow.references.context_comparison import ReferenceChange, compare_contexts, comparison_lines
+from calflow.references.crds_cache import MissingReferences, check_update, server_url, wanted_contexts
+from calflow.references.crds_contexts import CrdsContext, find_context, read_server_record
+from calflow.references.crds_references import CrdsSelector
+from calflow.references.reference_choice import ReferenceChooser
+from calflow.references.references import Reference
 from tests.crds_stand_in import write_context
 
 JWST_NAMES, IRIS_NAMES = ("jwst",), ("ligeriri", "tmt")

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from planning.crds_references import open_crds
-from planning.header_cache import HeaderCache
-from planning.references import Reference
-from problems import Problem
+from calflow.configuration.problems import Problem
+from calflow.inputs.header_cache import HeaderCache
+from calflow.references.crds_references import open_crds
+from calflow.references.references import Reference
 
 pytestmark = pytest.mark.skipif(
     not (importlib.util.find_spec("crds") and importlib.util.find_spec("stdatamodels")),
@@ -287,8 +287,8 @@ def test_nothing_is_printed_and_the_environment_is_left_alone(crds, capfd):
 PROGRAM = """
 import sys
 from pathlib import Path
-from planning.crds_references import open_crds
-from planning.header_cache import HeaderCache
+from calflow.references.crds_references import open_crds
+from calflow.inputs.header_cache import HeaderCache
 cache = HeaderCache(Path(sys.argv[2]))
 selector = open_crds(Path(sys.argv[1]), "jwst_9000.pmap", "jwst", cache, [])
 print(selector.select({parameters!r}, ["flat", "dark"])["flat"].recorded, "crds" in sys.modules)

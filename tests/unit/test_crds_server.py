@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from products import crds_server
-from products.crds_server import (
+from calflow.web import crds_server
+from calflow.web.crds_server import (
     CrdsServer,
     CrdsServerError,
     fetch_mappings,

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from steps.dark_current import Dark, subtract_dark
-from steps.dq_flags import FLAGS
-from steps.image import Image
+from calflow.science.calibration.dark_current import Dark, subtract_dark
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
 
 HOT, DNU = FLAGS["HOT"], FLAGS["DO_NOT_USE"]
 

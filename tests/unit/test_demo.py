@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 import simulate_demo
-import simulation
-from simulation import Scene
+from calflow import simulation
+from calflow.simulation import Scene
 
 
 def test_demo_script_writes_under_the_names_of_the_rule(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import dq_flags
-from steps.dq_flags import FLAGS, bad_pixels, flag_value, remap_flags
+from calflow.science import dq_flags
+from calflow.science.dq_flags import FLAGS, bad_pixels, flag_value, remap_flags
 
 BITS = [name for name in FLAGS if name != "GOOD"]
 bits_32 = st.integers(0, 2**32 - 1)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the kernel is optional")
 
-from steps import drizzle_kernel as module
-from steps.drizzle_kernel import add_image, scan_limits
+from calflow.science.combination import drizzle_kernel as module
+from calflow.science.combination.drizzle_kernel import add_image, scan_limits
 
 SHAPE = (18, 21)
 CENTRE = (9.5, 9.0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from products.exposure import read_exposure, read_planes, replacing, write_exposure
-from simulation import Scene, simulate
+from calflow.files.exposure import read_exposure, read_planes, replacing, write_exposure
+from calflow.simulation import Scene, simulate
 
 
 @pytest.fixture(scope="module")

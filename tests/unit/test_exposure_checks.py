@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from instruments import family_of
-from planning.exposure_checks import check_calibrated, check_science
-from planning.fits_headers import HduShape
-from planning.headers import ExposureHeader
+from calflow.inputs.exposure_checks import check_calibrated, check_science
+from calflow.inputs.fits_headers import HduShape
+from calflow.inputs.headers import ExposureHeader
+from calflow.instruments import family_of
 
 RATE = {
     "TELESCOP": "JWST",

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planning.exposure_footprints import Footprint, extent, footprint_of, with_targets_together
-from planning.fits_headers import HduShape
-from planning.headers import ExposureHeader
-from steps.input_pixels import InputPixels
-from steps.tangent_plane import to_plane, to_sky
+from calflow.inputs.exposure_footprints import Footprint, extent, footprint_of, with_targets_together
+from calflow.inputs.fits_headers import HduShape
+from calflow.inputs.headers import ExposureHeader
+from calflow.science.geometry.input_pixels import InputPixels
+from calflow.science.geometry.tangent_plane import to_plane, to_sky
 
 POINTING = {
     "TELESCOP": "JWST",

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.dq_flags import FLAGS
-from steps.flat_field import Flat, apply_flat, divide_by_flat
-from steps.image import Image, usable
+from calflow.science.calibration.flat_field import Flat, apply_flat, divide_by_flat
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image, usable
 
 NAN = np.nan
 DNU, NO_FLAT, HOT = FLAGS["DO_NOT_USE"], FLAGS["NO_FLAT_FIELD"], FLAGS["HOT"]

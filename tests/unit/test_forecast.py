@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from forecast.costs import Cost, Costs
-from forecast.forecast import Forecast, joined
-from forecast.jobs import NeededJob, NeededJobs
-from forecast.parallel import shared_out
-from forecast.reasons import Cause, _restamped, causes_of
-from forecast.schedule import PER_JOB, PER_RUN, schedule
-from forecast.sizes import Size
-from forecast.text import duration, forecast_text, volume
+from calflow.forecast.costs import Cost, Costs
+from calflow.forecast.forecast import Forecast, joined
+from calflow.forecast.jobs import NeededJob, NeededJobs
+from calflow.forecast.parallel import shared_out
+from calflow.forecast.reasons import Cause, _restamped, causes_of
+from calflow.forecast.schedule import PER_JOB, PER_RUN, schedule
+from calflow.forecast.sizes import Size
+from calflow.forecast.text import duration, forecast_text, volume
 
 NEW = (Cause("new"),)
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from steps import frame_combination
-from steps.dq_flags import FLAGS
-from steps.frame_combination import combine_frames
+from calflow.science.calibration import frame_combination
+from calflow.science.calibration.frame_combination import combine_frames
+from calflow.science.dq_flags import FLAGS
 
 NAN = np.nan
 HOT, DNU, WARM = FLAGS["HOT"], FLAGS["DO_NOT_USE"], FLAGS["WARM"]

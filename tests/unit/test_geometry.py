@@ -7,16 +7,16 @@ from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shif
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.assign_wcs import build_wcs
-from steps.footprints import footprint
-from steps.geometry import Geometry, geometry_of, outline
-from steps.output_grid import InputPixels, grid_from_footprints
-from steps.pointing import Pointing
-from steps.sky_rotation import SkyRotation
-from steps.smooth_map import NotSmooth, SmoothMap
-from steps.tangent_plane import Affine, affine, to_plane, to_sky
-from steps.wcs_correction import correct_wcs
-from steps.windows import Window
+from calflow.science.geometry.assign_wcs import build_wcs
+from calflow.science.geometry.footprints import footprint
+from calflow.science.geometry.geometry import Geometry, geometry_of, outline
+from calflow.science.geometry.output_grid import InputPixels, grid_from_footprints
+from calflow.science.geometry.pointing import Pointing
+from calflow.science.geometry.sky_rotation import SkyRotation
+from calflow.science.geometry.smooth_map import NotSmooth, SmoothMap
+from calflow.science.geometry.tangent_plane import Affine, affine, to_plane, to_sky
+from calflow.science.geometry.wcs_correction import correct_wcs
+from calflow.science.windows import Window
 
 SHAPE = NY, NX = 80, 120
 SCALE = 0.1

@@ -9,14 +9,14 @@ from astropy.modeling.models import Pix2Sky_TAN, RotateNative2Celestial, Scale, 
 from gwcs import WCS
 from gwcs import coordinate_frames as cf
 
-from products.geometry_files import read_geometry, read_json, write_geometry, write_json
-from products.grid_files import read_grid, write_grid
-from steps.geometry import Geometry
-from steps.output_grid import InputPixels, OutputGrid, grid_from_wcs
-from steps.sky_rotation import SkyRotation
-from steps.smooth_map import SmoothMap
-from steps.tan_projection import TanProjection
-from steps.tangent_plane import Affine
+from calflow.files.geometry_files import read_geometry, read_json, write_geometry, write_json
+from calflow.files.grid_files import read_grid, write_grid
+from calflow.science.geometry.geometry import Geometry
+from calflow.science.geometry.output_grid import InputPixels, OutputGrid, grid_from_wcs
+from calflow.science.geometry.sky_rotation import SkyRotation
+from calflow.science.geometry.smooth_map import SmoothMap
+from calflow.science.geometry.tan_projection import TanProjection
+from calflow.science.geometry.tangent_plane import Affine
 
 RANDOM = np.random.default_rng(5)
 GEOMETRY = Geometry(

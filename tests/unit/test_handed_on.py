@@ -1,8 +1,8 @@
 """The plan that a run leaves for its jobs."""
 
-from planning.handed_on import hand_on, handed_on
-from planning.plan import Plan
-from settings import Settings
+from calflow.configuration.settings import Settings
+from calflow.plan.handed_on import hand_on, handed_on
+from calflow.plan.plan import Plan
 
 CONFIG = {"output": "results", "stage2": {"photom": {"skip": True}}}
 

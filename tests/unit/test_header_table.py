@@ -6,7 +6,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from products.header_table import header_table
+from calflow.files.header_table import header_table
 
 
 def table_of(*values, keyword="KEY"):

@@ -13,9 +13,9 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.fits_headers import MAX_DATA_BYTES
-from planning.header_cache import HeaderCache
-from planning.headers import read_exposure_header, read_reference_header
+from calflow.inputs.fits_headers import MAX_DATA_BYTES
+from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.headers import read_exposure_header, read_reference_header
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata"
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from steps.image import Image, match_nans, usable, without_impossible
+from calflow.science.image import Image, match_nans, usable, without_impossible
 
 PLANES = ("sci", "err", "var_poisson", "var_rnoise", "var_flat")
 

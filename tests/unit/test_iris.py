@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from instruments import FAMILIES, family_of, layout_of
-from instruments.family import Use
-from instruments.iris import FAMILY
-from planning.headers import read_exposure_header
-from products.exposure import read_exposure
+from calflow.files.exposure import read_exposure
+from calflow.inputs.headers import read_exposure_header
+from calflow.instruments import FAMILIES, family_of, layout_of
+from calflow.instruments.family import Use
+from calflow.instruments.iris import FAMILY
 
 NEWER = {
     "TELESCOP": "TMT",

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import job
-from job import NO_SPACE, UnusableExposure, remark_on, run
-from products.exposure import Exposure, replacing
-from runs.leftovers import OLD, remove_leftovers
-from steps.image import Image
+from calflow import job
+from calflow.engine.leftovers import OLD, remove_leftovers
+from calflow.files.exposure import Exposure, replacing
+from calflow.job import NO_SPACE, UnusableExposure, remark_on, run
+from calflow.science.image import Image
 
 
 class Wildcards(list):
@@ -93,8 +93,8 @@ SLEEPER = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from job import run
-from products.exposure import Exposure, replacing
+from calflow.job import run
+from calflow.files.exposure import Exposure, replacing
 
 def work(input, output, params):
     with replacing(Path(output[0])) as partial:
@@ -108,7 +108,7 @@ run(work, SimpleNamespace(log=["a.log"], rule="r", wildcards=["a"], output=["out
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_signals(tmp_path, number):
-    environment = os.environ | {"PYTHONPATH": str(Path(job.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(job.__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-c", SLEEPER], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -129,8 +129,8 @@ def test_signals(tmp_path, number):
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 def test_a_job_ends_with_its_parent():
     code = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1]]); print(p.pid); input()"
-    sleeper = "import job, time; job.end_with_parent(); time.sleep(60)"
-    environment = os.environ | {"PYTHONPATH": str(Path(job.__file__).parent)}
+    sleeper = "from calflow import job; import time; job.end_with_parent(); time.sleep(60)"
+    environment = os.environ | {"PYTHONPATH": str(Path(job.__file__).parents[1])}
     parent = subprocess.Popen(
         [sys.executable, "-uc", code, sleeper],
         env=environment,

@@ -6,7 +6,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from products.linear_wcs import NoProjection, read_projection
+from calflow.files.linear_wcs import NoProjection, read_projection
 
 STEP = 0.004 / 3600
 HEADER = {

@@ -1,6 +1,6 @@
 import pytest
 
-from products.listings import ListingError, read_levels, read_listing
+from calflow.files.listings import ListingError, read_levels, read_listing
 
 
 def listing(tmp_path, text):

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from products.alignment_tables import AlignmentRow, write_alignment
-from products.geometry_files import write_geometry
-from products.grid_files import write_grid
+from calflow.files.alignment_tables import AlignmentRow, write_alignment
+from calflow.files.geometry_files import write_geometry
+from calflow.files.grid_files import write_grid
+from calflow.science.combination.median import median_of_groups
+from calflow.science.geometry.geometry import Geometry
+from calflow.science.geometry.input_pixels import InputPixels
+from calflow.science.geometry.output_grid import OutputGrid
+from calflow.science.geometry.smooth_map import SmoothMap
+from calflow.science.geometry.tan_projection import TanProjection
 from resample_group import resample_group
-from steps.geometry import Geometry
-from steps.input_pixels import InputPixels
-from steps.median import median_of_groups
-from steps.output_grid import OutputGrid
-from steps.smooth_map import SmoothMap
-from steps.tan_projection import TanProjection
 from take_median import LayerFile, take_median
 
 NAN = np.nan

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from pictures.merged_subarrays import Products, find_saturated, make_picture
-from pictures.panels import read_image
+from calflow.pictures.merged_subarrays import Products, find_saturated, make_picture
+from calflow.pictures.panels import read_image
 
 SIZE = 120
 SCALE = 0.004 / 3600  # degrees
@@ -62,7 +62,7 @@ def test_world_coordinates_may_stand_in_the_primary_header(products):
 
 def test_patches_are_about_the_star_on_one_scale(products, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pictures.merged_subarrays.save_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr("calflow.pictures.merged_subarrays.save_figure", lambda figure, path: drawn.append(figure))
     make_picture(products, tmp_path / "iris.png")
     stars = [axes for axes in drawn[0].axes if len(axes.images) == 1][3:6]
     centres = [np.mean([axes.get_xlim(), axes.get_ylim()], axis=1) for axes in stars]

@@ -13,10 +13,10 @@ from astropy.io import fits
 from astropy.table import Table
 from snakemake.utils import update_config
 
-from planning.planner import make_plan
-from problems import InputError
-from settings import SHIPPED, read_settings
-from simulation import Scene, simulate
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import SHIPPED, read_settings
+from calflow.plan.planner import make_plan
+from calflow.simulation import Scene, simulate
 
 PAGE = (SHIPPED.parent / "docs" / "mistakes.md").read_text()
 SCENE = Scene("miri_f1130w", detector_shape=(24, 32), exposures=2, backgrounds=2, stars=2, galaxies=0, seed=3)

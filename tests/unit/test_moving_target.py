@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.moving_target import target_rotations
-from steps.sky_rotation import to_cartesian
-from steps.tangent_plane import to_sky
+from calflow.science.geometry.moving_target import target_rotations
+from calflow.science.geometry.sky_rotation import to_cartesian
+from calflow.science.geometry.tangent_plane import to_sky
 
 
 def means(positions):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from products.names import (
+from calflow.files.names import (
     KNOWN_SUFFIXES,
     MAX_NAME_BYTES,
     check_product_name,

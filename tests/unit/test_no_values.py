@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps import resample as module
-from steps.background import Background, average_integrations, combine, subtract
-from steps.dark_current import Dark, subtract_dark
-from steps.dq_flags import DO_NOT_USE
-from steps.flat_field import Flat, apply_flat, divide_by_flat
-from steps.frame_combination import combine_frames
-from steps.image import LARGEST, VARIANCES, Image, has_value, impossible, match_nans, without_impossible
-from steps.photom import apply_conversion
-from steps.resample import Resampler
-from steps.sky_model import SkyModel, subtract_sky
+from calflow.science.calibration.background import Background, average_integrations, combine, subtract
+from calflow.science.calibration.dark_current import Dark, subtract_dark
+from calflow.science.calibration.flat_field import Flat, apply_flat, divide_by_flat
+from calflow.science.calibration.frame_combination import combine_frames
+from calflow.science.calibration.photom import apply_conversion
+from calflow.science.combination import resample as module
+from calflow.science.combination.resample import Resampler
+from calflow.science.dq_flags import DO_NOT_USE
+from calflow.science.image import LARGEST, VARIANCES, Image, has_value, impossible, match_nans, without_impossible
+from calflow.science.sky.sky_model import SkyModel, subtract_sky
 
 SHAPE = (6, 8)
 SUBSETS = [frozenset(names) for names in chain.from_iterable(combinations(("err", *VARIANCES), n) for n in range(5))]

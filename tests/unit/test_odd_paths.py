@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from planning.associations import expand
-from planning.planner import make_plan
-from problems import InputError
-from settings import read_settings
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import read_settings
+from calflow.inputs.associations import expand
+from calflow.plan.planner import make_plan
 from tests.fuzz.limits import limited_time
 
 CONFIGURATIONS = {

@@ -6,10 +6,8 @@ from astropy.stats import sigma_clip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.dq_flags import FLAGS
-from steps.image import Image
-from steps.median import median_of_groups
-from steps.outlier_detection import (
+from calflow.science.combination.median import median_of_groups
+from calflow.science.combination.outlier_detection import (
     apply_outliers,
     blot,
     error_without_rays,
@@ -17,7 +15,9 @@ from steps.outlier_detection import (
     flag_outliers_unresampled,
     weight_cut,
 )
-from steps.resample import Resampler
+from calflow.science.combination.resample import Resampler
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
 
 NAN = np.nan
 DNU, OUTLIER, HOT = FLAGS["DO_NOT_USE"], FLAGS["OUTLIER"], FLAGS["HOT"]

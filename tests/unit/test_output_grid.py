@@ -13,10 +13,16 @@ from gwcs import coordinate_frames as cf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.assign_wcs import build_wcs
-from steps.footprints import footprint
-from steps.input_pixels import InputPixels, fiducial, input_pixels, mean_pixel_area, scale_at_reference
-from steps.output_grid import (
+from calflow.science.geometry.assign_wcs import build_wcs
+from calflow.science.geometry.footprints import footprint
+from calflow.science.geometry.input_pixels import (
+    InputPixels,
+    fiducial,
+    input_pixels,
+    mean_pixel_area,
+    scale_at_reference,
+)
+from calflow.science.geometry.output_grid import (
     check_size,
     far_footprints,
     fits_keywords,
@@ -25,11 +31,11 @@ from steps.output_grid import (
     grid_from_wcs,
     pixel_area_keywords,
 )
-from steps.pointing import Pointing
-from steps.polygons import signed_area
-from steps.tan_projection import tan_projection
-from steps.tangent_plane import to_plane
-from steps.windows import Window
+from calflow.science.geometry.pointing import Pointing
+from calflow.science.geometry.polygons import signed_area
+from calflow.science.geometry.tan_projection import tan_projection
+from calflow.science.geometry.tangent_plane import to_plane
+from calflow.science.windows import Window
 
 RA, DEC = 80.0, 20.0
 NX, NY = 60, 40

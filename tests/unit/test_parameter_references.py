@@ -5,12 +5,12 @@ import json
 import pytest
 import yaml
 
-from instruments import family_of
-from planning.header_cache import HeaderCache
-from planning.headers import ExposureHeader
-from planning.parameter_references import ParameterReferences, _selector
-from planning.reference_choice import ReferenceChooser
-from settings import Settings, read_settings
+from calflow.configuration.settings import Settings, read_settings
+from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.headers import ExposureHeader
+from calflow.instruments import family_of
+from calflow.references.parameter_references import ParameterReferences, _selector
+from calflow.references.reference_choice import ReferenceChooser
 
 HEADER = {
     "TELESCOP": "JWST",
@@ -158,7 +158,7 @@ def test_the_record_names_files_and_values(tmp_path, chosen):
 
 
 def test_one_set_of_files_is_read_once(tmp_path, chosen, monkeypatch):
-    from planning import parameter_references
+    from calflow.references import parameter_references
 
     write_pars(tmp_path, "a.asdf", "pars-resamplestep", "ResampleStep", {"pixfrac": 0.5})
     settings = Settings(references={"directory": str(tmp_path)})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from parameters.paths import advice, misread, seen_from_here, what_is_at
-from planning.folder_checks import check_input, check_output
-from settings import read_settings
+from calflow.configuration.paths import advice, misread, seen_from_here, what_is_at
+from calflow.configuration.settings import read_settings
+from calflow.inputs.folder_checks import check_input, check_output
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from steps.image import Image
-from steps.photom import MJYSR_TO_UJYA2, apply_conversion, conversion_factor, time_correction
+from calflow.science.calibration.photom import MJYSR_TO_UJYA2, apply_conversion, conversion_factor, time_correction
+from calflow.science.image import Image
 
 NAN = np.nan
 

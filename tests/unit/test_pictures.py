@@ -6,9 +6,10 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable
 
-from pictures import before_and_after, combined
-from pictures.combined import Products, colour_segments, crowding, find_outliers, regrid, residual_rms
-from pictures.panels import (
+from calflow.files.alignment_tables import AlignmentRow, write_alignment
+from calflow.pictures import before_and_after, combined
+from calflow.pictures.combined import Products, colour_segments, crowding, find_outliers, regrid, residual_rms
+from calflow.pictures.panels import (
     BLANK,
     SKY_AXES,
     Panel,
@@ -20,9 +21,8 @@ from pictures.panels import (
     pixel_panel,
     tangent_plane,
 )
-from products.alignment_tables import AlignmentRow, write_alignment
-from steps.tan_projection import TanProjection
-from steps.tangent_plane import to_sky
+from calflow.science.geometry.tan_projection import TanProjection
+from calflow.science.geometry.tangent_plane import to_sky
 
 SCALE = 0.1  # arcsec
 SIZE = 160

@@ -3,14 +3,14 @@ import pytest
 from astropy.modeling import custom_model
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
 
-from steps import pixel_map as module
-from steps.assign_wcs import build_wcs
-from steps.footprints import footprint, pixel_bounds
-from steps.input_pixels import input_pixels
-from steps.output_grid import grid_from_footprints
-from steps.pixel_map import covered_window, pixel_map, pixel_range
-from steps.pointing import Pointing
-from steps.windows import Window
+from calflow.science.geometry import pixel_map as module
+from calflow.science.geometry.assign_wcs import build_wcs
+from calflow.science.geometry.footprints import footprint, pixel_bounds
+from calflow.science.geometry.input_pixels import input_pixels
+from calflow.science.geometry.output_grid import grid_from_footprints
+from calflow.science.geometry.pixel_map import covered_window, pixel_map, pixel_range
+from calflow.science.geometry.pointing import Pointing
+from calflow.science.windows import Window
 
 POINTING = Pointing(0.0, 0.0, 30.0, 80.0, -70.0)
 

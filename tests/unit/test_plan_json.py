@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from planning.crds_cache import CrdsCache, Fetch
-from planning.plan import Plan
-from planning.plan_json import NotAPlan, plan_from_json, plan_to_json
-from planning.planner import make_plan
-from settings import Settings, read_settings
-from simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from calflow.configuration.settings import Settings, read_settings
+from calflow.plan.plan import Plan
+from calflow.plan.plan_json import NotAPlan, plan_from_json, plan_to_json
+from calflow.plan.planner import make_plan
+from calflow.references.crds_cache import CrdsCache, Fetch
+from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
 
 STARS = {"detector_shape": (48, 56), "stars": 4, "galaxies": 0, "seed": 3}
 JWST = Scene("miri_f1130w", exposures=3, backgrounds=2, **STARS)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.polygons import clip, contains, drop_needless_vertices, signed_area, union
+from calflow.science.geometry.polygons import clip, contains, drop_needless_vertices, signed_area, union
 
 SQUARE = np.array([[0.0, 0.0], [0.0, 4.0], [4.0, 4.0], [4.0, 0.0]])  # clockwise
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from printable import has_controls, printable
-from problems import Problem
+from calflow.configuration.problems import Problem
+from calflow.printable import has_controls, printable
 
 
 @given(st.text())

@@ -1,6 +1,6 @@
 """Problems as they are told."""
 
-from problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem
 
 
 def test_a_very_long_text_is_told_without_its_middle():

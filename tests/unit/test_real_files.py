@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from planning.associations import expand, read_association, single_exposure
-from planning.headers import read_exposure_header, read_reference_header
-from planning.references import DirectoryIndex
-from products.reference_files import ReferenceFileError, read_distortion, read_photom
+from calflow.files.reference_files import ReferenceFileError, read_distortion, read_photom
+from calflow.inputs.associations import expand, read_association, single_exposure
+from calflow.inputs.headers import read_exposure_header, read_reference_header
+from calflow.references.references import DirectoryIndex
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the repository")

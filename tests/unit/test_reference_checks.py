@@ -12,20 +12,20 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.dark import read_dark
-from calibration.flat import read_flat
-from planning.asdf_content import check_asdf_reference
-from planning.fits_headers import HeaderError
-from planning.header_cache import HeaderCache
-from planning.planner import make_plan
-from planning.reference_checks import ReferenceChecker
-from planning.references import Reference
-from problems import InputError
-from products.reference_files import ReferenceFileError
-from settings import read_settings
-from simulation import Scene, simulate
-from steps.dq_flags import DO_NOT_USE
-from steps.windows import Window
+from calflow.calibration.dark import read_dark
+from calflow.calibration.flat import read_flat
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import read_settings
+from calflow.files.reference_files import ReferenceFileError
+from calflow.inputs.fits_headers import HeaderError
+from calflow.inputs.header_cache import HeaderCache
+from calflow.plan.planner import make_plan
+from calflow.references.asdf_content import check_asdf_reference
+from calflow.references.reference_checks import ReferenceChecker
+from calflow.references.references import Reference
+from calflow.science.dq_flags import DO_NOT_USE
+from calflow.science.windows import Window
+from calflow.simulation import Scene, simulate
 
 SCENE = Scene("miri_f1130w", detector_shape=(56, 64), exposures=2, stars=1, galaxies=0, seed=3)
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "reference"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from instruments.jwst import FAMILY
-from planning.header_cache import HeaderCache
-from planning.headers import ExposureHeader
-from planning.reference_choice import ReferenceChooser
-from settings import read_settings
+from calflow.configuration.settings import read_settings
+from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.headers import ExposureHeader
+from calflow.instruments.jwst import FAMILY
+from calflow.references.reference_choice import ReferenceChooser
 from tests.crds_stand_in import write_context
 
 OTHERS = ("assign_wcs", "resample", "source_catalog")

@@ -8,8 +8,8 @@ import pytest
 from astropy.io import fits
 from astropy.modeling.models import Identity, Shift
 
-from calibration.world_coordinates import _filter_offset
-from products.reference_files import (
+from calflow.calibration.world_coordinates import _filter_offset
+from calflow.files.reference_files import (
     ReferenceFileError,
     covered_window,
     read_area,
@@ -17,8 +17,8 @@ from products.reference_files import (
     read_distortion,
     read_photom,
 )
-from steps.dq_flags import FLAGS
-from steps.windows import Window
+from calflow.science.dq_flags import FLAGS
+from calflow.science.windows import Window
 
 
 def write_flat(path, start=(1, 1), checksum=False, **primary):

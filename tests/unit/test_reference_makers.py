@@ -7,11 +7,11 @@ import pytest
 from astropy.io import fits
 
 import make_reference
-from planning.headers import read_exposure_header
-from planning.reference_maker_planner import plan_references
-from planning.references import DirectoryIndex, observation_time, select_from_directory
-from products.exposure_planes import ExposurePlane, exposure_planes
-from settings import ReferenceMaker
+from calflow.configuration.settings import ReferenceMaker
+from calflow.files.exposure_planes import ExposurePlane, exposure_planes
+from calflow.inputs.headers import read_exposure_header
+from calflow.plan.reference_maker_planner import plan_references
+from calflow.references.references import DirectoryIndex, observation_time, select_from_directory
 
 HEADER = {
     "TELESCOP": "TMT",

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from steps.dark_current import Dark
-from steps.dq_flags import FLAGS
-from steps.reference_making import master_dark, normalised_flat
+from calflow.science.calibration.dark_current import Dark
+from calflow.science.calibration.reference_making import master_dark, normalised_flat
+from calflow.science.dq_flags import FLAGS
 
 NAN = np.nan
 HOT, NO_FLAT = FLAGS["HOT"], FLAGS["NO_FLAT_FIELD"]

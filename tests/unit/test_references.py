@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from planning.header_cache import HeaderCache
-from planning.references import (
+from calflow.configuration.problems import Problem
+from calflow.inputs.header_cache import HeaderCache
+from calflow.references.references import (
     DirectoryIndex,
     Reference,
     observation_time,
     parse_useafter,
     select_from_directory,
 )
-from problems import Problem
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "reference"
 
@@ -323,11 +323,11 @@ class TestRealFiles:
 
 def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
     """A filter offset file of the archive serves several detectors and carries the name of one."""
-    from instruments.jwst import FAMILY
-    from planning.header_cache import HeaderCache
-    from planning.headers import ExposureHeader
-    from planning.plan import PlannedExposure
-    from planning.reference_checks import ReferenceChecker
+    from calflow.inputs.header_cache import HeaderCache
+    from calflow.inputs.headers import ExposureHeader
+    from calflow.instruments.jwst import FAMILY
+    from calflow.plan.plan import PlannedExposure
+    from calflow.references.reference_checks import ReferenceChecker
 
     path = tmp_path / "offset.asdf"
     meta = "meta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n"

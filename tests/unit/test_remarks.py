@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from job import remark
-from runs.remarks import Remark, standing_remarks
+from calflow.engine.remarks import Remark, standing_remarks
+from calflow.job import remark
 
 NAMES = {"o001", "jw1"}
 

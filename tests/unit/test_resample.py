@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import resample as module
-from steps.dq_flags import FLAGS
-from steps.image import Image
-from steps.resample import Resampler, fill_value, pixel_weights
+from calflow.science.combination import resample as module
+from calflow.science.combination.resample import Resampler, fill_value, pixel_weights
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
 
 SHAPE = (6, 8)
 INSIDE = (slice(1, -1), slice(1, -1))
@@ -633,6 +633,6 @@ def test_numba_is_started_for_large_work_only(pixels, monkeypatch):
 
 def test_without_numba_the_drizzle_package_does_it(monkeypatch):
     monkeypatch.setattr(module, "_seconds_to_start", -np.inf)
-    monkeypatch.setitem(sys.modules, "steps.drizzle_kernel", None)
-    monkeypatch.delattr("steps.drizzle_kernel", raising=False)
+    monkeypatch.setitem(sys.modules, "calflow.science.combination.drizzle_kernel", None)
+    monkeypatch.delattr("calflow.science.combination.drizzle_kernel", raising=False)
     np.testing.assert_array_equal(combine(image()).sci, 10)

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from runs import lock as module
-from runs.lock import FolderInUse, RunLock, lock_runs
+from calflow.engine import lock as module
+from calflow.engine.lock import FolderInUse, RunLock, lock_runs
 
 OUTPUT = Path("results")
 HOST = os.uname().nodename
-SCRIPTS = os.path.dirname(os.path.dirname(module.__file__))
+SCRIPTS = str(Path(module.__file__).parents[2])
 
 
 @pytest.fixture
@@ -59,7 +59,10 @@ def test_a_second_one_is_refused(path):
 
 
 def test_a_killed_process_gives_it_back(path):
-    code = "import os, pathlib, sys; from runs.lock import RunLock; RunLock(pathlib.Path(sys.argv[1])); os._exit(9)"
+    code = (
+        "import os, pathlib, sys; from calflow.engine.lock import RunLock; "
+        "RunLock(pathlib.Path(sys.argv[1])); os._exit(9)"
+    )
     command = [sys.executable, "-c", code, str(path)]
     assert subprocess.run(command, env=os.environ | {"PYTHONPATH": SCRIPTS}).returncode == 9
     lock = RunLock(path)

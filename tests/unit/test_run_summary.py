@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from runs import summary as module
-from runs.exit_statuses import ExitStatuses
-from runs.outcome import Failure, Outcome, outcome, reason_in
-from runs.remarks import Remark
-from runs.summary import Standing, Summary, summary_text, tell_of_nothing
+from calflow.engine import summary as module
+from calflow.engine.exit_statuses import ExitStatuses
+from calflow.engine.outcome import Failure, Outcome, outcome, reason_in
+from calflow.engine.remarks import Remark
+from calflow.engine.summary import Standing, Summary, summary_text, tell_of_nothing
 
 
 class Job:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from steps.segmentation import FWHM_PER_SIGMA, detect_sources, smooth
+from calflow.science.sources.segmentation import FWHM_PER_SIGMA, detect_sources, smooth
 
 PARAMETERS = {"kernel_fwhm": 2.0, "npixels": 5, "deblend": False}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from parameters.config_files import ConfigFile
-from problems import InputError
-from settings import Settings, check_files, default_config, read_settings
+from calflow.configuration.config_files import ConfigFile
+from calflow.configuration.problems import InputError
+from calflow.configuration.settings import Settings, check_files, default_config, read_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from photutils.detection import DAOStarFinder
 
-from steps.segmentation import FWHM_PER_SIGMA
-from steps.sharpness import sharpness_and_roundness
+from calflow.science.sources.segmentation import FWHM_PER_SIGMA
+from calflow.science.sources.sharpness import sharpness_and_roundness
 
 FWHM = 2.0  # the kernel then has a radius of 2 pixels and 13 pixels
 

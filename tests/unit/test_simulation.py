@@ -10,12 +10,12 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from simulation import INSTRUMENTS, Scene, simulate
-from simulation.geometry import Geometry, Optics, Pointing
-from simulation.photometry import conversion_at
-from simulation.rendering import sersic_gaussians
-from steps.dq_flags import FLAGS
-from steps.windows import Window
+from calflow.science.dq_flags import FLAGS
+from calflow.science.windows import Window
+from calflow.simulation import INSTRUMENTS, Scene, simulate
+from calflow.simulation.geometry import Geometry, Optics, Pointing
+from calflow.simulation.photometry import conversion_at
+from calflow.simulation.rendering import sersic_gaussians
 
 SMALL = {"detector_shape": (80, 96), "exposures": 2, "stars": 5, "galaxies": 2}
 

@@ -12,12 +12,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 import simulate_iris_demo
-import simulation
-from simulation import IRIS_K, IrisField, Scene, simulate_iris
-from simulation.geometry import Geometry
-from simulation.rendering import render_sources
-from steps.dq_flags import FLAGS, remap_flags
-from steps.windows import Window
+from calflow import simulation
+from calflow.science.dq_flags import FLAGS, remap_flags
+from calflow.science.windows import Window
+from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
+from calflow.simulation.geometry import Geometry
+from calflow.simulation.rendering import render_sources
 
 SHAPE = (90, 110)
 SATURATED_AND_UNUSABLE = FLAGS["SATURATED"] | FLAGS["DO_NOT_USE"]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from simulation import INSTRUMENTS, Scene, simulate
-from simulation.geometry import Geometry, Optics, Pointing
-from simulation.observation import plan_exposures
-from steps.dq_flags import FLAGS
-from steps.windows import Window
+from calflow.science.dq_flags import FLAGS
+from calflow.science.windows import Window
+from calflow.simulation import INSTRUMENTS, Scene, simulate
+from calflow.simulation.geometry import Geometry, Optics, Pointing
+from calflow.simulation.observation import plan_exposures
 
 SMALL = {"detector_shape": (80, 96), "exposures": 2, "stars": 5, "galaxies": 2}
 

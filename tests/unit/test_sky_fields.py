@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.polygons import overlaps
-from steps.sky_fields import connected_fields, overlaps_on_sky
-from steps.tangent_plane import to_sky
+from calflow.science.geometry.polygons import overlaps
+from calflow.science.geometry.sky_fields import connected_fields, overlaps_on_sky
+from calflow.science.geometry.tangent_plane import to_sky
 
 SQUARE = np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
 DIAMOND = np.array([(-1.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.0, -1.0)])

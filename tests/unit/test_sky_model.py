@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from steps.background_map import NoBackground
-from steps.dq_flags import FLAGS
-from steps.image import Image
-from steps.sky_combination import combine_skies
-from steps.sky_model import SkyModel, smooth_sky, subtract_sky
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
+from calflow.science.sky.background_map import NoBackground
+from calflow.science.sky.sky_combination import combine_skies
+from calflow.science.sky.sky_model import SkyModel, smooth_sky, subtract_sky
 
 HOT, NO_FLAT = FLAGS["HOT"], FLAGS["NO_FLAT_FIELD"]
 OPTIONS = {"box_size": 25, "filter_size": 3, "sigma_low": 3.0, "sigma_high": 3.0, "maxiters": 20}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.polygons import contains, signed_area
-from steps.sky_overlaps import exposure_sky, fill_polygon, pixels_inside, sky_overlap
-from steps.sky_statistics import SkyStatistic, sky_statistic
+from calflow.science.geometry.polygons import contains, signed_area
+from calflow.science.sky.sky_overlaps import exposure_sky, fill_polygon, pixels_inside, sky_overlap
+from calflow.science.sky.sky_statistics import SkyStatistic, sky_statistic
 
 PIXEL = 1e-4  # degrees
 MEAN = partial(sky_statistic, skystat="mean", nclip=0)

@@ -4,7 +4,7 @@ from astropy.modeling.models import RotationSequence3D
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.sky_rotation import NO_ROTATION, SkyRotation, rotation_between, to_cartesian, to_spherical
+from calflow.science.geometry.sky_rotation import NO_ROTATION, SkyRotation, rotation_between, to_cartesian, to_spherical
 
 POSITION = st.tuples(
     st.floats(0, 360, exclude_max=True), st.sampled_from([-90.0, -89.999, 0.0, 89.999, 90.0]) | st.floats(-90, 90)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.sky_statistics import SKY_STATISTICS, SkyStatistic, sky_statistic
+from calflow.science.sky.sky_statistics import SKY_STATISTICS, SkyStatistic, sky_statistic
 
 # In bins of width 1 there are 1, 3, 2, 1 of them.
 VALUES = [0, 1.1, 1.2, 1.3, 2.1, 2.2, 3]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from products.exposure import Exposure
-from products.sky_tables import SkyOfExposure, sky_of, write_sky
-from products.tables import read_meta, read_table
-from steps.image import Image
-from steps.skymatch import SkyLevel
+from calflow.files.exposure import Exposure
+from calflow.files.sky_tables import SkyOfExposure, sky_of, write_sky
+from calflow.files.tables import read_meta, read_table
+from calflow.science.image import Image
+from calflow.science.sky.skymatch import SkyLevel
 
 LEVELS = [
     SkyLevel("a", "g", 0.1 + 0.2, "COMPLETE", 1000),

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.sky_statistics import SkyStatistic
-from steps.skymatch import SkyMeasurement, match_sky
+from calflow.science.sky.sky_statistics import SkyStatistic
+from calflow.science.sky.skymatch import SkyMeasurement, match_sky
 
 
 def measurement(name, overlaps=None, whole=None, group=None):

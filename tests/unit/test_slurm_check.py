@@ -2,7 +2,7 @@
 
 import pytest
 
-from slurm_check import refusal, unknown_ends
+from calflow.engine.slurm import refusal, unknown_ends
 
 
 @pytest.fixture

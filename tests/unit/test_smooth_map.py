@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from steps.smooth_map import TERMS, NotSmooth, smooth_map
+from calflow.science.geometry.smooth_map import TERMS, NotSmooth, smooth_map
 
 X_RANGE, Y_RANGE = (-0.5, 99.5), (10.0, 30.0)
 

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from steps.aperture_photometry import Apertures
-from steps.source_catalog import no_sources, source_catalog
-from steps.source_detection import CatalogParameters
-from steps.tan_projection import TanProjection
+from calflow.science.geometry.tan_projection import TanProjection
+from calflow.science.sources.aperture_photometry import Apertures
+from calflow.science.sources.source_catalog import no_sources, source_catalog
+from calflow.science.sources.source_detection import CatalogParameters
 
 SCALE = 0.06  # arcsec
 PIXEL_AREA = (SCALE / 206264.806247) ** 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steps.source_detection import CatalogParameters, find_sources
+from calflow.science.sources.source_detection import CatalogParameters, find_sources
 
 NOISE = 0.01
 

@@ -8,9 +8,9 @@ from photutils.detection import DAOStarFinder, IRAFStarFinder
 from photutils.segmentation import SourceCatalog, detect_sources
 from photutils.utils.exceptions import NoDetectionsWarning
 
-from steps.background_map import background_map
-from steps.segmentation import smooth
-from steps.star_finding import StarFinding, find_stars
+from calflow.science.sky.background_map import background_map
+from calflow.science.sources.segmentation import smooth
+from calflow.science.stars.star_finding import StarFinding, find_stars
 
 SIGMA = 2.5 / 2.3548
 # DAOFIND's sharpness and roundness are not those of starfind.

@@ -8,9 +8,9 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits, votable
 from astropy.table import Table
 
-from products.star_lists import read_sky_catalog, read_star_list, write_star_list
-from products.user_tables import UserTableError
-from steps.star_finding import StarList
+from calflow.files.star_lists import read_sky_catalog, read_star_list, write_star_list
+from calflow.files.user_tables import UserTableError
+from calflow.science.stars.star_finding import StarList
 
 STARS = StarList(np.array([0.1 + 0.2, 5.0, -0.4]), np.array([1 / 3, 7.5, 1023.49]), np.array([1e6, 2.5, np.nan]))
 
@@ -437,7 +437,7 @@ def test_numbers_that_ask_for_endless_work(tmp_path):
 
 
 def test_more_text_than_fits(tmp_path, monkeypatch):
-    monkeypatch.setattr("products.user_tables.MAX_BYTES", 1000)
+    monkeypatch.setattr("calflow.files.user_tables.MAX_BYTES", 1000)
     with pytest.raises(UserTableError, match="has more than 0 MB of text"):
         read_sky_catalog(gzipped(table(tmp_path, "ra,dec\n" + "1,2\n" * 1000, "c.csv")))
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.star_matching import (
+from calflow.science.geometry.tangent_plane import Affine, affine
+from calflow.science.stars.star_matching import (
     DoubtfulMatchError,
     Matching,
     NoMatchError,
@@ -16,7 +17,6 @@ from steps.star_matching import (
     nearest_pairs,
     scatter,
 )
-from steps.tangent_plane import Affine, affine
 
 PIXEL = 0.031
 # 20 stars, no two nearer than 1.1 arcsec, and no regular pattern.

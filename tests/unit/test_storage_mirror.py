@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from planning import storage_mirror
-from planning.fits_headers import read_hdus
-from planning.storage_mirror import _read_record, mirror_storage
-from problems import InputError
+from calflow.configuration.problems import InputError
+from calflow.inputs import storage_mirror
+from calflow.inputs.fits_headers import read_hdus
+from calflow.inputs.storage_mirror import _read_record, mirror_storage
 
 RECORD = Path(".snakemake/calflow/storage.json")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parameters.strun_files import read_strun_file
+from calflow.configuration.strun_files import read_strun_file
 
 LIGER = """
 name = "image2"

@@ -6,13 +6,13 @@ import pytest
 import yaml
 from pydantic import Field
 
-from parameters.section import Section
-from parameters.stage2 import Stage2
-from parameters.stage3 import Stage3
-from parameters.strun_history import DROPPED
-from parameters.strun_translation import overlay, read_parameter_files
-from problems import InputError, Problem
-from settings import Settings, read_settings
+from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.section import Section
+from calflow.configuration.settings import Settings, read_settings
+from calflow.configuration.stage2 import Stage2
+from calflow.configuration.stage3 import Stage3
+from calflow.configuration.strun_history import DROPPED
+from calflow.configuration.strun_translation import overlay, read_parameter_files
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "realdata" / "parameters"

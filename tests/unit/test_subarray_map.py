@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.dq_flags import FLAGS
-from steps.image import Image
-from steps.subarray_map import Subarray, flag_subarrays, merge_subarrays, parse_subarray_map
+from calflow.science.calibration.subarray_map import Subarray, flag_subarrays, merge_subarrays, parse_subarray_map
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
 
 CONCURRENT, DNU, HOT = FLAGS["OUTLIER"], FLAGS["DO_NOT_USE"], FLAGS["HOT"]
 # Subarray 3 has 2 columns and 1 row, subarray 1 one column and 2 rows.

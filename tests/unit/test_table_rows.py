@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steps.table_rows import select_row
+from calflow.science.table_rows import select_row
 
 MIRI = {
     "filter": np.array(["F560W", "F560W", "F1130W", "F1130W"]),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from products.tables import read_meta, read_table, write_table
+from calflow.files.tables import read_meta, read_table, write_table
 
 COLUMNS = (
     ("name", "", "which one"),

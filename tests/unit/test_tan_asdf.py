@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from products.asdf_files import wcs_from_bytes, wcs_to_bytes
-from products.tan_asdf import tan_wcs_to_bytes
-from steps.output_grid import OutputGrid
-from steps.tan_projection import TanProjection
+from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
+from calflow.files.tan_asdf import tan_wcs_to_bytes
+from calflow.science.geometry.output_grid import OutputGrid
+from calflow.science.geometry.tan_projection import TanProjection
 
 BOX = (-0.5, 99.5), (1.5, 89.5)
 

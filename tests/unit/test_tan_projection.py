@@ -9,9 +9,9 @@ from gwcs.fitswcs import FITSImagingWCSTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.sky_rotation import SkyRotation, to_cartesian
-from steps.tan_projection import TanProjection, projection_of
-from steps.tangent_plane import Affine, to_plane
+from calflow.science.geometry.sky_rotation import SkyRotation, to_cartesian
+from calflow.science.geometry.tan_projection import TanProjection, projection_of
+from calflow.science.geometry.tangent_plane import Affine, to_plane
 
 STEP = 0.1 / 3600  # degrees
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.tangent_plane import ARCSEC_PER_RADIAN, Affine, affine, to_plane, to_sky
+from calflow.science.geometry.tangent_plane import ARCSEC_PER_RADIAN, Affine, affine, to_plane, to_sky
 
 
 def test_north_and_east_of_the_equator():

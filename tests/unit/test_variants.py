@@ -2,9 +2,9 @@
 
 import pytest
 
-from instruments import family_of
-from instruments.family import Use
-from instruments.jwst import FAMILY
+from calflow.instruments import family_of
+from calflow.instruments.family import Use
+from calflow.instruments.jwst import FAMILY
 
 
 @pytest.mark.parametrize(

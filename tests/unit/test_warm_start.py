@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from snakemake.benchmark import BenchmarkRecord
 
-from warm_start import launcher as module
-from warm_start.launcher import Launcher, ServerIsGone, start_launcher
+from calflow.engine.warm_start import launcher as module
+from calflow.engine.warm_start.launcher import Launcher, ServerIsGone, start_launcher
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 
@@ -81,13 +82,13 @@ def test_the_environment_of_a_job_is_its_own(launcher, script, tmp_path):
 def test_what_is_buffered_is_written(script, tmp_path):
     output = tmp_path / "output"
     code = (
-        "import sys; from warm_start.launcher import Launcher; launcher = Launcher(0);"
+        "import sys; from calflow.engine.warm_start.launcher import Launcher; launcher = Launcher(0);"
         "launcher.run(sys.argv[1], 'no rule', {}); launcher.close()"
     )
     with output.open("w") as file:
         text = "import logging, sys; logging.basicConfig(); logging.warning('log'); print('out'); sys.exit('err')"
         command = [sys.executable, "-c", code, script(text)]
-        scripts = os.path.dirname(os.path.dirname(module.__file__))
+        scripts = str(Path(module.__file__).parents[3])
         subprocess.run(command, stdout=file, stderr=file, check=True, env=os.environ | {"PYTHONPATH": scripts})
     assert sorted(output.read_text().split()) == ["WARNING:root:log", "err", "out"]
 
@@ -134,8 +135,8 @@ def test_when_the_server_is_killed_scripts_are_refused(script):
 
 
 def test_the_server_ends_when_the_other_side_is_gone():
-    code = "from warm_start.launcher import Launcher; Launcher(0); import os; os._exit(9)"
-    scripts = os.path.dirname(os.path.dirname(module.__file__))
+    code = "from calflow.engine.warm_start.launcher import Launcher; Launcher(0); import os; os._exit(9)"
+    scripts = str(Path(module.__file__).parents[3])
     # The server holds the standard output, too: this waits for it to end.
     done = subprocess.run(
         [sys.executable, "-c", code],

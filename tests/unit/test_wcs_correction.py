@@ -4,14 +4,14 @@ from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.assign_wcs import build_wcs
-from steps.geometry import geometry_of
-from steps.pointing import Pointing
-from steps.sky_rotation import NO_ROTATION, rotation_between, to_cartesian
-from steps.tan_projection import TanProjection, projection_of
-from steps.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
-from steps.wcs_correction import correct_wcs
-from steps.windows import Window
+from calflow.science.geometry.assign_wcs import build_wcs
+from calflow.science.geometry.geometry import geometry_of
+from calflow.science.geometry.pointing import Pointing
+from calflow.science.geometry.sky_rotation import NO_ROTATION, rotation_between, to_cartesian
+from calflow.science.geometry.tan_projection import TanProjection, projection_of
+from calflow.science.geometry.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
+from calflow.science.geometry.wcs_correction import correct_wcs
+from calflow.science.windows import Window
 
 NY, NX = 100, 140
 

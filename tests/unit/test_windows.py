@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.windows import Window
+from calflow.science.windows import Window
 
 windows = st.builds(Window, st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
 

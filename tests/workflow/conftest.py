@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from simulation import Scene, simulate
+from calflow.simulation import Scene, simulate
 
 ROOT = Path(__file__).parents[2]
 # A detector small enough that a run takes seconds; two exposures share two backgrounds.

@@ -22,7 +22,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from simulation import simulate  # noqa: E402
+from calflow.simulation import simulate  # noqa: E402
 
 from .conftest import SCENE, Workflow  # noqa: E402
 from .test_kills import jobs, leftovers, products, running, start  # noqa: E402

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from planning.planner import make_plan
-from settings import read_settings
+from calflow.configuration.settings import read_settings
+from calflow.plan.planner import make_plan
 from tests.crds_stand_in import StandIn, serving, write_context
 from tests.workflow.conftest import Workflow
 

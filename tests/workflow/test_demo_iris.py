@@ -7,7 +7,7 @@ import pytest
 import yaml
 from astropy.io import fits
 
-from products.alignment_tables import read_alignment
+from calflow.files.alignment_tables import read_alignment
 from tests.workflow.conftest import ROOT, Workflow
 
 pytestmark = pytest.mark.slow

@@ -77,7 +77,7 @@ def running(workflow):
 
 
 def is_server(process):
-    return any(part.endswith("warm_start/server.py") for part in process.cmdline())
+    return any(part.endswith("calflow/engine/warm_start/server.py") for part in process.cmdline())
 
 
 def jobs(run):

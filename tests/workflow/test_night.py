@@ -81,7 +81,7 @@ def test_a_target_that_is_a_file(workflow):
 def test_a_defect_leaves_its_traceback_in_the_log(workflow, own_code):
     workflow.snakefile = own_code / "Snakefile"
     (own_code / "scripts/resample_exposure.py").write_text(
-        "from job import run\n\ndef fail(input, output, params):\n    {}[1]\n\nrun(fail, snakemake)\n"
+        "from calflow.job import run\n\ndef fail(input, output, params):\n    {}[1]\n\nrun(fail, snakemake)\n"
     )
     run = workflow.run()
     assert run.code == 1

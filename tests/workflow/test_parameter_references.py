@@ -4,7 +4,7 @@ import pytest
 import yaml
 from astropy.io import fits
 
-from simulation import Scene, simulate
+from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import Workflow
 
 pytestmark = pytest.mark.slow

@@ -98,7 +98,10 @@ def test_deleted_product(finished):
 
 @pytest.mark.parametrize(
     ("module", "rules"),
-    [("scripts/steps/photom.py", BOTH), ("scripts/products/keywords.py", {"combine_background": 1, **BOTH})],
+    [
+        ("scripts/calflow/science/calibration/photom.py", BOTH),
+        ("scripts/calflow/files/keywords.py", {"combine_background": 1, **BOTH}),
+    ],
     ids=["step", "helper"],
 )
 def test_code(workflow, own_code, module, rules):
@@ -144,9 +147,9 @@ def test_combination(combined):
 
 def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, monkeypatch):
     """As with hundreds of exposures: the graph is built for the parts that need it."""
-    target = own_code / "scripts/forecast/target.py"
+    target = own_code / "scripts/calflow/forecast/target.py"
     target.write_text(target.read_text().replace("WORTHWHILE = 100", "WORTHWHILE = 2"))
-    parallel = own_code / "scripts/forecast/parallel.py"
+    parallel = own_code / "scripts/calflow/forecast/parallel.py"
     parallel.write_text(parallel.read_text().replace("PER_GRAPH = 100", "PER_GRAPH = 1"))
     combined.snakefile = own_code / "Snakefile"
     combined.config["associations"] = "data/rate/*_asn.json"  # four exposures that have nothing in common

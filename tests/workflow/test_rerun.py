@@ -117,10 +117,10 @@ def test_deleted_product(finished):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("scripts/steps/photom.py", BOTH),
-        ("scripts/steps/pixel_map.py", {"resample_exposure": 2}),
-        ("scripts/steps/background.py", {"combine_background": 1, **BOTH}),
-        ("scripts/steps/image.py", {"combine_background": 1, **BOTH}),
+        ("scripts/calflow/science/calibration/photom.py", BOTH),
+        ("scripts/calflow/science/geometry/pixel_map.py", {"resample_exposure": 2}),
+        ("scripts/calflow/science/calibration/background.py", {"combine_background": 1, **BOTH}),
+        ("scripts/calflow/science/image.py", {"combine_background": 1, **BOTH}),
         ("scripts/calibrate.py", BOTH),
     ],
 )
@@ -135,7 +135,7 @@ def test_edited_step_and_kept_background_subtracted_exposures(workflow, own_code
     workflow.snakefile = own_code / "Snakefile"
     workflow.config["stage2"] = {"save_bsub": True}
     assert workflow.run().code == 0
-    sip = own_code / "scripts/steps/sip.py"
+    sip = own_code / "scripts/calflow/science/geometry/sip.py"
     sip.write_text(sip.read_text() + "\nEDITED = True\n")
     assert workflow.planned() == {"calibrate": 2, "resample_exposure": 2}
 
@@ -143,9 +143,15 @@ def test_edited_step_and_kept_background_subtracted_exposures(workflow, own_code
 def test_cosmetic_edits_rebuild_nothing(workflow, own_code):
     workflow.snakefile = own_code / "Snakefile"
     assert workflow.run().code == 0
-    for name in ("Snakefile", "rules/stage2.smk", "scripts/steps/photom.py", "scripts/calibrate.py", "config.yaml"):
+    for name in (
+        "Snakefile",
+        "rules/stage2.smk",
+        "scripts/calflow/science/calibration/photom.py",
+        "scripts/calibrate.py",
+        "config.yaml",
+    ):
         (own_code / name).write_text((own_code / name).read_text() + "\n# a remark\n")
-    (own_code / "scripts/simulation/scene.py").write_text("EDITED = True\n")
+    (own_code / "scripts/calflow/simulation/scene.py").write_text("EDITED = True\n")
     assert workflow.planned() == {}
 
 

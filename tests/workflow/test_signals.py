@@ -14,7 +14,7 @@ JOBS = 6
 SNAKEFILE = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT / "scripts")!r})
-from runs.signals import take_signals
+from calflow.engine.signals import take_signals
 take_signals()
 
 rule all:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from simulation import Scene, simulate
+from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import Workflow
 
 pytestmark = pytest.mark.slow

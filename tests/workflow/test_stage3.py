@@ -11,12 +11,12 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
-from planning.planner import make_plan
-from products.alignment_tables import read_alignment
-from products.geometry_files import read_geometry
-from products.tables import read_table
-from settings import read_settings
-from steps.dq_flags import DO_NOT_USE
+from calflow.configuration.settings import read_settings
+from calflow.files.alignment_tables import read_alignment
+from calflow.files.geometry_files import read_geometry
+from calflow.files.tables import read_table
+from calflow.plan.planner import make_plan
+from calflow.science.dq_flags import DO_NOT_USE
 from tests.workflow.conftest import combining
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3")]

@@ -14,11 +14,11 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from products.alignment_tables import find_row, read_alignment
-from products.exposure import read_exposure
-from products.tables import read_table
-from simulation import Scene, simulate
-from steps.dq_flags import DO_NOT_USE
+from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.exposure import read_exposure
+from calflow.files.tables import read_table
+from calflow.science.dq_flags import DO_NOT_USE
+from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import FIELD, Workflow, combining
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3_edges")]

@@ -148,15 +148,15 @@ def test_another_association_of_the_same_exposures(combined):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("scripts/steps/source_catalog.py", CATALOG),
-        ("scripts/products/header_table.py", COMBINE),
-        ("scripts/steps/median.py", OUTLIERS),
-        ("scripts/steps/skymatch.py", LEVELS),
-        ("scripts/steps/sky_statistics.py", SKY),
-        ("scripts/steps/alignment.py", ALIGN),
+        ("scripts/calflow/science/sources/source_catalog.py", CATALOG),
+        ("scripts/calflow/files/header_table.py", COMBINE),
+        ("scripts/calflow/science/combination/median.py", OUTLIERS),
+        ("scripts/calflow/science/sky/skymatch.py", LEVELS),
+        ("scripts/calflow/science/sky/sky_statistics.py", SKY),
+        ("scripts/calflow/science/stars/alignment.py", ALIGN),
         ("scripts/find_stars.py", STARS),
-        ("scripts/steps/photom.py", EVERYTHING),
-        ("scripts/simulation/scene.py", {}),
+        ("scripts/calflow/science/calibration/photom.py", EVERYTHING),
+        ("scripts/calflow/simulation/scene.py", {}),
     ],
 )
 def test_edited_code(combined, own_code, module, rules):

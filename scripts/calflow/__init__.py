@@ -1,0 +1,1 @@
+"""calflow: what its rule scripts and its Snakefile are made of."""

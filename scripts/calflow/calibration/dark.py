@@ -1,0 +1,25 @@
+"""The dark current of the detector removed from an exposure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from calflow.files.exposure import Exposure
+from calflow.files.keywords import window
+from calflow.files.reference_files import ReferenceFileError, read_detector_reference
+from calflow.science.calibration.dark_current import Dark, subtract_dark
+from calflow.science.windows import Window
+
+
+def remove_dark(exposure: Exposure, input, params) -> None:
+    """Subtract the dark."""
+    exposure.image = subtract_dark(exposure.image, read_dark(input.dark, window(exposure), params.images))
+
+
+def read_dark(path: Path | str, covered: Window, images: Sequence[str]) -> Dark:
+    """Return the part of a dark that covers a detector window; it may have no ERR and no DQ."""
+    sci, err, dq = read_detector_reference(Path(path), covered, images, optional=("ERR", "DQ"))
+    if not np.isfinite(sci).any():
+        raise ReferenceFileError(f"{path}: no pixel of the dark is finite")
+    return Dark(sci, dq, err)

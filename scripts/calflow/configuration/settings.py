@@ -1,0 +1,423 @@
+"""The configuration as a whole: typed, checked, and written out with its defaults.
+
+The sections in `parameters` are the one place where a parameter is declared. ``config.yaml`` is written from
+them (``python scripts/settings.py > config.yaml``); a test holds the two together.
+"""
+
+import os
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+
+from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
+from calflow.configuration.paths import advice
+from calflow.configuration.problems import InputError, Problem, nearest
+from calflow.configuration.reference_makers import ReferenceMaker
+from calflow.configuration.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
+from calflow.configuration.stage2 import Stage2
+from calflow.configuration.stage3 import Grid, Stage3
+from calflow.configuration.strun_translation import Layer, overlay, read_parameter_files
+
+# The defaults, which are written from the declarations
+SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
+COMMAND_LINE = "--config"
+SHOWN = 4  # keys of a section that are named as examples
+
+
+def _context_names(value: Any) -> Any:
+    """Refuse the number of a context: there is one of it in each observatory."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"give the whole name, such as 'jwst_{value}.pmap'")
+    return list_from_one(value)
+
+
+Contexts = Annotated[list[str], BeforeValidator(_context_names)]
+
+
+class References(Section):
+    """Where the reference files come from."""
+
+    source: Literal["directory", "crds"] = Field(
+        "directory", description="directory: files in a folder, chosen by their headers; crds: a CRDS cache"
+    )
+    directory: str = Field("references", description="that folder, with CRDS-format files")
+    crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
+    crds_context: Maybe[Contexts] = Field(
+        None,
+        description="jwst_1500.pmap, build-12.0, or one per observatory; null: CRDS_CONTEXT, else the operational one",
+    )
+    compare_context: Maybe[Contexts] = Field(
+        None, description="another context: which references would change, and for which exposures"
+    )
+    fetch: bool = Field(False, description="fetch reference files that the CRDS cache lacks; docs/references.md")
+    crds_server: Maybe[str] = Field(None, description="whence; null: CRDS_SERVER_URL, else the server of JWST")
+    parameters: bool = Field(
+        True, description="use the parameter references (pars-*) found there; docs/parameter_files.md"
+    )
+    override: dict[str, str] = Field(
+        {}, description='by type, a file, "N/A", or a reference maker: {flat: my_flat.fits}'
+    )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What settings were read from: the whole configuration, and what of it the user gave (None: not read)."""
+
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    given: Mapping[str, Any] | None = field(default=None, compare=False)
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    input: str = Field(
+        ".", description="folder with the exposures; members are looked for beside the ASN first, then here"
+    )
+    associations: Files = Field([], description="association (ASN) files or globs, level 2 and level 3")
+    exposures: Files = Field([], description="single _rate, _rateints or _cal files or globs, processed without an ASN")
+    output: NormalPath = Field("results", min_length=1, description="folder of the products")
+    write_date: bool = Field(
+        False, description="write the time of writing as DATE; products then differ from run to run"
+    )
+    max_output_pixels: LargeNumber = Field(
+        250_000_000, description="largest image, pixels; combining exposures takes 96 bytes of memory for each"
+    )
+    parameter_files: Files = Field(
+        [],
+        description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
+    )
+    reference_makers: dict[str, ReferenceMaker] = Field(
+        {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
+    )
+    references: References = Field(References(), description="where the reference files come from")
+    stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
+    stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
+    grids: dict[str, Grid] = Field(
+        {}, description="pixel grids that several associations share, by name; see 'Common grids' in README.md"
+    )
+
+    # What the parameter files give where the configuration does not
+    _below: Layer = PrivateAttr(Layer({}, {}, ()))
+    _sources: _Sources = PrivateAttr(_Sources())
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Return what the parameter files hold that is not used."""
+        return self._below.notices
+
+    def above(self, layer: Layer) -> "Settings":
+        """Return the settings with a layer between the defaults and the parameter files.
+
+        Raises
+        ------
+        InputError
+            With what is wrong in the layer, named by its files.
+        """
+        config, given = self._sources.config, self._sources.given
+        if given is None:
+            config, given = {}, self.model_dump(exclude_unset=True)
+        below = self._below.values
+        origins = {
+            key: origin
+            for key, origin in layer.origins.items()
+            if not _holds(given, key.split(".")) and not _holds(below, key.split("."))
+        }
+        try:
+            return Settings.model_validate(overlay(overlay(overlay(config, layer.values), below), given))
+        except ValidationError as error:
+            raise InputError(_problem(item, (), origins) for item in error.errors()) from None
+
+    def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
+        """Name the file, and the key in it, of a problem with a key of the configuration."""
+        origin = _origin(problem.key.partition("[")[0].split("."), self._below.origins)
+        config_files = [ConfigFile(path) for path in files]
+        file, key = origin or (config_file(problem.key, self._sources.config, config_files), problem.key)
+        return replace(problem, file=file, key=key)
+
+
+def read_settings(
+    config: Mapping[str, Any], files: Sequence[Path] = (), *, given: Mapping[str, Any] | None = None
+) -> Settings:
+    """Check a configuration and return it typed.
+
+    Parameters
+    ----------
+    config : mapping
+        What Snakemake merged from the config files and the command line.
+    files : sequence of paths
+        The config files, strongest first, to name the one that holds a wrong key.
+    given : mapping, optional
+        The part of it that the user gave, which wins over the parameter files; by default all of it. The rest are
+        defaults, over which the parameter files win.
+
+    Raises
+    ------
+    InputError
+        With every unknown key, wrong type, value out of range and key that stands twice in a file, and all that is
+        wrong with the parameter files.
+    """
+    given = config if given is None else given
+    config_files = [ConfigFile(path) for path in files]
+    own = [file for file in config_files if file.path != SHIPPED]
+    if endless := [file.endless for file in own if file.endless]:
+        raise InputError(endless)
+    problems = [problem for file in own for problem in file.problems]
+    layer = read_parameter_files(_parameter_files(config, config_files, problems), problems)
+    origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
+    layer = replace(layer, origins=origins)
+    try:
+        settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
+    except ValidationError as error:
+        told = [f"{problem.key}." for problem in problems]
+        items = error.errors()
+        if any(problem.wrong == NO_NAME for problem in problems):
+            items = [item for item in items if item["type"] != "invalid_key" and item["loc"][-1:] != ("[key]",)]
+        wrong = [_problem(item, config_files, origins, config) for item in items]
+        # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
+        wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
+        raise InputError([*problems, *wrong]) from None
+    if problems:
+        raise InputError(problems)
+    settings._below = layer
+    settings._sources = _Sources(config, given)
+    return settings
+
+
+def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], problems: list[Problem]) -> Iterable[str]:
+    """Yield the parameter files that are there; what is no path is left to the check of the configuration."""
+    listed = config.get("parameter_files") or []
+    for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
+        if not isinstance(path, str):
+            continue
+        if os.path.exists(os.path.expanduser(path)):
+            yield os.path.expanduser(path)
+        else:
+            key = f"parameter_files[{number}]"
+            problems.append(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))
+
+
+def _holds(config: Any, path: Sequence[str]) -> bool:
+    """Tell whether a configuration gives a key, or something else in place of a section that leads to it."""
+    if not path or not isinstance(config, Mapping):
+        return not path or config is not None
+    return path[0] in config and _holds(config[path[0]], path[1:])
+
+
+def _problem(
+    error: Mapping[str, Any],
+    files: Sequence[ConfigFile],
+    origins: Mapping[str, tuple[str, str]],
+    config: Mapping[str, Any] | None = None,
+) -> Problem:
+    path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
+    given, key = error["input"], ".".join(path)
+    written = _written(config, path)
+    if isinstance(written, str):  # the validator may have made numbers of it
+        given = written
+    if error["loc"][-1:] == ("[key]",):
+        holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
+        return Problem(next(iter(holding), COMMAND_LINE), key, NO_NAME, IN_QUOTES)
+    if error["type"] == "missing":
+        return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
+    if _is_section(_section_at(path)) and error["type"] == "value_error":
+        names = _files_with_part(path, given, files, origins)
+        return Problem(names, key, "its values do not go together", _right(error, path))
+    file, place = _origin(path, origins) or (_file_with(path, given, files), key)
+    line = next((found.line(path) for found in files if str(found.path) == file), None)
+    where = f" (line {line})" if line else ""
+    if error["type"] in ("extra_forbidden", "invalid_key"):
+        return Problem(file, place, "unknown key", _right_key(path) + where)
+    if given is None:
+        return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
+    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+
+
+def _written(config: Any, path: Sequence[str]) -> Any:
+    """Return what a configuration has at a key; None if it has no such key."""
+    for part in path:
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def _right_key(path: Sequence[str]) -> str:
+    """Say what key would be right in place of an unknown one."""
+    if "." in path[-1]:
+        return _nested(path)
+    places = ["below " + ".".join(place) if place else "at the top" for place in _places(path[-1], Settings)]
+    if places and path[-1] != "skip":  # which nearly all sections have
+        return f"it belongs {' or '.join(places)}"
+    return nearest(path[-1], _section_at(path[:-1]).model_fields)
+
+
+def _places(name: str, section: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where the sections are that have a key of this name."""
+    for key, declared in section.model_fields.items():
+        if key == name:
+            yield path
+        if _is_section(declared.annotation):
+            yield from _places(name, declared.annotation, (*path, key))
+
+
+def _nested(path: Sequence[str]) -> str:
+    """Say how a key that was written with dots is given."""
+    *outer, last = path[-1].split(".")
+    return f"write {''.join(f'{name}: {{' for name in outer)}{last}: ...{'}' * len(outer)}"
+
+
+def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
+    """Say what would be right."""
+    kind = error["type"]
+    if kind in _RIGHT_TYPES:
+        quoted = ", in quotes" if kind == "string_type" and error["input"] is not None else ""
+        return _RIGHT_TYPES[kind] + quoted
+    if kind == "list_type":
+        return _right_list(path)
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        section = _section_at(path)
+        known = [*section.model_fields][:SHOWN] if _is_section(section) else []
+        return "it is a section: give keys with values below it" + (f", such as {', '.join(known)}" if known else "")
+    message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    return message[0].lower() + message[1:]
+
+
+_RIGHT_TYPES = (
+    dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "give an integer")
+    | dict.fromkeys(("float_type", "float_parsing"), "give a number")
+    | dict.fromkeys(("bool_type", "bool_parsing"), "give true or false")
+    | {"string_type": "give a text", "finite_number": "give a finite number"}
+)
+
+
+def _right_list(path: Sequence[str]) -> str:
+    """Say what list would be right."""
+    section = _section_at(path[:-1])
+    if not _is_section(section):
+        return "give a list"
+    default = section.model_fields[path[-1]].default
+    if isinstance(default, list) and default:
+        return f"give a list of {len(default)}, such as {default}"
+    return "give a text, or a list of texts" if str in kinds(section, path[-1]) else "give a list"
+
+
+def _shown(value: Any) -> str:
+    """Write a value as it is written in a file, cut if it is long."""
+    if isinstance(value, bool | date):
+        return str(value).lower()
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlist = _SHORT.maxdict = 10
+
+
+def _origin(path: Sequence[str], origins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the parameter file that gives a key, or a list that the key is in, and the key there."""
+    for length in range(len(path), 0, -1):
+        if origin := origins.get(".".join(path[:length])):
+            return origin[0], ".".join([origin[1], *path[length:]])
+    return None
+
+
+def _files_with_part(
+    path: Sequence[str], given: Any, files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]
+) -> str:
+    """Name all files that give something of a section: any of them may have the value that does not fit."""
+    section = ".".join(path) + "."
+    below = list(dict.fromkeys(file for key, (file, _) in origins.items() if key.startswith(section)))
+    above = _file_with(path, given, files)
+    return " and ".join(below if below and above == COMMAND_LINE else [above, *below])
+
+
+def _section_at(path: Sequence[str]) -> Any:
+    """Return the type of what is declared at a path; below what is no section, its own."""
+    section: Any = Settings
+    for part in path:
+        if get_origin(section) is dict:  # the keys are names, the values sections
+            section = get_args(section)[1]
+        elif _is_section(section) and part in section.model_fields:
+            section = section.model_fields[part].annotation
+    return section
+
+
+def _is_section(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, Section)
+
+
+def _file_with(path: Sequence[str], given: Any, files: Sequence[ConfigFile]) -> str:
+    """Name the config file that gives a key this value; the command line if none does."""
+    for file in files:
+        value = file.value(path)
+        # Of a section, a file may hold some keys, and another file the others.
+        part_of = isinstance(value, Mapping) and isinstance(given, Mapping) and value and value.items() <= given.items()
+        if value is not ABSENT and (same_value(value, given) or part_of):
+            return str(file.path)
+    return COMMAND_LINE
+
+
+def config_file(key: str, config: Mapping[str, Any], files: Sequence[ConfigFile]) -> str:
+    """Name the config file that gives a key, such as ``associations[1]``; the command line if none does.
+
+    What is nowhere given but has a default, is to be put into the strongest file.
+    """
+    path = key.partition("[")[0].split(".")
+    value: Any = config
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    own = [file for file in files if file.path != SHIPPED]
+    found = _file_with(path, value, files)
+    return str(own[0].path) if found == str(SHIPPED) and own else found
+
+
+def default_config() -> str:
+    """Return the text of ``config.yaml``: every key with its default and one line of explanation."""
+    head = (
+        "# Every parameter of calflow with its default.\n"
+        "# Copy the lines you want to change into a file of your own and run with --configfile my.yaml.\n"
+        "# What wins: --config, then --configfile, then parameter_files, then pars-* references, then these defaults.\n"
+        "# Written from scripts/settings.py: edit there, then `python scripts/settings.py > config.yaml`.\n"
+    )
+    return head + "\n".join(_section_lines(Settings(), 0)) + "\n"
+
+
+def _section_lines(section: Section, depth: int) -> list[str]:
+    lines = []
+    for name, declared in type(section).model_fields.items():
+        value, indent = getattr(section, name), "  " * depth
+        if isinstance(value, Section):
+            lines += [
+                "",
+                f"{indent}# {declared.description}",
+                f"{indent}{name}:",
+                *_section_lines(value, depth + 1),
+            ]
+        else:
+            # Lists on one line, so that the explanation can follow; of a plain value "..." follows.
+            text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+            text = f"{name}: {text}"
+            lines.append(f"{indent}{text}  # {declared.description}")
+    return lines
+
+
+def check_files(paths: Sequence[Path]) -> str:
+    """Return what is wrong with config files, of which the last is the strongest; empty if nothing is.
+
+    Snakemake reads them before it reads the Snakefile, and says less of what it cannot read.
+    """
+    problems = [problem for path in paths if (problem := unreadable(path) or ConfigFile(path).endless)]
+    config: dict[str, Any] = {}
+    try:
+        if problems:
+            raise InputError(problems)
+        for path in paths:
+            config = overlay(config, yaml.safe_load(path.read_text("utf-8")))
+        read_settings(config, paths[::-1])
+    except InputError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,47 @@
+"""Temporary files of jobs that were killed."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from zlib import crc32
+
+# As calflow/files/exposure.py names them: whose process on which host writes the file.
+PARTIAL = re.compile(r"\..+\.partial-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)(\.[^.]*)?")
+OLD = 86400.0  # seconds; no job writes one file for so long
+
+
+def remove_leftovers(folders: Iterable[Path]) -> int:
+    """
+    Delete the temporary files that nobody writes any more, and return how many there were.
+
+    Those of processes that are alive stay, and those of other hosts for a day.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Looked through with all that is below them.
+    """
+    host = f"{crc32(os.uname().nodename.encode()):08x}"
+    removed = 0
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                match = name[0] == "." and PARTIAL.fullmatch(name)
+                if match and _is_left(Path(parent, name), match["host"] == host, int(match["pid"])):
+                    Path(parent, name).unlink(missing_ok=True)
+                    removed += 1
+    return removed
+
+
+def _is_left(path: Path, ours: bool, pid: int) -> bool:
+    try:
+        if not ours:
+            return time.time() - path.stat().st_mtime > OLD
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,236 @@
+"""One run at a time in a folder and for an output: others are refused, and after a killed one the next just goes on.
+
+Snakemake's own locks are files. They stay when a run is killed, and then the user has to unlock the folder by hand. The
+lock here is held by the kernel, which gives it back when the process ends, however it ends.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger
+
+from calflow.printable import printable
+
+LOCK = Path(".snakemake/calflow/run.lock")
+OUTPUT_LOCK = ".run.lock"  # in the output folder, to which runs in several folders may want to write
+# The kernels of two hosts that share a file system need not know of each other's locks: a run shows that it lives.
+SIGN_OF_LIFE = 60  # seconds between two
+SILENCE = 600  # seconds without one, after which a run on another host counts as dead
+
+
+class FolderInUse(Exception):
+    """Another run works in this folder, or may do so."""
+
+
+class RunLock:
+    """
+    The lock of a folder, taken when this is made.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the lock. It says who holds it: ``host``, ``pid`` and ``started``; when nobody does, it is empty.
+    what : str
+        What the run that holds it does, in words: "works in this folder".
+
+    Attributes
+    ----------
+    killed : dict
+        The run that held the lock and ended without giving it back; empty if there was none.
+
+    Raises
+    ------
+    FolderInUse
+        With who holds it, and what to do.
+    OSError
+        Without space for the file.
+    """
+
+    def __init__(self, path: Path = LOCK, what: str = "works in this folder") -> None:
+        self.path, self._what = path, what
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._ended = threading.Event()
+        try:
+            held_by_kernel = self._ask_the_kernel()
+            self.killed = _read(path)
+            self._refuse_if_alive(held_by_kernel)
+            self._sign()
+        except BaseException:
+            os.close(self._file)
+            raise
+        threading.Thread(target=self._show_life, daemon=True).start()
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._ended.set()
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+    def _ask_the_kernel(self) -> bool:
+        """Take the kernel's lock; return False where files have none."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUse(
+                f"{_who(_read(self.path))} {self._what}. Wait for its end, or stop it, or run in another "
+                "folder with another output. Nothing was done."
+            ) from None
+        except OSError:
+            return False
+        return True
+
+    def _refuse_if_alive(self, held_by_kernel: bool) -> None:
+        other = self.killed
+        if not other:
+            return
+        if other.get("host") == _host():
+            if not held_by_kernel and _is_alive(other["pid"]):
+                raise FolderInUse(f"{_who(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
+            return
+        silent = _seconds_since_change(self.path)
+        if silent < SILENCE:
+            raise FolderInUse(
+                f"{_who(other)} {self._what}, or did {silent:.0f} s ago: whether it still does cannot be seen "
+                f"from here ({_host()}). Wait for its end. If you know that it is dead, delete {self.path} and run "
+                f"again; without a sign of life for {SILENCE // 60} minutes a run counts as dead. Nothing was done."
+            )
+
+    def _sign(self) -> None:
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        text = json.dumps({"host": _host(), "pid": os.getpid(), "started": started}).encode() + b"\n"
+        os.pwrite(self._file, text, 0)
+        os.ftruncate(self._file, len(text))
+        os.utime(self._file)
+
+    def _show_life(self) -> None:
+        while not self._ended.wait(SIGN_OF_LIFE):
+            try:
+                os.utime(self._file)
+            except OSError:  # the file was closed meanwhile
+                return
+
+
+def _host() -> str:
+    return os.uname().nodename
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return who holds a lock by its file; empty if it does not say so."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pid = content.get("pid") if isinstance(content, dict) else None
+    return content if type(pid) is int and 0 < pid < 2**31 else {}
+
+
+def _who(run: dict[str, Any]) -> str:
+    if not run:
+        return "Another run"
+    return printable(f"Another run (host {run.get('host')}, process {run.get('pid')}, since {run.get('started')})")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _seconds_since_change(path: Path) -> float:
+    """Return how old a file is by the clock of its own file system, which need not be that of this host."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent) as now:
+            return max(os.stat(now.name).st_mtime - path.stat().st_mtime, 0.0)
+    except OSError:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+
+
+def lock_runs(workflow: Any, output: Path, after: Callable[[], None]) -> None:
+    """
+    Let this workflow run only while it holds the locks of the working folder and of the output folder.
+
+    Dry runs, ``--unlock`` and the like, ``--nolock``, and the Snakemake that a cluster job starts, need no lock.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    output : Path
+        The output folder. With a default storage provider it is elsewhere, and not locked.
+    after : callable
+        Called when the locks are held, before anything else.
+    """
+    if not getattr(workflow, "is_main_process", False):
+        return
+    execute = workflow.execute
+
+    def execute_with_lock(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
+        if executor_plugin.common_settings.dryrun_exec or not workflow.execution_settings.lock:
+            return execute(executor_plugin, *arguments, **options)
+        stored = workflow.storage_settings.default_storage_provider
+        with ExitStack() as held:
+            lock = _taken(LOCK, "works in this folder")
+            held.callback(lock.release)
+            if not stored:
+                held.callback(_taken(output / OUTPUT_LOCK, f"writes to {output}").release)
+            try:
+                if lock.killed:
+                    _forget_locks(workflow, lock.killed)
+                after()
+                return execute(executor_plugin, *arguments, **options)
+            except Exception as error:
+                # Snakemake cannot go on without its records, and tells of it as of a lack of permissions.
+                if not any(os.strerror(number) in str(error) for number in (ENOSPC, EDQUOT)):
+                    raise
+                sys.exit(
+                    f"There is no space left for the records of the run in {LOCK.parents[1].absolute()}, or its quota "
+                    "is reached. Make space and run again: it goes on from here."
+                )
+
+    workflow.execute = execute_with_lock
+
+
+def _taken(path: Path, what: str) -> RunLock:
+    """Return a lock, or end this process with why there is none."""
+    try:
+        return RunLock(path, what)
+    except FolderInUse as error:
+        sys.exit(str(error))
+    except OSError as error:
+        folder = path.parent
+        lost = folder.is_symlink() and not folder.exists()
+        why = f"{folder} is a link to {os.readlink(folder)!r}, which is not there" if lost else error.strerror
+        sys.exit(f"Cannot write {path.absolute()}: {why}. Nothing was done.")
+
+
+def _forget_locks(workflow: Any, killed: dict[str, Any]) -> None:
+    """Let Snakemake delete the locks of a run that was killed, as soon as it has looked where they are."""
+    logger.warning(
+        f"The last run in this folder (host {killed.get('host')}, process {killed.get('pid')}, since "
+        f"{killed.get('started')}) was killed. Its locks are removed; what it was writing is made again."
+    )
+    prepare = workflow._prepare_dag
+
+    def prepare_and_unlock(*arguments: Any, **options: Any) -> Any:
+        result = prepare(*arguments, **options)
+        workflow.persistence.cleanup_locks()
+        # Snakemake deletes the folder too, and wants it back.
+        os.makedirs(os.path.join(workflow.persistence.path, "locks"), exist_ok=True)
+        return result
+
+    workflow._prepare_dag = prepare_and_unlock

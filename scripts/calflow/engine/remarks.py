@@ -1,0 +1,114 @@
+"""What jobs that are done remarked: a step that FAILED, or what was left out, told by this run and the ones after it.
+
+A job writes its remarks into its log (`job.remark`), which stays until the job is run again. Of the logs only those are
+read that are newer than the last look at them.
+"""
+
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from calflow.engine.text_files import replace_text
+from calflow.job import REMARK
+
+NAME = "remarks.json"
+CLOCKS = 60.0  # seconds by which the clocks of the hosts that write logs may differ
+LINE = re.compile(rf"WARNING {REMARK} (?P<step>\S+) (?P<status>[A-Z]+) (?P<of>[^:]*): (?P<reason>.*)")
+
+
+@dataclass(frozen=True, order=True)
+class Remark:
+    """
+    What a job remarked.
+
+    Attributes
+    ----------
+    step, status : str
+        Such as ``tweakreg`` and ``FAILED``.
+    of : str
+        An exposure, an association or a file.
+    reason : str
+        One line.
+    log : str
+        Path of the log file of the job.
+    """
+
+    step: str
+    status: str
+    of: str
+    reason: str
+    log: str
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.status} {self.of}: {self.reason}"
+
+
+def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
+    """
+    Return what the jobs whose logs are in a folder remarked, in this run or earlier.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the logs. `NAME` is written there, so that the next call need not read old logs; if that fails, it does.
+    names : collection of str
+        Of the exposures and associations that are of concern; there may be logs of others.
+    """
+    known, newest = _known(folder / NAME)
+    logs = {str(log.relative_to(folder)): modified for log, modified in _logs(folder)}
+    found = {
+        path: _in_log(folder / path) if modified >= newest - CLOCKS else known.get(path, [])
+        for path, modified in logs.items()
+    }
+    kept = {path: remarks for path, remarks in found.items() if remarks}
+    _remember(folder / NAME, kept, max(logs.values(), default=0.0))
+    return sorted(
+        Remark(step, status, of, reason, str(folder / path))
+        for path, remarks in kept.items()
+        if _concerns(path, names)
+        for step, status, of, reason in remarks
+    )
+
+
+def _concerns(path: str, names: Collection[str]) -> bool:
+    """Tell whether a log is that of a name, or of a product of it."""
+    name = Path(path).stem
+    return name in names or name.rpartition("_")[0] in names
+
+
+def _known(file: Path) -> tuple[dict[str, list[list[str]]], float]:
+    """Return the remarks that were found before, by the path of the log, and the time of the newest log then."""
+    try:
+        content = json.loads(file.read_text())
+        found = {
+            str(path): [[str(step), str(status), str(of), str(reason)] for step, status, of, reason in remarks]
+            for path, remarks in dict(content["remarks"]).items()
+        }
+        return found, float(content["newest"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}, 0.0
+
+
+def _remember(file: Path, remarks: dict[str, list[list[str]]], newest: float) -> None:
+    with suppress(OSError):
+        replace_text(file, json.dumps({"newest": newest, "remarks": remarks}, indent=1) + "\n")
+
+
+def _logs(folder: Path) -> Iterator[tuple[Path, float]]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".log"):
+                log = Path(parent, name)
+                with suppress(OSError):  # gone meanwhile
+                    yield log, log.stat().st_mtime
+
+
+def _in_log(log: Path) -> list[list[str]]:
+    with suppress(OSError):
+        matches = map(LINE.fullmatch, log.read_text(errors="replace").splitlines())
+        return [list(match.groups()) for match in matches if match]
+    return []

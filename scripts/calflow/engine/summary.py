@@ -1,0 +1,265 @@
+"""The last lines of a run: how much of it is made, and what failed, why, and where to look."""
+
+import json
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger
+
+from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
+from calflow.engine.outcome import Failure, Outcome, outcome, places
+from calflow.engine.remarks import Remark, standing_remarks
+from calflow.engine.text_files import replace_text
+from calflow.printable import printable
+
+# A terminal shows this many; the file has all.
+MOST_REASONS = 10
+MOST_FAILURES = 5  # of the same reason
+NAMES = ("summary.txt", "summary.json")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    What holds of products, whether they were made now or earlier.
+
+    Attributes
+    ----------
+    places : sequence of str
+        Their folders.
+    remarks : sequence of Remark
+        Of the jobs that made them.
+    notices : sequence of str
+        Of the plan.
+    """
+
+    places: Sequence[str] = ()
+    remarks: Sequence[Remark] = ()
+    notices: Sequence[str] = ()
+
+
+class Summary:
+    """
+    The summary of the runs of a workflow.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    folder : Path
+        Of the logs, where ``summary.txt`` and ``summary.json`` are put.
+    notices : sequence of str
+        What the plan had to tell; it is told again at the end.
+    names : collection of str
+        Of the exposures and associations that are planned.
+    """
+
+    def __init__(self, workflow: Any, folder: Path, notices: Sequence[str], names: Collection[str]) -> None:
+        self._workflow, self._folder = workflow, folder
+        self._notices, self._names = notices, names
+        self._started: float | None = None
+        self._statuses = ExitStatuses()
+
+    def watch(self) -> None:
+        """Begin to watch a run that makes something itself; not that of a cluster job."""
+        if getattr(self._workflow, "is_main_process", False):
+            self._started = time.time()
+            with _another_version("there will be no summary"):
+                watch_scripts(self._statuses)
+                logger.addFilter(_tells_something)
+
+    def tell(self) -> None:
+        """Tell what became of the run that is watched: on the terminal, and all of it in the files."""
+        if self._started is not None:
+            with _another_version("there is no summary"):
+                self._tell(self._started)
+
+    def tell_of_nothing(self) -> None:
+        """Tell where everything is, after an execution that had nothing to make."""
+        if self._started is None:
+            with _another_version("there is no summary"):
+                logger.info(printable(standing_text(self._standing()), keep="\n"))
+
+    def _tell(self, started: float) -> None:
+        found = outcome(self._workflow, started, self._statuses.reason)
+        seconds = time.time() - started
+        standing = self._standing()
+        files = [self._folder / name for name in NAMES]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            all_of_it = summary_text(found, seconds, standing, all_of_it=True)
+            replace_text(files[0], printable(all_of_it, keep="\n") + "\n")
+            replace_text(files[1], json.dumps(_record(found, started, seconds, standing), indent=1) + "\n")
+        except OSError as error:
+            logger.warning(f"the summary is not in {self._folder}: {error.strerror}")
+        text = printable(summary_text(found, seconds, standing), keep="\n")
+        if found.failures:
+            logger.error(f"{text}\nAll of it: {files[0]}, {files[1]}")
+        else:
+            logger.info(text)
+
+    def _standing(self) -> Standing:
+        remarks = standing_remarks(self._folder, self._names)
+        return Standing(places(self._workflow.dag), remarks, self._notices)
+
+
+def tell_of_nothing(workflow: Any, summary: Summary) -> None:
+    """Have a summary told after executions that find nothing to make, of which Snakemake tells no hook."""
+    execute = workflow.execute
+
+    def execute_and_tell(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
+        result = execute(executor_plugin, *arguments, **options)
+        kind = executor_plugin.common_settings
+        if not (kind.dryrun_exec or kind.touch_exec or workflow.execution_settings.no_hooks):
+            summary.tell_of_nothing()
+        return result
+
+    if getattr(workflow, "is_main_process", False):
+        workflow.execute = execute_and_tell
+
+
+@contextmanager
+def _another_version(what: str) -> Iterator[None]:
+    """Let a run go on without a summary, should Snakemake's inner parts be others."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning(f"{what}: {error!r}")
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Leave out which command had which exit status: the job itself has told what is wrong, or the summary will."""
+    return not str(record.msg).startswith("RuleException:\nCalledProcessError in file")
+
+
+def summary_text(found: Outcome, seconds: float, standing: Standing | None = None, *, all_of_it: bool = False) -> str:
+    """
+    Return the summary for people.
+
+    Parameters
+    ----------
+    found : Outcome
+    seconds : float
+        How long the run took.
+    standing : Standing, optional
+    all_of_it : bool
+        Name each failure and remark, however many there are.
+    """
+    standing = standing or Standing()
+    products = {state: len(paths) for state, paths in found.products.items()}
+    parts = [f"{products['made']} made"]
+    words = {"failed": "failed", "blocked": "blocked", "not_run": "not run", "up_to_date": "up to date"}
+    parts += [f"{products[state]} {word}" for state, word in words.items() if products[state]]
+    there = products["made"] + products["up_to_date"] > 0
+    lines = [f"Products: {', '.join(parts)} ({_duration(seconds)}){_in(standing.places if there else ())}."]
+    lines += _mind(standing, all_of_it)
+    if found.failures:
+        failed, blocked = len(found.failures), found.jobs["blocked"]
+        blocks = f", {_jobs(blocked)} could not run without {'it' if failed == 1 else 'them'}" if blocked else ""
+        lines += [f"{_jobs(failed)} failed{blocks}:", *_failure_lines(found.failures, all_of_it)]
+    if found.jobs["not_run"]:
+        lines.append(f"The run was stopped before the end: {_jobs(found.jobs['not_run'])} not run.")
+    if found.failures or found.jobs["not_run"]:
+        lines.append("The next run with the same command does these and nothing else.")
+    return "\n".join(lines)
+
+
+def standing_text(standing: Standing) -> str:
+    """Return what is told of a run that had nothing to make."""
+    return "\n".join([f"All products are up to date{_in(standing.places)}.", *_mind(standing, all_of_it=False)])
+
+
+def _in(places: Sequence[str]) -> str:
+    return f", in {', '.join(places)}" if places else ""
+
+
+def _mind(standing: Standing, all_of_it: bool) -> list[str]:
+    """Return the lines about what is worth a look of the products."""
+    steps = Counter(f"{one.step} {one.status}" for one in standing.remarks if one.status == "FAILED")
+    lines = [
+        (("like that", _numbers_off(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
+        for one in standing.remarks
+    ]
+    lines += [(("like that", _numbers_off(notice)), notice) for notice in standing.notices]
+    if not lines:
+        return []
+    counts = ", ".join(f"{number} x {step}" for step, number in steps.items())
+    return [f"Worth a look ({counts}):" if counts else "Worth a look:", *_by_kind(lines, all_of_it)]
+
+
+def _failure_lines(failures: Iterable[Failure], all_of_it: bool) -> list[str]:
+    """Return a line per failure; those with the same reason, but for names and numbers, stand together."""
+    lines = [
+        (
+            (f"of {one.rule} with that reason", _kind(one)),
+            f"{one.rule} {', '.join(one.wildcards)}: {one.reason} (log: {one.log})",
+        )
+        for one in failures
+    ]
+    return _by_kind(lines, all_of_it)
+
+
+def _by_kind(lines: Iterable[tuple[tuple[str, str], str]], all_of_it: bool) -> list[str]:
+    """Return lines, the kind of most lines first; a terminal gets some of each kind.
+
+    Each is given after its kind, which begins with what is said of the others: "and 4 more ...".
+    """
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for kind, line in lines:
+        kinds.setdefault(kind, []).append(line)
+    ordered = sorted(kinds.items(), key=lambda item: len(item[1]), reverse=True)
+    shown = []
+    for (alike, _), group in ordered if all_of_it else ordered[:MOST_REASONS]:
+        first = group if all_of_it else group[:MOST_FAILURES]
+        shown += [f"  {line}" for line in first]
+        if len(group) > len(first):
+            shown.append(f"    and {len(group) - len(first)} more {alike}")
+    left = sum(len(group) for _, group in ordered[MOST_REASONS:])
+    if left and not all_of_it:
+        shown.append(f"  and {left} more for other reasons")
+    return shown
+
+
+def _kind(failure: Failure) -> str:
+    reason = failure.reason
+    for name in sorted(filter(None, failure.wildcards), key=len, reverse=True):
+        reason = reason.replace(name, "*")
+    return _numbers_off(reason)
+
+
+def _numbers_off(text: str) -> str:
+    return re.sub(r"[0-9][0-9.]*", "#", text)
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _record(found: Outcome, started: float, seconds: float, standing: Standing) -> dict[str, Any]:
+    """Return the summary for programs; of what is as it should be the number is enough."""
+    numbers = ("made", "up_to_date")
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+        "seconds": round(seconds, 1),
+        "complete": not found.failures and not found.jobs["not_run"],
+        "jobs": found.jobs,
+        "products": {state: len(paths) if state in numbers else paths for state, paths in found.products.items()},
+        "places": list(standing.places),
+        "failures": [asdict(failure) for failure in found.failures],
+        "remarks": [asdict(remark) for remark in standing.remarks],
+        "notices": list(standing.notices),
+    }

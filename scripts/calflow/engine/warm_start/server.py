@@ -1,0 +1,109 @@
+"""The process that has the libraries loaded, and forks itself for each job.
+
+Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
+message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
+done, its exit status. When the other side of the standard input is closed, the server ends when its jobs have ended.
+When the process that started it is killed, it is killed too, and so are the jobs when the server is.
+"""
+
+import json
+import logging
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from collections import deque
+from pathlib import Path
+from typing import Any, NoReturn
+
+MESSAGE = 65536  # bytes
+REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
+
+
+def serve(requests: socket.socket, pixels: int) -> NoReturn:
+    """Load the libraries, one whenever there is nothing else to do, and fork for every job, when its own are loaded."""
+    from calflow.engine.warm_start.libraries import libraries, load
+    from calflow.job import end_with_parent
+
+    end_with_parent()
+    waiting = deque(libraries(pixels))
+    while True:
+        ready, _, _ = select.select([requests], [], [], 0 if waiting else REAP_INTERVAL)
+        _reap()
+        if not ready:
+            if waiting:
+                load(waiting.popleft())
+            continue
+        message, handles, _, _ = socket.recv_fds(requests, MESSAGE, 1)
+        if not message:
+            _end()
+        job = json.loads(message)
+        while job["rule"] in waiting:
+            load(waiting.popleft())
+        with socket.socket(fileno=handles[0]) as channel:
+            if os.fork() == 0:
+                requests.close()
+                end_with_parent()
+                _do_job(job, channel)
+
+
+def _reap(options: int = os.WNOHANG) -> None:
+    """Wait for finished jobs: their CPU time then counts as this process's."""
+    try:
+        while os.waitpid(-1, options)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _end(*_: Any) -> NoReturn:
+    """Wait for the jobs that are still running, and end without the long way out through every loaded library."""
+    _reap(0)
+    os._exit(0)
+
+
+def _do_job(job: dict[str, Any], channel: socket.socket) -> NoReturn:
+    """Run a script as ``python script`` would, tell its exit status, and end this process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    channel.send(str(os.getpid()).encode())
+    os.environ.update(job["environment"])
+    tempfile.tempdir = None  # look at the environment again
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    status = _run_script(job["script"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    channel.send(str(status).encode())
+    os._exit(status)
+
+
+def _run_script(script: str) -> int:
+    sys.argv = [script]
+    sys.path.insert(0, str(Path(script).parent.resolve()))
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return int(end.code or 0)
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    # Ctrl-C reaches the jobs and Snakemake, which then closes the requests.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    # The folder of this script holds modules of no concern to the jobs; the one above holds the rule scripts.
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
+    serve(socket.socket(fileno=os.dup(0)), int(sys.argv[1]))

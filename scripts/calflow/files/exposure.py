@@ -1,0 +1,321 @@
+"""Exposure files: FITS images with the planes SCI, ERR, DQ, VAR_* and a gwcs in an ASDF extension.
+
+The layout is that of the JWST archive; ``stdatamodels`` and jwst open these files.
+"""
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from astropy.io import fits
+
+from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
+from calflow.files.version import VERSION
+from calflow.science.image import LARGEST, Image, discard_impossible
+
+log = logging.getLogger(__name__)
+# Extension name of each plane, in the order in which they are written.
+PLANES = {
+    "sci": "SCI",
+    "err": "ERR",
+    "dq": "DQ",
+    "var_poisson": "VAR_POISSON",
+    "var_rnoise": "VAR_RNOISE",
+    "var_flat": "VAR_FLAT",
+}
+# What astropy says of a wrong checksum, with the name of the extension
+WRONG_CHECKSUM = re.compile(r"(?:Checksum|Datasum) verification failed for HDU \('([^']*)', \d+\)")
+# Values of DATAMODL that say no more than how many dimensions there are.
+GENERAL_MODELS = ("ImageModel", "CubeModel")
+# Cards about the array as it was stored, which go with those that astropy strips.
+ABOUT_THE_ARRAY = ("BLANK", "CHECKSUM", "DATASUM")
+
+
+@dataclass
+class Exposure:
+    """One exposure in memory.
+
+    Attributes
+    ----------
+    image : Image
+        The pixel planes.
+    headers : dict of extension name to astropy Header
+        ``PRIMARY``, ``SCI`` and those of the other planes, without structural cards.
+    wcs : gwcs.WCS or None
+        Pixel (0-based) to sky.
+    area : float32 array (ny, nx) or None
+        Relative pixel area.
+    others : list of HDU
+        Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
+    discarded : dict of plane to int
+        How many values of the file, other than NaN, are none (`steps.image`).
+    damaged : tuple of str
+        Extensions whose checksum is wrong.
+    """
+
+    image: Image
+    headers: dict[str, fits.Header]
+    wcs: Any = None
+    area: np.ndarray | None = None
+    others: list = field(default_factory=list)
+    discarded: dict[str, int] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> fits.Header:
+        """The primary header."""
+        return self.headers["PRIMARY"]
+
+    def other(self, name: str) -> Any:
+        """Return an extension that passes through unchanged, or None."""
+        return next((hdu for hdu in self.others if hdu.name == name), None)
+
+    @property
+    def wrong_checksums(self) -> str:
+        """Which checksums of the file are wrong, in words."""
+        return f"of {', '.join(self.damaged)} is wrong: the file was damaged, or changed without renewing it"
+
+    @property
+    def without_value(self) -> str:
+        """What of the file is no value, in words."""
+        numbers = [f"{number} of {PLANES[name]}" for name, number in self.discarded.items()]
+        return f"no value (infinite, above {LARGEST:g}, or an error or variance below 0): {', '.join(numbers)}"
+
+    @property
+    def science(self) -> fits.Header:
+        """The header of the SCI extension."""
+        return self.headers["SCI"]
+
+    def keyword(self, name: str, default: Any = None) -> Any:
+        """Return a keyword of the primary or, failing that, of the SCI header."""
+        return self.primary.get(name, self.science.get(name, default))
+
+
+def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool = False) -> Exposure:
+    """Read an exposure file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``_rate``, ``_rateints``, ``_bsub``, ``_cal`` ... file.
+    images : sequence of str
+        Names that the extension with the pixels may have; of those that are there the first counts.
+    with_wcs : bool
+        Also read the gwcs; it takes a second to import.
+
+    Returns
+    -------
+    Exposure
+        Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none. What is no value
+        (`steps.image`) is NaN and has DO_NOT_USE.
+
+    Raises
+    ------
+    ValueError
+        If the file has no such extension.
+    """
+    # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
+    with telling_checksums(path) as damaged, fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
+        headers = {"PRIMARY": without_structure(hdus[0].header)}
+        planes: dict[str, np.ndarray] = {}
+        others, area, wcs = [], None, None
+        attribute = {extension: name for name, extension in PLANES.items()} | {image_extension(hdus, images): "sci"}
+        for hdu in hdus[1:]:
+            name = attribute.get(hdu.name)
+            if name and name not in planes:  # of several versions the first counts
+                planes[name] = _native(hdu.data, PLANES[name])
+                headers[PLANES[name]] = without_structure(hdu.header)
+                del hdu.data  # astropy would keep it until the file is closed
+            elif hdu.name == "AREA":
+                area = np.array(hdu.data, dtype=np.float32)
+            elif hdu.name == "ASDF" and with_wcs:
+                wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
+            else:
+                _ = hdu.data  # read it while the file is open
+                others.append(hdu)
+    for name, dtype in (("err", np.float32), ("dq", np.uint32)):
+        if name not in planes:
+            planes[name] = np.zeros(planes["sci"].shape, dtype)
+            headers[PLANES[name]] = fits.Header()
+    image = Image(**planes)
+    discarded = discard_impossible(image.float_planes(), image.dq)
+    return Exposure(image, headers, wcs, area, others, discarded, tuple(damaged))
+
+
+@contextmanager
+def telling_checksums(path: Path) -> Iterator[list[str]]:
+    """Log in one line which checksums of a file are wrong, in place of what astropy warns of each.
+
+    Yields
+    ------
+    list of str
+        The names of their extensions, complete when the block is done.
+    """
+    wrong: list[str] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield wrong
+    for warning in told:
+        if found := WRONG_CHECKSUM.search(str(warning.message)):
+            wrong += [found[1]] if found[1] not in wrong else []
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if wrong:
+        log.warning("%s: wrong checksum of %s: damaged, or changed without renewing it", path, ", ".join(wrong))
+
+
+def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
+    """Return the name of the extension with the pixels: of those that it may have the first that is there.
+
+    Raises
+    ------
+    ValueError
+        If none is there.
+    """
+    found = next((name for name in images if name in hdus), None)
+    if found is None:
+        raise ValueError(f"{hdus.filename()}: has no extension {' or '.join(images)}")
+    return found
+
+
+def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Return planes of an exposure by their extension names, as `read_exposure` does."""
+    with fits.open(path, memmap=False, ignore_blank=True) as hdus:
+        planes = {name: _native(hdus[name].data, name) for name in names}
+    attributes = {extension: name for name, extension in PLANES.items()}
+    floats = {attributes[name]: plane for name, plane in planes.items() if name != "DQ"}
+    discard_impossible(floats, planes.get("DQ"))
+    return tuple(planes.values())
+
+
+def _native(data: np.ndarray, extension: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite
+        return np.array(data, dtype=np.uint32 if extension == "DQ" else np.float32)
+
+
+def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the gwcs of an exposure, and its keywords: of the primary and, failing that, of the SCI header.
+
+    The shape of SCI, (ny, nx), is added as ``SHAPE``.
+    """
+    with fits.open(path, memmap=True) as hdus:
+        wcs = wcs_from_bytes(hdus["ASDF"].data["ASDF_METADATA"][0].tobytes())
+        keywords = dict(hdus["SCI"].header) | dict(hdus[0].header)
+        return wcs, keywords | {"SHAPE": hdus["SCI"].shape[-2:]}
+
+
+def keyword(path: Path, name: str) -> Any:
+    """Return one keyword of the SCI header of a file, or None."""
+    with fits.open(path, memmap=True) as hdus:
+        return hdus["SCI"].header.get(name)
+
+
+def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
+    """Write an exposure file, complete or not at all.
+
+    FILENAME, CAL_VER and CAL_VCS are set, and DATAMODL unless it is a model of one instrument. DATE is the
+    clock's only if `write_date` is set; otherwise the same exposure gives the same bytes.
+    """
+    primary = exposure.primary.copy()
+    if primary.get("DATAMODL", "ImageModel") in GENERAL_MODELS:
+        model = "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel"
+        primary.set("DATAMODL", model, "Type of data model")
+    planes = {}
+    for name, plane in exposure.image.planes().items():
+        planes[PLANES[name]] = plane
+        if name == "dq" and exposure.area is not None:
+            planes["AREA"] = exposure.area
+    others = [hdu for hdu in exposure.others if exposure.wcs is None or hdu.name != "ASDF"]
+    write_product(path, primary, planes, exposure.headers, others, exposure.wcs, write_date)
+
+
+def write_product(
+    path: Path,
+    primary: fits.Header,
+    planes: Mapping[str, np.ndarray],
+    headers: Mapping[str, fits.Header] | None = None,
+    others: Sequence = (),
+    wcs: Any = None,
+    write_date: bool = False,
+) -> None:
+    """Write a FITS product, complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    primary : astropy Header
+        FILENAME, CAL_VER, CAL_VCS are set, and DATE if `write_date` is.
+    planes : mapping of extension name to array
+        In the order of the file.
+    headers : mapping of extension name to astropy Header
+        Of those planes that have keywords.
+    others : sequence of HDU
+        Written after the planes.
+    wcs : gwcs.WCS, bytes or None
+        Written as the ASDF extension, the last; bytes are an ASDF file as it is.
+    """
+    primary = primary.copy()
+    primary.set("FILENAME", path.name, "Name of the file")
+    _sign(primary, write_date)
+    hdus = [fits.PrimaryHDU(header=primary)]
+    for name, plane in planes.items():
+        hdu = fits.ImageHDU(plane, header=(headers or {}).get(name), name=name)
+        hdu.header.set("EXTVER", 1, "extension value")
+        hdus.append(hdu)
+    hdus += others
+    if wcs is not None:
+        hdus.append(_wcs_hdu(wcs))
+    with replacing(path) as partial:
+        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+
+
+def _sign(primary: fits.Header, write_date: bool = False) -> None:
+    """Name calflow and its version in a primary header; write the time only on request."""
+    primary.set("CAL_VER", f"calflow {VERSION}", "Calibration Software Version")
+    primary.set("CAL_VCS", f"calflow v{VERSION}", "Calibration Software Repository Version")
+    if write_date:
+        primary.set("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC date file created")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name in the folder of `path`; move it into place if the block succeeds.
+
+    Whatever stops the block, `path` holds either what it held before or the whole new file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of this process alone: no other moves this file into place before it is whole. What a killed job leaves
+    # is removed by the next run, which takes the name apart (calflow/engine/leftovers.py).
+    host = crc32(os.uname().nodename.encode())
+    partial = path.with_name(f".{path.stem}.partial-{host:08x}-{os.getpid()}{path.suffix}")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
+    """Return the ASDF extension."""
+    data = np.frombuffer(wcs if isinstance(wcs, bytes) else wcs_to_bytes(wcs), np.uint8)
+    column = fits.Column(name="ASDF_METADATA", format=f"{data.size}B", array=data[np.newaxis])
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
+
+
+def without_structure(header: fits.Header) -> fits.Header:
+    """Return a copy of a header without the cards that describe how the array is stored."""
+    header = header.copy(strip=True)
+    for keyword in ABOUT_THE_ARRAY:
+        header.remove(keyword, ignore_missing=True)
+    return header

@@ -1,0 +1,18 @@
+"""Header keywords of the photometric calibration."""
+
+from calflow.files.exposure import Exposure
+from calflow.science.calibration.photom import square_arcsec_factor
+
+
+def record_unit(exposure: Exposure, unit: str) -> None:
+    """Record the unit of SCI and ERR."""
+    for name in ("SCI", "ERR"):
+        exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
+
+
+def record_photometry(exposure: Exposure, factor: float, unit: str) -> None:
+    """Record the unit and the conversion factor in (MJy/sr)/(DN/s)."""
+    record_unit(exposure, unit)
+    header = exposure.science
+    header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")
+    header.set("PHOTUJA2", square_arcsec_factor(factor), "Flux density (uJy/arcsec2) producing 1 cps")

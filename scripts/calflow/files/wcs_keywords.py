@@ -1,0 +1,42 @@
+"""The keywords that say where an exposure lies on the sky: its outline, and the FITS approximation of its gwcs."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from calflow.files.exposure import Exposure
+from calflow.files.keywords import replace_wcs
+from calflow.science.geometry.footprints import s_region
+from calflow.science.geometry.sip import sip_approximation
+from calflow.science.geometry.tan_projection import projection_of
+
+log = logging.getLogger(__name__)
+
+
+def record_wcs(exposure: Exposure, corners: np.ndarray, sip: Mapping[str, Any] | None) -> None:
+    """Record S_REGION and the SIP approximation of an exposure's WCS in its SCI header.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        With its WCS. What the approximation cannot hold goes to the log. A WCS that is a TAN projection needs none.
+    corners : float array, shape (4, 2)
+        Right ascension and declination, degrees.
+    sip : mapping or None
+        Parameters of `steps.sip.sip_approximation`. None: no approximation.
+    """
+    header = exposure.science
+    header.set("S_REGION", s_region(corners), "Spatial footprint of the observation")
+    projection = projection_of(exposure.wcs)
+    if projection is not None:
+        replace_wcs(header, projection.keywords())
+        return
+    if not sip:
+        return
+    crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None
+    found = sip_approximation(exposure.wcs, crpix, **sip)
+    for doubt in found.doubts:
+        log.warning("SIP approximation: %s", doubt)
+    replace_wcs(header, found.keywords)

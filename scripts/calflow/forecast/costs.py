@@ -1,0 +1,137 @@
+"""What jobs cost: figures measured for calflow, scaled by size, and by what earlier runs here took."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from calflow.forecast.jobs import NeededJob
+from calflow.forecast.sizes import Size, Sizes
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.plan import UnknownExposure
+
+# Made by benchmarks/job_costs.py.
+SHIPPED = Path(__file__).with_name("shipped_costs.json")
+# Enough records of a rule to know how this machine compares.
+RECORDS = 40
+# Snakemake's records look at a process every half second or so: shorter jobs have no time and no memory in them.
+LEAST_RECORDED = 0.05
+# Without figures, for a rule that is none of calflow's measured ones.
+UNKNOWN = {"seconds": [1.0, 0.0], "memory_mb": [300.0, 0.0], "size": "total", "memory_size": "frame"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one job: seconds of a core, largest memory and what it leaves on disk, MB."""
+
+    cpu: float
+    wall: float
+    memory: float
+    disk: float
+    temporary: float
+
+
+class Costs:
+    """Estimates of the costs of jobs.
+
+    Parameters
+    ----------
+    sizes : Sizes
+    records : Path
+        Folder of the benchmark records of earlier runs: a folder for each rule.
+    shipped : Path, optional
+        The figures that come with calflow.
+    """
+
+    def __init__(self, sizes: Sizes, records: Path, shipped: Path = SHIPPED):
+        self._sizes = sizes
+        self._records = records
+        self._shipped: dict[str, Any] = json.loads(shipped.read_text())["rules"]
+        self._factors: dict[str, dict[str, float]] = {}
+        self.recorded: dict[str, int] = {}  # how many records there are of each rule that was asked for
+
+    def of(self, job: NeededJob) -> Cost:
+        """Return the estimate for a job."""
+        figures = self._shipped.get(job.rule, UNKNOWN)
+        size = self._sizes.of(job.wildcards, whole=figures["size"] == "association") or Size(1.0, 1.0, 1.0)
+        factors = self._factors_of(job, figures)
+        seconds = _linear(figures["seconds"], _measure(size, figures["size"]))
+        return Cost(
+            cpu=seconds * factors["cpu_time"],
+            wall=seconds * factors["s"],
+            memory=_linear(figures["memory_mb"], _measure(size, figures["memory_size"])) * factors["max_rss"],
+            disk=figures.get("bytes_per_pixel", 0.0) * _measure(size, figures["size"]),
+            temporary=figures.get("temporary_bytes_per_pixel", 0.0) * _measure(size, figures["size"]),
+        )
+
+    def _factors_of(self, job: NeededJob, figures: Mapping[str, Any]) -> dict[str, float]:
+        """Return how earlier runs compare with the shipped figures: the median over records of the same rule."""
+        if job.rule not in self._factors:
+            found = list(self._recorded_jobs(job, figures))
+            self.recorded[job.rule] = len(found)
+            self._factors[job.rule] = {
+                column: median([row[column] / row[f"shipped {column}"] for row in found if row.get(column)] or [1.0])
+                for column in ("s", "cpu_time", "max_rss")
+            }
+        return self._factors[job.rule]
+
+    def _recorded_jobs(self, job: NeededJob, figures: Mapping[str, Any]) -> Iterable[dict[str, float]]:
+        folder = self._records / job.rule
+        paths = sorted(folder.glob("**/*.tsv"))
+        for path in paths[:: max(1, len(paths) // RECORDS)]:
+            row = _read_record(path)
+            wildcards = _wildcards(job.wildcards, path.relative_to(folder).with_suffix("").parts)
+            size = self._known_size(wildcards, figures)
+            if row and size and row.get("s", 0) > LEAST_RECORDED:
+                seconds = _linear(figures["seconds"], _measure(size, figures["size"]))
+                memory = _linear(figures["memory_mb"], _measure(size, figures["memory_size"]))
+                yield row | {"shipped s": seconds, "shipped cpu_time": seconds, "shipped max_rss": memory}
+
+    def _known_size(self, candidates: Iterable[dict[str, str]], figures: Mapping[str, Any]) -> Size | None:
+        """Return the size of the first of some guesses that the plan knows."""
+        for wildcards in candidates:
+            try:
+                return self._sizes.of(wildcards, whole=figures["size"] == "association")
+            except (KeyError, UnknownAssociation, UnknownExposure):  # of another configuration
+                continue
+        return None
+
+
+def _wildcards(like: Mapping[str, str], parts: tuple[str, ...]) -> Iterable[dict[str, str]]:
+    """Return what the wildcards of a record may be, whose file is named ``a/b`` or ``a_suffix``."""
+    names = [name for name in like if name not in ("cal", "bsub", "catalog", "group")]
+    if len(names) == len(parts):
+        yield dict(zip(names, parts, strict=True))
+    if len(names) == 1:
+        yield {names[0]: parts[-1].rpartition("_")[0]}
+
+
+def _measure(size: Size, kind: str) -> float:
+    return size.total if kind in ("total", "association") else getattr(size, kind)
+
+
+def _linear(figures: Iterable[float], size: float) -> float:
+    start, slope = figures
+    return start + slope * size
+
+
+def _read_record(path: Path) -> dict[str, float]:
+    """Return the numbers of a benchmark record of Snakemake; empty if it is none."""
+    try:
+        with path.open(newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"), {})
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return {}
+    return {key: number for key, text in row.items() if (number := _number(text)) is not None}
+
+
+def _number(text: Any) -> float | None:
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

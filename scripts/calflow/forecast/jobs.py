@@ -1,0 +1,106 @@
+"""The jobs that have to run, taken from Snakemake's graph."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from calflow.forecast.reasons import FOLLOWS, Cause, causes_of, name_of
+
+
+@dataclass(frozen=True)
+class NeededJob:
+    """A job that has to run.
+
+    Attributes
+    ----------
+    rule : str
+    wildcards : mapping of name to str
+    causes : tuple of Cause
+        Why; the most telling first.
+    outputs, temporary : tuple of str
+        The files it makes: those that are kept, and those that are removed when they have been read.
+    after : tuple of int
+        The jobs it waits for, as indices into the list that this job is in.
+    priority : int
+        Of jobs that are ready, those with the highest go first.
+    """
+
+    rule: str
+    wildcards: dict[str, str]
+    causes: tuple[Cause, ...]
+    outputs: tuple[str, ...]
+    temporary: tuple[str, ...]
+    after: tuple[int, ...]
+    priority: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its wildcards, in one text."""
+        return ", ".join(self.wildcards.values())
+
+    def moved(self, by: int) -> "NeededJob":
+        """Return the job as one of a list in which others stand before it."""
+        return replace(self, after=tuple(number + by for number in self.after))
+
+    @property
+    def kind(self) -> str:
+        """The kind of its first cause."""
+        return self.causes[0].kind if self.causes else FOLLOWS
+
+
+@dataclass(frozen=True)
+class NeededJobs:
+    """What has to run of a graph.
+
+    Attributes
+    ----------
+    jobs : list of NeededJob
+        Each after those it waits for; without the target rules, which make nothing.
+    unrecorded : list of str
+        Products that are there but of which Snakemake has no record: it takes them for up to date unless an input is
+        newer.
+    """
+
+    jobs: list[NeededJob]
+    unrecorded: list[str]
+
+
+def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJobs:
+    """Return the jobs of the graph that Snakemake has built and that it would run.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        Its ``dag`` is initialised.
+    is_reference : callable
+        Tells whether a path is that of a reference file.
+
+    Returns
+    -------
+    NeededJobs
+    """
+    dag = workflow.dag
+    index: dict[Any, int] = {}
+    found: list[NeededJob] = []
+    unrecorded: list[str] = []
+    for level in dag.toposorted():
+        unrecorded += [name_of(job.output[0]) for job in level if dag.reason(job).no_metadata and not dag.needrun(job)]
+        for job in sorted((job for job in level if dag.needrun(job) and job.output), key=_order):
+            index[job] = len(found)
+            temporary = tuple(name_of(path) for path in job.output if path.is_temp)
+            found.append(
+                NeededJob(
+                    rule=job.rule.name,
+                    wildcards=dict(job.wildcards_dict),
+                    causes=causes_of(job, dag.reason(job), workflow.persistence, is_reference),
+                    outputs=tuple(name_of(path) for path in job.output if not path.is_temp),
+                    temporary=temporary,
+                    after=tuple(sorted(index[other] for other in dag.job_dependencies(job) if other in index)),
+                    priority=int(job.rule.priority or 0),
+                )
+            )
+    return NeededJobs(found, sorted(unrecorded))
+
+
+def _order(job: Any) -> tuple[str, list[str]]:
+    return job.rule.name, sorted(map(str, job.output))

@@ -1,0 +1,178 @@
+"""``snakemake plan``, and runs that look only at what is stale: both before Snakemake builds its graph."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calflow.forecast.costs import Costs
+from calflow.forecast.forecast import Forecast, joined, size_on_disk
+from calflow.forecast.jobs import NeededJob, NeededJobs, needed_jobs
+from calflow.forecast.parallel import over_graphs, processes_for, shared_out, with_graph
+from calflow.forecast.schedule import schedule
+from calflow.forecast.sizes import Sizes
+from calflow.forecast.text import forecast_text
+from calflow.plan.components import TARGETS, components
+from calflow.plan.plan import Plan
+
+PLAN = "plan"
+EVERYTHING = "all"
+# From this number of exposures on it pays to look for what is stale before building the whole graph ...
+WORTHWHILE = 100
+# ... if most products are there; looked for in this many.
+SAMPLE = 50
+
+
+def offer_plan(workflow: Any, plan: Plan) -> None:
+    """Have Snakemake print the forecast, and run nothing, when `plan` is among its targets.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    plan : Plan
+    """
+    execute = workflow.execute
+
+    def execute_or_forecast(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
+        targets = list(workflow.dag_settings.targets)
+        if not workflow.is_main_process or PLAN not in targets:
+            return execute(executor_plugin, executor_settings, *rest, **others)
+        _begin(workflow, executor_plugin, executor_settings)
+        targets.remove(PLAN)
+        print(show_forecast(workflow, plan, targets or [EVERYTHING]))
+        return None
+
+    workflow.execute = execute_or_forecast
+
+
+def look_ahead(workflow: Any, plan: Plan) -> None:
+    """Have runs of large plans leave out what is up to date, before Snakemake builds its graph.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    plan : Plan
+    """
+    execute = workflow.execute
+
+    def execute_what_is_stale(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
+        if workflow.is_main_process:
+            _begin(workflow, executor_plugin, executor_settings)
+            workflow.dag_settings.targets = stale_targets(workflow, plan, list(workflow.dag_settings.targets))
+        return execute(executor_plugin, executor_settings, *rest, **others)
+
+    workflow.execute = execute_what_is_stale
+
+
+def _begin(workflow: Any, executor_plugin: Any, executor_settings: Any) -> None:
+    """Do what Snakemake does first when it executes, and what a graph needs."""
+    workflow._executor_plugin = executor_plugin
+    workflow.executor_settings = executor_settings
+
+
+def show_forecast(workflow: Any, plan: Plan, targets: Sequence[str]) -> str:
+    """Write the forecast of targets to a file, and return it as text."""
+
+    def look(graph: Any) -> NeededJobs:
+        return needed_jobs(graph, plan.is_reference)
+
+    parts = separable(workflow, plan, targets)
+    if parts and len(parts) > 1:
+        needed = joined(over_graphs(workflow, parts, look, processes_for(len(parts))))
+        products = set(itertools.chain.from_iterable(parts))
+    else:
+        needed = with_graph(workflow, targets, look)
+        products = {path for part in components(plan) for path in _paths(part, targets)}
+        products |= {target for target in targets if not workflow.is_rule(target)}
+    forecast = _forecast(workflow, plan, targets, needed, products)
+    path = Path(f"{plan.output}plan.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(forecast.as_json())
+    temporary.replace(path)
+    return forecast_text(forecast, str(path))
+
+
+def _forecast(workflow: Any, plan: Plan, targets: Sequence[str], needed: NeededJobs, products: set[str]) -> Forecast:
+    costs = Costs(Sizes(plan), Path(f"{plan.output}benchmarks"))
+    estimates = [costs.of(job) for job in needed.jobs]
+    cores = (workflow._cores if workflow.local_exec else workflow.nodes) or 1
+    made = {path for job in needed.jobs for path in job.outputs}
+    exposures, associations = concerned(plan, needed.jobs)
+    return Forecast(
+        targets=tuple(targets),
+        cores=cores,
+        jobs=tuple(needed.jobs),
+        costs=tuple(estimates),
+        schedule=schedule(needed.jobs, estimates, cores),
+        products=len(products),
+        up_to_date=len(products - made),
+        replaced=size_on_disk(needed.jobs),
+        recorded=costs.recorded,
+        unrecorded=tuple(needed.unrecorded),
+        exposures=tuple(exposures),
+        associations=tuple(associations),
+        parameters=tuple(plan.parameter_record()),
+        changes=plan.reference_changes if plan.settings.references.compare_context else None,
+    )
+
+
+def concerned(plan: Plan, jobs: Sequence[NeededJob]) -> tuple[list[str], list[str]]:
+    """Return the exposures and the associations that jobs work on, each once."""
+    exposures: dict[str, None] = {}
+    associations: dict[str, None] = {}
+    for job in jobs:
+        wildcards = job.wildcards
+        if "crf" in wildcards:
+            name, root = plan.stage3.crf_of(wildcards["crf"])
+            associations[name] = exposures[root] = None
+        for name in ("exposure", "merged", "member"):
+            if name in wildcards:
+                exposures[wildcards[name]] = None
+        if "association" in wildcards:
+            associations[wildcards["association"]] = None
+    return sorted(exposures), sorted(associations)
+
+
+def separable(workflow: Any, plan: Plan, targets: Sequence[str]) -> list[list[str]] | None:
+    """Return the files that targets stand for, in lists whose graphs have nothing in common.
+
+    None if the targets, or other options of the command line, need the whole graph.
+    """
+    dag, scheduling = workflow.dag_settings, workflow.scheduling_settings
+    whole = [dag.until, dag.omit_from, dag.batch, dag.target_jobs, scheduling and scheduling.prioritytargets]
+    if any(whole) or dag.forcetargets or not set(targets) <= {EVERYTHING, *TARGETS}:
+        return None
+    if not all(workflow.is_rule(name) for name in dag.forcerun):
+        return None
+    return shared_out((part.exposures, _paths(part, targets)) for part in components(plan))
+
+
+def _paths(part: Any, targets: Sequence[str]) -> list[str]:
+    wanted = TARGETS if EVERYTHING in targets else [target for target in TARGETS if target in targets]
+    return [path for target in wanted for path in part.products[target]]
+
+
+def stale_targets(workflow: Any, plan: Plan, targets: Sequence[str]) -> list[str]:
+    """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it."""
+    targets = list(targets)
+    if len(plan.exposures) < WORTHWHILE or workflow.touch or workflow.dag_settings.forceall:
+        return targets
+    parts = separable(workflow, plan, targets or [EVERYTHING])
+    if not parts or len(parts) < 2 or not _mostly_made(parts):
+        return targets
+    stale = over_graphs(workflow, parts, _needs_a_run, processes_for(len(parts)))
+    if all(stale):
+        return targets
+    # If all is up to date, Snakemake says so of one product.
+    return [path for part, needed in zip(parts, stale, strict=True) if needed for path in part] or parts[0][:1]
+
+
+def _needs_a_run(workflow: Any) -> bool:
+    return next(iter(workflow.dag.needrun_jobs()), None) is not None
+
+
+def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:
+    paths = list(itertools.chain.from_iterable(parts))
+    sample = paths[:: max(1, len(paths) // SAMPLE)]
+    return sum(Path(path).exists() for path in sample) > len(sample) / 2

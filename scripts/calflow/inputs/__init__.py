@@ -1,0 +1,1 @@
+"""What users give: associations, exposures and their headers."""

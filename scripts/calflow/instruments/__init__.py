@@ -1,0 +1,51 @@
+"""One description per instrument family: data that steps and rules read instead of branching on a telescope."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from calflow.instruments.family import Family, Layout
+from calflow.instruments.iris import FAMILY as IRIS
+from calflow.instruments.jwst import FAMILY as JWST
+
+FAMILIES = (JWST, IRIS)
+
+
+def family_of(header: Mapping[str, Any]) -> Family | None:
+    """Return the family whose telescope a header names, or None."""
+    telescope = str(header.get("TELESCOP", "")).strip().upper()
+    return next((family for family in FAMILIES if telescope in family.telescopes), None)
+
+
+def known_telescopes() -> str:
+    """Return the telescopes of all families, for messages."""
+    return ", ".join(telescope for family in FAMILIES for telescope in family.telescopes)
+
+
+def image_extensions() -> frozenset[str]:
+    """Return the names that the extension with the pixels has in any layout."""
+    return frozenset(layout.image for family in FAMILIES for layout in family.layouts)
+
+
+def layout_of(header: Mapping[str, Any], extensions: Collection[str]) -> Layout:
+    """Return the layout of a file: of those of its family the first whose image it has, else the first."""
+    family = family_of(header)
+    if family is None and header.get("TELESCOP"):  # which is then what is wrong, whatever the file has
+        return Layout(next(iter(sorted(image_extensions().intersection(extensions))), "SCI"), required=())
+    if family is None:
+        return Layout()
+    return next((layout for layout in family.layouts if layout.image in extensions), family.layouts[0])
+
+
+def header_keywords() -> tuple[str, ...]:
+    """Return every keyword of an exposure that planning looks at, for any family."""
+    keywords = {"TELESCOP"}
+    for family in FAMILIES:
+        keywords |= {*family.crds_names, *family.required_keywords, *family.background.same}
+        keywords |= {*family.derived_keywords, *family.source_keywords}
+        keywords |= {
+            keyword for kind in family.references.values() for names in kind.selectors.values() for keyword in names
+        }
+        keywords |= {*family.light_path, *family.group_keywords(), family.moving_target[0], *family.target_position}
+    keywords |= {"EFFEXPTM", "TMEASURE"}  # what exposures may be weighted with
+    keywords |= {"BUNIT", "S_DARK", "S_FLAT", "S_PHOTOM", "VA_SCALE", "CRPIX1", "CRPIX2"}
+    return tuple(sorted(keywords | {"S_WCS", "S_MTWCS", "S_REGION", "BKGSUB", "BKGLEVEL", "TCATFILE"}))

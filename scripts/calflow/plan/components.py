@@ -1,0 +1,112 @@
+"""Parts of a plan that have no file in common: what is stale in one tells nothing of another."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from calflow.plan.plan import Calibrated, Plan, PlannedExposure
+
+# What the target rules of the same names stand for.
+TARGETS = ("references", "stage2", "stage3")
+
+
+@dataclass
+class Component:
+    """Exposures and associations that depend on each other, with their products.
+
+    Attributes
+    ----------
+    exposures : int
+        How many there are.
+    products : dict of target to list of str
+        The paths of what is kept.
+    """
+
+    exposures: int = 0
+    products: dict[str, list[str]] = field(default_factory=lambda: {target: [] for target in TARGETS})
+
+
+def components(plan: Plan) -> list[Component]:
+    """Return the parts of a plan: in one part is what shares a product, a background, a grid or a reference to be made.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    list of Component
+        In the order in which the plan names what is in them. All products of the plan are in one of them.
+    """
+    sets = _DisjointSets()
+    for node, shared in _links(plan):
+        sets.join(node, shared)
+    found: dict[str, Component] = {}
+    for node, target, paths, exposures in _products(plan):
+        component = found.setdefault(sets.root(node), Component())
+        component.products[target] += paths
+        component.exposures += exposures
+    return list(found.values())
+
+
+def _links(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield pairs of files, sets and names that hang together."""
+    made = {reference.path for reference in plan.references.values()}
+    for reference in plan.references.values():
+        if reference.dark in made:
+            yield reference.path, str(reference.dark)
+    for root, exposure in plan.exposures.items():
+        cal = plan.products_of(exposure)[0]
+        yield f"exposure {root}", cal
+        if exposure.background:
+            yield cal, f"background {exposure.background.name}"
+        yield from ((cal, path) for path in _made_references(exposure, made))
+    for root, merge in plan.merges.items():
+        yield from ((f"exposure {root}", path) for path in [merge.full, *merge.subarrays.values()])
+        yield f"exposure {root}", plan.products_of(merge)[0]
+    for name, association in plan.stage3.associations.items():
+        # A file of the user, too: it has one star list, whichever association asks for it.
+        yield from ((f"association {name}", member.cal) for member in association.members)
+        if association.common_grid:
+            yield f"association {name}", f"grid {association.common_grid}"
+        yield from ((f"association {name}", str(ref.path)) for ref in association.references.values() if ref.missing)
+
+
+def _made_references(exposure: PlannedExposure, made: set[str]) -> Iterator[str]:
+    """Yield the references of an exposure that rules make or fetch."""
+    for reference in exposure.references.values():
+        if reference.missing or str(reference.path) in made:
+            yield str(reference.path)
+    if exposure.background:
+        yield from (path for path in map(str, exposure.background.references.values()) if path in made)
+
+
+def _products(plan: Plan) -> Iterator[tuple[str, str, list[str], int]]:
+    """Yield what belongs to a target: a name in it, the target, the paths, and how many exposures that is."""
+    for reference in plan.references.values():
+        yield reference.path, "references", [reference.path], 0
+    planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values()]
+    for calibrated in planned:
+        exposures = int(isinstance(calibrated, PlannedExposure))
+        yield f"exposure {calibrated.root}", "stage2", plan.products_of(calibrated), exposures
+    for name, association in plan.stage3.associations.items():
+        yield f"association {name}", "stage3", plan.stage3.products_of(association), 0
+
+
+class _DisjointSets:
+    """Sets of names that are joined (union-find)."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def root(self, name: str) -> str:
+        """Return the name that stands for the set of a name."""
+        parents = self._parents
+        parents.setdefault(name, name)
+        while parents[name] != name:
+            parents[name] = parents[parents[name]]
+            name = parents[name]
+        return name
+
+    def join(self, one: str, other: str) -> None:
+        """Make one set of the sets of two names."""
+        self._parents[self.root(one)] = self.root(other)

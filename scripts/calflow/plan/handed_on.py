@@ -1,0 +1,65 @@
+"""The plan of a run, left for the jobs of that run on a cluster, each of which reads the Snakefile anew.
+
+To plan thousands of exposures takes seconds, to load their plan a fraction of one; and the jobs then have the plan that
+they were submitted by, whatever has become of the inputs since.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from calflow.plan.plan import Plan
+from calflow.plan.plan_json import plan_from_json, plan_to_json
+
+PLACE = Path(".snakemake/calflow/plan.json")
+
+
+def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
+    """Leave a plan for jobs with the same configuration. If it cannot be written, each plans for itself.
+
+    Parameters
+    ----------
+    plan : Plan
+    config : mapping
+        What it was made of.
+    place : Path
+        Of the file.
+    """
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = plan_to_json(plan)
+        partial.write_text(f"{_key(config)} {_checksum(text)}\n{text}\n")
+        os.replace(partial, place)
+    except (OSError, TypeError, ValueError):
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:
+    """Return the plan that was left for this configuration by this code, or None; a damaged one counts as none."""
+    try:
+        with place.open() as file:
+            key, _, checksum = file.readline().rstrip("\n").partition(" ")
+            if key != _key(config):
+                return None
+            text = file.read().rstrip("\n")
+            return plan_from_json(text) if checksum == _checksum(text) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    """Return what tells one configuration, and one state of the code that planned it, from others."""
+    folder = Path(__file__).parents[2]
+    stamps = sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*.py"))
+    text = json.dumps([config, stamps], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,282 @@
+"""Making the plan: all associations and headers read, references chosen, everything checked."""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from calflow.configuration.paths import no_file
+from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.settings import Settings
+from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
+from calflow.files.names import product_root
+from calflow.inputs.associations import Association, Product, expand, read_association, single_exposure
+from calflow.inputs.folder_checks import check_input, check_output
+from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.headers import ExposureHeader, read_exposure_header
+from calflow.inputs.scope import LEVEL_OF_TYPE, is_spectroscopic
+from calflow.instruments import header_keywords
+from calflow.plan.combination import PlannedAssociation
+from calflow.plan.combination_checks import CombinationChecker
+from calflow.plan.combination_planner import CombinationPlanner, check_astrometric_catalog
+from calflow.plan.exposure_planner import ExposurePlanner
+from calflow.plan.merge_planner import MergePlanner
+from calflow.plan.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
+from calflow.plan.reference_maker_planner import plan_references
+from calflow.printable import has_controls
+from calflow.references.context_comparison import compare_contexts
+from calflow.references.crds_cache import CrdsCache, pinned_contexts
+from calflow.references.parameter_references import ParameterReferences, settings_for
+from calflow.references.reference_checks import ReferenceChecker, is_asdf
+from calflow.references.reference_choice import ReferenceChooser
+
+GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
+CONTROLS = "they would act upon every terminal that shows it; rename the file or folder"
+BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
+
+
+def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3)) -> Plan:
+    """Read all associations and headers, choose references, and check everything.
+
+    Parameters
+    ----------
+    settings : Settings
+        Relative paths in it are taken from the working directory.
+    files : sequence of Path
+        The config files, strongest first, to name the one that holds a wrong key.
+    cache : Path
+        Where headers are remembered between runs.
+    stages : collection of int
+        Those that are asked for.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong; also if all that is asked for is something that calflow does not do.
+    """
+    try:
+        return _Planner(settings, HeaderCache(cache)).plan(stages)
+    except InputError as error:
+        raise InputError(
+            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
+        ) from None
+
+
+class _Planner:
+    """Gathers the exposures of a configuration, and all that is wrong with them."""
+
+    def __init__(self, settings: Settings, cache: HeaderCache):
+        self.settings = settings
+        self.cache = cache
+        self.problems: list[Problem] = []
+        self.notices = list(settings.notices)
+        self.headers: dict[Path, ExposureHeader | None] = {}
+        self.refused: set[str] = set()  # exposures that something is wrong with
+        self.left_out: list[Association] = []
+        folder = reference_folder(settings)
+        self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
+        self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
+        self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
+        self.combination_checker = CombinationChecker(settings, cache, self.problems, self.notices)
+        self.checker = ReferenceChecker(cache, self.problems, self.made, self.notices)
+
+    def plan(self, stages: Collection[int]) -> Plan:
+        """Return the plan, or raise InputError."""
+        self._check_settings()
+        if not check_input(self.settings, self.problems):
+            raise InputError(self.problems)  # each exposure that is not found would be one more, and none the cause
+        associations = self._associations()
+        exposures = self._exposures([a for a in associations if a.level == 2])
+        for exposure in exposures:
+            self._check_paths(exposure)
+            self.checker.check(exposure)
+        if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
+            wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
+            self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
+        folder = stage_folder(self.settings, 2)
+        merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
+        self._check_characters(str(path) for made in self.made.values() for path in made.exposures)
+        merges = merger.plan([a for a in associations if a.merges])
+        self._check_characters(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
+        grids = self.combination_checker.grids
+        exposures, merges = grids.check_quick_looks(exposures), grids.check_quick_looks(merges)
+        combined = [a for a in associations if a.level == 3 and not a.merges]
+        combinations = self._combinations(combined, [*exposures, *merges])
+        crds = self._crds_cache(exposures, combinations, merges)
+        self.cache.save()
+        if not self.problems:
+            self._tell_left_out({2: bool(exposures or merges or self.made), 3: bool(combinations)}, stages)
+        if self.problems:
+            raise InputError(self.problems)
+        self.notices += self.chooser.notices
+        return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
+
+    def _crds_cache(
+        self,
+        exposures: Sequence[PlannedExposure],
+        combinations: Sequence[PlannedAssociation],
+        merges: Sequence[PlannedMerge],
+    ) -> CrdsCache | None:
+        """Return what the CRDS cache lacks, and what another context would change; None without a cache."""
+        if self.settings.references.source != "crds":
+            return None
+        fetches = self.chooser.missing.fetches()
+        changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
+        contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
+        return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
+
+    def _combinations(
+        self, associations: list[Association], exposures: Sequence[Calibrated]
+    ) -> list[PlannedAssociation]:
+        """Plan the level-3 associations."""
+        folder = stage_folder(self.settings, 2)
+        planner = CombinationPlanner(
+            self.settings,
+            exposures,
+            self.refused,
+            folder,
+            self._header,
+            self.chooser,
+            self.problems,
+            self.notices,
+            self.parameters,
+        )
+        combinations = planner.plan(associations)
+        combinations = self.combination_checker.check(combinations, planner.sources)
+        for found in combinations:
+            self.checker.check_catalog(found, settings_for(found.parameters, self.settings).stage3.source_catalog)
+        files = {member.cal for found in combinations for member in found.members}
+        files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
+        files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}
+        stage3 = self.settings.stage3
+        files |= {stage3.tweakreg.abs_refcat, stage3.skymatch.skylist or "", stage3.resample.output_wcs}
+        self._check_characters(files | {grid.output_wcs for grid in self.settings.grids.values()})
+        return combinations
+
+    def _check_settings(self) -> None:
+        """Check what concerns several settings, or the outside world."""
+        stage2 = self.settings.stage2
+        check_output(self.settings, self.problems)
+        grids = {f"grids.{name}": grid.output_wcs for name, grid in self.settings.grids.items()}
+        grids |= {"stage2.resample": stage2.resample.output_wcs}
+        grids |= {"stage3.resample": self.settings.stage3.resample.output_wcs}
+        for key, output_wcs in grids.items():
+            if output_wcs and not is_asdf(Path(output_wcs)):
+                wrong = f"{output_wcs!r} is no ASDF file" if os.path.isfile(output_wcs) else no_file(Path(output_wcs))
+                self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
+        skymatch = self.settings.stage3.skymatch
+        if skymatch.skymethod == "user" and not skymatch.skip and not os.path.isfile(skymatch.skylist or ""):
+            wrong = f"no such file {skymatch.skylist!r}"
+            self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
+        for name in self.settings.grids:
+            if not GRID_NAME.fullmatch(name):
+                wrong = f"{name!r} cannot be part of a file name"
+                self.problems.append(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
+        check_astrometric_catalog(self.settings, self.problems)
+
+    def _associations(self) -> list[Association]:
+        """Read the associations and the single exposures."""
+        settings, problems = self.settings, self.problems
+        before = len(problems)
+        files = expand(settings.associations, "associations", problems)
+        singles = expand(settings.exposures, "exposures", problems)
+        lost = len(problems) > before  # exposures that are told already
+        read = []
+        for path in files:
+            before = len(problems)
+            read.append(read_association(path, Path(os.path.expanduser(settings.input)), problems))
+            lost |= len(problems) > before and (read[-1] is None or read[-1].level == 2)
+        read += [single_exposure(path, problems) for path in singles]
+        found = self._without_others([association for association in read if association])
+        if lost:
+            sciences = [member for a in found if a.level == 3 for product in a.products for member in product.sciences]
+            self.refused |= {product_root(member.expname) for member in sciences if not os.path.isfile(member.path)}
+        for association in found:
+            for member in association.ignored:
+                self.notices.append(f"{association.path}: {member.key} is of type {member.exptype}: not used")
+        return found
+
+    def _without_others(self, associations: list[Association]) -> list[Association]:
+        """Keep aside the associations of what calflow does not do, and return the others."""
+        done: list[Association] = []
+        roots: set[str] = set()  # products of level-2 associations that are kept aside
+        for association in sorted(associations, key=lambda association: association.level):
+            why = association.left_out or self._spectroscopic(association, roots)
+            if not why:
+                done.append(association)
+                continue
+            self.left_out.append(replace(association, left_out=why))
+            roots |= {product.root for product in association.products if association.level == 2}
+        return done
+
+    def _spectroscopic(self, association: Association, roots: Collection[str]) -> str:
+        """Return why an association whose type says nothing is left out: its exposures are spectroscopic."""
+        if association.asn_type or association.merges:
+            return ""
+        found = ""
+        for member in (member for product in association.products for member in product.sciences):
+            header = self._header(member.path) if os.path.isfile(member.path) else None
+            if header is not None and is_spectroscopic(header.values):
+                found = f"its exposures are spectroscopic (EXP_TYPE {header.values['EXP_TYPE']!r})"
+            elif header is not None or product_root(member.expname) not in roots:
+                return ""
+        return found or "its exposures are left out" if association.products else ""
+
+    def _tell_left_out(self, planned: Mapping[int, bool], stages: Collection[int]) -> None:
+        """Tell what is left out: in notices, or as problems if there is nothing else in the wanted stages."""
+        done = f"it does imaging: {', '.join(LEVEL_OF_TYPE)}"
+        told = [
+            (one.level, Problem(str(one.path), "", f"{one.left_out}, which calflow does not do", done))
+            for one in self.left_out
+        ]
+        if not any(planned[stage] for stage in stages):
+            self.problems += [problem for level, problem in told if level in stages]
+        self.notices += [f"{problem.file}: left out: {problem.wrong}" for _, problem in told]
+
+    def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
+        """Plan every product of the associations; the same product in two of them is planned once."""
+        planner = ExposurePlanner(
+            self.settings, self._header, self.chooser, self.problems, self.notices, self.parameters
+        )
+        first: dict[str, Product] = {}
+        planned = []
+        for association in associations:
+            for product in association.products:
+                if product.root in first:
+                    self._check_same(association, product, first[product.root])
+                    continue
+                first[product.root] = product
+                if exposure := planner.plan(association, product):
+                    planned.append(exposure)
+                else:
+                    self.refused.add(product.root)
+        planner.tell_not_applicable()
+        return planned
+
+    def _check_same(self, association: Association, product: Product, first: Product) -> None:
+        def files(of: Product) -> tuple:
+            return of.science.path.resolve(), {member.path.resolve() for member in of.backgrounds}
+
+        if files(product) != files(first):
+            wrong = f"{product.root!r} is already made, from other members"
+            self.problems.append(Problem(str(association.path), product.key, wrong, "give it another name"))
+
+    def _header(self, path: Path) -> ExposureHeader | None:
+        if path not in self.headers:
+            keywords = (*header_keywords(), *WCS_KEYWORDS)
+            self.headers[path] = read_exposure_header(path, keywords, self.problems, self.cache)
+        return self.headers[path]
+
+    def _check_paths(self, exposure: PlannedExposure) -> None:
+        """Refuse inputs whose paths Snakemake would take for patterns, or hand on to the terminal as they are."""
+        paths = [exposure.science, *(exposure.background.members if exposure.background else ())]
+        paths += [reference.path for reference in exposure.references.values() if reference.path]
+        self._check_characters(map(str, paths))
+
+    def _check_characters(self, paths: Iterable[str]) -> None:
+        for path in sorted(paths):
+            if "{" in path or "}" in path:
+                self.problems.append(Problem(path, "", "has braces in its path", BRACES))
+            elif has_controls(path):
+                self.problems.append(Problem(path, "", "has control characters in its path", CONTROLS))

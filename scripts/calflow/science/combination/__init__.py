@@ -1,0 +1,1 @@
+"""Exposures combined: resampling, medians, outliers."""

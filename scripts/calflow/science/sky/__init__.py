@@ -1,0 +1,1 @@
+"""The sky: its level in an exposure, smooth models of it, and levels that match where exposures overlap."""

@@ -1,0 +1,229 @@
+"""The sky of an exposure: where other exposures overlap it, and all over it.
+
+Detectors read at the same time form a group, which has one sky. The sky of an exposure is
+measured in its overlap with each other group: in the pixels inside its footprint and that of any
+member of the group. What comes out is a few numbers for `steps.skymatch`, so no more than one
+exposure need be in memory.
+
+The pixels are those that jwst's skymatch step takes, so that the levels agree: the vertices of the
+overlap are rounded to whole pixels, and the polygon between them is filled, its rim included.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calflow.science.geometry.polygons import signed_area
+from calflow.science.geometry.tangent_plane import to_plane, to_sky
+from calflow.science.sky.sky_statistics import SkyStatistic
+
+# Decimals of vertices, pixels.
+VERTEX_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class ExposureSky:
+    """The sky of one exposure.
+
+    Attributes
+    ----------
+    whole : SkyStatistic or None
+        In all of the exposure; None if it has no usable pixels.
+    overlaps : dict of group name to SkyStatistic
+        In the overlap with each other group that has usable pixels in it.
+    """
+
+    whole: SkyStatistic | None
+    overlaps: dict[str, SkyStatistic]
+
+
+def exposure_sky(
+    sci: np.ndarray,
+    usable: np.ndarray,
+    footprint: np.ndarray,
+    groups: Mapping[str, Sequence[np.ndarray]],
+    to_pixel: Callable[[np.ndarray], np.ndarray],
+    statistic: Callable[[np.ndarray], SkyStatistic | None],
+) -> ExposureSky:
+    """Measure the sky of an exposure in its overlaps with other groups, and all over it.
+
+    Parameters
+    ----------
+    sci : float array, shape (ny, nx)
+    usable : bool array, shape (ny, nx)
+        True for the pixels to use: unflagged and finite.
+    footprint : float array, shape (n, 2)
+        Outline of the exposure on the sky, right ascension and declination in degrees: the outer
+        corners of its pixels, and points on its edges if these are bent.
+    groups : mapping of group name to footprints of its members
+        The other groups; not the exposure's own.
+    to_pixel : function of sky positions, shape (n, 2), degrees
+        Returns their pixel positions x, y in this exposure, shape (n, 2), from 0 at the centre of
+        the first pixel, also outside it.
+    statistic : function of pixel values, shape (n,)
+        `steps.sky_statistics.sky_statistic` with its options.
+
+    Raises
+    ------
+    ValueError
+        If `sci` and `usable` differ in shape, a footprint has vertices without a position, or
+        `to_pixel` has none for an overlap.
+    """
+    if sci.shape != usable.shape:
+        raise ValueError(f"the mask of usable pixels has shape {usable.shape}, the image {sci.shape}")
+    overlaps = {}
+    for name, members in groups.items():
+        polygons = [sky_overlap(footprint, member) for member in members]
+        sky = statistic(sci[usable & pixels_inside(polygons, to_pixel, sci.shape)]) if any(map(len, polygons)) else None
+        if sky is not None:
+            overlaps[name] = sky
+    return ExposureSky(statistic(sci[usable]), overlaps)
+
+
+def pixels_inside(
+    polygons: Iterable[np.ndarray], to_pixel: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the mask of the pixels of an exposure that are inside any of the polygons on the sky.
+
+    Parameters
+    ----------
+    polygons : float arrays, shape (n, 2)
+        Right ascension and declination of the vertices, degrees. Those without vertices are empty.
+    to_pixel
+        As for `exposure_sky`.
+    shape : (ny, nx)
+        Of the exposure.
+
+    Returns
+    -------
+    bool array, shape (ny, nx)
+
+    Raises
+    ------
+    ValueError
+        If `to_pixel` has no position for a vertex.
+    """
+    mask = np.zeros(shape, bool)
+    for polygon in polygons:
+        if not len(polygon):
+            continue
+        # As rounded: the corner of an exposure is on the edge of a pixel, but for errors of to_pixel.
+        vertices = np.round(np.asarray(to_pixel(polygon), float), VERTEX_DECIMALS)
+        if not np.isfinite(vertices).all():
+            raise ValueError(
+                "a vertex of an overlap has no pixel position; to_pixel must give one outside the image, too"
+            )
+        fill_polygon(mask, vertices)
+    return mask
+
+
+def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the intersection of two footprints, float64, shape (m, 2), degrees; m is 0 if there is none.
+
+    In the plane that touches the sky at the first one great circles are straight lines. The second
+    is cut along the sides of the convex hull of the first: sides bent inwards lie outside the
+    exposure, where there are no pixels.
+
+    Raises
+    ------
+    ValueError
+        If a footprint has fewer than three vertices, or one that is not finite.
+    """
+    for vertices in (footprint, other):
+        if len(vertices) < 3 or not np.isfinite(vertices).all():
+            raise ValueError(
+                f"a footprint must have three or more finite vertices, not {np.asarray(vertices).tolist()}"
+            )
+    centre = _centre(footprint)
+    hull = _hull(to_plane(footprint, centre))
+    polygon = to_plane(other, centre)
+    if not np.isfinite(polygon).all():  # on the other half of the sky
+        return np.empty((0, 2))
+    for start, end in zip(hull, np.roll(hull, -1, axis=0), strict=True):
+        polygon = _cut(polygon, start, end)
+    if len(polygon) < 3 or signed_area(polygon) == 0:
+        return np.empty((0, 2))
+    return to_sky(polygon, centre)
+
+
+def fill_polygon(mask: np.ndarray, vertices: np.ndarray) -> None:
+    """Set the pixels of a polygon.
+
+    Parameters
+    ----------
+    mask : bool array, shape (ny, nx)
+        Set to True inside, in place.
+    vertices : float array, shape (n, 2)
+        Pixel positions x, y. They are rounded to whole pixels, after the lowest coordinate is
+        moved to 0 if it is negative.
+
+    Notes
+    -----
+    The rule of gwcs.region (BSD licence), which jwst uses: a row is filled from where it enters
+    the polygon to where it leaves it, both rounded up, and so the lowest and the highest row. What
+    has no height or no width after rounding is empty.
+    """
+    lowest = np.minimum(vertices.min(axis=0), 0)
+    corners = np.rint(vertices - lowest).astype(int)
+    x_origin, y_origin = np.rint(lowest).astype(int)
+    if np.ptp(corners[:, 0]) == 0:
+        return
+    for y, begin, end in np.stack(_runs(corners), axis=1).tolist():
+        if 0 <= y + y_origin < len(mask):
+            mask[y + y_origin, max(begin + x_origin, 0) : max(end + x_origin + 1, 0)] = True
+
+
+def _runs(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the row, the first and the last column of each run of pixels inside a polygon."""
+    highest = corners[:, 1].max()
+    rows, columns = [np.empty(0, int)], [np.empty(0, int)]
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y0 != y1:
+            # A side ends before the row in which the next begins, but in the highest row none begins.
+            last = max(y0, y1)
+            y = np.arange(min(y0, y1), last + (last == highest))
+            rows.append(y)
+            columns.append(x0 - (y0 - y) * (x1 - x0) // (y1 - y0))
+    y, x = np.concatenate(rows), np.concatenate(columns)
+    order = np.lexsort((x, y))
+    y, x = y[order], x[order]
+    return y[::2], x[::2], x[1::2]
+
+
+def _centre(footprint: np.ndarray) -> tuple[float, float]:
+    """Return the direction of the mean of the vertices, degrees."""
+    ra, dec = np.radians(np.transpose(footprint))
+    x, y, z = np.mean([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """Return the convex hull of points, counterclockwise (Andrew 1979)."""
+    points = points[np.lexsort(points.T[::-1])]
+    halves = []
+    for sequence in (points, points[::-1]):
+        chain: list[np.ndarray] = []
+        for point in sequence:
+            while len(chain) > 1 and _cross(chain[-1] - chain[-2], point - chain[-1]) <= 0:
+                chain.pop()
+            chain.append(point)
+        halves += chain[:-1]
+    return np.array(halves)
+
+
+def _cut(polygon: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the part of a polygon left of the line from `start` to `end` (Sutherland and Hodgman 1974)."""
+    if not len(polygon):
+        return polygon
+    distance = _cross(end - start, polygon - start)
+    after, distance_after = np.roll(polygon, -1, axis=0), np.roll(distance, -1)
+    inside, inside_after = distance >= 0, distance_after >= 0
+    crosses = inside != inside_after
+    share = np.divide(distance, distance - distance_after, out=np.zeros_like(distance), where=crosses)
+    crossing = polygon + share[:, None] * (after - polygon)
+    return np.stack([polygon, crossing], axis=1)[np.stack([inside, crosses], axis=1)]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[0] * b[..., 1] - a[1] * b[..., 0]

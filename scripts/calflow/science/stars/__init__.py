@@ -1,0 +1,1 @@
+"""Stars: found in an exposure, matched between exposures, and what aligns them."""

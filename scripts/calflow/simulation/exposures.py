@@ -1,0 +1,268 @@
+"""Simulated exposures: the pixels of a count-rate image or cube, and its file."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
+from calflow.simulation.detector import Detector, background_shape
+from calflow.simulation.geometry import Geometry, Pointing
+from calflow.simulation.headers import ExposureTimes, primary_header, science_header
+from calflow.simulation.instruments import Instrument
+from calflow.simulation.photometry import conversion_at
+from calflow.simulation.rendering import render_sources
+from calflow.simulation.scene import EXPOSURE_STREAM, Scene
+
+# Flagged by stage 1 as hit by a cosmic ray and repaired from the other groups of the ramp.
+JUMP_FRACTION = 0.02
+# Pixels in which the ramp fit gave nothing.
+NAN_FRACTION = 2e-4
+# A cosmic ray's signal in one pixel: least, and scale of the exponential above it, in sigma of the sky noise.
+COSMIC_RAY_LEAST, COSMIC_RAY_SCALE = 6.0, 8.0
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One exposure to be simulated.
+
+    Attributes
+    ----------
+    name : str
+        File name without `_rate.fits`.
+    number : int
+        Number within its observation, from 1.
+    observation : int
+    geometry : Geometry
+        With the true attitude.
+    nominal : Pointing
+        The attitude that the header tells.
+    dither : (float, float)
+        Offset in arcsec along the detector's axes.
+    sky : float
+        Sky level, MJy/sr.
+    times : ExposureTimes
+    stream : int
+        Which random numbers are its own.
+    background : bool
+        Whether it is a dedicated background.
+    blank : bool
+        Whether no source is seen in it.
+    detector : int
+        Number of its detector, from 0.
+    """
+
+    name: str
+    number: int
+    observation: int
+    geometry: Geometry
+    nominal: Pointing
+    dither: tuple[float, float]
+    sky: float
+    times: ExposureTimes
+    stream: int
+    background: bool
+    blank: bool = False
+    detector: int = 0
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument, with this exposure's detector."""
+        return self.geometry.optics.instrument
+
+    @property
+    def filename(self) -> str:
+        """The name of the file."""
+        return f"{self.name}_{'rateints' if self.times.nints else 'rate'}.fits"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is in the pixels of an exposure besides noise.
+
+    Attributes
+    ----------
+    rate : float32 array, shape (ny, nx)
+        Count rate of sky, sources and bad pixels, DN/s.
+    cosmic_rays : float32 array, shape of the exposure
+        Count rate added by cosmic rays, DN/s; 0 in pixels that none has hit.
+    """
+
+    rate: np.ndarray
+    cosmic_rays: np.ndarray
+
+
+def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> tuple[Image, Signal]:
+    """Return the pixels of an exposure, and the truth about them.
+
+    The noise is Gaussian with exactly the variances that the VAR planes tell; the photon noise of
+    the scenes is of hundreds of electrons and more, where that is no approximation to speak of.
+    VAR_POISSON comes from the noise-free signal, not from the measured one. Cosmic rays may raise both
+    variances of their pixels, in proportion (`Scene.cosmic_ray_error`).
+
+    Returns
+    -------
+    image : Image
+        DN/s, float32, shape (ny, nx), or (nints, ny, nx) for a cube.
+    signal : Signal
+    """
+    instrument = exposure.instrument
+    cut = scene.full_frame.slices(exposure.geometry.window)
+    rate = noise_free_rate(exposure, scene, detector, sources)
+    read = detector.read_variance[cut]
+    poisson = np.maximum(rate, 0) / (instrument.gain * instrument.integration_time)
+    poisson[(detector.dq[cut] & FLAGS["REFERENCE_PIXEL"]) != 0] = 0.0
+    err = np.sqrt(poisson + read)
+    random = scene.random(EXPOSURE_STREAM, exposure.stream)
+
+    shape = (max(exposure.times.nints, 1), *rate.shape)
+    sci = rate + err * random.standard_normal(shape, dtype=np.float32)
+    dq = np.broadcast_to(detector.dq[cut], shape).copy()
+    pixels, strengths = cosmic_rays(shape, float(np.median(err)), scene.cosmic_rays, random)
+    added = np.zeros(shape, np.float32)
+    for plane in (sci, added):
+        np.add.at(plane, pixels, strengths)
+    _flag_jumps_and_saturation(sci, dq, instrument.full_well / instrument.integration_time, random)
+    raised = 1 + (scene.cosmic_ray_error * added / err) ** 2
+    planes = {"err": err * np.sqrt(raised), "var_poisson": poisson * raised, "var_rnoise": read * raised}
+    planes = {name: np.broadcast_to(plane, shape).astype(np.float32) for name, plane in planes.items()}
+    image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
+    _spoil_some_pixels(image, random)
+    if exposure.times.nints:
+        return image, Signal(rate, added)
+    image = replace(image, **{name: plane[0] for name, plane in image.planes().items()})
+    return image, Signal(rate, added[0])
+
+
+def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
+    """Write an exposure as the archive's `_rate` or `_rateints` file."""
+    science = science_header(exposure, scene)
+    hdus = [
+        fits.PrimaryHDU(header=primary_header(exposure, scene)),
+        fits.ImageHDU(image.sci, header=science, name="SCI", ver=1),
+        fits.ImageHDU(image.err, header=fits.Header([("BUNIT", "DN/s", "physical units of the array values")])),
+        fits.ImageHDU(image.dq),
+    ]
+    hdus[2].name, hdus[3].name = "ERR", "DQ"
+    if exposure.times.nints:
+        hdus.append(_integration_times(exposure.times))
+    hdus.append(fits.ImageHDU(image.var_poisson, name="VAR_POISSON"))
+    hdus.append(fits.ImageHDU(image.var_rnoise, name="VAR_RNOISE"))
+    hdus.append(_asdf_extension(exposure))
+    for hdu in hdus[1:]:
+        hdu.ver = 1
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
+def write_signal(path: Path, signal: Signal) -> None:
+    """Write the truth about the pixels of an exposure: extensions RATE and COSMIC_RAYS, DN/s."""
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(signal.rate, name="RATE"),
+        fits.ImageHDU(signal.cosmic_rays, name="COSMIC_RAYS"),
+    ]
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
+def noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> np.ndarray:
+    """Return what the detector would measure without noise, DN/s, float32, shape (ny, nx) of the exposure's window."""
+    instrument = exposure.instrument
+    cut = scene.full_frame.slices(exposure.geometry.window)
+    structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]
+    brightness = exposure.sky * structure
+    if len(sources) and not exposure.background and not exposure.blank:
+        brightness = brightness + render_sources(sources, exposure.geometry)
+    conversion = conversion_at(instrument, exposure.times.middle_mjd)
+    return (brightness / conversion * detector.response[cut] + detector.dark_rate[cut]).astype(np.float32)
+
+
+def cosmic_rays(
+    shape: tuple[int, int, int], noise: float, fraction: float, random: np.random.Generator
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return cosmic rays: short straight tracks of one to four pixels.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Integrations, rows, columns.
+    noise : float
+        Noise of a sky pixel, the unit of the signal.
+    fraction : float
+        Part of the pixels that are hit.
+    random : Generator
+
+    Returns
+    -------
+    pixels : tuple of int arrays
+        Indices into `shape`; a pixel may be hit twice.
+    signal : float array
+        What each of them gets, in the unit of `noise`.
+    """
+    nints, ny, nx = shape
+    length = 4
+    hits = random.poisson(fraction * nints * ny * nx * 2 / (1 + length))
+    pixels = random.integers(1, length + 1, hits)
+    angle = random.uniform(0, 2 * np.pi, hits)
+    start = random.uniform(0, 1, (3, hits)) * np.array([[nints], [ny], [nx]])
+    signal = noise * (COSMIC_RAY_LEAST + random.exponential(COSMIC_RAY_SCALE, hits))
+    steps = []
+    for step in range(length):
+        row = (start[1] + step * np.sin(angle)).astype(int)
+        column = (start[2] + step * np.cos(angle)).astype(int)
+        on = (pixels > step) & (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
+        steps.append((start[0, on].astype(int), row[on], column[on], signal[on]))
+    integration, row, column, strength = (np.concatenate(parts) for parts in zip(*steps, strict=True))
+    return (integration, row, column), strength
+
+
+def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:
+    """Return the extension that ends every file of the archive; the metadata proper are the FITS keywords."""
+    import asdf
+
+    buffer = io.BytesIO()
+    asdf.AsdfFile({"meta": {"filename": exposure.filename, "telescope": "JWST"}}).write_to(buffer)
+    content = np.frombuffer(buffer.getvalue(), np.uint8)[None]
+    column = fits.Column("ASDF_METADATA", f"{content.size}B", array=content)
+    return fits.BinTableHDU.from_columns([column], name="ASDF")
+
+
+def _flag_jumps_and_saturation(sci, dq, saturation_rate: float, random: np.random.Generator) -> None:
+    reference = (dq & FLAGS["REFERENCE_PIXEL"]) != 0
+    jumps = random.integers(0, sci.size, int(JUMP_FRACTION * sci.size))
+    dq.flat[jumps] |= np.uint32(FLAGS["JUMP_DET"])
+    dq[(sci > saturation_rate) & ~reference] |= np.uint32(FLAGS["SATURATED"])
+    # Full from the first group on: no slope could be fitted.
+    dq[(sci > 4 * saturation_rate) & ~reference] |= np.uint32(FLAGS["DO_NOT_USE"])
+    dq[reference] &= np.uint32(0xFFFFFFFF ^ FLAGS["JUMP_DET"])
+
+
+def _spoil_some_pixels(image: Image, random: np.random.Generator) -> None:
+    """Put NaN where files of stage 1 have them: with the flag, without it, and in one plane only."""
+    usable = np.flatnonzero((image.dq & FLAGS["DO_NOT_USE"]) == 0)
+    chosen = usable[random.integers(0, usable.size, max(6, int(NAN_FRACTION * image.sci.size)))]
+    flagged, unflagged, one_plane = np.array_split(chosen, 3)
+    full = np.flatnonzero(
+        ((image.dq & FLAGS["SATURATED"]) != 0) & ((image.dq & FLAGS["DO_NOT_USE"]) != 0) & (image.sci > 0)
+    )
+    planes = image.planes()
+    for pixels in (flagged, unflagged, full):
+        for name in ("sci", "err", "var_poisson", "var_rnoise"):
+            planes[name].flat[pixels] = np.nan
+    planes["var_rnoise"].flat[one_plane] = np.nan
+    image.dq.flat[flagged] |= np.uint32(FLAGS["DO_NOT_USE"])
+
+
+def _integration_times(times: ExposureTimes) -> fits.BinTableHDU:
+    """Return the INT_TIMES table; in so short an exposure the barycentric times differ by a constant."""
+    number = np.arange(1, times.nints + 1, dtype=np.int32)
+    start = times.start_mjd + (number - 1) * times.integration_time / 86400
+    middle, end = start + times.integration_time / 172800, start + times.integration_time / 86400
+    columns = [fits.Column("integration_number", "J", array=number)]
+    for scale, delay in (("MJD_UTC", 0.0), ("BJD_TDB", times.barycentre_delay / 86400)):
+        for name, value in (("start", start), ("mid", middle), ("end", end)):
+            columns.append(fits.Column(f"int_{name}_{scale}", "D", array=value + delay))
+    return fits.BinTableHDU.from_columns(columns, name="INT_TIMES")
