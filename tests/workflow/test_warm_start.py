@@ -19,13 +19,13 @@ def contents(workflow):
 
 def test_the_same_bytes_and_one_import(field_workflow, monkeypatch):
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # tells of every import
-    forked = field_workflow.run()
+    forked = field_workflow.run(started=True)
     assert forked.code == 0, forked.output
     assert len(IMPORT.findall(forked.output)) == 1
     products = contents(field_workflow)
     assert len(products) > 50
 
-    started = field_workflow.run(options=("--no-hooks", "--forceall"))
+    started = field_workflow.run(options=("--no-hooks", "--forceall"), started=True)
     assert started.code == 0, started.output
     assert len(IMPORT.findall(started.output)) > 10
     assert started.rules == forked.rules
