@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import yaml
 
 from calflow.simulation import Scene, simulate
+from tests.workflow.forked import run_snakemake, start_snakemake
 
 ROOT = Path(__file__).parents[2]
 # A detector small enough that a run takes seconds; two exposures share two backgrounds.
@@ -56,17 +55,20 @@ class Workflow:
         self.config: dict = {"associations": "data/rate/*_asn.json", "references": {"directory": "data/references"}}
 
     def run(
-        self, *arguments: str, dry: bool = False, snakefile: Path | None = None, options: Sequence[str] = ()
+        self,
+        *arguments: str,
+        dry: bool = False,
+        snakefile: Path | None = None,
+        options: Sequence[str] = (),
+        started: bool = False,
     ) -> Run:
-        """Run snakemake with the configuration as it is now."""
+        """Run snakemake with the configuration as it is now, forked or `started` by Python."""
         (self.folder / "my.yaml").write_text(yaml.safe_dump(self.config))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile or self.snakefile)]
-        command += ["--cores", "2", "--configfile", "my.yaml", *(["-n"] if dry else []), *options]
-        command += ["--", *arguments] if arguments else []
+        command = ["--snakefile", str(snakefile or self.snakefile), "--cores", "2", "--configfile", "my.yaml"]
+        command += [*(["-n"] if dry else []), *options, *(["--", *arguments] if arguments else [])]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, timeout=900)
-        text = done.stdout + done.stderr
-        return Run(done.returncode, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text))
+        code, text = (start_snakemake if started else run_snakemake)(command, self.folder, environment, timeout=900)
+        return Run(code, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text))
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run announces."""
@@ -183,5 +185,5 @@ def own_code(tmp_path):
     for name in ("Snakefile", "config.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     for name in ("rules", "scripts", "envs", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # with what Python has compiled
     return folder

@@ -77,7 +77,7 @@ def running(workflow):
 
 
 def is_server(process):
-    return any(part.endswith("calflow/engine/warm_start/server.py") for part in process.cmdline())
+    return any(part.endswith("engine/warm_start/server.py") for part in process.cmdline())
 
 
 def jobs(run):
@@ -180,6 +180,9 @@ def test_after_sigkill_a_plain_run_goes_on(workflow):
     assert again.code == 0, again.output
     assert re.search(rf"The last run in this folder .*process {run.pid}.* was killed", again.output)
     assert "combine_background" not in again.rules
+    assert len(workflow.products()) == 4
+    assert workflow.planned() == {}
+    assert leftovers(workflow) == []
     assert (workflow.folder / ".snakemake/calflow/run.lock").read_text() == ""  # the next run has nothing to tell
 
 

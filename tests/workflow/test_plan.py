@@ -104,11 +104,10 @@ def test_deleted_product(finished):
     ],
     ids=["step", "helper"],
 )
-def test_code(workflow, own_code, module, rules):
-    workflow.snakefile = own_code / "Snakefile"
-    assert workflow.run().code == 0
+def test_code(finished, own_code, module, rules):
+    finished.snakefile = own_code / "Snakefile"
     (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
-    check(workflow, rules, {"code changed": [""]})
+    check(finished, rules, {"code changed": [""]})
 
 
 def test_lost_metadata(finished):
