@@ -6,6 +6,19 @@ CORES ?= 2
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# With what tests and lint need.
+TESTS_INSTALLED := $(VENV)/.installed-tests
+
+# A PYTHON that is named makes the environment anew if that is of another version; without one it stays as it is.
+PRINT_VERSION := -c 'import sys; print(*sys.version_info[:2])'
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) $(PRINT_VERSION)),$(shell $(BIN)/python $(PRINT_VERSION) 2>/dev/null))
+.PHONY: $(INSTALLED)
+endif
+endif
+
+# What `make test` runs, for a part of it: make test TESTS=tests/unit
+TESTS ?=
 
 # Snakemake's plugin for SLURM, in an environment of its own: where SLURM's commands are and no cluster answers, it
 # slows every call of snakemake down.
@@ -22,16 +35,17 @@ endif
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help environment demo demo-iris test fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock test-s3 test-slurm
+.PHONY: help environment demo demo-iris test test-newest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make environment    the Python environment, in $(VENV)"
+	@echo "make environment    what a run needs, in $(VENV); PYTHON=python3.13 for another Python"
 	@echo "make demo           simulate a small MIRI data set and reduce it to a catalogue, in demo/"
 	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
-	@echo "make test           all tests but the comparison with jwst"
+	@echo "make test           all tests but the comparison with jwst; TESTS=tests/unit for a part"
+	@echo "make test-newest    the tests that depend on versions, with the newest Snakemake of the pinned series"
 	@echo "make test-s3        tests with a local S3 server, in an environment of its own"
 	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
 	@echo "make fuzz           thousands of spoiled files for each reader of planning"
@@ -43,17 +57,22 @@ help:
 	@echo "make job-costs      measure what the estimates of 'snakemake plan' are made of"
 	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
-	@echo "make lock           resolve the versions in pyproject.toml again"
+	@echo "make lock           resolve the versions in pyproject.toml; UPGRADE=--upgrade for the newest of all others"
+	@echo "make audit          look for known vulnerabilities of what is pinned (asks a package index)"
 
 environment: $(INSTALLED)
 
 # The stamp makes a second call instant; a new lock file makes a new environment.
 $(INSTALLED): envs/lock.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "calflow needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	    { echo "calflow needs Python 3.11 to 3.14: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt
 	$(BIN)/python -m pip --disable-pip-version-check check
+	@touch $@
+
+$(TESTS_INSTALLED): $(INSTALLED) envs/test.txt
+	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/test.txt
 	@touch $@
 
 demo: $(INSTALLED)
@@ -66,24 +85,37 @@ demo-iris: $(INSTALLED)
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) demo_iris_data
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) --configfile rules/demo_iris.yaml -- demo_iris
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
+PYTEST := -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
 
-# S3 needs an older python-dateutil, and Kubernetes brings much: both go over the lock file into an environment of their own.
+test: $(TESTS_INSTALLED)
+	$(BIN)/python $(PYTEST) $(TESTS)
+
+# Snakemake's inside is used, so what is newer than the pin is tried, too: in an environment of its own.
+NEWEST_VENV ?= .venv-newest
+NEWEST_SNAKEMAKE ?= 9.*
+NEWEST_TESTS ?= tests/unit tests/workflow/test_demo.py
+
+test-newest:
+	$(PYTHON) -m venv --clear $(NEWEST_VENV)
+	$(NEWEST_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/test.txt
+	$(NEWEST_VENV)/bin/python $(subst --require-hashes,,$(PIP_INSTALL)) --upgrade 'snakemake==$(NEWEST_SNAKEMAKE)'
+	$(NEWEST_VENV)/bin/python --version && $(NEWEST_VENV)/bin/snakemake --version
+	$(NEWEST_VENV)/bin/python $(PYTEST) $(NEWEST_TESTS)
+
+# What S3 and Kubernetes bring is much: into an environment of its own.
 S3_VENV ?= .venv-s3
 
-$(S3_VENV)/.installed: envs/lock.txt pyproject.toml
+$(S3_VENV)/.installed: envs/lock.txt envs/test.txt envs/cloud.txt envs/test-s3.txt
 	$(PYTHON) -m venv --clear $(S3_VENV)
-	$(S3_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt
-	$(S3_VENV)/bin/python $(PIP_INSTALL) '.[kubernetes,s3]'
+	$(S3_VENV)/bin/python $(PIP_INSTALL) $(^:%=--requirement %)
 	@touch $@
 
 test-s3: $(S3_VENV)/.installed
 	$(S3_VENV)/bin/python -m pytest -m "not parity" tests/places/test_s3.py
 
-$(SLURM_VENV)/.installed: envs/lock.txt envs/slurm.txt
+$(SLURM_VENV)/.installed: envs/lock.txt envs/test.txt envs/slurm.txt
 	$(PYTHON) -m venv --clear $(SLURM_VENV)
-	$(SLURM_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/slurm.txt
+	$(SLURM_VENV)/bin/python $(PIP_INSTALL) $(^:%=--requirement %)
 	@touch $@
 
 test-slurm: $(SLURM_VENV)/.installed
@@ -93,10 +125,10 @@ test-slurm: $(SLURM_VENV)/.installed
 # Spoiled files for each reader that planning has; the first of them are in `make test`.
 FUZZ_CASES ?= 10000
 
-fuzz: $(INSTALLED)
+fuzz: $(TESTS_INSTALLED)
 	PYTHONPATH=scripts $(BIN)/python -m tests.fuzz.run --cases $(FUZZ_CASES)
 
-lint: $(INSTALLED)
+lint: $(TESTS_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile rules
@@ -105,25 +137,25 @@ lint: $(INSTALLED)
 
 $(JWST_VENV)/.installed: benchmarks/jwst-requirements.txt
 	$(PYTHON) -m venv --clear $(JWST_VENV)
-	$(JWST_VENV)/bin/python $(PIP_INSTALL) --requirement $<
+	$(JWST_VENV)/bin/python $(subst --require-hashes,,$(PIP_INSTALL)) --requirement $<
 	@touch $@
 
-parity: $(INSTALLED) $(JWST_INSTALLED)
+parity: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python -m pytest -m parity tests/parity
 
-benchmark: $(INSTALLED) $(JWST_INSTALLED)
+benchmark: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/run.py --cores $(CORES)
 
-benchmark-iris: $(INSTALLED)
+benchmark-iris: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/iris.py --cores $(CORES)
 
-benchmark-planning: $(INSTALLED)
+benchmark-planning: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/planning.py --cores $(CORES)
 
-job-costs: $(INSTALLED)
+job-costs: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
 
-accuracy: $(INSTALLED) $(JWST_INSTALLED)
+accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)
 
 clean:
@@ -131,6 +163,17 @@ clean:
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find Snakefile rules scripts tests benchmarks envs -name __pycache__ -prune -exec rm -rf {} +
 
-lock: $(INSTALLED)
-	$(BIN)/python envs/lock.py > envs/lock.txt.new
-	mv envs/lock.txt.new envs/lock.txt
+# What resolves and audits, in an environment of its own.
+TOOLS_VENV ?= .venv-tools
+UPGRADE ?=
+
+$(TOOLS_VENV)/.installed: envs/tools.txt
+	$(PYTHON) -m venv --clear $(TOOLS_VENV)
+	$(TOOLS_VENV)/bin/python $(PIP_INSTALL) --requirement $<
+	@touch $@
+
+lock: $(TOOLS_VENV)/.installed
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" python envs/lock.py $(UPGRADE)
+
+audit: $(TOOLS_VENV)/.installed
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" python envs/audit.py

@@ -9,32 +9,60 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# Not in the lock file: see envs/lock.py
-LOCKED = {name: pins for name, pins in EXTRAS.items() if name not in ("kubernetes", "s3")}
-# Folders with Python code, and the extras that the code may use.
-CODE = {"scripts": ["crds", "fast"], "envs": [], "benchmarks": ["test"], "tests": ["crds", "test"]}
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+DECLARED = {"core": PROJECT["dependencies"], **EXTRAS, **GROUPS}
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+# What stands in which lock files: those of one environment, the last of them for the thing itself.
+LOCKED = {
+    "core": ["lock.txt"],
+    "crds": ["lock.txt"],
+    "fast": ["lock.txt"],
+    "cluster-generic": ["lock.txt"],
+    "slurm": ["lock.txt", "test.txt", "slurm.txt"],
+    "kubernetes": ["lock.txt", "cloud.txt"],
+    "s3": ["lock.txt", "cloud.txt"],
+    "test": ["lock.txt", "test.txt"],
+    "test-s3": ["lock.txt", "test.txt", "cloud.txt", "test-s3.txt"],
+    "tools": ["tools.txt"],
+}
+# Folders with Python code, and the extras and groups that the code may use.
+CODE = {
+    "scripts": ["core", "crds", "fast"],
+    "envs": [],
+    "benchmarks": ["core", "test"],
+    "tests": ["core", "crds", "test", "test-s3"],
+}
 # Packages of jwst's environment, imported by scripts that run there.
 OF_JWST = {"benchmarks/run_jwst.py": {"jwst"}}
 
 
-def pins(requirements):
-    """Return the versions by normalised name; every requirement has to be of the form name==version."""
-    split = [requirement.split("==") for requirement in requirements]
-    assert all(len(pin) == 2 for pin in split), requirements
-    return {normalised(name): version for name, version in split}
+def pins(requirements, python="3.11"):
+    """Return the versions by normalised name on Linux; every requirement has to be of the form name==version."""
+    environment = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux"}
+    versions = {}
+    for requirement in map(Requirement, requirements):
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", requirement
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            name = normalised(requirement.name)
+            assert name not in versions, requirement
+            versions[name] = specifier.version
+    return versions
 
 
 def normalised(name):
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def lock():
-    lines = (ROOT / "envs" / "lock.txt").read_text().splitlines()
-    return pins(line for line in lines if not line.startswith("#"))
+def lock(*names):
+    """Return the requirements of lock files, without hashes."""
+    lines = [line for name in names for line in (ROOT / "envs" / name).read_text().splitlines()]
+    return [line.removesuffix("\\") for line in lines if not line.startswith(("#", " "))]
 
 
 def imported(path):
@@ -48,19 +76,51 @@ def imported(path):
     return names
 
 
-@pytest.mark.parametrize("requirements", [PROJECT["dependencies"], *LOCKED.values()], ids=["core", *LOCKED])
-def test_lock_has_the_versions_of_pyproject(requirements):
-    wanted = pins(requirements)
-    assert {name: lock().get(name) for name in wanted} == wanted
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("what", DECLARED)
+def test_lock_files_have_the_versions_of_pyproject(what, python):
+    wanted = pins(DECLARED[what], python)
+    locked = pins(lock(*LOCKED[what]), python)
+    assert {name: locked.get(name) for name in wanted} == wanted
 
 
-def test_conda_environment_has_the_versions_of_pyproject():
+def test_lock_files_fit_together():
+    """None repeats what another one has, in the same version or in another."""
+    names = [name for files in LOCKED.values() for name in files if name != "tools.txt"]
+    requirements = lock(*dict.fromkeys(names))
+    assert all(pins(requirements, python) for python in PYTHONS)
+
+
+@pytest.mark.parametrize("name", ["lock.txt", "test.txt", "slurm.txt", "cloud.txt", "test-s3.txt", "tools.txt"])
+def test_each_locked_version_has_hashes_and_no_source(name):
+    text = (ROOT / "envs" / name).read_text()
+    blocks = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[2:]
+    assert blocks
+    assert [block for block in blocks if "    --hash=sha256:" not in block] == []
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_an_observer_installs_no_tools_of_development():
+    assert set(pins(GROUPS["test"])) & set(pins(lock("lock.txt"))) <= {"packaging", "psutil"}  # those of Snakemake
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_conda_environment_has_the_versions_of_pyproject(python):
     environment = yaml.safe_load((ROOT / "envs" / "calflow.yaml").read_text())
     (packages,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
-    core = pins(PROJECT["dependencies"]) | pins(EXTRAS["fast"])
+    core = pins(PROJECT["dependencies"], python) | pins(EXTRAS["fast"], python)
     # Snakemake starts the jobs; inside of them it brings itself along.
     core.pop("snakemake")
-    assert pins(packages) == core
+    assert pins(packages, python) == core
+
+
+def test_python_versions_are_the_same_everywhere():
+    oldest, newest = PYTHONS[0].split("."), PYTHONS[-1].split(".")
+    assert PROJECT["requires-python"] == f">={'.'.join(oldest)},<{newest[0]}.{int(newest[1]) + 1}"
+    named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python ::" in line]
+    assert named == PYTHONS
+    assert f"({', '.join(oldest)}) <= sys.version_info < (3, {int(newest[1]) + 1})" in (ROOT / "Makefile").read_text()
 
 
 def test_citation_has_the_version_of_pyproject():
@@ -72,7 +132,7 @@ def test_citation_has_the_version_of_pyproject():
 @pytest.mark.parametrize("folder", CODE)
 def test_every_imported_package_is_declared(folder):
     """A package that is there only because another one needs it may go when that one changes."""
-    declared = set(pins(PROJECT["dependencies"])).union(*(pins(EXTRAS[extra]) for extra in CODE[folder]))
+    declared = set().union(*(pins(DECLARED[what]) for what in CODE[folder]))
     distributions = packages_distributions()
     own = {path.stem for room in CODE for path in (ROOT / room).rglob("*.py")}
     own |= {path.name for room in (ROOT, ROOT / "scripts") for path in room.iterdir() if path.is_dir()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,9 +104,14 @@ def aperture_flux(
     finite = np.isfinite(x) & np.isfinite(y)
     if finite.any():
         aperture = CircularAperture(np.column_stack([x, y])[finite], radius)
-        flux[finite], errors = aperture.do_photometry(data, error=error)
-        if error is not None:
-            flux_error[finite] = errors
+        with warnings.catch_warnings():
+            # Its successor, AperturePhotometry of photutils 3.1, is not in photutils 3.0.
+            warnings.filterwarnings("ignore", "This function was deprecated in version 3.1")
+            flux[finite], _ = aperture.do_photometry(data)
+            if error is not None:
+                # A pixel that is partly covered counts with its area, as in photutils 3.0 (and jwst): 3.1 squares that.
+                variance, _ = aperture.do_photometry(error**2)
+                flux_error[finite] = np.sqrt(variance)
     return flux, flux_error
 
 

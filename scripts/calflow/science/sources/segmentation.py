@@ -73,19 +73,21 @@ def detect_sources(
     from photutils.utils.exceptions import NoDetectionsWarning
 
     convolved = smooth(data, mask, kernel_fwhm)
-    finder = SourceFinder(
-        npixels,
-        connectivity=connectivity,
-        deblend=deblend,
-        n_levels=nlevels,
-        contrast=contrast,
-        mode=multithresh_mode,
-        progress_bar=False,
-    )
     if mask.all():  # photutils refuses it
         return None, convolved
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
+        # photutils 3.0 shows progress unless it is told not to; 3.1 never does, and says that there is no need to.
+        warnings.filterwarnings("ignore", "'progress_bar' was deprecated")
+        finder = SourceFinder(
+            npixels,
+            connectivity=connectivity,
+            deblend=deblend,
+            n_levels=nlevels,
+            contrast=contrast,
+            mode=multithresh_mode,
+            progress_bar=False,
+        )
         return finder(convolved, threshold, mask=mask), convolved
 
 

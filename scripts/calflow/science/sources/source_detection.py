@@ -64,7 +64,7 @@ class Sources:
     ellipticity : float64 array
         1 minus the ratio of the axes.
     orientation : float64 array
-        Angle of the major axis from the x axis, counter-clockwise, degrees.
+        Angle of the major axis from the x axis, counter-clockwise, degrees, from 0 to 360.
     box : float64 array, shape (n, 4)
         Lower and upper edge in x, lower and upper edge in y of the pixels. As in photutils 3.0.0
         (and so in jwst), the upper edges lie one pixel further out than those of the last pixels.
@@ -161,6 +161,7 @@ def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> 
         values = getattr(measured, name)
         return np.atleast_1d(getattr(values, "value", values)).astype(np.float64)
 
+    orientation = column("orientation")
     return Sources(
         label=found.labels,
         x=column("x_centroid"),
@@ -171,7 +172,8 @@ def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> 
         semimajor=column("semimajor_axis"),
         semiminor=column("semiminor_axis"),
         ellipticity=column("ellipticity"),
-        orientation=column("orientation"),
+        # photutils 3.0 (as jwst) gives 0 to 360, 3.1 gives -90 to 90.
+        orientation=np.where(orientation < 0, orientation + 360, orientation),
         box=np.array([(x.start - 0.5, x.stop + 0.5, y.start - 0.5, y.stop + 0.5) for y, x in found.slices]),
     )
 
