@@ -2,7 +2,7 @@
 
 Not one of the tests, since it takes an hour: ``python -m tests.workflow.kill_often --help`` in the folder of calflow.
 Exit status 0: every run ended, no file under a final name ever differed from that of an undisturbed run, and the last
-run made all of them.
+run made all of them. Where py-spy is on the path, the stacks of a run that hangs are printed.
 """
 
 import argparse
@@ -88,13 +88,24 @@ def killed_run(workflow, number, moment):
             time.sleep(0.02)
             if (now := processor_time(run)) != ticks or jobs(run):
                 ticks, changed = now, time.monotonic()
-        seconds = time.monotonic() - began if run.poll() is not None else float("inf")
+        seconds = time.monotonic() - began
+        if run.poll() is None:
+            seconds = float("inf")
+            print_stacks(run)
     finally:
         run.kill()
         run.wait()
     while running(workflow):
         time.sleep(0.02)
     return seconds
+
+
+def print_stacks(run):
+    """Print where each thread of a run, and of the processes that it has forked, stands."""
+    if shutil.which("py-spy") is None:
+        return
+    for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
+        subprocess.run(["py-spy", "dump", "--pid", str(process.pid)], check=False)
 
 
 def processor_time(run):
