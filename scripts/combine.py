@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.blended_headers import blend_headers
 from calflow.files.exposure import read_exposure, write_product
-from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_files import read_grid
 from calflow.files.grid_keywords import record_grid
 from calflow.files.header_table import header_table
@@ -48,7 +47,7 @@ def combine(input, output, params):
     if params.common_grid:
         # Associations that share a grid have pixels of their own.
         _, geometry, row = members[0]
-        pixels = read_geometry(geometry).corrected(row.correction, row.rotation_of_sky).input_pixels()
+        pixels = read_corrected_geometry(geometry, row).input_pixels()
         grid = replace(grid, pixel_scale_ratio=grid.pixel_scale / pixels.area**0.5)
     resampler = Resampler(
         grid.shape,
@@ -58,7 +57,7 @@ def combine(input, output, params):
     )
     headers = []
     for path, geometry_file, row in members:
-        geometry = read_geometry(geometry_file).corrected(row.correction, row.rotation_of_sky)
+        geometry = read_corrected_geometry(geometry_file, row)
         exposure = read_exposure(path)
         remark_on(exposure, "resample", str(path))
         pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_exposure, write_exposure
-from calflow.files.geometry_files import read_geometry, write_json
+from calflow.files.geometry_files import write_json
 from calflow.files.grid_files import read_grid
 from calflow.files.intermediate_images import save_image
 from calflow.files.keywords import pointing, record_origin, record_status, record_target, remove_wcs
@@ -45,7 +45,7 @@ def flag(input, output, params):
     status = params.status.get("outlier_detection") or _status(row, rows)
     total, flagged = exposure.image.sci.size, 0
     if status == "COMPLETE":
-        geometry = read_geometry(input.geometry).corrected(row.correction, row.rotation_of_sky)
+        geometry = read_corrected_geometry(input.geometry, row)
         outliers = _find(exposure, geometry, sky, input, output, params.outlier_detection)
         flagged = apply_outliers(exposure.image, outliers)
         log.info("%d of %d pixels are outliers", flagged, total)

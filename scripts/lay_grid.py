@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.alignment_tables import read_alignment
+from calflow.files.alignment_tables import read_alignment, read_corrected_geometry
 from calflow.files.asdf_files import read_tree
 from calflow.files.exposure import keyword
-from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_files import write_grid
 from calflow.job import UnusableExposure, run
 from calflow.science.geometry.footprints import S_REGION_DECIMALS
@@ -17,7 +16,7 @@ from calflow.science.geometry.output_grid import check_size, far_footprints, gri
 def lay_grid(input, output, params):
     """Write the grid; refuse one that is absurdly large, and name the exposure that makes it so."""
     rows = [row for path in input.alignments for row in read_alignment(path)]
-    geometry = read_geometry(input.first).corrected(rows[0].correction, rows[0].rotation_of_sky)
+    geometry = read_corrected_geometry(input.first, rows[0])
     pixels, used = geometry.input_pixels(), [row for row in rows if row.used]
     if not used:
         raise UnusableExposure("no exposure is left: all were dropped, because they could not be aligned")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_planes
-from calflow.files.geometry_files import read_geometry, write_json
+from calflow.files.geometry_files import write_json
 from calflow.job import run
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.geometry.geometry import outline
@@ -29,7 +29,7 @@ def measure_sky(input, output, params):
                 others.setdefault(row.group, []).append(row.footprint)
     sci, dq = read_planes(input.cal, "SCI", "DQ")
     usable = ~bad_pixels(dq, settings["dqbits"]) & np.isfinite(sci)
-    geometry = read_geometry(input.geometry).corrected(own.correction, own.rotation_of_sky)
+    geometry = read_corrected_geometry(input.geometry, own)
     sky = exposure_sky(
         sci,
         usable,

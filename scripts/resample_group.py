@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.alignment_tables import find_row, read_alignment
+from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_exposure, replacing
 from calflow.files.geometry_files import read_geometry, write_json
 from calflow.files.grid_files import read_grid
@@ -47,7 +47,7 @@ def resample_group(input, output, params):
 def _resampled(members, grid, input, params):
     """Drizzle the members on the part of the grid that they cover; return image, weights and where that part is."""
     settings = params.outlier_detection
-    outlines = [grid.to_pixel(outline(_geometry(path, row), OUTLINE_STEP)) for _, path, row in members]
+    outlines = [grid.to_pixel(outline(read_corrected_geometry(path, row), OUTLINE_STEP)) for _, path, row in members]
     (y0, y1), (x0, x1) = covered_window(outlines, grid.shape)
     if y0 == y1 or x0 == x1:
         (y0, y1), (x0, x1) = (0, 1), (0, 1)
@@ -69,7 +69,7 @@ def _add(resampler, member, grid, corner, input, params):
     """Add a member to a window of the grid that begins at a corner (x0, y0)."""
     cal, path, row = member
     settings = params.outlier_detection
-    geometry, exposure = _geometry(path, row), read_exposure(cal)
+    geometry, exposure = read_corrected_geometry(path, row), read_exposure(cal)
     image, sky = _image(exposure, row, input, params.plane)
     pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
     pixmap -= corner
@@ -80,10 +80,6 @@ def _add(resampler, member, grid, corner, input, params):
         sky=sky,
         bounds=pixel_range(geometry.bounds, geometry.shape),
     )
-
-
-def _geometry(path, row):
-    return read_geometry(path).corrected(row.correction, row.rotation_of_sky)
 
 
 def _as_it_is(members, shape, input, params):

@@ -9,6 +9,7 @@ from astropy.modeling.models import Pix2Sky_TAN, RotateNative2Celestial, Scale, 
 from gwcs import WCS
 from gwcs import coordinate_frames as cf
 
+from calflow.files.alignment_tables import AlignmentRow, read_corrected_geometry
 from calflow.files.geometry_files import read_geometry, read_json, write_geometry, write_json
 from calflow.files.grid_files import read_grid, write_grid
 from calflow.science.geometry.geometry import Geometry
@@ -56,6 +57,23 @@ def test_the_geometry_is_written_without_its_correction(tmp_path):
     found = read_geometry(tmp_path / "x.json")
     assert found.correction.is_identity
     assert found.rotation.is_identity
+
+
+def test_a_geometry_is_read_with_what_its_alignment_did(tmp_path):
+    write_geometry(tmp_path / "x.json", GEOMETRY)
+    shift, turn = Affine(shift=(1.0, 2.0)), SkyRotation((0.1, 0.1, 0.0))
+    row = AlignmentRow("x", "g", "COMPLETE", "", True, np.zeros((4, 2)), correction=shift, rotation_of_sky=turn)
+    found = read_corrected_geometry(tmp_path / "x.json", row)
+    assert (found.correction, found.rotation) == (shift, turn)
+    # The shift is what is added in the tangent plane, arcsec.
+    np.testing.assert_allclose(found.plane(3.0, 5.0) - GEOMETRY.plane(3.0, 5.0), [1.0, 2.0], rtol=0, atol=1e-12)
+
+
+def test_what_has_no_geometry_tells_why(tmp_path):
+    write_json(tmp_path / "x.json", {"none": "WCSINFO is missing"})
+    row = AlignmentRow("x", "g", "SKIPPED", "", True, np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="WCSINFO is missing"):
+        read_corrected_geometry(tmp_path / "x.json", row)
 
 
 def test_a_grid_is_read_bit_for_bit(tmp_path):

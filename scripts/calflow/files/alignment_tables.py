@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from calflow.files.geometry_files import read_geometry
 from calflow.files.tables import read_table, write_table
+from calflow.science.geometry.geometry import Geometry
 from calflow.science.geometry.sky_rotation import NO_ROTATION, SkyRotation
 from calflow.science.geometry.tangent_plane import IDENTITY, Affine
 
@@ -106,6 +108,28 @@ def read_alignment(path: Path) -> list[AlignmentRow]:
 def find_row(rows: Sequence[AlignmentRow], exposure: str) -> AlignmentRow:
     """Return the row of an exposure."""
     return next(row for row in rows if row.exposure == exposure)
+
+
+def read_corrected_geometry(path: Path, row: AlignmentRow) -> Geometry:
+    """Read the geometry of an exposure, with what its alignment did to the pointing.
+
+    Parameters
+    ----------
+    path : Path
+        Of its geometry file, which is uncorrected.
+    row : AlignmentRow
+        That of the exposure.
+
+    Returns
+    -------
+    Geometry
+
+    Raises
+    ------
+    ValueError
+        If the file has no geometry, with the reason.
+    """
+    return read_geometry(path).corrected(row.correction, row.rotation_of_sky)
 
 
 def _cells(row: AlignmentRow) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage3 import Stage3
@@ -22,6 +22,19 @@ GRID_PARAMETERS = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ra
 ONLINE_CATALOGS = ("GAIAREFCAT", "GAIADR3", "GAIADR2", "GAIADR1", "GAIADR3_S3")
 # So many exposures ask for as much at once as a common node of a cluster has: a core and 2 GB each.
 SMALL_ASSOCIATION = 8
+
+
+class Crf(NamedTuple):
+    """What the root of a ``_crf`` stands for: an exposure may be in several associations.
+
+    Attributes
+    ----------
+    association : str
+    exposure : str
+    """
+
+    association: str
+    exposure: str
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,7 @@ class Combinations:
         self.folder = folder
         self.associations = {association.name: association for association in associations}
         self._members = {member.root: member for a in associations for member in a.members}
-        self._crfs = {a.crf_root(member): (a.name, member.root) for a in associations for member in a.members}
+        self._crfs = {a.crf_root(member): Crf(a.name, member.root) for a in associations for member in a.members}
         self._aligned_by_stars = {
             member.root
             for a in associations
@@ -276,7 +289,7 @@ class Combinations:
         """Return the grid on which outliers are looked for: that of the input, whatever the output is."""
         return self._path(f"outliers/{name}_grid.json")
 
-    def crf_of(self, crf: str) -> tuple[str, str]:
+    def crf_of(self, crf: str) -> Crf:
         """Return the association and the member that the root of a ``_crf`` stands for."""
         if crf not in self._crfs:
             raise UnknownAssociation(f"no exposure {crf!r} in an association of this configuration")
@@ -307,7 +320,7 @@ class Combinations:
 
     def group_input(self, crf: str, errors: bool = False) -> dict[str, Any]:
         """Return what a group, or its errors, are resampled from."""
-        association, members = self.association(self.crf_of(crf)[0]), self.group(crf)
+        association, members = self.association(self.crf_of(crf).association), self.group(crf)
         return {
             "cals": [member.cal for member in members],
             "geometries": [member.geometry for member in members],
@@ -318,7 +331,7 @@ class Combinations:
 
     def median_input(self, crf: str, errors: bool = False) -> dict[str, Any]:
         """Return what the median of an association, or of its errors, named after its first group, is taken of."""
-        association = self.association(self.crf_of(crf)[0])
+        association = self.association(self.crf_of(crf).association)
         roots = [association.crf_root(members[0]) for members in association.groups().values()]
         layer = "layer_error" if errors else "layer"
         return {
@@ -465,12 +478,12 @@ class Combinations:
 
     def all_pixels_of(self, crf: str, group: bool = False) -> int:
         """Return the number of pixels of all members of the association of a ``_crf``, or of its group."""
-        members = self.group(crf) if group else self.association(self.crf_of(crf)[0]).members
+        members = self.group(crf) if group else self.association(self.crf_of(crf).association).members
         return sum(member.size for member in members)
 
     def pixels_of(self, crf: str) -> int:
         """Return the number of pixels of the largest member of the association of a ``_crf``."""
-        return self.pixels(self.crf_of(crf)[0])
+        return self.pixels(self.crf_of(crf).association)
 
     def aperture_rows(self, name: str) -> dict[str, Any]:
         """Return by what the rows of the APCORR and ABVEGAOFFSET tables are chosen for an association."""

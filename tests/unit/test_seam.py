@@ -1,0 +1,228 @@
+"""What the rules give is what their scripts read: Snakemake checks neither, and a name that is amiss fails in a job."""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from calflow.instruments import FAMILIES
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "scripts"
+# No script reads these: Snakemake makes a product again when they change.
+MAKE_STALE = {
+    "code": "the code that the script runs",
+    "stamps": "size and time of inputs, one of which may be replaced by an older file",
+}
+# What Snakemake's lists of files and parameters have besides their names.
+METHODS = {"get", "items", "keys", "values"}
+
+
+@dataclass
+class Rule:
+    """A rule as it stands in the file: its script and the calls ``f(...)`` that its sections amount to."""
+
+    name: str
+    script: str = ""
+    sections: dict[str, ast.Call] = field(default_factory=dict)
+    constants: dict[str, ast.expr] = field(default_factory=dict)
+
+
+@cache
+def rules():
+    """Return the rules that have a script; those of ``use rule`` with what they inherit."""
+    found = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        text = path.read_text()
+        heads = list(re.finditer(r"^ *(?:use rule (\w+) as|rule) (\w+)(?: with)?:\n", text, re.MULTILINE))
+        constants = constants_of(text[: heads[0].start()])
+        for head, following in zip(heads, [*heads[1:], None], strict=True):
+            body = text[head.end() : following.start() if following else len(text)]
+            rule = Rule(head[2], constants=constants)
+            if head[1]:
+                rule.script, rule.sections = found[head[1]].script, dict(found[head[1]].sections)
+            read_sections(rule, body, indent=len(head[0]) - len(head[0].lstrip()) + 4)
+            found[rule.name] = rule
+    return {name: rule for name, rule in found.items() if rule.script}
+
+
+def read_sections(rule, body, indent):
+    parts = re.split(rf"^ {{{indent}}}(\w+):", body, flags=re.MULTILINE)[1:]
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        if name in ("input", "output", "params"):
+            inside = "\n".join(line for line in text.splitlines() if not line or line.startswith(" " * (indent + 4)))
+            rule.sections[name] = ast.parse(f"f({inside}\n)", mode="eval").body
+        elif name == "script":
+            rule.script = Path(ast.literal_eval(text.strip().splitlines()[0])).name
+
+
+def constants_of(text):
+    """Return what is assigned at the top of a file of rules."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                found |= {name.id: node.value for name in names}
+    return found
+
+
+def given(rule, section):
+    """Return the names that a section gives or may give; what is given without a name, scripts do not read."""
+    call = rule.sections.get(section)
+    if call is None:
+        return set()
+    names = {keyword.arg for keyword in call.keywords if keyword.arg}
+    for node in [*call.args, *(keyword.value for keyword in call.keywords if not keyword.arg)]:
+        names |= texts_in(node, rule.constants, set())
+    return names
+
+
+def texts_in(tree, constants, seen):
+    """Return the texts in an expression, in the constants it names and in the functions of the plan that it calls.
+
+    The names of the files that a function returns are among them: what is none of them is given by nobody.
+    """
+    texts = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+        if name and name not in seen:
+            seen.add(name)
+            if name == "references":  # by their types, which the families tell
+                texts |= {kind for family in FAMILIES for kind in family.references}
+            for other in [constants[name]] if name in constants else planning_functions().get(name, []):
+                texts |= texts_in(other, constants, seen)
+    return texts
+
+
+@cache
+def planning_functions():
+    """Return the functions that say which files a job reads, by their names."""
+    found = {}
+    for path in (SCRIPTS / "calflow" / "plan").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault(node.name, []).append(node)
+    return found
+
+
+@cache
+def reads(script, section):
+    """Return the names that a script reads of a section: those it always needs, and all."""
+    needed, every = set(), set()
+    for function in working_functions(SCRIPTS / script, section):
+        collect(function, section, needed, every, sure=True)
+    return needed, every
+
+
+def collect(tree, section, needed, every, sure):
+    """Add the names that are read: ``params.x``, ``params["x"]``, and ``params.get("x")``, which need not be there."""
+    for child in ast.iter_child_nodes(tree):
+        name, optional = name_read(child, section)
+        if name:
+            every.add(name)
+            if sure and not optional:
+                needed.add(name)
+        collect(child, section, needed, every, sure and not isinstance(child, ast.If | ast.IfExp))
+
+
+def name_read(node, section):
+    def is_section(value):
+        return isinstance(value, ast.Name) and value.id == section
+
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[ast.Constant(value=name), *_]):
+            return (name, True) if is_section(value) else (None, False)
+        case ast.Attribute(value=value, attr=name) if name not in METHODS:
+            return (name, False) if is_section(value) else (None, False)
+        case ast.Subscript(value=value, slice=ast.Constant(value=name)):
+            return (name, False) if is_section(value) else (None, False)
+    return None, False
+
+
+def working_functions(script, section):
+    """Return the functions of a script that take a section, and those of the package that it hands the section to."""
+    tree = ast.parse(script.read_text())
+    yield from functions_with(tree, section)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and any(isinstance(a, ast.Name) and a.id == section for a in node.args):
+            called = node.func
+            while not isinstance(called, ast.Name | ast.Attribute):
+                called = called.value if isinstance(called, ast.Subscript) else called.func
+            if isinstance(called, ast.Name) and (module := imported_from(tree, called.id)):
+                yield from functions_of(module, called.id, section)
+
+
+def functions_of(module, name, section):
+    """Return the function of that name in a module; if it is a table of functions, those that the table may name."""
+    tree = ast.parse(module.read_text())
+    own = [function for function in functions_with(tree, section) if function.name == name]
+    if own:
+        yield from own
+        return
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (other := path_of(node.module)):
+            yield from functions_with(ast.parse(other.read_text()), section)
+
+
+def functions_with(tree, section):
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and section in {argument.arg for argument in node.args.args}
+    ]
+
+
+def imported_from(tree, name):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in {alias.asname or alias.name for alias in node.names}:
+            return path_of(node.module)
+    return None
+
+
+def path_of(module):
+    path = (SCRIPTS / module.replace(".", "/")).with_suffix(".py")
+    return path if path.exists() else None
+
+
+def users_of(script):
+    return [rule for rule in rules().values() if rule.script == script]
+
+
+SECTIONS = ("params", "input", "output")
+
+
+def test_all_rules_and_scripts_are_seen():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert text.count("    script:") == len(rules()) - text.count("use rule ")
+    commands = {"settings.py"}
+    assert {rule.script for rule in rules().values()} == {path.name for path in SCRIPTS.glob("*.py")} - commands
+
+
+def test_reads_are_found():
+    assert reads("lay_grid.py", "input") == ({"alignments", "first"}, {"alignments", "first", "output_wcs", "cal"})
+    # In the steps that it calls.
+    assert {"photom_row", "full_frame", "sip"} <= reads("calibrate.py", "params")[1]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.name)
+def test_a_rule_gives_what_its_script_needs(rule, section):
+    assert reads(rule.script, section)[0] - given(rule, section) == set()
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("script", sorted({rule.script for rule in rules().values()}))
+def test_some_rule_gives_what_a_script_may_read(script, section):
+    names = set().union(*(given(rule, section) for rule in users_of(script)))
+    assert reads(script, section)[1] - names == set()
+
+
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.name)
+def test_a_script_reads_the_parameters_that_its_rule_gives(rule):
+    assert given(rule, "params") - reads(rule.script, "params")[1] - MAKE_STALE.keys() == set()
