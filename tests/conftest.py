@@ -14,6 +14,11 @@ settings.register_profile("calflow", deadline=None)
 settings.load_profile("calflow")
 
 
+def pytest_collection_modifyitems(items):
+    """Put the slow tests first: with several workers none then ends long before the others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def datamodels():
     """The data models of stdatamodels, whose schemas calflow's own start of asdf, in another test, leaves out."""
