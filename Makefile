@@ -66,8 +66,9 @@ demo-iris: $(INSTALLED)
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) demo_iris_data
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) --configfile rules/demo_iris.yaml -- demo_iris
 
+# One process does all tests of a file, for which many share a run; the files in the order of tests/conftest.py.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -m "not parity" --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 # S3 needs an older python-dateutil, and Kubernetes brings much: both go over the lock file into an environment of their own.
 S3_VENV ?= .venv-s3
