@@ -85,7 +85,8 @@ demo-iris: $(INSTALLED)
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) demo_iris_data
 	$(BIN)/snakemake --directory demo-iris --cores $(CORES) --configfile rules/demo_iris.yaml -- demo_iris
 
-PYTEST := -m pytest -m "not parity" --numprocesses $(CORES) --dist loadgroup
+# One process does all tests of a file, for which many share a run; the files in the order of tests/conftest.py.
+PYTEST := -m pytest -m "not parity" --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test: $(TESTS_INSTALLED)
 	$(BIN)/python $(PYTEST) $(TESTS)

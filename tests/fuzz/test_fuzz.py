@@ -5,7 +5,7 @@ import pytest
 from tests.fuzz.night import REAL, make_night
 from tests.fuzz.readers import NAMES, REAL_NAMES, open_reader
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzz")]  # which share a night
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

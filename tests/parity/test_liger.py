@@ -20,7 +20,6 @@ LIGER = ROOT.parent / "shared" / "oracle" / "liger"
 pytestmark = [
     pytest.mark.skipif(not LIGER.exists(), reason=f"no recorded data: {LIGER}"),
     pytest.mark.slow,
-    pytest.mark.xdist_group("liger"),
 ]
 
 RELATIVE = 2e-6

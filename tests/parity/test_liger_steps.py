@@ -21,10 +21,7 @@ from calflow.science.sky.sky_model import smooth_sky
 from calflow.science.windows import Window
 
 LIGER = ROOT.parent / "shared" / "oracle" / "liger"
-pytestmark = [
-    pytest.mark.skipif(not LIGER.exists(), reason=f"no recorded data: {LIGER}"),
-    pytest.mark.xdist_group("liger"),
-]
+pytestmark = pytest.mark.skipif(not LIGER.exists(), reason=f"no recorded data: {LIGER}")
 
 RELATIVE = 2e-6
 # Of the sky, where it is subtracted: what is left may be near 0.

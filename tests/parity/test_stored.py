@@ -18,8 +18,7 @@ from scenes import FLOAT_PLANES, INTEGER_PLANES, SCENES, STORED, describe, diges
 
 from calflow.simulation import simulate
 
-# One worker of xdist does them all: the scenes are calibrated once for many tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stored")]
+pytestmark = pytest.mark.slow
 
 PRODUCTS = [
     ("miri", "bsub"),

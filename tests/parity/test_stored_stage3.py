@@ -23,8 +23,7 @@ from test_stored import NOT_COMPARED, separation_mas
 
 from calflow.simulation import simulate
 
-# One worker of xdist does them all: the scene is combined once for many tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stored_stage3")]
+pytestmark = pytest.mark.slow
 
 EXPOSURES = ["crf1", "crf2", "crf3"]
 VARIANCES = ("VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")

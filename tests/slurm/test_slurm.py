@@ -7,7 +7,7 @@ import pytest
 
 from tests.slurm.conftest import SlurmRun, products
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slow
 
 
 def states(cluster):

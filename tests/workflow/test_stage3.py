@@ -19,7 +19,7 @@ from calflow.plan.planner import make_plan
 from calflow.science.dq_flags import DO_NOT_USE
 from tests.workflow.conftest import combining
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3")]
+pytestmark = pytest.mark.slow
 
 PRODUCT = "jw01234-o001_t001_nircam_clear-f200w"
 ROOTS = [f"jw01234001001_02101_0000{n}_nrcb1" for n in (1, 2, 3, 4)]

@@ -21,7 +21,7 @@ from calflow.science.dq_flags import DO_NOT_USE
 from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import FIELD, Workflow, combining
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3_edges")]
+pytestmark = pytest.mark.slow
 
 DETECTORS = ("nrcb1", "nrcb2")
 CATALOG = ("cat.ecsv", "cat.reg", "segm.fits")

@@ -9,7 +9,7 @@ import os
 import pytest
 from astropy.io import fits
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stage3")]
+pytestmark = pytest.mark.slow
 
 PRODUCT = "jw01234-o001_t001_nircam_clear-f200w"
 ROOTS = [f"jw01234001001_02101_0000{n}_nrcb1" for n in (1, 2, 3, 4)]
