@@ -13,10 +13,11 @@ from calflow.engine.targets import is_job, is_only_target
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.instruments.jwst import FAMILY as JWST
-from calflow.references.context_comparison import ReferenceChange, compare_contexts, comparison_lines
+from calflow.plan.context_comparison import compare_contexts, comparison_lines
 from calflow.references.crds_cache import MissingReferences, check_update, server_url, wanted_contexts
 from calflow.references.crds_contexts import CrdsContext, find_context, read_server_record
 from calflow.references.crds_references import CrdsSelector
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.reference_choice import ReferenceChooser
 from calflow.references.references import Reference
 from tests.crds_stand_in import write_context

@@ -20,8 +20,8 @@ from calflow.files.reference_files import ReferenceFileError
 from calflow.inputs.fits_headers import HeaderError
 from calflow.inputs.header_cache import HeaderCache
 from calflow.plan.planner import make_plan
+from calflow.plan.reference_checks import ReferenceChecker
 from calflow.references.asdf_content import check_asdf_reference
-from calflow.references.reference_checks import ReferenceChecker
 from calflow.references.references import Reference
 from calflow.science.dq_flags import DO_NOT_USE
 from calflow.science.windows import Window

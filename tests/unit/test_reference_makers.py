@@ -10,8 +10,9 @@ import make_reference
 from calflow.configuration.settings import ReferenceMaker
 from calflow.files.exposure_planes import ExposurePlane, exposure_planes
 from calflow.inputs.headers import read_exposure_header
+from calflow.inputs.times import observation_time
 from calflow.plan.reference_maker_planner import plan_references
-from calflow.references.references import DirectoryIndex, observation_time, select_from_directory
+from calflow.references.references import DirectoryIndex, select_from_directory
 
 HEADER = {
     "TELESCOP": "TMT",

@@ -8,11 +8,10 @@ import pytest
 
 from calflow.configuration.problems import Problem
 from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.times import observation_time, parse_useafter
 from calflow.references.references import (
     DirectoryIndex,
     Reference,
-    observation_time,
-    parse_useafter,
     select_from_directory,
 )
 
@@ -327,7 +326,7 @@ def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
     from calflow.inputs.headers import ExposureHeader
     from calflow.instruments.jwst import FAMILY
     from calflow.plan.plan import PlannedExposure
-    from calflow.references.reference_checks import ReferenceChecker
+    from calflow.plan.reference_checks import ReferenceChecker
 
     path = tmp_path / "offset.asdf"
     meta = "meta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n"

@@ -7,9 +7,9 @@ from typing import Any, TypeGuard
 from calflow.configuration.problems import Problem, nearest
 from calflow.inputs.headers import ExposureHeader, window_of
 from calflow.inputs.scope import is_spectroscopic
+from calflow.inputs.times import observation_time
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family, Variant
-from calflow.references.references import observation_time
 from calflow.science.windows import Window
 
 # An exposure with one of these COMPLETE has been through stage 2.

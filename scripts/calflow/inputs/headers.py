@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 from calflow.configuration.problems import Problem
 from calflow.files.detector_window import detector_window
+from calflow.inputs.asdf_meta import KEYWORDS, read_asdf_meta
 from calflow.inputs.fits_headers import HduShape, HeaderError, Value, check_exposure, read_hdus
 from calflow.inputs.header_cache import HeaderCache
 from calflow.instruments import family_of, image_extensions, layout_of
-from calflow.references.asdf_meta import KEYWORDS, read_asdf_meta
 from calflow.science.windows import Window
 
 # Only exposures, and what is made of them, have one of these.

@@ -15,8 +15,8 @@ from calflow.inputs.exposure_footprints import REACH, Footprint, extent, footpri
 from calflow.inputs.header_cache import HeaderCache
 from calflow.plan.combination import GRID_PARAMETERS, PlannedAssociation
 from calflow.plan.plan import PlannedExposure, PlannedMerge
+from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
-from calflow.references.reference_checks import is_asdf
 from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, memory_gb
 from calflow.science.geometry.sky_fields import overlaps_on_sky
 

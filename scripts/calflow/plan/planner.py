@@ -20,15 +20,15 @@ from calflow.instruments import header_keywords
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import CombinationChecker
 from calflow.plan.combination_planner import CombinationPlanner, check_astrometric_catalog
+from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
 from calflow.plan.merge_planner import MergePlanner
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
+from calflow.plan.reference_checks import ReferenceChecker, is_asdf
 from calflow.plan.reference_maker_planner import plan_references
 from calflow.printable import has_controls
-from calflow.references.context_comparison import compare_contexts
 from calflow.references.crds_cache import CrdsCache, pinned_contexts
 from calflow.references.parameter_references import ParameterReferences, settings_for
-from calflow.references.reference_checks import ReferenceChecker, is_asdf
 from calflow.references.reference_choice import ReferenceChooser
 
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,7 +36,9 @@ CONTROLS = "they would act upon every terminal that shows it; rename the file or
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 
 
-def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3)) -> Plan:
+def make_plan(
+    settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3), is_job: bool = False
+) -> Plan:
     """Read all associations and headers, choose references, and check everything.
 
     Parameters
@@ -49,6 +51,8 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
         Where headers are remembered between runs.
     stages : collection of int
         Those that are asked for.
+    is_job : bool
+        Whether this is a job of a cluster, for which the run that submitted it has fetched what it needs.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
         With everything that is wrong; also if all that is asked for is something that calflow does not do.
     """
     try:
-        return _Planner(settings, HeaderCache(cache)).plan(stages)
+        return _Planner(settings, HeaderCache(cache), is_job).plan(stages)
     except InputError as error:
         raise InputError(
             settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
@@ -66,8 +70,9 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
 class _Planner:
     """Gathers the exposures of a configuration, and all that is wrong with them."""
 
-    def __init__(self, settings: Settings, cache: HeaderCache):
+    def __init__(self, settings: Settings, cache: HeaderCache, is_job: bool):
         self.settings = settings
+        self.is_job = is_job
         self.cache = cache
         self.problems: list[Problem] = []
         self.notices = list(settings.notices)
@@ -121,7 +126,7 @@ class _Planner:
         """Return what the CRDS cache lacks, and what another context would change; None without a cache."""
         if self.settings.references.source != "crds":
             return None
-        fetches = self.chooser.missing.fetches()
+        fetches = self.chooser.missing.fetches(self.is_job)
         changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
         contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
         return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)

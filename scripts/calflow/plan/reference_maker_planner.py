@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,51 +12,16 @@ from calflow.configuration.settings import ReferenceMaker
 from calflow.inputs.associations import expand
 from calflow.inputs.exposure_checks import alike
 from calflow.inputs.headers import ExposureHeader, window_of
+from calflow.inputs.times import observation_time, parse_useafter
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family
-from calflow.references.references import observation_time, parse_useafter
+from calflow.references.made_reference import MadeReference
 from calflow.science.windows import Window
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Keywords of the light path, in which darks need not agree.
 OF_LIGHT = ("FILTER", "PUPIL")
 COPIED = ("INSTRUME", "DETECTOR", "READMODE", "INSTERA", "SUBARRAY")
-
-
-@dataclass(frozen=True)
-class MadeReference:
-    """A reference file that is going to be made.
-
-    Attributes
-    ----------
-    name : str
-        Of the maker, and beginning of the name of the file.
-    path : str
-        Where it is going to be.
-    settings : ReferenceMaker
-    exposures : tuple of Path
-    family : Family
-    window : Window
-        Detector pixels of the exposures.
-    keywords : mapping
-        What the file is for.
-    dark : str or None
-        The dark that is subtracted first.
-    """
-
-    name: str
-    path: str
-    settings: ReferenceMaker
-    exposures: tuple[Path, ...]
-    family: Family
-    window: Window
-    keywords: Mapping[str, Any]
-    dark: str | None = None
-
-    def files(self) -> dict[str, Any]:
-        """Return the files that it is made of, by role."""
-        dark = {"dark": self.dark} if self.dark else {}
-        return {"exposures": [str(path) for path in self.exposures], **dark}
 
 
 def plan_references(

@@ -5,17 +5,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from calflow.configuration.problems import InputError, Problem
 from calflow.configuration.settings import References
-from calflow.engine.targets import is_job
 from calflow.references.crds_builds import UnknownBuild, pinned
 from calflow.references.crds_contexts import OPERATIONAL
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.references import Reference
-
-if TYPE_CHECKING:
-    from calflow.references.context_comparison import ReferenceChange
 
 PATH_VARIABLE = "CRDS_PATH"
 SERVER_VARIABLE = "CRDS_SERVER_URL"
@@ -76,7 +72,7 @@ class CrdsCache:
         self,
         path: Path | None = None,
         fetches: Iterable[Fetch] = (),
-        changes: "Iterable[ReferenceChange]" = (),
+        changes: Iterable[ReferenceChange] = (),
         contexts: Iterable[tuple[str, str]] = (),
     ):
         self.contexts = tuple(contexts)
@@ -179,8 +175,15 @@ class MissingReferences:
                 self._users.setdefault(reference.path, []).append(user)
                 self._kinds[reference.path] = reftype, observatory
 
-    def fetches(self) -> list[Fetch]:
-        """Return the files that are to be fetched; those that cannot be are problems."""
+    def fetches(self, is_job: bool = False) -> list[Fetch]:
+        """Return the files that are to be fetched; those that cannot be are problems.
+
+        Parameters
+        ----------
+        is_job : bool
+            Whether this is planned in a job of a cluster, where the cache need not be writable: what the job needs
+            is there.
+        """
         if not self.settings.fetch:
             for path in self._users:
                 self._tell(path)
@@ -194,8 +197,7 @@ class MissingReferences:
                 wrong = f"no server is known to fetch {len(paths)} reference files of {observatory!r} from"
                 right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
                 self.problems.append(Problem("config", "references.crds_server", wrong, right))
-        # Where the job of a cluster runs, the cache need not be writable: what it needs is there.
-        for folder in sorted({path.parent for path in self._users}) if not is_job() else ():
+        for folder in sorted({path.parent for path in self._users}) if not is_job else ():
             self._check_writable(folder)
         return found
 

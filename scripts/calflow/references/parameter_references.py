@@ -12,11 +12,12 @@ from calflow.configuration.settings import Settings
 from calflow.configuration.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.times import observation_time
 from calflow.instruments.family import Family
 from calflow.references.crds_contexts import UPDATE
 from calflow.references.crds_texts import read_selector
 from calflow.references.reference_choice import ReferenceChooser
-from calflow.references.references import DirectoryIndex, Reference, observation_time, select_from_directory
+from calflow.references.references import DirectoryIndex, Reference, select_from_directory
 
 PIPELINE_TYPES = {"stage2": "pars-image2pipeline", "stage3": "pars-image3pipeline"}
 STEP_TYPES = {

@@ -10,19 +10,19 @@ from calflow.configuration.problems import Problem, nearest
 from calflow.configuration.settings import Settings
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.times import observation_time
 from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family
-from calflow.plan.reference_maker_planner import MadeReference
 from calflow.references.crds_cache import PATH_VARIABLE, MissingReferences, cache_path
 from calflow.references.crds_contexts import UPDATE, CrdsContext, find_context
 from calflow.references.crds_references import CrdsSelector, Parameters, open_crds
+from calflow.references.made_reference import MadeReference
 from calflow.references.references import (
     DATE,
     NO_REFERENCES,
     NOT_APPLICABLE,
     DirectoryIndex,
     Reference,
-    observation_time,
     select_from_directory,
 )
 

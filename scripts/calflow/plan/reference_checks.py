@@ -15,8 +15,8 @@ from calflow.inputs.headers import EXPOSURE_TIMES, ReferenceHeader, read_referen
 from calflow.instruments.family import Family
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import PlannedExposure
-from calflow.plan.reference_maker_planner import MadeReference
 from calflow.references.asdf_content import check_asdf_reference
+from calflow.references.made_reference import MadeReference
 from calflow.references.references import Reference
 from calflow.science.table_rows import select_row
 from calflow.science.windows import Window
