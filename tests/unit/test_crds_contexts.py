@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import References, Settings
 from calflow.engine.targets import is_job, is_only_target
 from calflow.inputs.header_cache import HeaderCache
@@ -177,7 +177,7 @@ def test_update_needs_a_cache_and_a_server(tmp_path):
 
 
 def test_files_of_an_observatory_without_a_server_are_a_problem(tmp_path):
-    problems = []
+    problems = Problems()
     missing = MissingReferences(References(fetch=True), problems)
     path = tmp_path / "references" / "ligeriri" / "iris" / "dark.fits"
     missing.add({"dark": Reference("dark", path, "crds://dark.fits", missing=True)}, "ligeriri", Path("a_rate.fits"))
@@ -233,10 +233,10 @@ def association(name, *roots):
 def compare(crds, exposures, associations=(), merges=(), cache=None, **references):
     wanted = {"source": "crds", "crds_path": str(crds), "crds_context": "jwst_1.pmap", "compare_context": "jwst_2.pmap"}
     settings = Settings.model_validate({"references": wanted | references})
-    problems = []
+    problems = Problems()
     chooser = ReferenceChooser(settings, cache or HeaderCache(crds / "cache"), problems)
     changes = compare_contexts(settings, chooser, exposures, associations, merges)
-    return changes, problems
+    return changes, list(problems)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def contexts(crds):
 def test_changes_of_another_context(contexts):
     exposures = [exposure("a"), exposure("b", FILTER="F560W"), exposure("c")]
     changes, problems = compare(contexts, exposures, [association("first", "a", "b"), association("second", "b")])
-    assert problems == []
+    assert not problems
     assert changes == (
         ReferenceChange("apcorr", "jwst_miri_apcorr_0001.fits", "jwst_miri_apcorr_0002.fits", (), ("first", "second")),
         ReferenceChange("area", "jwst_miri_area_0001.fits", "N/A", ("a", "b", "c"), ("first", "second")),
@@ -267,7 +267,7 @@ def test_parameter_references_are_compared_too(contexts):
     write_context(mappings, 1, "miri", RULES | {"pars-tweakregstep": "pars_1.asdf", "pars-photomstep": "pars_3.asdf"})
     write_context(mappings, 2, "miri", RULES | {"pars-tweakregstep": "pars_2.asdf", "pars-photomstep": "pars_3.asdf"})
     changes, problems = compare(contexts, [exposure("a")], [association("first", "a")])
-    assert problems == []
+    assert not problems
     assert changes == (ReferenceChange("pars-tweakregstep", "pars_1.asdf", "pars_2.asdf", (), ("first",)),)
     assert compare(contexts, [exposure("a")], [association("first", "a")], parameters=False)[0] == ()
 
@@ -306,7 +306,7 @@ def test_exposures_that_the_other_context_has_no_rules_for(contexts):
     write_context(contexts / "mappings" / "jwst", 2, "miri", RULES | {"flat": {"F560W": "jwst_miri_flat_0002.fits"}})
     changes, problems = compare(contexts, [exposure("a")])
     assert (changes[0].before, changes[0].after) == ("jwst_miri_flat_0001.fits", "none")
-    assert problems == []
+    assert not problems
 
 
 @needs_crds

@@ -145,7 +145,7 @@ class _Comparison:
             wanted, self.chooser.crds_path, family.observatories, self.chooser.cache, "compare_context"
         )
         if isinstance(found, Problem):
-            self.chooser.problems.append(found)
+            self.chooser.problems.add(found)
             return None
         return found
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.configuration.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
 from calflow.inputs.header_cache import HeaderCache
@@ -102,8 +102,10 @@ class ParameterReferences:
     settings : Settings
     chooser : ReferenceChooser
     cache : HeaderCache
-    problems, notices : list
-        What is wrong with the references, and what of them is not used, is added here.
+    problems : Problems
+        What is wrong with the references is added here.
+    notices : list of str
+        What of them is not used is added here.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class ParameterReferences:
         settings: Settings,
         chooser: ReferenceChooser,
         cache: HeaderCache,
-        problems: list[Problem],
+        problems: Problems,
         notices: list[str],
     ):
         self.settings = settings
@@ -178,7 +180,7 @@ class ParameterReferences:
         if observed is None or not os.path.isdir(folder):
             return {}
         if self._index is None:
-            self._index = DirectoryIndex(folder, self.header_cache, [])
+            self._index = DirectoryIndex(folder, self.header_cache, Problems())
         found = {}
         for reftype in types:
             if not self._index.references(reftype, str(header.values["INSTRUME"])):
@@ -195,7 +197,7 @@ class ParameterReferences:
     def _read(self, stage: str, references: tuple[Reference, ...]) -> Chosen:
         if not references:
             return Chosen(self.settings)
-        problems: list[Problem] = []
+        problems = Problems()
         layer = read_parameter_files([str(r.path) for r in references], problems, {stage: STAGES[stage]})
         for problem in problems:
             if problem.wrong == "unknown":  # of another version of jwst: nobody can mend it here
@@ -242,7 +244,7 @@ class ParameterReferences:
     def _tell(self, problem: Problem) -> None:
         if problem not in self._told:
             self._told.add(problem)
-            self.problems.append(problem)
+            self.problems.add(problem)
 
 
 @cache

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from calflow.configuration.paths import advice
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.fits_headers import Value
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ReferenceHeader, read_reference_header
@@ -77,7 +77,7 @@ class DirectoryIndex:
         Its files ``*.fits`` and ``*.asdf`` with a REFTYPE are the references; other files are left alone.
     cache : HeaderCache or None
         Remembers the headers between runs.
-    problems : list of Problem
+    problems : Problems
         A folder that is not there and files that cannot be read are added here.
 
     Attributes
@@ -86,7 +86,7 @@ class DirectoryIndex:
         The files that cannot be read.
     """
 
-    def __init__(self, directory: Path, cache: HeaderCache | None, problems: list[Problem]):
+    def __init__(self, directory: Path, cache: HeaderCache | None, problems: Problems):
         self.directory = Path(directory)
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
@@ -97,7 +97,7 @@ class DirectoryIndex:
                 if os.path.exists(self.directory)
                 else f"no such folder {str(directory)!r}"
             )
-            problems.append(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
+            problems.add(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
         for path in _reference_files(self.directory):
             header = read_reference_header(path, problems, cache)
