@@ -186,6 +186,19 @@ def test_files_of_an_observatory_without_a_server_are_a_problem(tmp_path):
     assert problems[0].key == "references.crds_server"
 
 
+def test_the_job_of_a_cluster_does_not_ask_whether_the_cache_can_be_written_to(tmp_path):
+    (tmp_path / "cache").write_text("in place of a folder")
+    reference = Reference("flat", tmp_path / "cache" / "flat.fits", "crds://flat.fits", missing=True)
+    problems = Problems()
+    missing = MissingReferences(References(fetch=True), problems)
+    missing.add({"flat": reference}, "jwst", tmp_path / "a_rate.fits")
+    (fetch,) = missing.fetches(is_job=True)
+    assert (fetch.path, list(problems)) == (reference.path, [])
+    missing.fetches()
+    (problem,) = problems
+    assert problem.wrong == "reference files cannot be written here"
+
+
 @pytest.mark.parametrize(
     ("arguments", "only"),
     [
