@@ -71,7 +71,11 @@ try:
             check_crds_source(settings.references)
         mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(
-            settings, config_files, cache=Path(".snakemake/calflow/headers"), stages=wanted_stages()
+            settings,
+            config_files,
+            cache=Path(".snakemake/calflow/headers"),
+            stages=wanted_stages(),
+            is_job=is_job(),
         )
 except InputError as error:
     sys.exit(str(error))

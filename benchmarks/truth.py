@@ -13,7 +13,7 @@ from astropy.table import Table
 from calflow.science.dq_flags import FLAGS
 from calflow.simulation import Scene, Truth
 from calflow.simulation.associations import product_name
-from calflow.simulation.exposures import Exposure
+from calflow.simulation.exposure import Exposure
 from calflow.simulation.geometry import Geometry
 from calflow.simulation.observation import sky_noise
 from calflow.simulation.rendering import peak_fraction

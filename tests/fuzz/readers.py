@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
 from calflow.engine.lock import FolderInUse, RunLock
 from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
@@ -133,7 +133,7 @@ _KINDS: dict[str, Mutation] = {
 
 
 def _read_exposure(path: Path) -> bool:
-    problems: list[Problem] = []
+    problems = Problems()
     header = read_exposure_header(path, (*header_keywords(), *WCS_KEYWORDS), problems)
     if header is None:
         assert problems
@@ -146,7 +146,7 @@ def _read_exposure(path: Path) -> bool:
 
 
 def _read_reference(path: Path) -> bool:
-    problems: list[Problem] = []
+    problems = Problems()
     header = read_reference_header(path, problems)
     assert (header is None) == bool(problems)
     return header is not None
@@ -173,7 +173,7 @@ def _read_any_table(path: Path) -> bool:
 
 
 def _read_association(path: Path) -> bool:
-    problems: list[Problem] = []
+    problems = Problems()
     return read_association(path, None, problems) is not None
 
 

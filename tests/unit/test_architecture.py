@@ -1,6 +1,7 @@
 """The rooms of the code import one way only, as docs/architecture.md says."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ MAY_IMPORT = {
     "web": {"files", "science"},
     "calibration": {"files", "science"},
     "configuration": {"printable", "science"},
-    # These three still import each other.
-    "inputs": {"configuration", "files", "instruments", "references", "science"},
-    "references": {"configuration", "engine", "files", "inputs", "instruments", "plan", "science", "web"},
+    "inputs": {"configuration", "files", "instruments", "science"},
+    "references": {"configuration", "inputs", "instruments", "science", "web"},
     "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science", "web"},
     "jobs": {"inputs"},
     "engine": {"configuration", "files", "job", "printable", "science"},
@@ -28,17 +28,37 @@ MAY_IMPORT = {
 }
 
 
-def imports(path):
-    """Return the rooms that a module imports, at its top or inside functions."""
+def names_imported(source):
+    """Return what of calflow a text imports, at its top or inside functions, such as ``calflow.plan.plan.Plan``."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "calflow":
-            names |= {f"calflow.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return {name.split(".")[1] for name in names if name.startswith("calflow.")}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("calflow.")}
+
+
+def imports(path):
+    """Return the rooms that a module imports."""
+    return {name.split(".")[1] for name in names_imported(path.read_text())}
+
+
+def module_graph(sources):
+    """Return the modules that each module imports, from the texts of all by their dotted names."""
+    graph = {}
+    for module, source in sources.items():
+        graph[module] = set()
+        for name in names_imported(source):
+            while name not in sources and "." in name:  # a function or class is its module's
+                name = name.rpartition(".")[0]
+            if name in sources:
+                graph[module].add(name)
+    return graph
+
+
+def module_name(path):
+    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts).removesuffix(".__init__")
 
 
 def room(path):
@@ -48,6 +68,27 @@ def room(path):
 @pytest.mark.parametrize("path", sorted(CALFLOW.rglob("*.py")), ids=lambda path: str(path.relative_to(CALFLOW)))
 def test_a_room_imports_only_what_it_may(path):
     assert imports(path) <= MAY_IMPORT.get(room(path), set()) | {room(path)}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    sources = {module_name(path): path.read_text() for path in CALFLOW.rglob("*.py")}
+    TopologicalSorter(module_graph(sources)).prepare()  # raises CycleError, which names the circle
+
+
+def test_a_circle_is_found_whether_a_module_or_a_function_imports():
+    sources = {
+        "calflow.a.one": "from calflow.b.two import Two",
+        "calflow.b.two": "def two():\n    from calflow.b import three",
+        "calflow.b.three": "from calflow.a.one import One",
+        "calflow.b.four": "import calflow.a.one",
+    }
+    with pytest.raises(CycleError) as caught:
+        TopologicalSorter(module_graph(sources)).prepare()
+    assert set(caught.value.args[1]) == {"calflow.a.one", "calflow.b.two", "calflow.b.three"}
+
+
+def test_rooms_are_in_an_order():
+    TopologicalSorter(MAY_IMPORT).prepare()
 
 
 @pytest.mark.parametrize("path", sorted((CALFLOW / "science").rglob("*.py")), ids=lambda path: path.name)

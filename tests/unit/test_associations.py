@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calflow.configuration.problems import Problems
 from calflow.inputs.associations import Association, expand, read_association, single_exposure
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "asn"
@@ -36,7 +37,7 @@ def read(tmp_path):
             path.write_bytes(tree)
         else:
             path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
-        problems = []
+        problems = Problems()
         association = read_association(path, input_directory, problems)
         assert all(problem.file == str(path) for problem in problems)
         return association, [(problem.key, problem.wrong, problem.right) for problem in problems]
@@ -63,7 +64,7 @@ def refuse(read):
 def test_level_2_association(read, tmp_path):
     tree = level2(product("a_rate", member("a_rate.fits"), member("b_rate.fits", "background")))
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     assert (association.level, association.pool, association.table) == (2, "pool", "x_asn.json")
     assert (association.asn_id, association.asn_type) == ("o001", "image2")
     (only,) = association.products
@@ -82,14 +83,14 @@ def test_all_products_are_read_in_order(read):
 def test_exptypes_are_compared_in_lower_case(read):
     tree = level2(product("a", member("a_rate.fits", "SCIENCE"), member("b_rate.fits", "Background")))
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     assert len(association.products[0].backgrounds) == 1
 
 
 def test_known_types_without_use_are_ignored_and_named(read):
     tree = level2(product("a", member("a_rate.fits"), member("z_cal.fits", "psf")))
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     assert [ignored.expname for ignored in association.ignored] == ["z_cal.fits"]
     assert len(association.products[0].members) == 1
 
@@ -102,7 +103,7 @@ def test_pool_is_none_and_id_absent_by_default(read):
 def test_byte_order_mark_is_no_defect(read):
     text = json.dumps(level2(product("a", member("a_rate.fits"))))
     association, problems = read(b"\xef\xbb\xbf" + text.encode())
-    assert problems == []
+    assert not problems
     assert association.level == 2
 
 
@@ -129,7 +130,7 @@ def test_byte_order_mark_is_no_defect(read):
 def test_level_from_type_then_rule_then_suffix(read, tmp_path, keys, suffix, level):
     (tmp_path / f"e{suffix}.fits").touch()
     association, problems = read({**keys, "products": [product("p", member(f"e{suffix}.fits"))]})
-    assert problems == []
+    assert not problems
     assert association.level == level
     assert association.left_out == ""
 
@@ -141,7 +142,7 @@ def test_member_is_looked_for_beside_the_association_first(read, tmp_path):
         (elsewhere / name).touch()
     tree = level2(product("a", member("a_rate.fits")), product("z", member("z_rate.fits")))
     association, problems = read(tree, elsewhere)
-    assert problems == []
+    assert not problems
     paths = [product.science.path for product in association.products]
     assert paths == [tmp_path / "a_rate.fits", elsewhere / "z_rate.fits"]
 
@@ -167,7 +168,7 @@ def test_level_3_members_need_not_exist(read, tmp_path):
         "products": [product("m", member("y_cal.fits", group_id=7), member("z_cal.fits", tweakreg_catalog="z.ecsv"))],
     }
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     first, second = association.products[0].sciences
     assert (first.path, first.group_id) == (tmp_path / "y_cal.fits", "7")
     assert second.tweakreg_catalog == tmp_path / "z.ecsv"
@@ -176,14 +177,14 @@ def test_level_3_members_need_not_exist(read, tmp_path):
 @pytest.mark.parametrize("name", [{}, {"name": None}])
 def test_level_3_without_name_is_named_after_the_file(read, name):
     association, problems = read({"asn_type": "image3", "products": [name | {"members": [member("y_cal.fits")]}]})
-    assert problems == []
+    assert not problems
     assert association.products[0].root == "x_asn"
 
 
 def test_background_members_of_level_3_are_ignored(read):
     tree = {"asn_type": "image3", "products": [product("m", member("y_cal.fits"), member("b", "background"))]}
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     assert len(association.products[0].members) == 1
 
 
@@ -198,13 +199,13 @@ def test_a_bad_product_does_not_hide_the_others(read):
 
 
 def test_missing_association(tmp_path):
-    problems = []
+    problems = Problems()
     assert read_association(tmp_path / "no_asn.json", None, problems) is None
     assert [problem.wrong for problem in problems] == ["no such file"]
 
 
 def test_folder_as_association(tmp_path):
-    problems = []
+    problems = Problems()
     assert read_association(tmp_path, None, problems) is None
     assert [problem.wrong for problem in problems] == ["a folder"]
 
@@ -340,7 +341,7 @@ def test_of_a_path_as_product_name_the_last_component_counts(read, name, level):
     suffix = {2: "rate", 3: "cal"}[level]
     tree = {"asn_type": f"image{level}", "products": [product(name, member(f"a_{suffix}.fits"))]}
     association, problems = read(tree)
-    assert problems == []
+    assert not problems
     assert association.products[0].root == "a"
     assert "/" not in association.products[0].name
 
@@ -412,7 +413,7 @@ def test_rate_at_level_3(refuse):
 )
 def test_what_is_not_done_is_left_out_by_type_then_rule_then_members(read, keys, level, why):
     association, problems = read({**keys, "products": [product("p", member("e_calints.fits"))]})
-    assert problems == []
+    assert not problems
     assert association.level == level
     assert association.left_out.startswith(why)
 
@@ -476,7 +477,7 @@ ASSOCIATIONS = TREES | st.fixed_dictionaries({"products": PRODUCTS}, optional={"
 
 def read_anything(path, content):
     path.write_bytes(content)
-    problems = []
+    problems = Problems()
     association = read_association(path, path.parent, problems)
     assert problems or isinstance(association, Association)
     assert all(str(problem).encode(errors="replace") for problem in problems)
@@ -501,9 +502,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
 
 
 def test_single_exposure(tmp_path):
-    problems = []
+    problems = Problems()
     association = single_exposure(tmp_path / "jw1_nrca1_rateints.fits", problems)
-    assert problems == []
+    assert not problems
     assert (association.level, association.pool, association.table) == (2, "singleton", "singleton")
     assert association.products[0].root == "jw1_nrca1"
     assert association.products[0].science.path == tmp_path / "jw1_nrca1_rateints.fits"
@@ -512,7 +513,7 @@ def test_single_exposure(tmp_path):
 
 @pytest.mark.parametrize(("name", "word"), [("x_i2d.fits", "not a count-rate exposure"), ("x{1}_rate.fits", "'{'")])
 def test_single_exposure_that_is_refused(tmp_path, name, word):
-    problems = []
+    problems = Problems()
     assert single_exposure(tmp_path / name, problems) is None
     assert word in problems[0].wrong
 
@@ -527,9 +528,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def expand_cleanly(*patterns):
-    problems = []
+    problems = Problems()
     files = [str(path) for path in expand(list(patterns), "associations", problems)]
-    assert problems == []
+    assert not problems
     return files
 
 
@@ -565,7 +566,7 @@ def test_home_is_expanded(folder, tmp_path):
     ],
 )
 def test_entry_that_is_no_file(folder, pattern, word):
-    problems = []
+    problems = Problems()
     assert [str(path) for path in expand(["a.json", pattern], "associations", problems)] == ["a.json"]
     (problem,) = problems
     assert problem.key == "associations[1]"
@@ -578,7 +579,7 @@ def test_entry_that_is_no_file(folder, pattern, word):
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the folder of real files")
 class TestRealFiles:
     def read(self, name):
-        problems = []
+        problems = Problems()
         return read_association(REAL / name, None, problems), problems
 
     def test_level_2_members_are_missed_one_by_one(self):
@@ -594,21 +595,21 @@ class TestRealFiles:
         (tmp_path / "asn.json").write_text((REAL / "asn_level2.json").read_text())
         for name in ("lrs1", "lrs2", "lrs3", "lrs4", "lrs3bkg", "lrs4bkg"):
             (tmp_path / f"test_{name}_rate.fits").touch()
-        problems = []
+        problems = Problems()
         association = read_association(tmp_path / "asn.json", None, problems)
-        assert problems == []
+        assert not problems
         assert [product.root for product in association.products[:2]] == ["test_lrs1", "test_lrs2"]
         assert len(association.products[4].backgrounds) == 1
 
     def test_mosaic(self):
         association, problems = self.read("asn_mosaic.json")
-        assert problems == []
+        assert not problems
         assert association.level == 3
         assert association.products[0].root == "jw96090_t001_nircam_f150w2_mosaic"
         assert len(association.products[0].sciences) == 32
 
     def test_image3_of_an_old_generator(self):
         association, problems = self.read("test_image_asn.json")
-        assert problems == []
+        assert not problems
         assert association.level == 3
         assert len(association.products[0].sciences) == 72

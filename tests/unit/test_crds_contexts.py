@@ -7,16 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import References, Settings
 from calflow.engine.targets import is_job, is_only_target
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.instruments.jwst import FAMILY as JWST
-from calflow.references.context_comparison import ReferenceChange, compare_contexts, comparison_lines
+from calflow.plan.context_comparison import compare_contexts, comparison_lines
 from calflow.references.crds_cache import MissingReferences, check_update, server_url, wanted_contexts
 from calflow.references.crds_contexts import CrdsContext, find_context, read_server_record
 from calflow.references.crds_references import CrdsSelector
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.reference_choice import ReferenceChooser
 from calflow.references.references import Reference
 from tests.crds_stand_in import write_context
@@ -176,13 +177,26 @@ def test_update_needs_a_cache_and_a_server(tmp_path):
 
 
 def test_files_of_an_observatory_without_a_server_are_a_problem(tmp_path):
-    problems = []
+    problems = Problems()
     missing = MissingReferences(References(fetch=True), problems)
     path = tmp_path / "references" / "ligeriri" / "iris" / "dark.fits"
     missing.add({"dark": Reference("dark", path, "crds://dark.fits", missing=True)}, "ligeriri", Path("a_rate.fits"))
     missing.fetches()
     assert problems[0].wrong == "no server is known to fetch 1 reference files of 'ligeriri' from"
     assert problems[0].key == "references.crds_server"
+
+
+def test_the_job_of_a_cluster_does_not_ask_whether_the_cache_can_be_written_to(tmp_path):
+    (tmp_path / "cache").write_text("in place of a folder")
+    reference = Reference("flat", tmp_path / "cache" / "flat.fits", "crds://flat.fits", missing=True)
+    problems = Problems()
+    missing = MissingReferences(References(fetch=True), problems)
+    missing.add({"flat": reference}, "jwst", tmp_path / "a_rate.fits")
+    (fetch,) = missing.fetches(is_job=True)
+    assert (fetch.path, list(problems)) == (reference.path, [])
+    missing.fetches()
+    (problem,) = problems
+    assert problem.wrong == "reference files cannot be written here"
 
 
 @pytest.mark.parametrize(
@@ -232,10 +246,10 @@ def association(name, *roots):
 def compare(crds, exposures, associations=(), merges=(), cache=None, **references):
     wanted = {"source": "crds", "crds_path": str(crds), "crds_context": "jwst_1.pmap", "compare_context": "jwst_2.pmap"}
     settings = Settings.model_validate({"references": wanted | references})
-    problems = []
+    problems = Problems()
     chooser = ReferenceChooser(settings, cache or HeaderCache(crds / "cache"), problems)
     changes = compare_contexts(settings, chooser, exposures, associations, merges)
-    return changes, problems
+    return changes, list(problems)
 
 
 @pytest.fixture
@@ -252,7 +266,7 @@ def contexts(crds):
 def test_changes_of_another_context(contexts):
     exposures = [exposure("a"), exposure("b", FILTER="F560W"), exposure("c")]
     changes, problems = compare(contexts, exposures, [association("first", "a", "b"), association("second", "b")])
-    assert problems == []
+    assert not problems
     assert changes == (
         ReferenceChange("apcorr", "jwst_miri_apcorr_0001.fits", "jwst_miri_apcorr_0002.fits", (), ("first", "second")),
         ReferenceChange("area", "jwst_miri_area_0001.fits", "N/A", ("a", "b", "c"), ("first", "second")),
@@ -266,7 +280,7 @@ def test_parameter_references_are_compared_too(contexts):
     write_context(mappings, 1, "miri", RULES | {"pars-tweakregstep": "pars_1.asdf", "pars-photomstep": "pars_3.asdf"})
     write_context(mappings, 2, "miri", RULES | {"pars-tweakregstep": "pars_2.asdf", "pars-photomstep": "pars_3.asdf"})
     changes, problems = compare(contexts, [exposure("a")], [association("first", "a")])
-    assert problems == []
+    assert not problems
     assert changes == (ReferenceChange("pars-tweakregstep", "pars_1.asdf", "pars_2.asdf", (), ("first",)),)
     assert compare(contexts, [exposure("a")], [association("first", "a")], parameters=False)[0] == ()
 
@@ -305,7 +319,7 @@ def test_exposures_that_the_other_context_has_no_rules_for(contexts):
     write_context(contexts / "mappings" / "jwst", 2, "miri", RULES | {"flat": {"F560W": "jwst_miri_flat_0002.fits"}})
     changes, problems = compare(contexts, [exposure("a")])
     assert (changes[0].before, changes[0].after) == ("jwst_miri_flat_0001.fits", "none")
-    assert problems == []
+    assert not problems
 
 
 @needs_crds

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
 from calflow.references.crds_references import open_crds
 from calflow.references.references import Reference
@@ -93,9 +93,9 @@ def crds(tmp_path):
 
 
 def open_cleanly(path, cache=None):
-    problems = []
+    problems = Problems()
     selector = open_crds(path, CONTEXT, "jwst", cache, problems)
-    assert problems == []
+    assert not problems
     return selector
 
 
@@ -223,7 +223,7 @@ def test_reference_marked_as_invalid(crds, server_config):
 )
 def test_damaged_list_of_invalid_files_is_told(crds, server_config, content):
     server_config.write_bytes(content)
-    problems = []
+    problems = Problems()
     assert open_crds(crds, CONTEXT, "jwst", None, problems) is None
     (problem,) = problems
     assert problem.file == str(server_config)
@@ -233,7 +233,7 @@ def test_damaged_list_of_invalid_files_is_told(crds, server_config, content):
 
 def test_unreadable_list_of_invalid_files_is_told(crds, server_config):
     server_config.mkdir()
-    problems = []
+    problems = Problems()
     assert open_crds(crds, CONTEXT, "jwst", None, problems) is None
     assert problems[0].wrong == "cannot be read (Is a directory)"
 
@@ -248,13 +248,13 @@ def test_unreadable_list_of_invalid_files_is_told(crds, server_config):
     ],
 )
 def test_context_that_cannot_be_used(crds, context, word):
-    problems = []
+    problems = Problems()
     assert open_crds(crds, context, "jwst", None, problems) is None
     assert word in problems[0].wrong
 
 
 def test_missing_context_has_those_that_are_there(crds):
-    problems = []
+    problems = Problems()
     open_crds(crds, "jwst_9001.pmap", "jwst", None, problems)
     assert "'jwst_9000.pmap'" in problems[0].right
     assert "snakemake update_crds" in problems[0].right
@@ -262,7 +262,7 @@ def test_missing_context_has_those_that_are_there(crds):
 
 @pytest.mark.parametrize(("name", "wrong"), [("no", "no such folder"), ("", "is not a CRDS cache")])
 def test_cache_that_is_not_there(tmp_path, name, wrong):
-    problems = []
+    problems = Problems()
     assert open_crds(tmp_path / name, CONTEXT, "jwst", None, problems) is None
     assert problems[0].wrong == wrong
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from calflow.configuration.problems import Problems
 from calflow.inputs.exposure_checks import check_calibrated, check_science
 from calflow.inputs.fits_headers import HduShape
 from calflow.inputs.headers import ExposureHeader
@@ -38,7 +39,7 @@ def header(changes, hdus=("PRIMARY", "SCI", "ASDF")):
 
 def refused(changes):
     """Return the keywords that stage 2 does not take."""
-    problems = []
+    problems = Problems()
     values = header(changes)
     check_science(Path("x_rate.fits"), values, family_of(values.values), problems)
     return [problem.key for problem in problems]
@@ -101,6 +102,6 @@ def test_a_missing_date_is_told_once():
 def test_calibrated_exposures_of_others(keyword, wrong):
     calibrated = {"BUNIT": "MJy/sr", "S_WCS": "COMPLETE"}
     for changes, keys in (({}, []), ({keyword: wrong}, [keyword])):
-        problems = []
+        problems = Problems()
         check_calibrated(Path("x_cal.fits"), header({**calibrated, **changes}), None, problems)
         assert [problem.key for problem in problems] == keys

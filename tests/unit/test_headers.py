@@ -13,6 +13,7 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calflow.configuration.problems import Problems
 from calflow.inputs.fits_headers import MAX_DATA_BYTES
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import read_exposure_header, read_reference_header
@@ -43,7 +44,7 @@ def refuse(path):
 
     def refuse(content):
         content.writeto(path, overwrite=True) if isinstance(content, fits.HDUList) else path.write_bytes(content)
-        problems = []
+        problems = Problems()
         assert read_exposure_header(path, (), problems) is None
         (problem,) = problems
         assert (problem.file, problem.key) == (str(path), "")
@@ -54,9 +55,9 @@ def refuse(path):
 
 
 def read(path, *keywords):
-    problems = []
+    problems = Problems()
     header = read_exposure_header(path, keywords, problems)
-    assert problems == []
+    assert not problems
     return header
 
 
@@ -151,14 +152,14 @@ def test_unusual_values(path, field, value):
 
 
 def test_missing_file(path):
-    problems = []
+    problems = Problems()
     assert read_exposure_header(path, (), problems) is None
     assert problems[0].wrong == "no such file"
 
 
 def test_pipe_is_not_waited_for(path):
     os.mkfifo(path)
-    problems = []
+    problems = Problems()
     assert read_exposure_header(path, (), problems) is None
     assert problems[0].wrong == "not a file"
 
@@ -210,7 +211,7 @@ def test_any_truncation_is_refused(tmp_path_factory, data):
     content = path.read_bytes()
     kept = data.draw(st.integers(0, len(content) - 2880))
     path.write_bytes(content[:kept])
-    problems = []
+    problems = Problems()
     assert read_exposure_header(path, ("INSTRUME",), problems) is None
     assert len(problems) == 1
 
@@ -226,7 +227,7 @@ def test_any_damage_is_read_or_refused(tmp_path_factory, data):
         piece = data.draw(st.binary(min_size=1, max_size=80))
         content[position : position + len(piece)] = piece
     path.write_bytes(content)
-    problems = []
+    problems = Problems()
     header = read_exposure_header(path, ("INSTRUME", "NAXIS1"), problems)
     assert (header is None) == bool(problems)
 
@@ -313,9 +314,9 @@ def test_tile_compressed(refuse):
 
 
 def reference(path):
-    problems = []
+    problems = Problems()
     header = read_reference_header(path, problems)
-    assert problems == []
+    assert not problems
     return header.values
 
 
@@ -407,7 +408,7 @@ def test_asdf_without_meta_has_keywords_at_the_top_or_none(tmp_path, text, keywo
 def test_broken_references(tmp_path, content, word):
     path = tmp_path / "x.asdf"
     path.write_bytes(content)
-    problems = []
+    problems = Problems()
     assert read_reference_header(path, problems) is None
     assert word in problems[0].wrong
 
@@ -433,13 +434,13 @@ class TestRealFiles:
 
     def test_sliced_time_series_is_refused(self):
         for path in sorted((REAL / "nircam_tso_rateints").glob("*.fits")):
-            problems = []
+            problems = Problems()
             assert read_exposure_header(path, ("EXP_TYPE",), problems) is None
             assert problems[0].wrong == "no SCI extension (it has PRIMARY)"
 
     def test_compressed_rate_is_refused(self, tmp_path):
         packed = REAL / "jwst_headers" / "jw42424001001_01101_00001_nrca1_rate.fits.gz"
-        problems = []
+        problems = Problems()
         assert read_exposure_header(packed, (), problems) is None
         assert problems[0].right == "gunzip it first"
 
@@ -447,7 +448,7 @@ class TestRealFiles:
         packed = REAL / "jwst_headers" / "jw42424001001_01101_00001_nrca1_rate.fits.gz"
         path = tmp_path / "x_rate.fits"
         path.write_bytes(gzip.decompress(packed.read_bytes()))
-        problems = []
+        problems = Problems()
         assert read_exposure_header(path, (), problems) is None
         assert problems[0].wrong == "SCI has BITPIX 16"
 
@@ -462,9 +463,9 @@ def cached(tmp_path, path):
 
     def read(keywords=("INSTRUME",)):
         cache = HeaderCache(tmp_path / "new folder" / "headers")
-        problems = []
+        problems = Problems()
         header = read_exposure_header(path, keywords, problems, cache)
-        assert problems == []
+        assert not problems
         cache.save()
         return header
 
@@ -498,7 +499,7 @@ def test_other_keywords_are_read_again(cached):
 
 def test_exposure_and_reference_entries_are_apart(cached, path, tmp_path):
     cached()
-    cache, problems = HeaderCache(tmp_path / "new folder" / "headers"), []
+    cache, problems = HeaderCache(tmp_path / "new folder" / "headers"), Problems()
     assert read_reference_header(path, problems, cache).values["EXP_TYPE"] == "MIR_IMAGE"
 
 
@@ -549,7 +550,7 @@ def test_broken_files_are_not_remembered(path, tmp_path):
     path.write_bytes(b"hello")
     cache = HeaderCache(tmp_path / "headers")
     for count in (1, 2):
-        problems = []
+        problems = Problems()
         read_exposure_header(path, (), problems, cache)
         assert len(problems) == 1, count
     cache.save()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from calflow.configuration.problems import Problems
 from calflow.files.exposure import read_exposure
 from calflow.inputs.headers import read_exposure_header
 from calflow.instruments import FAMILIES, family_of, layout_of
@@ -90,7 +91,7 @@ def newer(tmp_path):
 
 
 def test_a_header_of_the_newer_layout(newer):
-    problems = []
+    problems = Problems()
     header = read_exposure_header(newer, ["TELESCOP", "EXPTIME", "EXPDTST"], problems)
     assert not problems
     assert (header.image, header.shape, header.values["DATE-OBS"]) == ("DATA", (3, 4), "2024-11-21")

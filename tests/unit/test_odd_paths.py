@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calflow.configuration.problems import InputError
+from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
 from calflow.inputs.associations import expand
 from calflow.plan.planner import make_plan
@@ -49,7 +49,7 @@ def test_a_path_that_cannot_be(key, path, tmp_path, monkeypatch):
 )
 def test_a_pattern_that_matches_nothing(pattern, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    problems = []
+    problems = Problems()
     assert expand([pattern], "exposures", problems) == []
     assert "no file matches" in problems[0].wrong
 

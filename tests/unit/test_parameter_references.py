@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from calflow.configuration.problems import Problems
 from calflow.configuration.settings import Settings, read_settings
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
@@ -52,7 +53,7 @@ def chosen(tmp_path):
     def choose(stage="stage2", config=None, settings=None, **header):
         config = {"references": {"directory": str(tmp_path)}} | (config or {})
         settings = settings or read_settings(config)
-        problems, notices = [], []
+        problems, notices = Problems(), []
         cache = HeaderCache(tmp_path / "cache")
         chooser = ReferenceChooser(settings, cache, problems)
         references = ParameterReferences(settings, chooser, cache, problems, notices)
@@ -60,7 +61,7 @@ def chosen(tmp_path):
         found = references.choose(
             stage, tmp_path / "x_rate.fits", ExposureHeader(tmp_path, values, ()), family_of(values)
         )
-        return found, notices, problems
+        return found, notices, list(problems)
 
     return choose
 
@@ -70,7 +71,7 @@ def test_the_filter_chooses(tmp_path, chosen):
     write_pars(tmp_path, "b.asdf", "pars-tweakregstep", "TweakRegStep", {"kernel_fwhm": 4.0}, filter="F115W")
     for name, width in (("F200W", 3.0), ("F115W", 4.0), ("F090W", 2.5)):
         found, notices, problems = chosen("stage3", FILTER=name)
-        assert (found.settings.stage3.tweakreg.kernel_fwhm, notices, problems) == (width, [], [])
+        assert (found.settings.stage3.tweakreg.kernel_fwhm, notices, list(problems)) == (width, [], [])
     assert found.record(3) == {}
 
 
@@ -122,7 +123,7 @@ def test_what_calflow_does_not_have_is_told_once_a_file(tmp_path, chosen):
     parameters = {"slit_y_low": -0.5, "nrs_ifu_slice_wcs": False, "save_results": True}
     write_pars(tmp_path, "a.asdf", "pars-assignwcsstep", "AssignWcsStep", parameters)
     _, notices, problems = chosen()
-    assert problems == []
+    assert not problems
     assert notices == [f"{tmp_path}/a.asdf: not used, calflow does not have this: slit_y_low, nrs_ifu_slice_wcs"]
     write_pars(tmp_path, "a.asdf", "pars-assignwcsstep", "AssignWcsStep", {"sip_degre": 3})
     assert chosen()[1:] == ([f"{tmp_path}/a.asdf: not used, calflow does not have this: sip_degre"], [])
@@ -134,7 +135,7 @@ def test_what_decides_which_files_there_are_holds_for_the_run(tmp_path, chosen):
     steps = [("assign_wcs", "AssignWcsStep", parameters), ("photom", "PhotomStep", {"skip": True})]
     write_pars(tmp_path, "b.asdf", "pars-image2pipeline", "Image2Pipeline", {"save_bsub": True}, steps)
     found, notices, problems = chosen()
-    assert problems == []
+    assert not problems
     assert found.values == {"assign_wcs.sip_degree": 3, "photom.skip": True}
     ignored = "stage2.assign_wcs.skip: True, stage2.save_bsub: True"
     right = "set it in the configuration"
@@ -162,7 +163,7 @@ def test_one_set_of_files_is_read_once(tmp_path, chosen, monkeypatch):
 
     write_pars(tmp_path, "a.asdf", "pars-resamplestep", "ResampleStep", {"pixfrac": 0.5})
     settings = Settings(references={"directory": str(tmp_path)})
-    problems, notices, cache = [], [], HeaderCache(tmp_path / "cache")
+    problems, notices, cache = Problems(), [], HeaderCache(tmp_path / "cache")
     references = ParameterReferences(settings, ReferenceChooser(settings, cache, problems), cache, problems, notices)
     calls, read = [], parameter_references.read_parameter_files
     monkeypatch.setattr(parameter_references, "read_parameter_files", lambda *a: calls.append(a) or read(*a))
@@ -217,7 +218,7 @@ def test_crds_chooses_by_its_rules(tmp_path, chosen):
     places = {"source": "crds", "crds_path": str(tmp_path / "crds"), "crds_context": "jwst_9000.pmap"}
     for name, width in (("F200W", 3.0), ("F115W", 4.0), ("F090W", 2.5)):
         found, _, problems = chosen("stage3", {"references": places}, FILTER=name)
-        assert problems == []
+        assert not problems
         assert found.settings.stage3.tweakreg.kernel_fwhm == width
         assert chosen("stage2", {"references": places}, FILTER=name)[0].references == ()
     assert chosen("stage3", {"references": places})[0].references == ("crds://f200w.asdf",)

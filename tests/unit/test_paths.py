@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from calflow.configuration.paths import advice, misread, seen_from_here, what_is_at
+from calflow.configuration.problems import Problems
 from calflow.configuration.settings import read_settings
 from calflow.inputs.folder_checks import check_input, check_output
 
@@ -83,7 +84,7 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch, output, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "broken").symlink_to("gone")
-    problems = []
+    problems = Problems()
     check_output(read_settings({"output": output}), problems)
     (problem,) = problems
     assert problem.key == "output"
@@ -94,9 +95,9 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch, output, words):
 def test_outputs_that_can_be(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "$there").mkdir()
-    problems = []
+    problems = Problems()
     check_output(read_settings({"output": output}), problems)
-    assert problems == []
+    assert not problems
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_the_folder_of_the_exposures(tmp_path, monkeypatch, folder, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "broken").symlink_to("gone")
-    problems = []
+    problems = Problems()
     assert check_input(read_settings({"input": folder}), problems) == (words is None)
     assert all(problem.key == "input" and words in str(problem) for problem in problems)
     assert len(problems) == (words is not None)

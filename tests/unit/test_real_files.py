@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calflow.configuration.problems import Problems
 from calflow.files.reference_files import ReferenceFileError, read_distortion, read_photom
 from calflow.inputs.associations import expand, read_association, single_exposure
 from calflow.inputs.headers import read_exposure_header, read_reference_header
@@ -21,7 +22,7 @@ def told(problems):
 
 
 def test_association_without_its_members():
-    problems = []
+    problems = Problems()
     read_association(REAL / "asn" / "asn_level2.json", None, problems)
     assert "test_lrs1_rate.fits" in told(problems)
     assert "no such file" in told(problems)
@@ -29,7 +30,7 @@ def test_association_without_its_members():
 
 @pytest.mark.parametrize(("name", "members"), [("asn_mosaic.json", 32), ("test_image_asn.json", 72)])
 def test_level_3_associations(name, members):
-    problems = []
+    problems = Problems()
     association = read_association(REAL / "asn" / name, None, problems)
     assert not problems
     assert association.level == 3
@@ -38,14 +39,14 @@ def test_level_3_associations(name, members):
 
 @pytest.mark.parametrize("path", sorted((REAL / "pools").glob("*.csv")) if REAL.is_dir() else [])
 def test_a_pool_is_no_association(path):
-    problems = []
+    problems = Problems()
     assert read_association(path, None, problems) is None
     assert "not JSON" in told(problems)
 
 
 def test_compressed_exposure():
     path = next((REAL / "jwst_headers").glob("*nrca1_rate.fits.gz"))
-    problems = []
+    problems = Problems()
     assert read_exposure_header(path, ["DETECTOR"], problems) is None
     assert "gunzip" in told(problems)
 
@@ -55,7 +56,7 @@ def test_header_of_a_real_rate(tmp_path):
     path = tmp_path / packed.name.removesuffix(".gz")
     with gzip.open(packed) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
-    problems = []
+    problems = Problems()
     header = read_exposure_header(path, ["DETECTOR", "FILTER", "V2_REF"], problems)
     # The pixels of these files were blanked into scaled integers, which no archive product has.
     assert header is None
@@ -64,19 +65,19 @@ def test_header_of_a_real_rate(tmp_path):
 
 def test_time_series_images_without_extensions():
     for path in sorted((REAL / "nircam_tso_rateints").glob("*.fits")):
-        problems = []
+        problems = Problems()
         assert read_exposure_header(path, ["TSOVISIT"], problems) is None
         assert "no SCI extension" in told(problems)
 
 
 def test_uncalibrated_exposure_is_refused():
-    problems = []
+    problems = Problems()
     assert single_exposure(next((REAL / "jwst_headers").glob("*_uncal.fits")), problems) is None
     assert "not a count-rate exposure" in told(problems)
 
 
 def test_globs_find_real_files():
-    problems = []
+    problems = Problems()
     assert len(expand([str(REAL / "asn" / "*.json")], "associations", problems)) == 4
     assert not problems
 
@@ -94,7 +95,7 @@ def test_photom_without_conversion():
 
 @pytest.mark.parametrize("path", sorted((REAL / "reference").glob("*.*")) if REAL.is_dir() else [])
 def test_reference_headers(path):
-    problems = []
+    problems = Problems()
     header = read_reference_header(path, problems)
     assert not problems
     # The oldest distortion file keeps its metadata outside `meta`; such a file is for overrides only.
@@ -102,7 +103,7 @@ def test_reference_headers(path):
 
 
 def test_a_folder_of_real_references():
-    problems = []
+    problems = Problems()
     index = DirectoryIndex(REAL / "reference", None, problems)
     assert not problems
     assert [ref.path.name for ref in index.references("distortion", "NIRISS")] == ["niriss_ref_distortion.asdf"]

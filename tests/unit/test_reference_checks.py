@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from calflow.calibration.dark import read_dark
 from calflow.calibration.flat import read_flat
-from calflow.configuration.problems import InputError
+from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
 from calflow.files.reference_files import ReferenceFileError
 from calflow.inputs.fits_headers import HeaderError
 from calflow.inputs.header_cache import HeaderCache
 from calflow.plan.planner import make_plan
+from calflow.plan.reference_checks import ReferenceChecker
 from calflow.references.asdf_content import check_asdf_reference
-from calflow.references.reference_checks import ReferenceChecker
 from calflow.references.references import Reference
 from calflow.science.dq_flags import DO_NOT_USE
 from calflow.science.windows import Window
@@ -170,12 +170,12 @@ def test_flat_of_another_filter_is_used_and_told(folder):
 def check_as_chosen_by_a_rule(reftype, path):
     """Return the problems and notices of the first exposure with this reference in place of its own."""
     exposure = next(iter(plan_of().exposures.values()))
-    problems, notices = [], []
+    problems, notices = Problems(), []
     chosen = {reftype: Reference(reftype, Path(path), f"crds://{path}")}
     checker = ReferenceChecker(HeaderCache(Path("none")), problems, notices=notices)
     checker.check(replace(exposure, references=chosen))
     checker.check(replace(exposure, references=chosen))
-    return problems, notices
+    return list(problems), notices
 
 
 def test_another_detector_of_a_flat_that_a_rule_chose_is_named_once(folder):

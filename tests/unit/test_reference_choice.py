@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from calflow.configuration.problems import Problems
 from calflow.configuration.settings import read_settings
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
@@ -36,7 +37,7 @@ def crds(tmp_path):
 def chosen(crds, **changes):
     """Return the references of an exposure with these keywords, and the problems."""
     references = {"source": "crds", "crds_path": str(crds), "crds_context": "jwst_9000.pmap"}
-    problems = []
+    problems = Problems()
     chooser = ReferenceChooser(read_settings({"references": references}), HeaderCache(crds / "cache"), problems)
     values = {keyword: value for keyword, value in {**HEADER, **changes}.items() if value is not None}
     header = ExposureHeader(Path("x_rate.fits"), values, ())

@@ -7,11 +7,13 @@ import pytest
 from astropy.io import fits
 
 import make_reference
+from calflow.configuration.problems import Problems
 from calflow.configuration.settings import ReferenceMaker
 from calflow.files.exposure_planes import ExposurePlane, exposure_planes
 from calflow.inputs.headers import read_exposure_header
+from calflow.inputs.times import observation_time
 from calflow.plan.reference_maker_planner import plan_references
-from calflow.references.references import DirectoryIndex, observation_time, select_from_directory
+from calflow.references.references import DirectoryIndex, select_from_directory
 
 HEADER = {
     "TELESCOP": "TMT",
@@ -46,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def planned(**makers):
-    problems = []
+    problems = Problems()
     made = plan_references(
         {name: ReferenceMaker(**maker) for name, maker in makers.items()},
         "out/references",
@@ -134,7 +136,7 @@ def test_references_are_made_and_found(folder):
         np.testing.assert_allclose(flat["SCI"].data, 1.0)
         np.testing.assert_allclose(flat["ERR"].data, np.sqrt(2) * 0.5 / np.sqrt(3) / 10, rtol=1e-6)
         assert (dark[0].header["REFTYPE"], flat[0].header["DATAMODL"]) == ("DARK", "FlatModel")
-    problems = []
+    problems = Problems()
     index = DirectoryIndex(Path("out/references"), None, problems)
     exposure = HEADER | {"TIME-OBS": "12:00:00"}
     found = select_from_directory(index, "dark", ("DETECTOR", "SUBARRAY"), exposure, observation_time(exposure))

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.times import observation_time, parse_useafter
 from calflow.references.references import (
     DirectoryIndex,
     Reference,
-    observation_time,
-    parse_useafter,
     select_from_directory,
 )
 
@@ -65,9 +64,9 @@ def select(folder):
     """Choose among references; returns the name of the file or the problem."""
 
     def select(header=MIRI, **references):
-        problems = []
+        problems = Problems()
         index = DirectoryIndex(folder(**references), None, problems)
-        assert problems == []
+        assert not problems
         chosen = select_from_directory(index, "flat", SELECTORS, header, OBSERVED)
         return chosen.path.stem if isinstance(chosen, Reference) else chosen
 
@@ -239,7 +238,7 @@ def test_unreadable_useafter_of_another_reference_does_not_matter(select):
 @pytest.mark.parametrize(("name", "wrong"), [("no", "no such folder"), ("file", "is not a folder")])
 def test_folder_that_is_not_there(tmp_path, name, wrong):
     (tmp_path / "file").touch()
-    problems = []
+    problems = Problems()
     DirectoryIndex(tmp_path / name, None, problems)
     (problem,) = problems
     assert wrong in problem.wrong
@@ -250,7 +249,7 @@ def test_folder_that_is_not_there(tmp_path, name, wrong):
 def test_broken_reference_is_told_and_others_are_used(folder):
     directory = folder(a={})
     (directory / "b.fits").write_bytes(b"hello")
-    problems = []
+    problems = Problems()
     index = DirectoryIndex(directory, None, problems)
     assert [Path(problem.file).name for problem in problems] == ["b.fits"]
     assert select_from_directory(index, "flat", SELECTORS, MIRI, OBSERVED).recorded == "a.fits"
@@ -303,9 +302,9 @@ def test_other_ways_to_write_a_time(time):
 class TestRealFiles:
     @pytest.fixture
     def index(self):
-        problems = []
+        problems = Problems()
         index = DirectoryIndex(REAL, None, problems)
-        assert problems == []
+        assert not problems
         return index
 
     def test_niriss(self, index):
@@ -327,7 +326,7 @@ def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
     from calflow.inputs.headers import ExposureHeader
     from calflow.instruments.jwst import FAMILY
     from calflow.plan.plan import PlannedExposure
-    from calflow.references.reference_checks import ReferenceChecker
+    from calflow.plan.reference_checks import ReferenceChecker
 
     path = tmp_path / "offset.asdf"
     meta = "meta:\n  reftype: filteroffset\n  instrument: {detector: NRCA1}\n"
@@ -335,7 +334,7 @@ def test_what_a_rule_chose_is_not_judged_by_its_detector(tmp_path):
     header = ExposureHeader(tmp_path / "x_rate.fits", {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA2"}, ())
 
     def told(reference):
-        problems = []
+        problems = Problems()
         exposure = PlannedExposure(
             "x", tmp_path, header, FAMILY, FAMILY.variants[-1], "", "", references={"filteroffset": reference}
         )

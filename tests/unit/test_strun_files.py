@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calflow.configuration.problems import Problems
 from calflow.configuration.strun_files import read_strun_file
 
 LIGER = """
@@ -71,7 +72,7 @@ parameters:
 def read(path, text):
     """Return what a file with this text holds, and the problems."""
     path.write_bytes(text) if isinstance(text, bytes) else path.write_text(text)
-    problems = []
+    problems = Problems()
     return read_strun_file(str(path), problems), [str(problem).removeprefix(f"{path}: ") for problem in problems]
 
 
@@ -95,7 +96,7 @@ def asdf(tmp_path):
 
 def test_a_pipeline_and_its_steps(cfg):
     found, problems = read(cfg, LIGER)
-    assert problems == []
+    assert not problems
     assert (found.file, found.class_name) == (str(cfg), "ProcessImagerL2Pipeline")
     assert found.values == {"save_results": True, "save_bsub": "yes"}
     assert values(found) == {
@@ -116,7 +117,7 @@ def test_the_file_of_one_step(cfg):
     found, problems = read(
         cfg, 'class = "jwst.tweakreg.TweakRegStep"\nname = "tweakreg"\nminobj = 4\nabs_refcat = ""\n'
     )
-    assert problems == []
+    assert not problems
     assert (found.class_name, found.values, found.steps) == ("TweakRegStep", {"minobj": "4", "abs_refcat": ""}, {})
 
 
@@ -173,7 +174,7 @@ def test_a_step_takes_its_parameters_from_a_file_beside(cfg):
     folder.mkdir()
     (folder / "flat.cfg").write_text("class = a.FlatFieldStep\nname = flat\ninverse = True\noverride_flat = f.fits\n")
     found, problems = read(cfg, "class = x.Y\n[steps]\n[[flat_field]]\nconfig_file = steps/flat.cfg\ninverse = False\n")
-    assert problems == []
+    assert not problems
     below, own = found.steps["flat_field"]
     assert (below.file, below.place, below.class_name) == (str(folder / "flat.cfg"), "", "FlatFieldStep")
     assert (dict(below.values), dict(own.values)) == (
@@ -185,7 +186,7 @@ def test_a_step_takes_its_parameters_from_a_file_beside(cfg):
 def test_a_step_takes_its_parameters_from_an_asdf_file(cfg, asdf):
     asdf.write_text(STEP)
     found, problems = read(cfg, f"class = x.Y\n[steps]\n[[tweakreg]]\nconfig_file = {asdf.name}\n")
-    assert problems == []
+    assert not problems
     assert found.steps["tweakreg"][0].values["brightest"] == 100
 
 
@@ -228,7 +229,7 @@ def test_a_config_file_that_names_itself_is_read_once(cfg):
 
 def test_a_pipeline_that_strun_saved(asdf):
     found, problems = read(asdf, PIPELINE)
-    assert problems == []
+    assert not problems
     assert (found.class_name, found.values) == (
         "Image2Pipeline",
         {"output_dir": None, "pre_hooks": [], "save_bsub": False},
@@ -243,7 +244,7 @@ def test_a_pipeline_that_strun_saved(asdf):
 
 def test_a_step_as_crds_has_it(asdf):
     found, problems = read(asdf, STEP)
-    assert problems == []
+    assert not problems
     assert (found.class_name, found.place) == ("TweakRegStep", "")
     assert found.values == {"brightest": 100, "connectivity": "8", "expand_refcat": False, "xoffset": 0.0}
 
@@ -299,14 +300,14 @@ def test_wrong_asdf_files(asdf, text, problem):
 
 
 def test_no_such_file(tmp_path):
-    problems = []
+    problems = Problems()
     assert read_strun_file(str(tmp_path / "lost.cfg"), problems) is None
     assert [problem.wrong for problem in problems] == ["no such file"]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    problems = []
+    problems = Problems()
     for path in (tmp_path / "pipe", tmp_path):
         assert read_strun_file(str(path), problems) is None
     assert [problem.wrong for problem in problems] == ["not a file", "not a file"]

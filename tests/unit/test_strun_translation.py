@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import Field
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings, read_settings
 from calflow.configuration.stage2 import Stage2
@@ -41,7 +41,7 @@ def write(folder, text, name="my.cfg"):
 
 def read(*paths, stages=None):
     """Return the layer, and the problems without the folder."""
-    problems = []
+    problems = Problems()
     layer = read_parameter_files(paths, problems, **({"stages": stages} if stages else {}))
     return layer, [str(problem).rpartition("my.cfg: ")[2] for problem in problems]
 
@@ -58,7 +58,7 @@ def image2(text):
 def test_stage_2_of_jwst(tmp_path, name, step):
     path = write(tmp_path, f"class = {name}\n[steps]\n[[{step}]]\nsigma = 2.5\n[[photom]]\nskip = True\n")
     layer, problems = read(path)
-    assert problems == []
+    assert not problems
     assert layer.values == {"stage2": {"bkg_subtract": {"sigma": "2.5"}, "photom": {"skip": True}}}
     assert layer.origins["stage2.bkg_subtract.sigma"] == (path, f"steps.{step}.sigma")
     assert layer.notices == ()
@@ -77,7 +77,7 @@ def test_stage_2_of_liger(tmp_path):
         "dark_output = dark.fits\noverride_dark = cal/dark.fits\n"
     )
     layer, problems = read(write(tmp_path, text), stages={"stage2": WithDark})
-    assert problems == []
+    assert not problems
     assert layer.values == {
         "stage2": {
             "save_bsub": True,
@@ -117,7 +117,7 @@ def test_every_step_of_calflow_has_a_class(tmp_path, stage):
     for step in steps:
         name = {"bkg_subtract": "background"}.get(step, step).replace("_", "").capitalize()
         layer, problems = read(write(tmp_path, f"class = x.{name}Step\nskip = True\n"))
-        assert problems == []
+        assert not problems
         assert f"{stage.__name__.lower()}.{step}.skip" in layer.origins
 
 
@@ -174,7 +174,7 @@ def test_overrides_are_references(tmp_path):
     text = "[steps]\n[[flat_field]]\noverride_flat = my.fits\n[[photom]]\noverride_photom = N/A\noverride_area = None\n"
     path = write(tmp_path, image2(text))
     layer, problems = read(path)
-    assert problems == []
+    assert not problems
     assert layer.values == {"references": {"override": {"flat": "my.fits", "photom": "N/A"}}}
     assert layer.origins["references.override.flat"] == (path, "steps.flat_field.override_flat")
 
@@ -201,7 +201,7 @@ def test_what_concerns_strun_is_named_once(tmp_path):
         "[[photom]]\nsave_results = True\nsuffix = x\n[[resample]]\nsuffix = y\n"
     )
     layer, problems = read(write(tmp_path, image2(text)))
-    assert problems == []
+    assert not problems
     (notice,) = layer.notices
     assert sorted(notice.rpartition(": ")[2].split(", ")) == ["save_results", "suffix"]
 
@@ -219,7 +219,7 @@ def test_parameters_of_other_modes_and_versions_are_named(tmp_path, step):
     """They are not taken for misspellings."""
     lines = "".join(f"{name} = 1\n" for name in FOREIGN[step].split())
     layer, problems = read(write(tmp_path, image2(f"[steps]\n[[{step}]]\n{lines}")))
-    assert problems == []
+    assert not problems
     names = ", ".join(f"steps.{step}.{name}" for name in FOREIGN[step].split())
     assert [notice.partition("my.cfg: ")[2] for notice in layer.notices] == [
         f"not used, calflow does not have this: {names}"
@@ -326,17 +326,17 @@ def test_misspellings_are_problems(tmp_path, text, problem):
 def test_a_config_file_of_another_step(tmp_path):
     write(tmp_path, "class = jwst.photom.PhotomStep\nskip = True\n", "photom.cfg")
     path = write(tmp_path, image2("[steps]\n[[flat_field]]\nconfig_file = photom.cfg\n"))
-    problems = []
+    problems = Problems()
     layer = read_parameter_files([path], problems)
     assert layer.values == {}
     wrong = f"'PhotomStep' is not the class of flat_field, for which {path} names this file"
-    assert problems == [Problem(str(tmp_path / "photom.cfg"), "class", wrong, "name another file")]
+    assert list(problems) == [Problem(str(tmp_path / "photom.cfg"), "class", wrong, "name another file")]
 
 
 def test_what_a_config_file_holds_in_vain_is_told_of_that_file(tmp_path):
     write(tmp_path, "class = jwst.flatfield.FlatFieldStep\nfilter = x\nsave_results = True\n", "flat.cfg")
     layer, problems = read(write(tmp_path, image2("[steps]\n[[flat_field]]\nconfig_file = flat.cfg\nsuffix = x\n")))
-    assert problems == []
+    assert not problems
     assert [notice.removeprefix(f"{tmp_path}/") for notice in layer.notices] == [
         "flat.cfg: not used, calflow does not have this: filter",
         "flat.cfg: not used, Snakemake and the configuration do this: save_results",
@@ -533,7 +533,7 @@ def test_the_example_of_the_documentation(tmp_path):
     blocks = (ROOT / "docs" / "parameter_files.md").read_text().split("```")[1::2]
     cfg, same, notice = (block.partition("\n")[2] for block in blocks[1:])
     layer, problems = read(write(tmp_path, cfg, "image2.cfg"))
-    assert problems == []
+    assert not problems
     found, wanted = (read_settings(values).model_dump() for values in (layer.values, yaml.safe_load(same)))
     assert found == wanted
     assert layer.notices == (f"{tmp_path}/{notice.strip()}",)

@@ -36,6 +36,64 @@ class Problem:
         return printable(f"{place}: {self.wrong}" + (f"; {self.right}" if self.right else ""))
 
 
+class Problems(Sequence[Problem]):
+    """What is wrong with the input, in the order in which it is found.
+
+    What reads and checks the input adds to it. What went before asks whether anything was added, so that a part of
+    the input with a problem is not used, while the others are looked at too.
+
+    Parameters
+    ----------
+    problems : iterable of Problem, optional
+        Those that are known already.
+
+    Examples
+    --------
+    >>> problems = Problems()
+    >>> new = problems.from_here()
+    >>> problems.add(Problem("config", "output", "is not a folder"))
+    >>> new.any()
+    True
+    """
+
+    def __init__(self, problems: Iterable[Problem] = ()):
+        self._problems = list(problems)
+
+    def __len__(self):
+        return len(self._problems)
+
+    def __getitem__(self, index):
+        return self._problems[index]
+
+    def __repr__(self):
+        return f"Problems({self._problems!r})"
+
+    def add(self, *problems: Problem) -> None:
+        """Add problems."""
+        self._problems += problems
+
+    def from_here(self) -> "NewProblems":
+        """Return what tells, whenever it is asked, whether a problem was added after this call."""
+        return NewProblems(self)
+
+    def raise_any(self) -> None:
+        """Raise InputError with all problems, if there are any."""
+        if self:
+            raise InputError(self)
+
+
+class NewProblems:
+    """Tells whether something was added to the problems since a moment; made by `Problems.from_here`."""
+
+    def __init__(self, problems: Problems):
+        self._problems = problems
+        self._before = len(problems)
+
+    def any(self) -> bool:
+        """Tell whether a problem was added."""
+        return len(self._problems) > self._before
+
+
 class InputError(Exception):
     """All problems of the input together."""
 

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.paths import advice
-from calflow.configuration.problems import InputError, Problem, nearest
+from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.reference_makers import ReferenceMaker
 from calflow.configuration.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
 from calflow.configuration.stage2 import Stage2
@@ -167,7 +167,7 @@ def read_settings(
     own = [file for file in config_files if file.path != SHIPPED]
     if endless := [file.endless for file in own if file.endless]:
         raise InputError(endless)
-    problems = [problem for file in own for problem in file.problems]
+    problems = Problems(problem for file in own for problem in file.problems)
     layer = read_parameter_files(_parameter_files(config, config_files, problems), problems)
     origins = {key: origin for key, origin in layer.origins.items() if not _holds(given, key.split("."))}
     layer = replace(layer, origins=origins)
@@ -182,14 +182,13 @@ def read_settings(
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
         wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
         raise InputError([*problems, *wrong]) from None
-    if problems:
-        raise InputError(problems)
+    problems.raise_any()
     settings._below = layer
     settings._sources = _Sources(config, given)
     return settings
 
 
-def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], problems: list[Problem]) -> Iterable[str]:
+def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], problems: Problems) -> Iterable[str]:
     """Yield the parameter files that are there; what is no path is left to the check of the configuration."""
     listed = config.get("parameter_files") or []
     for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
@@ -199,7 +198,7 @@ def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], pro
             yield os.path.expanduser(path)
         else:
             key = f"parameter_files[{number}]"
-            problems.append(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))
+            problems.add(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))
 
 
 def _holds(config: Any, path: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 
 MAX_BYTES = 1024**2  # such files have some kilobytes
 MAX_NODES = 100_000  # of YAML, aliases followed
@@ -53,7 +53,7 @@ class _NotReadable(Exception):
         self.wrong, self.right, self.key = wrong, right, key
 
 
-def read_strun_file(path: str, problems: list[Problem]) -> StrunParameters | None:
+def read_strun_file(path: str, problems: Problems) -> StrunParameters | None:
     """Read a parameter file.
 
     Parameters
@@ -62,7 +62,7 @@ def read_strun_file(path: str, problems: list[Problem]) -> StrunParameters | Non
         A ConfigObj file (INI with sections nested by brackets), or an ASDF file, of which only the YAML text is read
         and no tag is acted upon. The step of a pipeline may have a ``config_file``, a path relative to this file; what
         stands here wins over it.
-    problems : list of Problem
+    problems : Problems
         What is wrong with the file is added here; nothing is raised.
 
     Returns
@@ -73,15 +73,15 @@ def read_strun_file(path: str, problems: list[Problem]) -> StrunParameters | Non
     try:
         found = _read(path)
     except FileNotFoundError:
-        problems.append(Problem(path, "", "no such file", "give an existing file"))
+        problems.add(Problem(path, "", "no such file", "give an existing file"))
     except _NotReadable as error:
-        problems.append(Problem(path, error.key, error.wrong, error.right))
+        problems.add(Problem(path, error.key, error.wrong, error.right))
     else:
         return replace(found, steps={name: _with_config_file(step, problems) for name, (step,) in found.steps.items()})
     return None
 
 
-def _with_config_file(step: StrunParameters, problems: list[Problem]) -> list[StrunParameters]:
+def _with_config_file(step: StrunParameters, problems: Problems) -> list[StrunParameters]:
     """Return what the ``config_file`` of a step holds, if it has one, and the other parameters of the step."""
     path = step.values.get("config_file")
     own = replace(step, values={name: value for name, value in step.values.items() if name != "config_file"})
@@ -92,14 +92,14 @@ def _with_config_file(step: StrunParameters, problems: list[Problem]) -> list[St
         found = _read(beside)
     except FileNotFoundError:
         wrong, right = f"no such file {beside!r}", f"relative paths begin at the folder of {step.file}"
-        problems.append(Problem(step.file, f"{step.place}config_file", wrong, right))
+        problems.add(Problem(step.file, f"{step.place}config_file", wrong, right))
     except _NotReadable as error:
-        problems.append(Problem(beside, error.key, error.wrong, error.right))
+        problems.add(Problem(beside, error.key, error.wrong, error.right))
     else:
         if not found.steps:
             return [found, own]
         wrong = f"{step.file} takes the parameters of one step from here, not those of a pipeline"
-        problems.append(Problem(beside, "steps", wrong, "name the file of a step"))
+        problems.add(Problem(beside, "steps", wrong, "name the file of a step"))
     return [own]
 
 

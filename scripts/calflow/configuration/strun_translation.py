@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from calflow.configuration.problems import Problem, nearest
+from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.section import Section
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Stage3
@@ -54,7 +54,7 @@ class Layer:
 
 
 def read_parameter_files(
-    paths: Iterable[str], problems: list[Problem], stages: Mapping[str, type[Section]] = STAGES
+    paths: Iterable[str], problems: Problems, stages: Mapping[str, type[Section]] = STAGES
 ) -> Layer:
     """Read parameter files, of which the later win.
 
@@ -62,7 +62,7 @@ def read_parameter_files(
     ----------
     paths : iterable of str
         Files as `parameters.strun_files` reads them.
-    problems : list of Problem
+    problems : Problems
         Unreadable files, unknown classes and misspelled names are added here; nothing is raised.
     stages : mapping of str to Section
         The sections of the configuration that may be set.
@@ -94,7 +94,7 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 class _Translation:
     """The files read so far, translated."""
 
-    def __init__(self, stages: Mapping[str, type[Section]], problems: list[Problem]):
+    def __init__(self, stages: Mapping[str, type[Section]], problems: Problems):
         self.stages = stages
         self.problems = problems
         self.values: dict[str, Any] = {}
@@ -110,7 +110,7 @@ class _Translation:
             self._add_step(found, step, [stage for stage in self.stages if step in self._steps(stage)])
         else:
             wrong = f"{found.class_name!r} is no pipeline or step of calflow" if found.class_name else "is missing"
-            self.problems.append(
+            self.problems.add(
                 Problem(found.file, "class", wrong, nearest(found.class_name, self._classes(), MISSPELLED))
             )
 
@@ -141,7 +141,7 @@ class _Translation:
         if not layer.class_name or self._step_of(layer.class_name) == step:
             return True
         wrong = f"{layer.class_name!r} is not the class of {name}, for which {main} names this file"
-        self.problems.append(Problem(layer.file, "class", wrong, "name another file"))
+        self.problems.add(Problem(layer.file, "class", wrong, "name another file"))
         return False
 
     def _add_step(self, found: StrunParameters, step: str, stages: list[str]) -> None:
@@ -181,7 +181,7 @@ class _Translation:
     def _unknown(self, file: str, key: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
         if difflib.get_close_matches(name, known, n=1, cutoff=MISSPELLED):
-            self.problems.append(Problem(file, key, "unknown", nearest(name, known)))
+            self.problems.add(Problem(file, key, "unknown", nearest(name, known)))
         else:
             self._notice(file, FOREIGN, key)
 

@@ -11,7 +11,7 @@ from calflow.forecast.costs import Cost
 from calflow.forecast.jobs import NeededJob, NeededJobs
 from calflow.forecast.reasons import KINDS, NEW
 from calflow.forecast.schedule import Schedule
-from calflow.references.context_comparison import ReferenceChange
+from calflow.references.reference_change import ReferenceChange
 
 HEAVIEST = 10
 

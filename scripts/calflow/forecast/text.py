@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from calflow.forecast.forecast import Forecast
 from calflow.forecast.reasons import FOLLOWS, NEW
-from calflow.references.context_comparison import comparison_lines
+from calflow.plan.context_comparison import comparison_lines
 
 NAMED = 5  # of a list of names, how many are shown
 

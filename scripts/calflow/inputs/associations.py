@@ -9,7 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from calflow.configuration.paths import advice, no_file, what_is_at
-from calflow.configuration.problems import Problem, nearest
+from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.files.names import check_product_name, exposure_suffix, product_root
 from calflow.inputs.fits_headers import COMPRESSED
 from calflow.inputs.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
@@ -144,7 +144,7 @@ class Association:
         return tuple(member for product in self.products for member in product.ignored)
 
 
-def read_association(path: Path, input_directory: Path | None, problems: list[Problem]) -> Association | None:
+def read_association(path: Path, input_directory: Path | None, problems: Problems) -> Association | None:
     """Read and check one association file.
 
     Parameters
@@ -153,7 +153,7 @@ def read_association(path: Path, input_directory: Path | None, problems: list[Pr
         The association, strict JSON.
     input_directory : Path or None
         Where members are looked for that are not beside the association.
-    problems : list of Problem
+    problems : Problems
         Everything that is wrong with the file is added here; nothing is raised.
 
     Returns
@@ -172,28 +172,28 @@ def read_association(path: Path, input_directory: Path | None, problems: list[Pr
     return _Reader(path, input_directory, problems).association(tree) if tree is not None else None
 
 
-def single_exposure(path: Path, problems: list[Problem]) -> Association | None:
+def single_exposure(path: Path, problems: Problems) -> Association | None:
     """Make the association of one exposure that is processed without an association file.
 
     Parameters
     ----------
     path : Path
         A ``_rate`` or ``_rateints`` file for stage 2, or a ``_cal`` file for stage 3; the product is named after it.
-    problems : list of Problem
+    problems : Problems
         What is wrong with the name is added here.
     """
     path = Path(path)
     level = 3 if exposure_suffix(path.name) in ("cal", "crf") else 2
     refusal = _wrong_suffix(path.name, level) or _wrong_name(path.name)
     if refusal:
-        problems.append(Problem(str(path), "", *refusal))
+        problems.add(Problem(str(path), "", *refusal))
         return None
     member = Member(path.name, "science", path, "products[0].members[0]")
     product = Product(path.name, product_root(path.name), (member,))
     return Association(path, level, SINGLETON, SINGLETON, None, f"image{level}", (product,))
 
 
-def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "config") -> list[Path]:
+def expand(patterns: list[str], key: str, problems: Problems, file: str = "config") -> list[Path]:
     """Return the files that a list of paths and globs of the configuration stands for.
 
     Parameters
@@ -203,7 +203,7 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
         a glob is taken as it is.
     key : str
         The configuration key, for the problems.
-    problems : list of Problem
+    problems : Problems
         Entries that stand for no file are added here.
     file : str
         The configuration file, for the problems.
@@ -217,20 +217,20 @@ def expand(patterns: list[str], key: str, problems: list[Problem], file: str = "
     for index, pattern in enumerate(patterns):
         here = f"{key}[{index}]"
         if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
-            problems.append(Problem(file, here, f"{pattern!r} is not a path", "give a file name or a glob"))
+            problems.add(Problem(file, here, f"{pattern!r} is not a path", "give a file name or a glob"))
             continue
         expanded = os.path.expanduser(pattern)
         matches = [expanded]
         if has_magic(expanded) and not os.path.lexists(expanded):
             matches = _matches(expanded)
             if not matches:
-                problems.append(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
+                problems.add(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
         for match in matches:
             if os.path.isdir(match):
                 right = f"give its files, such as {os.path.join(pattern, '*')!r}"
-                problems.append(Problem(file, here, f"{pattern!r} is a folder", right))
+                problems.add(Problem(file, here, f"{pattern!r} is a folder", right))
             elif not os.path.isfile(match):
-                problems.append(Problem(file, here, no_file(Path(match)), advice(pattern)))
+                problems.add(Problem(file, here, no_file(Path(match)), advice(pattern)))
             else:
                 files[Path(match)] = None
     return list(files)
@@ -257,11 +257,11 @@ _OTHER_FILES = {
 }
 
 
-def _load_json(path: Path, problems: list[Problem]) -> dict | None:
+def _load_json(path: Path, problems: Problems) -> dict | None:
     """Return the parsed file, or None and a problem."""
 
     def refuse(wrong: str, right: str = "write a JSON object with a key 'products'"):
-        problems.append(Problem(str(path), "", wrong, right))
+        problems.add(Problem(str(path), "", wrong, right))
 
     try:
         if not os.path.isfile(path):
@@ -314,13 +314,13 @@ def _kind(value: object) -> str:
 class _Reader:
     """Checks the tree of one association file and keeps what is used of it."""
 
-    def __init__(self, path: Path, input_directory: Path | None, problems: list[Problem]):
+    def __init__(self, path: Path, input_directory: Path | None, problems: Problems):
         self.path = path
         self.input_directory = input_directory
         self.problems = problems
 
     def refuse(self, key: str, wrong: str, right: str = "") -> None:
-        self.problems.append(Problem(str(self.path), key, wrong, right))
+        self.problems.add(Problem(str(self.path), key, wrong, right))
 
     def text(self, tree: dict, key: str, place: str = "", required: bool = False) -> str | None:
         """Return a string value, or None with a problem if it is something else."""
@@ -433,11 +433,11 @@ class _Reader:
         sound = []
         names: dict[str, tuple[str, str]] = {}
         for place, tree in trees:
-            before = len(self.problems)
+            new = self.problems.from_here()
             name = self.product_name(place, tree, level)
             self.check_unique_name(place, name, names)
             members = self.members(place, tree, level)
-            if len(self.problems) == before and name is not None:
+            if not new.any() and name is not None:
                 used = tuple(member for member in members if member.exptype in _USED_EXPTYPES[level])
                 ignored = tuple(member for member in members if member not in used)
                 sound.append(Product(name, product_root(name), used, ignored, place))

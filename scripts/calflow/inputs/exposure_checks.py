@@ -4,12 +4,12 @@ import math
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from calflow.configuration.problems import Problem, nearest
+from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.inputs.headers import ExposureHeader, window_of
 from calflow.inputs.scope import is_spectroscopic
+from calflow.inputs.times import observation_time
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family, Variant
-from calflow.references.references import observation_time
 from calflow.science.windows import Window
 
 # An exposure with one of these COMPLETE has been through stage 2.
@@ -32,7 +32,7 @@ LATEST = 1e6  # modified Julian date, in the year 4596; a larger number is a Jul
 DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
 
 
-def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: list[Problem]) -> Variant | None:
+def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: Problems) -> Variant | None:
     """Check that stage 2 can process an exposure.
 
     Returns
@@ -40,17 +40,16 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
     Variant or None
         The variant of the pipeline the exposure goes through; None if a problem was found.
     """
-    found: list[Problem] = []
+    new = problems.from_here()
 
     def refuse(key: str, wrong: str, right: str) -> None:
-        found.append(Problem(str(path), key, wrong, right))
+        problems.add(Problem(str(path), key, wrong, right))
 
     keywords = header.values
     if family is None:
         telescope = keywords.get("TELESCOP")
         wrong = "is missing" if telescope in (None, "") else f"{telescope!r} is not known"
         refuse("TELESCOP", wrong, f"calflow processes {known_telescopes()}")
-        problems.extend(found)
         return None
     _check_required(keywords, family, refuse)
     if keywords.get("INSTRUME") not in (None, *family.instruments):
@@ -68,17 +67,16 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
         refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", advice)
     _check_uncalibrated(keywords, family, refuse)
     _check_window(header, family, refuse)
-    problems.extend(found)
-    return None if found else variant
+    return None if new.any() else variant
 
 
 def check_background(
-    path: Path, header: ExposureHeader, science: ExposureHeader, family: Family, problems: list[Problem]
+    path: Path, header: ExposureHeader, science: ExposureHeader, family: Family, problems: Problems
 ) -> None:
     """Check that a background exposure can be subtracted from a science exposure."""
 
     def refuse(key: str, wrong: str, right: str) -> None:
-        problems.append(Problem(str(path), key, wrong, right))
+        problems.add(Problem(str(path), key, wrong, right))
 
     rules = family.background
     if rules.same_dimensions and len(header.shape) != len(science.shape):
@@ -94,9 +92,9 @@ def check_background(
     if family.variant(header.values) is None:
         refuse("EXP_TYPE", f"{header.values.get('EXP_TYPE')!r} is not imaging", "use backgrounds taken alike")
     _check_uncalibrated(header.values, family, refuse)
-    before = len(problems)
+    new = problems.from_here()
     _check_window(header, family, refuse)
-    if len(problems) > before:
+    if new.any():
         return
     covered, needed = window_of(header), window_of(science)
     if covered.overlap(needed) is None or (rules.covers and not covered.contains(needed)):
@@ -105,7 +103,7 @@ def check_background(
         refuse("SUBSTRT1, SUBSTRT2", wrong, "use backgrounds of the same part of the detector")
 
 
-def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, problems: list[Problem]) -> None:
+def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, problems: Problems) -> None:
     """Check that stage 3 can combine a calibrated exposure that this run does not make.
 
     Parameters
@@ -116,7 +114,7 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
     values = header.values
 
     def refuse(key: str, wrong: str, right: str) -> None:
-        problems.append(Problem(str(path), key, wrong, right))
+        problems.add(Problem(str(path), key, wrong, right))
 
     def is_what(keyword: str) -> str:
         return "is missing" if values.get(keyword) is None else f"is {values[keyword]!r}"

@@ -4,17 +4,17 @@ import os
 from pathlib import Path
 
 from calflow.configuration.paths import advice, misread, what_is_at
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 
 MAX_NAME_BYTES = 255  # of file systems
 
 
-def check_output(settings: Settings, problems: list[Problem]) -> None:
+def check_output(settings: Settings, problems: Problems) -> None:
     """Check that there can be a folder of the products."""
 
     def refuse(wrong: str, right: str = "give another folder") -> None:
-        problems.append(Problem("config", "output", wrong, right))
+        problems.add(Problem("config", "output", wrong, right))
 
     output = Path(settings.output)
     odd = misread(settings.output)
@@ -36,7 +36,7 @@ def check_output(settings: Settings, problems: list[Problem]) -> None:
         refuse(f"{str(output)!r} is not a folder")
 
 
-def check_input(settings: Settings, problems: list[Problem]) -> bool:
+def check_input(settings: Settings, problems: Problems) -> bool:
     """Check that the folder is there in which exposures are looked for."""
     folder = Path(os.path.expanduser(settings.input))
     if os.path.isdir(folder):
@@ -51,5 +51,5 @@ def check_input(settings: Settings, problems: list[Problem]) -> bool:
         wrong, right = f"no such folder {settings.input!r}", advice(settings.input)
     else:
         wrong, right = f"{settings.input!r} is {found}", "give the folder with the exposures"
-    problems.append(Problem("config", "input", wrong, right))
+    problems.add(Problem("config", "input", wrong, right))
     return False

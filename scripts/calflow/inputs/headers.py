@@ -6,12 +6,12 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.files.detector_window import detector_window
+from calflow.inputs.asdf_meta import KEYWORDS, read_asdf_meta
 from calflow.inputs.fits_headers import HduShape, HeaderError, Value, check_exposure, read_hdus
 from calflow.inputs.header_cache import HeaderCache
 from calflow.instruments import family_of, image_extensions, layout_of
-from calflow.references.asdf_meta import KEYWORDS, read_asdf_meta
 from calflow.science.windows import Window
 
 # Only exposures, and what is made of them, have one of these.
@@ -95,7 +95,7 @@ class ReferenceHeader:
 
 
 def read_exposure_header(
-    path: Path, keywords: Iterable[str], problems: list[Problem], cache: HeaderCache | None = None
+    path: Path, keywords: Iterable[str], problems: Problems, cache: HeaderCache | None = None
 ) -> ExposureHeader | None:
     """Read keywords and shapes of a count-rate or calibrated exposure, and check its structure.
 
@@ -105,7 +105,7 @@ def read_exposure_header(
         A FITS file in a layout of its family: an image, and other planes of its shape.
     keywords : iterable of str
         Upper case; looked up in the primary header, then in that of the image.
-    problems : list of Problem
+    problems : Problems
         Everything that is wrong with the file is added here; nothing is raised.
     cache : HeaderCache, optional
         Remembers sound headers.
@@ -138,16 +138,14 @@ def read_exposure_header(
     return ExposureHeader(path, values | derived, hdus, entry["image"], derived)
 
 
-def read_reference_header(
-    path: Path, problems: list[Problem], cache: HeaderCache | None = None
-) -> ReferenceHeader | None:
+def read_reference_header(path: Path, problems: Problems, cache: HeaderCache | None = None) -> ReferenceHeader | None:
     """Read the keywords that say what a reference file (FITS or ASDF) is for.
 
     Parameters
     ----------
     path : Path
         Of an ASDF file only the YAML text is scanned, no tag in it is acted upon.
-    problems : list of Problem
+    problems : Problems
         What is wrong with the file is added here; nothing is raised.
     cache : HeaderCache, optional
         Remembers sound headers.
@@ -185,7 +183,7 @@ def _cached(
     path: Path,
     kind: str,
     read: Callable[[], dict],
-    problems: list[Problem],
+    problems: Problems,
     cache: HeaderCache | None,
 ) -> dict | None:
     """Return what `read` returns, from the cache if the file is as it was; None and a problem if it fails."""
@@ -197,7 +195,7 @@ def _cached(
         wrong, right = "no such file", "give an existing file"
     except (OSError, ValueError) as error:
         wrong, right = f"cannot be read ({getattr(error, 'strerror', None) or error})", "make it readable"
-    problems.append(Problem(str(path), "", wrong, right))
+    problems.add(Problem(str(path), "", wrong, right))
     return None
 
 

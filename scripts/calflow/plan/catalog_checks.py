@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.inputs.exposure_footprints import REACH, Footprint, extent
 from calflow.inputs.fits_headers import HeaderError, read_hdus
@@ -36,11 +36,11 @@ class CatalogChecker:
     ----------
     settings : Settings
     cache : HeaderCache
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     """
 
-    def __init__(self, settings: Settings, cache: HeaderCache, problems: list[Problem], notices: list[str]):
+    def __init__(self, settings: Settings, cache: HeaderCache, problems: Problems, notices: list[str]):
         self.settings = settings
         self.cache = cache
         self.problems = problems
@@ -84,7 +84,7 @@ class CatalogChecker:
             right = (
                 f"they lie within {radius:.3g} degrees of [{at_ra:.5f}, {at_dec:.5f}]; give a catalogue of this field"
             )
-            self.problems.append(Problem(str(path), "", wrong, right))
+            self.problems.add(Problem(str(path), "", wrong, right))
         else:
             self.notices.append(
                 f"{path}: {near['stars']} of its positions lie in the field of {field}; "
@@ -110,7 +110,7 @@ class CatalogChecker:
                 continue
             if found["inside"] == 0:
                 wrong = f"none of its {found['stars']} positions lies in the {nx} x {ny} pixels of {member.root}"
-                self.problems.append(Problem(str(path), "", wrong, "give its pixels, 0 in the middle of the first"))
+                self.problems.add(Problem(str(path), "", wrong, "give its pixels, 0 in the middle of the first"))
 
     # ----------------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class CatalogChecker:
         self._told.add(path)
         if found["rows"]:
             wrong = f"no position in any of its {found['rows']} rows"
-            self.problems.append(Problem(str(path), "", wrong, "give finite numbers"))
+            self.problems.add(Problem(str(path), "", wrong, "give finite numbers"))
         else:
             self.notices.append(f"{path}: has no rows, so that nothing is aligned by it")
         return False
@@ -159,7 +159,7 @@ class CatalogChecker:
         except (OSError, ValueError, HeaderError) as error:
             self._broken.add(path)
             column, wrong, right = (getattr(error, name, "") for name in ("column", "wrong", "right"))
-            self.problems.append(Problem(str(path), column, wrong or str(error), right))
+            self.problems.add(Problem(str(path), column, wrong or str(error), right))
             return None
 
 

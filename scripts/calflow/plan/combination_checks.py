@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.configuration.problems import Problem, some
+from calflow.configuration.problems import Problem, Problems, some
 from calflow.configuration.settings import Settings
 from calflow.files.listings import ListingError, read_levels
 from calflow.inputs.exposure_footprints import Footprint, footprint_of, with_targets_together
@@ -44,11 +44,11 @@ class CombinationChecker:
     ----------
     settings : Settings
     cache : HeaderCache
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     """
 
-    def __init__(self, settings: Settings, cache: HeaderCache, problems: list[Problem], notices: list[str]):
+    def __init__(self, settings: Settings, cache: HeaderCache, problems: Problems, notices: list[str]):
         self.settings = settings
         self.problems = problems
         self.notices = notices
@@ -109,7 +109,7 @@ class CombinationChecker:
         if tweakreg.minobj > stars:
             wrong = f"{tweakreg.minobj} stars are to match, but of {association.name} at most {stars} are kept at once"
             right = f"give fewer, or a larger stage3.tweakreg.brightest (now {tweakreg.brightest}), or null for all"
-            self.problems.append(Problem("config", "stage3.tweakreg.minobj", wrong, right))
+            self.problems.add(Problem("config", "stage3.tweakreg.minobj", wrong, right))
 
     def _check_skylist(self, associations: Iterable[PlannedAssociation]) -> None:
         """Check that the user's sky levels are for the exposures that there are."""
@@ -130,7 +130,7 @@ class CombinationChecker:
             self._refuse(path, "", f"{some(unknown)} is no exposure of this configuration", "see the names")
 
     def _refuse(self, path: Path, key: str, wrong: str, right: str) -> None:
-        self.problems.append(Problem(str(path), key, wrong, right))
+        self.problems.add(Problem(str(path), key, wrong, right))
 
 
 def _footprints(association: PlannedAssociation, headers: Mapping[str, ExposureHeader]) -> dict[str, Footprint] | None:

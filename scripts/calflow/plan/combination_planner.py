@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calflow.configuration.paths import no_file
-from calflow.configuration.problems import Problem, nearest, some
+from calflow.configuration.problems import Problem, Problems, nearest, some
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage3 import Stage3
 from calflow.files.listings import ListingError, read_listing
@@ -45,7 +45,7 @@ class CombinationPlanner:
     read_header : callable
         From a path to its `ExposureHeader`, or None after adding a problem.
     chooser : ReferenceChooser
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     parameters : ParameterReferences, optional
     """
@@ -58,7 +58,7 @@ class CombinationPlanner:
         folder: str,
         read_header: Callable[[Path], ExposureHeader | None],
         chooser: ReferenceChooser,
-        problems: list[Problem],
+        problems: Problems,
         notices: list[str],
         parameters: ParameterReferences | None = None,
     ):
@@ -93,7 +93,7 @@ class CombinationPlanner:
         return self._with_grids(planned)
 
     def _association(self, association: Association, product: Product) -> PlannedAssociation | None:
-        before = len(self.problems)
+        new = self.problems.from_here()
         headers: dict[str, ExposureHeader] = {}
         errors: dict[str, tuple[str, ...]] = {}
         members = []
@@ -117,7 +117,7 @@ class CombinationPlanner:
         self._check_alike(association, values, family)
         self._check_errors(association, product, errors)
         moving = self._check_targets(association, values, family)
-        if len(self.problems) > before:
+        if new.any():
             return None
         status = self._status(members, moving, single, stage3)
         if "apcorr" not in family.references and "source_catalog" not in status:
@@ -185,9 +185,9 @@ class CombinationPlanner:
             cal = f"{self.folder}/{made.product('cal')}"
             geometry = f"{self.folder}/geometry/{Path(cal).stem}.json"
         else:
-            before = len(self.problems)
+            new = self.problems.from_here()
             check_calibrated(member.path, header, subtract, self.problems)
-            if len(self.problems) > before:
+            if new.any():
                 return None
             cal, geometry = str(member.path), f"{stage_folder(self.settings, 3)}/geometry/{root}.json"
         family = family_of(values)
@@ -260,11 +260,11 @@ class CombinationPlanner:
         except ListingError as error:
             wrong = f"{str(path)!r}{f', {error.place}:' if error.place else ''} {error.wrong}"
             right = "give two columns of text, an exposure and its star list (without blanks in their names)"
-            self.problems.append(Problem("config", "stage3.tweakreg.catfile", wrong, right))
+            self.problems.add(Problem("config", "stage3.tweakreg.catfile", wrong, right))
             return {}
         if not lists:
             right = "give two columns of text, an exposure and its star list, or leave catfile out"
-            self.problems.append(Problem("config", "stage3.tweakreg.catfile", f"{str(path)!r} has no lines", right))
+            self.problems.add(Problem("config", "stage3.tweakreg.catfile", f"{str(path)!r} has no lines", right))
         return {root: path.parent / name if name else None for root, name in lists.items()}
 
     def _check_catfile(self, associations: Iterable[PlannedAssociation]) -> None:
@@ -276,7 +276,7 @@ class CombinationPlanner:
             self.notices.append(f"{key}: {tweakreg.catfile} is not used; set use_custom_catalogs: true")
         elif unknown and len(unknown) == len(self.star_lists):
             wrong = f"{tweakreg.catfile!r} names no member of a level-3 association, but {some(unknown)}"
-            self.problems.append(Problem("config", key, wrong, f"members are {some(sorted(members))}"))
+            self.problems.add(Problem("config", key, wrong, f"members are {some(sorted(members))}"))
         elif unknown:
             self.notices.append(f"{key}: {tweakreg.catfile} names what is no member of an association: {some(unknown)}")
 
@@ -332,7 +332,7 @@ class CombinationPlanner:
                 cal = sources.setdefault(member.root, member.cal)
                 if cal != member.cal:
                     wrong = f"{member.root!r} is both {cal!r} and {member.cal!r}"
-                    self.problems.append(Problem(association.table, "", wrong, "give one file for one exposure"))
+                    self.problems.add(Problem(association.table, "", wrong, "give one file for one exposure"))
                 if association.single:
                     continue
                 crf = association.crf(member)
@@ -340,7 +340,7 @@ class CombinationPlanner:
                 if owner != association.name:
                     wrong = f"{crf!r} is made for {owner!r} and for {association.name!r}"
                     right = "combine an exposure once with one asn_id"
-                    self.problems.append(Problem(association.table, "asn_id", wrong, right))
+                    self.problems.add(Problem(association.table, "asn_id", wrong, right))
 
     # What runs ------------------------------------------------------------------------------------------
 
@@ -384,21 +384,21 @@ class CombinationPlanner:
                 if not names and not self.problems:
                     wrong = f"{pattern!r} is no product of a level-3 association"
                     right = nearest(pattern, planned) if planned else "this configuration has none"
-                    self.problems.append(Problem("config", key, wrong, right))
+                    self.problems.add(Problem("config", key, wrong, right))
                 for name in names:
                     if users.setdefault(name, grid) != grid:
                         wrong = f"{name!r} already uses the grid {users[name]!r}"
-                        self.problems.append(Problem("config", key, wrong, "one product has one grid"))
+                        self.problems.add(Problem("config", key, wrong, "one product has one grid"))
         return [replace(found, common_grid=users.get(name, "")) for name, found in planned.items()]
 
     def _refuse(self, association: Association, key: str, wrong: str, right: str) -> None:
-        self.problems.append(Problem(str(association.path), key, wrong, right))
+        self.problems.add(Problem(str(association.path), key, wrong, right))
 
 
-def check_astrometric_catalog(settings: Settings, problems: list[Problem]) -> None:
+def check_astrometric_catalog(settings: Settings, problems: Problems) -> None:
     """Check that the catalogue to align to is a file or one that is known."""
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
         wrong = f"{wanted!r} is neither a file nor a catalogue that is known"
         right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"
-        problems.append(Problem("config", "stage3.tweakreg.abs_refcat", wrong, right))
+        problems.add(Problem("config", "stage3.tweakreg.abs_refcat", wrong, right))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.files.linear_wcs import NoProjection, read_projection
 from calflow.inputs.associations import Association, Product
@@ -37,7 +37,7 @@ class ExposurePlanner:
     read_header : callable
         From a path to its `ExposureHeader`, or None after adding a problem.
     chooser : ReferenceChooser
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     parameters : ParameterReferences, optional
     """
@@ -47,7 +47,7 @@ class ExposurePlanner:
         settings: Settings,
         read_header: Callable[[Path], ExposureHeader | None],
         chooser: ReferenceChooser,
-        problems: list[Problem],
+        problems: Problems,
         notices: list[str],
         parameters: ParameterReferences | None = None,
     ):
@@ -121,7 +121,7 @@ class ExposurePlanner:
             return True
         wrong = f"{section.method!r} is not there for {product.science.expname!r} in {association.path}"
         right = f"exposures of {family.telescopes[0]} have {', '.join(family.rules_of('bkg_subtract'))}"
-        self.problems.append(Problem("config", "stage2.bkg_subtract.method", wrong, right))
+        self.problems.add(Problem("config", "stage2.bkg_subtract.method", wrong, right))
         return False
 
     def _idle(self, header: ExposureHeader, family: Family, variant: Variant, has_background: bool) -> set[str]:
@@ -168,7 +168,7 @@ class ExposurePlanner:
         runs = "dark_current" in family.step_names and "dark_current" not in status
         if runs and header.values.get("S_DARK") == COMPLETE:
             right = "set stage2.dark_current.skip, or give the exposure before that"
-            self.problems.append(Problem(str(path), "S_DARK", "is COMPLETE: the dark is already subtracted", right))
+            self.problems.add(Problem(str(path), "S_DARK", "is COMPLETE: the dark is already subtracted", right))
 
     def _steps(self, family: Family, without: set[str]) -> tuple[tuple[str, str], ...]:
         """Return the steps of the calibration that run; of the ways of finding the background the chosen one."""
@@ -188,10 +188,10 @@ class ExposurePlanner:
         found = {path: header for path, header in headers.items() if header}
         if len(found) < len(headers):
             return None
-        before = len(self.problems)
+        new = self.problems.from_here()
         for path, header in found.items():
             check_background(path, header, science, family, self.problems)
-        if len(self.problems) > before:
+        if new.any():
             return None
         depth = max(header.shape[0] if header.is_cube else 1 for header in found.values())
         rule = self.settings.stage2.bkg_subtract.method

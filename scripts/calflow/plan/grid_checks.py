@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from calflow.configuration.problems import Problem, some
+from calflow.configuration.problems import Problem, Problems, some
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage2 import Resample
 from calflow.configuration.stage3 import Grid
@@ -15,8 +15,8 @@ from calflow.inputs.exposure_footprints import REACH, Footprint, extent, footpri
 from calflow.inputs.header_cache import HeaderCache
 from calflow.plan.combination import GRID_PARAMETERS, PlannedAssociation
 from calflow.plan.plan import PlannedExposure, PlannedMerge
+from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
-from calflow.references.reference_checks import is_asdf
 from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, memory_gb
 from calflow.science.geometry.sky_fields import overlaps_on_sky
 
@@ -76,11 +76,11 @@ class GridChecker:
     settings : Settings
     cache : HeaderCache
         Remembers what is in the users' WCS files.
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     """
 
-    def __init__(self, settings: Settings, cache: HeaderCache, problems: list[Problem], notices: list[str]):
+    def __init__(self, settings: Settings, cache: HeaderCache, problems: Problems, notices: list[str]):
         self.settings = settings
         self.cache = cache
         self.problems = problems
@@ -95,7 +95,7 @@ class GridChecker:
         list of PlannedExposure or PlannedMerge
             The exposures, with the sizes that their quick looks are going to have.
         """
-        before, found = len(self.problems), list(exposures)
+        new, found = self.problems.from_here(), list(exposures)
         for number, exposure in enumerate(exposures):
             resample = settings_for(exposure.parameters, self.settings).stage2.resample
             wanted = _Wanted("stage2.resample", resample)
@@ -104,7 +104,7 @@ class GridChecker:
             if footprint := footprint_of(exposure.header):
                 shape = self._check(wanted, {exposure.root: {exposure.root: footprint}})
                 found[number] = replace(exposure, image_shape=shape)
-            if len(self.problems) > before:
+            if new.any():
                 break
         return found
 
@@ -126,9 +126,9 @@ class GridChecker:
         wanted = _Wanted("stage3.resample", stage3.resample, str(file))
         if association.runs("outlier_detection") and stage3.outlier_detection.resample_data:
             of_the_input = _Wanted("stage3.resample", type(stage3.resample)(), str(file))
-            before = len(self.problems)
+            new = self.problems.from_here()
             shape = self._check(of_the_input, {association.name: footprints})
-            if len(self.problems) > before or (own and not wanted.given):
+            if new.any() or (own and not wanted.given):
                 return shape if own else None
         return self._check(wanted, {association.name: footprints}) if own else None
 
@@ -166,7 +166,7 @@ class GridChecker:
             grid = grid_from_footprints(list(vertices.values()), first.pixels, **parameters)
         except ValueError as error:
             wrong = f"{name} makes no image: {str(error).partition(';')[0]}"
-            self.problems.append(wanted.problem(wrong, _advice(footprints)))
+            self.problems.add(wanted.problem(wrong, _advice(footprints)))
             return None
         return _Laid(grid.shape, grid.to_sky(outer_corners(grid.shape)))
 
@@ -180,7 +180,7 @@ class GridChecker:
             f"{_advice(footprints)}; the limit is max_output_pixels, {limit} or {memory_gb(limit):.3g} GB; "
             f"with enough memory, set it to {nx * ny}"
         )
-        self.problems.append(wanted.problem(wrong, right))
+        self.problems.add(wanted.problem(wrong, right))
         return False
 
     def _check_reach(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> None:
@@ -198,7 +198,7 @@ class GridChecker:
                 f"it covers {_place([laid.corners])} ({nx} x {ny} pixels), "
                 f"the exposures cover {_place(list(_vertices(footprints).values()))}"
             )
-            self.problems.append(wanted.problem(wrong, right))
+            self.problems.add(wanted.problem(wrong, right))
         elif outside:
             self.notices.append(
                 f"{wanted.key}: {len(outside)} of {len(footprints)} exposures of {name} lie outside the grid: "
@@ -220,7 +220,7 @@ class GridChecker:
             self._broken.add(str(path))
             reason = next(filter(None, str(error).splitlines()), type(error).__name__)
             right = "give an ASDF file with the gwcs of a rectified image as 'wcs', and its array_shape"
-            self.problems.append(Problem(str(path), "wcs", f"gives no output grid: {reason}", right))
+            self.problems.add(Problem(str(path), "wcs", f"gives no output grid: {reason}", right))
             return None
         ny, nx = entry["shape"]
         return _Laid((ny, nx), np.array(entry["corners"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calflow.configuration.paths import no_file
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.files.names import product_root
 from calflow.inputs.associations import Association, Member, Product
 from calflow.inputs.exposure_checks import alike, different_errors
@@ -52,7 +52,7 @@ class MergePlanner:
         Where stage 2 writes.
     read_header : callable
         From a path to its `ExposureHeader`, or None after adding a problem.
-    problems : list of Problem
+    problems : Problems
     notices : list of str
     """
 
@@ -62,7 +62,7 @@ class MergePlanner:
         refused: set[str],
         folder: str,
         read_header: Callable[[Path], ExposureHeader | None],
-        problems: list[Problem],
+        problems: Problems,
         notices: list[str],
     ):
         self.exposures = {exposure.root: exposure for exposure in exposures}
@@ -87,21 +87,21 @@ class MergePlanner:
         return list(planned.values())
 
     def _merge(self, association: Association, product: Product) -> PlannedMerge | None:
-        before = len(self.problems)
+        new = self.problems.from_here()
         found = [item for member in product.sciences if (item := self._find(association, member))]
         if len(found) < len(product.sciences):
             return None
         by_id = self._by_id(association, found)
         full = by_id.pop(0, None)
         if full is None:
-            if len(self.problems) == before:
+            if not new.any():
                 right = f"the full frame of the subarrays has {ID} = 0"
                 self._refuse(association, f"{product.key}.members", "no full frame", right)
             return None
         if not by_id:
             self._refuse(association, f"{product.key}.members", "no subarray", f"subarrays have {ID} of 1 or more")
         self._check(association, full, by_id)
-        if len(self.problems) > before:
+        if new.any():
             return None
         return PlannedMerge(
             root=product.root,
@@ -133,9 +133,7 @@ class MergePlanner:
             return None
         if family_of(header.values) is None:
             wrong = f"{header.values.get('TELESCOP')!r} is not known"
-            self.problems.append(
-                Problem(str(member.path), "TELESCOP", wrong, f"calflow processes {known_telescopes()}")
-            )
+            self.problems.add(Problem(str(member.path), "TELESCOP", wrong, f"calflow processes {known_telescopes()}"))
             return None
         return _Found(member, header, str(member.path), None)
 
@@ -190,4 +188,4 @@ class MergePlanner:
             )
 
     def _refuse(self, association: Association, key: str, wrong: str, right: str) -> None:
-        self.problems.append(Problem(str(association.path), key, wrong, right))
+        self.problems.add(Problem(str(association.path), key, wrong, right))

@@ -18,8 +18,8 @@ from calflow.files.names import product_name
 from calflow.inputs.headers import ExposureHeader, window_of
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import Combinations, PlannedAssociation
-from calflow.plan.reference_maker_planner import MadeReference
 from calflow.references.crds_cache import CrdsCache
+from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
 from calflow.references.references import Reference
 from calflow.science.windows import Window

@@ -19,10 +19,10 @@ from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import PlannedAssociation, PlannedMember
 from calflow.plan.plan import BackgroundSet, Plan, PlannedExposure, PlannedMerge
-from calflow.plan.reference_maker_planner import MadeReference
-from calflow.references.context_comparison import ReferenceChange
 from calflow.references.crds_cache import CrdsCache, Fetch
+from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.references import Reference
 from calflow.science.windows import Window
 

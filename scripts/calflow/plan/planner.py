@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calflow.configuration.paths import no_file
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from calflow.files.names import product_root
@@ -20,15 +20,15 @@ from calflow.instruments import header_keywords
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import CombinationChecker
 from calflow.plan.combination_planner import CombinationPlanner, check_astrometric_catalog
+from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
 from calflow.plan.merge_planner import MergePlanner
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
+from calflow.plan.reference_checks import ReferenceChecker, is_asdf
 from calflow.plan.reference_maker_planner import plan_references
 from calflow.printable import has_controls
-from calflow.references.context_comparison import compare_contexts
 from calflow.references.crds_cache import CrdsCache, pinned_contexts
 from calflow.references.parameter_references import ParameterReferences, settings_for
-from calflow.references.reference_checks import ReferenceChecker, is_asdf
 from calflow.references.reference_choice import ReferenceChooser
 
 GRID_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,7 +36,9 @@ CONTROLS = "they would act upon every terminal that shows it; rename the file or
 BRACES = "Snakemake takes braces for wildcards; rename the file or folder"
 
 
-def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3)) -> Plan:
+def make_plan(
+    settings: Settings, files: Sequence[Path], cache: Path, stages: Collection[int] = (2, 3), is_job: bool = False
+) -> Plan:
     """Read all associations and headers, choose references, and check everything.
 
     Parameters
@@ -49,6 +51,8 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
         Where headers are remembered between runs.
     stages : collection of int
         Those that are asked for.
+    is_job : bool
+        Whether this is a job of a cluster, for which the run that submitted it has fetched what it needs.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
         With everything that is wrong; also if all that is asked for is something that calflow does not do.
     """
     try:
-        return _Planner(settings, HeaderCache(cache)).plan(stages)
+        return _Planner(settings, HeaderCache(cache), is_job).plan(stages)
     except InputError as error:
         raise InputError(
             settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
@@ -66,10 +70,11 @@ def make_plan(settings: Settings, files: Sequence[Path], cache: Path, stages: Co
 class _Planner:
     """Gathers the exposures of a configuration, and all that is wrong with them."""
 
-    def __init__(self, settings: Settings, cache: HeaderCache):
+    def __init__(self, settings: Settings, cache: HeaderCache, is_job: bool):
         self.settings = settings
+        self.is_job = is_job
         self.cache = cache
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.notices = list(settings.notices)
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.refused: set[str] = set()  # exposures that something is wrong with
@@ -93,7 +98,7 @@ class _Planner:
             self.checker.check(exposure)
         if self.settings.stage2.assign_wcs.skip and any(exposure.quick_look for exposure in exposures):
             wrong = "cannot run without the world coordinates of assign_wcs, which is skipped"
-            self.problems.append(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
+            self.problems.add(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         folder = stage_folder(self.settings, 2)
         merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
         self._check_characters(str(path) for made in self.made.values() for path in made.exposures)
@@ -107,8 +112,7 @@ class _Planner:
         self.cache.save()
         if not self.problems:
             self._tell_left_out({2: bool(exposures or merges or self.made), 3: bool(combinations)}, stages)
-        if self.problems:
-            raise InputError(self.problems)
+        self.problems.raise_any()
         self.notices += self.chooser.notices
         return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
 
@@ -121,7 +125,7 @@ class _Planner:
         """Return what the CRDS cache lacks, and what another context would change; None without a cache."""
         if self.settings.references.source != "crds":
             return None
-        fetches = self.chooser.missing.fetches()
+        fetches = self.chooser.missing.fetches(self.is_job)
         changes = compare_contexts(self.settings, self.chooser, exposures, combinations, merges)
         contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
         return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
@@ -164,29 +168,29 @@ class _Planner:
         for key, output_wcs in grids.items():
             if output_wcs and not is_asdf(Path(output_wcs)):
                 wrong = f"{output_wcs!r} is no ASDF file" if os.path.isfile(output_wcs) else no_file(Path(output_wcs))
-                self.problems.append(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
+                self.problems.add(Problem("config", f"{key}.output_wcs", wrong, "give an ASDF file"))
         skymatch = self.settings.stage3.skymatch
         if skymatch.skymethod == "user" and not skymatch.skip and not os.path.isfile(skymatch.skylist or ""):
             wrong = f"no such file {skymatch.skylist!r}"
-            self.problems.append(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
+            self.problems.add(Problem("config", "stage3.skymatch.skylist", wrong, "give two columns of text"))
         for name in self.settings.grids:
             if not GRID_NAME.fullmatch(name):
                 wrong = f"{name!r} cannot be part of a file name"
-                self.problems.append(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
+                self.problems.add(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
         check_astrometric_catalog(self.settings, self.problems)
 
     def _associations(self) -> list[Association]:
         """Read the associations and the single exposures."""
         settings, problems = self.settings, self.problems
-        before = len(problems)
+        new = problems.from_here()
         files = expand(settings.associations, "associations", problems)
         singles = expand(settings.exposures, "exposures", problems)
-        lost = len(problems) > before  # exposures that are told already
+        lost = new.any()  # exposures that are told already
         read = []
         for path in files:
-            before = len(problems)
+            new = problems.from_here()
             read.append(read_association(path, Path(os.path.expanduser(settings.input)), problems))
-            lost |= len(problems) > before and (read[-1] is None or read[-1].level == 2)
+            lost |= new.any() and (read[-1] is None or read[-1].level == 2)
         read += [single_exposure(path, problems) for path in singles]
         found = self._without_others([association for association in read if association])
         if lost:
@@ -231,7 +235,7 @@ class _Planner:
             for one in self.left_out
         ]
         if not any(planned[stage] for stage in stages):
-            self.problems += [problem for level, problem in told if level in stages]
+            self.problems.add(*(problem for level, problem in told if level in stages))
         self.notices += [f"{problem.file}: left out: {problem.wrong}" for _, problem in told]
 
     def _exposures(self, associations: list[Association]) -> list[PlannedExposure]:
@@ -260,7 +264,7 @@ class _Planner:
 
         if files(product) != files(first):
             wrong = f"{product.root!r} is already made, from other members"
-            self.problems.append(Problem(str(association.path), product.key, wrong, "give it another name"))
+            self.problems.add(Problem(str(association.path), product.key, wrong, "give it another name"))
 
     def _header(self, path: Path) -> ExposureHeader | None:
         if path not in self.headers:
@@ -277,6 +281,6 @@ class _Planner:
     def _check_characters(self, paths: Iterable[str]) -> None:
         for path in sorted(paths):
             if "{" in path or "}" in path:
-                self.problems.append(Problem(path, "", "has braces in its path", BRACES))
+                self.problems.add(Problem(path, "", "has braces in its path", BRACES))
             elif has_controls(path):
-                self.problems.append(Problem(path, "", "has control characters in its path", CONTROLS))
+                self.problems.add(Problem(path, "", "has control characters in its path", CONTROLS))

@@ -3,19 +3,19 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.problems import Problem, nearest
+from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import ReferenceMaker
 from calflow.inputs.associations import expand
 from calflow.inputs.exposure_checks import alike
 from calflow.inputs.headers import ExposureHeader, window_of
+from calflow.inputs.times import observation_time, parse_useafter
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family
-from calflow.references.references import observation_time, parse_useafter
+from calflow.references.made_reference import MadeReference
 from calflow.science.windows import Window
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -24,47 +24,11 @@ OF_LIGHT = ("FILTER", "PUPIL")
 COPIED = ("INSTRUME", "DETECTOR", "READMODE", "INSTERA", "SUBARRAY")
 
 
-@dataclass(frozen=True)
-class MadeReference:
-    """A reference file that is going to be made.
-
-    Attributes
-    ----------
-    name : str
-        Of the maker, and beginning of the name of the file.
-    path : str
-        Where it is going to be.
-    settings : ReferenceMaker
-    exposures : tuple of Path
-    family : Family
-    window : Window
-        Detector pixels of the exposures.
-    keywords : mapping
-        What the file is for.
-    dark : str or None
-        The dark that is subtracted first.
-    """
-
-    name: str
-    path: str
-    settings: ReferenceMaker
-    exposures: tuple[Path, ...]
-    family: Family
-    window: Window
-    keywords: Mapping[str, Any]
-    dark: str | None = None
-
-    def files(self) -> dict[str, Any]:
-        """Return the files that it is made of, by role."""
-        dark = {"dark": self.dark} if self.dark else {}
-        return {"exposures": [str(path) for path in self.exposures], **dark}
-
-
 def plan_references(
     makers: Mapping[str, ReferenceMaker],
     folder: str,
     read_header: Callable[[Path], ExposureHeader | None],
-    problems: list[Problem],
+    problems: Problems,
 ) -> dict[str, MadeReference]:
     """Return the references that the makers of a configuration make, by name; what is wrong becomes a problem.
 
@@ -75,25 +39,25 @@ def plan_references(
         Where they are written.
     read_header : callable
         From a path to its `ExposureHeader`, or None after adding a problem.
-    problems : list of Problem
+    problems : Problems
     """
     made = {}
     for name, maker in makers.items():
         key = f"reference_makers.{name}"
-        before = len(problems)
+        new = problems.from_here()
         if not NAME.fullmatch(name):
             right = "use letters, digits, _ and -"
-            problems.append(Problem("config", "reference_makers", f"{name!r} cannot be part of a file name", right))
+            problems.add(Problem("config", "reference_makers", f"{name!r} cannot be part of a file name", right))
         if maker.useafter and parse_useafter(maker.useafter) is None:
             wrong = f"{maker.useafter!r} is not a date"
-            problems.append(Problem("config", f"{key}.useafter", wrong, "write 2018-01-01T00:00:00"))
+            problems.add(Problem("config", f"{key}.useafter", wrong, "write 2018-01-01T00:00:00"))
         dark = _dark(key, maker, makers, folder, problems)
         paths = expand(maker.exposures, f"{key}.exposures", problems)
         headers = [header for path in paths if (header := read_header(path))]
-        if len(problems) > before or not headers:
+        if new.any() or not headers:
             continue
         family = _check_alike(headers, maker, problems)
-        if family is not None and len(problems) == before:
+        if family is not None and not new.any():
             path, window = f"{folder}/{name}.fits", window_of(headers[0])
             keywords = _keywords(headers, maker, family, window)
             made[name] = MadeReference(name, path, maker, tuple(paths), family, window, keywords, dark)
@@ -101,13 +65,13 @@ def plan_references(
 
 
 def _dark(
-    key: str, maker: ReferenceMaker, makers: Mapping[str, ReferenceMaker], folder: str, problems: list[Problem]
+    key: str, maker: ReferenceMaker, makers: Mapping[str, ReferenceMaker], folder: str, problems: Problems
 ) -> str | None:
     """Return the path of the dark of a flat: a file, or what another maker makes."""
     if maker.dark is None:
         return None
     if maker.type == "dark":
-        problems.append(Problem("config", f"{key}.dark", "a dark has no dark", "leave it out"))
+        problems.add(Problem("config", f"{key}.dark", "a dark has no dark", "leave it out"))
         return None
     if maker.dark in makers and makers[maker.dark].type == "dark":
         return f"{folder}/{maker.dark}.fits"
@@ -116,33 +80,33 @@ def _dark(
     darks = [name for name, other in makers.items() if other.type == "dark"]
     right = nearest(maker.dark, darks) if darks else "no maker makes one"
     wrong = f"{maker.dark!r} is neither a file nor the name of a maker of darks"
-    problems.append(Problem("config", f"{key}.dark", wrong, right))
+    problems.add(Problem("config", f"{key}.dark", wrong, right))
     return None
 
 
-def _check_alike(headers: list[ExposureHeader], maker: ReferenceMaker, problems: list[Problem]) -> Family | None:
+def _check_alike(headers: list[ExposureHeader], maker: ReferenceMaker, problems: Problems) -> Family | None:
     """Check that exposures can be combined; return their family."""
     first = headers[0]
     family = family_of(first.values)
     if family is None:
         wrong = f"{first.values.get('TELESCOP')!r} is not known"
-        problems.append(Problem(str(first.path), "TELESCOP", wrong, f"calflow processes {known_telescopes()}"))
+        problems.add(Problem(str(first.path), "TELESCOP", wrong, f"calflow processes {known_telescopes()}"))
         return None
     keywords = [keyword for keyword in family.background.same if maker.type == "flat" or keyword not in OF_LIGHT]
     for header in headers:
         if header.is_cube:
-            problems.append(Problem(str(header.path), header.image, "has integrations (3-D)", "give 2-D exposures"))
+            problems.add(Problem(str(header.path), header.image, "has integrations (3-D)", "give 2-D exposures"))
         for keyword in keywords:
             own, wanted = header.values.get(keyword), first.values.get(keyword)
             if not alike(own, wanted):
                 wrong = f"is {own!r}, that of {str(first.path)!r} {wanted!r}"
-                problems.append(Problem(str(header.path), keyword, wrong, "combine exposures taken alike"))
+                problems.add(Problem(str(header.path), keyword, wrong, "combine exposures taken alike"))
         if window_of(header) != window_of(first):
             wrong = f"covers {window_of(header)}, {str(first.path)!r} {window_of(first)}"
-            problems.append(Problem(str(header.path), header.image, wrong, "combine exposures of one window"))
+            problems.add(Problem(str(header.path), header.image, wrong, "combine exposures of one window"))
         if maker.useafter is None and observation_time(header.values) is None:
             right = "write 2024-11-21 and 07:47:13.140, or set useafter of the maker"
-            problems.append(Problem(str(header.path), "DATE-OBS, TIME-OBS", "are no date and time", right))
+            problems.add(Problem(str(header.path), "DATE-OBS, TIME-OBS", "are no date and time", right))
     return family
 
 

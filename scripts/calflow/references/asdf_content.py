@@ -4,8 +4,8 @@ import os
 import struct
 from typing import BinaryIO
 
+from calflow.inputs.asdf_meta import MAX_YAML_DEPTH, read_yaml_text
 from calflow.inputs.fits_headers import HeaderError
-from calflow.references.asdf_meta import MAX_YAML_DEPTH, read_yaml_text
 
 # By type: the name of the entry that is used, the kind of its YAML node, a part of its tag, and what it is in words.
 _ENTRIES = {

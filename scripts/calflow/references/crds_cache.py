@@ -5,17 +5,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import References
-from calflow.engine.targets import is_job
 from calflow.references.crds_builds import UnknownBuild, pinned
 from calflow.references.crds_contexts import OPERATIONAL
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.references import Reference
-
-if TYPE_CHECKING:
-    from calflow.references.context_comparison import ReferenceChange
 
 PATH_VARIABLE = "CRDS_PATH"
 SERVER_VARIABLE = "CRDS_SERVER_URL"
@@ -76,7 +72,7 @@ class CrdsCache:
         self,
         path: Path | None = None,
         fetches: Iterable[Fetch] = (),
-        changes: "Iterable[ReferenceChange]" = (),
+        changes: Iterable[ReferenceChange] = (),
         contexts: Iterable[tuple[str, str]] = (),
     ):
         self.contexts = tuple(contexts)
@@ -135,19 +131,18 @@ def pinned_contexts(settings: References) -> list[tuple[str, str]]:
 
 def check_update(settings: References) -> None:
     """Raise InputError if `update_crds` has no cache to bring up to date, or no server."""
-    problems = []
+    problems = Problems()
     if cache_path(settings) is None:
         right = f"set it, or the environment variable {PATH_VARIABLE}"
-        problems.append(Problem("config", "references.crds_path", "is not set", right))
+        problems.add(Problem("config", "references.crds_path", "is not set", right))
     if server_url(settings, "jwst") is None:
         right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
-        problems.append(Problem("config", "references.crds_server", "no server to update the cache from", right))
+        problems.add(Problem("config", "references.crds_server", "no server to update the cache from", right))
     try:
         wanted_contexts(settings)
     except UnknownBuild as error:
-        problems.append(Problem("config", "references.crds_context", error.wrong, error.right))
-    if problems:
-        raise InputError(problems)
+        problems.add(Problem("config", "references.crds_context", error.wrong, error.right))
+    problems.raise_any()
 
 
 def check_crds_source(settings: References) -> None:
@@ -163,10 +158,10 @@ class MissingReferences:
     Parameters
     ----------
     settings : References
-    problems : list of Problem
+    problems : Problems
     """
 
-    def __init__(self, settings: References, problems: list[Problem]):
+    def __init__(self, settings: References, problems: Problems):
         self.settings = settings
         self.problems = problems
         self._users: dict[Path, list[Path]] = {}
@@ -179,8 +174,15 @@ class MissingReferences:
                 self._users.setdefault(reference.path, []).append(user)
                 self._kinds[reference.path] = reftype, observatory
 
-    def fetches(self) -> list[Fetch]:
-        """Return the files that are to be fetched; those that cannot be are problems."""
+    def fetches(self, is_job: bool = False) -> list[Fetch]:
+        """Return the files that are to be fetched; those that cannot be are problems.
+
+        Parameters
+        ----------
+        is_job : bool
+            Whether this is planned in a job of a cluster, where the cache need not be writable: what the job needs
+            is there.
+        """
         if not self.settings.fetch:
             for path in self._users:
                 self._tell(path)
@@ -193,9 +195,8 @@ class MissingReferences:
             if url is None:
                 wrong = f"no server is known to fetch {len(paths)} reference files of {observatory!r} from"
                 right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
-                self.problems.append(Problem("config", "references.crds_server", wrong, right))
-        # Where the job of a cluster runs, the cache need not be writable: what it needs is there.
-        for folder in sorted({path.parent for path in self._users}) if not is_job() else ():
+                self.problems.add(Problem("config", "references.crds_server", wrong, right))
+        for folder in sorted({path.parent for path in self._users}) if not is_job else ():
             self._check_writable(folder)
         return found
 
@@ -204,10 +205,10 @@ class MissingReferences:
         more = f" ({len(users) - 1} more need it)" if len(users) > 1 else ""
         right = f"set references.fetch: true to have it fetched, or put it into {str(path.parent)!r}"
         wrong = f"needs {path.name!r}; not in the cache{more}"
-        self.problems.append(Problem(str(users[0]), self._kinds[path][0], wrong, right))
+        self.problems.add(Problem(str(users[0]), self._kinds[path][0], wrong, right))
 
     def _check_writable(self, folder: Path) -> None:
         place = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
         if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
             right = "take a cache that can be written to, or put the files there in another way"
-            self.problems.append(Problem(str(folder), "", "reference files cannot be written here", right))
+            self.problems.add(Problem(str(folder), "", "reference files cannot be written here", right))

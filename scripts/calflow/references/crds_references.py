@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
 from calflow.references.crds_contexts import UPDATE, ServerRecord, read_server_record
 from calflow.references.references import NOT_APPLICABLE, Reference
@@ -34,7 +34,7 @@ def open_crds(
     context: str,
     observatory: str,
     cache: HeaderCache | None,
-    problems: list[Problem],
+    problems: Problems,
 ) -> "CrdsSelector | None":
     """Return the selector of a CRDS cache, or None and problems if the cache or the context cannot be used.
 
@@ -48,30 +48,30 @@ def open_crds(
         ``jwst``.
     cache : HeaderCache or None
         Remembers selections; with all of them remembered, the package crds (0.5 s) is not imported.
-    problems : list of Problem
+    problems : Problems
     """
     crds_path = Path(crds_path)
     mappings = crds_path / "mappings" / observatory
     if not context.endswith(".pmap") or Path(context).name != context:
         right = f"set references.crds_context to a pinned context such as '{observatory}_1364.pmap'"
-        problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not a context", right))
+        problems.add(Problem(str(crds_path), "crds_context", f"{context!r} is not a context", right))
     elif not os.path.isdir(mappings):
         wrong = "is not a CRDS cache" if os.path.isdir(crds_path) else "no such folder"
         right = f"set references.crds_path to the folder that holds 'mappings/{observatory}'; or, to fill it, {UPDATE}"
-        problems.append(Problem(str(crds_path), "", wrong, right))
+        problems.add(Problem(str(crds_path), "", wrong, right))
     elif not os.path.isfile(mappings / context):
         known = sorted(path.name for path in mappings.glob("*.pmap"))
         there = (
             f"take one that is there ({', '.join(map(repr, known[-LISTED_CONTEXTS:]))})" if known else "fill the cache"
         )
         right = f"{UPDATE}, or {there}"
-        problems.append(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", right))
+        problems.add(Problem(str(crds_path), "crds_context", f"{context!r} is not in the cache", right))
     else:
         record = read_server_record(crds_path, observatory, cache)
         if not isinstance(record, Problem):
             record = record or ServerRecord(None, frozenset())
             return CrdsSelector(crds_path, context, observatory, record.bad_files, cache)
-        problems.append(record)
+        problems.add(record)
     return None
 
 

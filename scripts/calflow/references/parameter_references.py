@@ -7,16 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.configuration.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.times import observation_time
 from calflow.instruments.family import Family
 from calflow.references.crds_contexts import UPDATE
 from calflow.references.crds_texts import read_selector
 from calflow.references.reference_choice import ReferenceChooser
-from calflow.references.references import DirectoryIndex, Reference, observation_time, select_from_directory
+from calflow.references.references import DirectoryIndex, Reference, select_from_directory
 
 PIPELINE_TYPES = {"stage2": "pars-image2pipeline", "stage3": "pars-image3pipeline"}
 STEP_TYPES = {
@@ -101,8 +102,10 @@ class ParameterReferences:
     settings : Settings
     chooser : ReferenceChooser
     cache : HeaderCache
-    problems, notices : list
-        What is wrong with the references, and what of them is not used, is added here.
+    problems : Problems
+        What is wrong with the references is added here.
+    notices : list of str
+        What of them is not used is added here.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class ParameterReferences:
         settings: Settings,
         chooser: ReferenceChooser,
         cache: HeaderCache,
-        problems: list[Problem],
+        problems: Problems,
         notices: list[str],
     ):
         self.settings = settings
@@ -177,7 +180,7 @@ class ParameterReferences:
         if observed is None or not os.path.isdir(folder):
             return {}
         if self._index is None:
-            self._index = DirectoryIndex(folder, self.header_cache, [])
+            self._index = DirectoryIndex(folder, self.header_cache, Problems())
         found = {}
         for reftype in types:
             if not self._index.references(reftype, str(header.values["INSTRUME"])):
@@ -194,7 +197,7 @@ class ParameterReferences:
     def _read(self, stage: str, references: tuple[Reference, ...]) -> Chosen:
         if not references:
             return Chosen(self.settings)
-        problems: list[Problem] = []
+        problems = Problems()
         layer = read_parameter_files([str(r.path) for r in references], problems, {stage: STAGES[stage]})
         for problem in problems:
             if problem.wrong == "unknown":  # of another version of jwst: nobody can mend it here
@@ -241,7 +244,7 @@ class ParameterReferences:
     def _tell(self, problem: Problem) -> None:
         if problem not in self._told:
             self._told.add(problem)
-            self.problems.append(problem)
+            self.problems.add(problem)
 
 
 @cache

@@ -6,23 +6,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 from calflow.configuration.paths import advice
-from calflow.configuration.problems import Problem, nearest
+from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import Settings
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.times import observation_time
 from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family
-from calflow.plan.reference_maker_planner import MadeReference
 from calflow.references.crds_cache import PATH_VARIABLE, MissingReferences, cache_path
 from calflow.references.crds_contexts import UPDATE, CrdsContext, find_context
 from calflow.references.crds_references import CrdsSelector, Parameters, open_crds
+from calflow.references.made_reference import MadeReference
 from calflow.references.references import (
     DATE,
     NO_REFERENCES,
     NOT_APPLICABLE,
     DirectoryIndex,
     Reference,
-    observation_time,
     select_from_directory,
 )
 
@@ -34,7 +34,7 @@ class ReferenceChooser:
     ----------
     settings : Settings
     cache : HeaderCache
-    problems : list of Problem
+    problems : Problems
         Everything that does not fit is added here.
     made : mapping of name to MadeReference, optional
         References that this run makes; an override may name one.
@@ -44,7 +44,7 @@ class ReferenceChooser:
         self,
         settings: Settings,
         cache: HeaderCache,
-        problems: list[Problem],
+        problems: Problems,
         made: Mapping[str, MadeReference] | None = None,
     ):
         self.settings = settings.references
@@ -88,7 +88,7 @@ class ReferenceChooser:
             chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=str(failed[name])) for name in optional}
             if needed := {name: problem for name, problem in failed.items() if name not in optional}:
                 if cause := self._cause(needed, path, header, family):
-                    self.problems.append(cause)
+                    self.problems.add(cause)
                     return None
                 for name, problem in needed.items():
                     if not self._may_be_unread(name, instrument):
@@ -97,7 +97,7 @@ class ReferenceChooser:
             if reference.path is None and instrument in wanted[name].required:
                 step = wanted[name].step
                 wrong = f"the {name} reference is N/A, and {step} cannot do without it"
-                self.problems.append(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
+                self.problems.add(Problem(str(path), name, wrong, f"set references.override.{name} or skip {step}"))
         return chosen
 
     def context(self, family: Family) -> dict[str, tuple[str, str]]:
@@ -118,7 +118,7 @@ class ReferenceChooser:
         if key not in self._contexts:
             found = self._find_context(family)
             if isinstance(found, Problem):
-                self.problems.append(found)
+                self.problems.add(found)
             else:
                 self.notices.append(f"references: CRDS context {found.name} ({found.origin})")
             self._contexts[key] = None if isinstance(found, Problem) else found
@@ -182,7 +182,7 @@ class ReferenceChooser:
             self._told.add(key)
             # A choice that fails is told of the exposure; a reference that is broken, of itself.
             file = problem.file if os.path.isfile(problem.file) else str(path)
-            self.problems.append(Problem(file, problem.key, problem.wrong, problem.right))
+            self.problems.add(Problem(file, problem.key, problem.wrong, problem.right))
 
     def _read_overrides(self, settings: Settings) -> dict[str, Reference]:
         known = {name for family in FAMILIES for name in family.references}
@@ -193,14 +193,14 @@ class ReferenceChooser:
         for key, (name, value) in given.items():
             path = Path(os.path.expanduser(value)).absolute()
             if name not in known:
-                self.problems.append(Problem("config", key, "is no type of reference", nearest(name, known)))
+                self.problems.add(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value in self.settings_makers:
                 if value in self.made:  # else told already
                     overrides[name] = self._made_reference(key, name, self.made[value])
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
-                self.problems.append(
+                self.problems.add(
                     Problem("config", key, f"no such file {value!r}", advice(value, 'give a file, or "N/A"'))
                 )
             else:
@@ -211,7 +211,7 @@ class ReferenceChooser:
         """Return the reference of an override that names a maker."""
         if made.settings.type != name:
             wrong = f"{made.name!r} makes a {made.settings.type}"
-            self.problems.append(Problem("config", key, wrong, f"give a {name}"))
+            self.problems.add(Problem("config", key, wrong, f"give a {name}"))
         return Reference(name, Path(made.path), Path(made.path).name, by_user=True, made=True)
 
     def _from_directory(

@@ -1,16 +1,16 @@
 """Choice of reference files from a folder, by what their own headers say they are for."""
 
 import os
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from calflow.configuration.paths import advice
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.fits_headers import Value
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ReferenceHeader, read_reference_header
+from calflow.inputs.times import parse_useafter
 
 NOT_APPLICABLE = "N/A"
 # Key of the problem that all references are for later exposures
@@ -25,8 +25,6 @@ NO_REFERENCES = (
 _ANY_VALUE = frozenset({"", "ANY", "N/A", "GENERIC"})
 # A full-frame reference can be cut out for every subarray, but one made for the subarray is better
 _WIDER_VALUES = {"SUBARRAY": frozenset({"FULL"})}
-
-_FITS_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 _NAMED, _WIDER, _ANY = 2, 1, 0  # how closely a reference fits one selector
 
@@ -79,7 +77,7 @@ class DirectoryIndex:
         Its files ``*.fits`` and ``*.asdf`` with a REFTYPE are the references; other files are left alone.
     cache : HeaderCache or None
         Remembers the headers between runs.
-    problems : list of Problem
+    problems : Problems
         A folder that is not there and files that cannot be read are added here.
 
     Attributes
@@ -88,7 +86,7 @@ class DirectoryIndex:
         The files that cannot be read.
     """
 
-    def __init__(self, directory: Path, cache: HeaderCache | None, problems: list[Problem]):
+    def __init__(self, directory: Path, cache: HeaderCache | None, problems: Problems):
         self.directory = Path(directory)
         self._references: dict[tuple[str, str], list[ReferenceHeader]] = {}
         self._matches: dict[tuple, list[_Match]] = {}
@@ -99,7 +97,7 @@ class DirectoryIndex:
                 if os.path.exists(self.directory)
                 else f"no such folder {str(directory)!r}"
             )
-            problems.append(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
+            problems.add(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
         for path in _reference_files(self.directory):
             header = read_reference_header(path, problems, cache)
@@ -180,36 +178,6 @@ def select_from_directory(
         wrong = f"{names} fit {_spell(instrument, wanted)} equally well and have the same USEAFTER"
         return Problem(str(index.directory), reftype, wrong, f"keep one, or set references.override.{reftype}")
     return Reference(reftype, best[0], best[0].name)
-
-
-def observation_time(header: dict[str, Value]) -> datetime | None:
-    """Return the start (UTC) of an exposure from DATE-OBS and TIME-OBS; None if they are not a date and a time.
-
-    Both are as FITS writes them, not in the other ways of ISO 8601; without TIME-OBS it is midnight.
-    """
-    date, time = header.get("DATE-OBS"), header.get("TIME-OBS")
-    text = f"{date}T{'00:00:00' if time in (None, '') else time}"
-    return _iso_time(text) if _FITS_TIME.fullmatch(text) else None
-
-
-def parse_useafter(value: Value) -> datetime | None:
-    """Return the time (UTC) of a USEAFTER value, or None if it is not one."""
-    if not isinstance(value, str):
-        return None
-    time = _iso_time(value.strip())
-    if time is None:
-        try:  # the form of older references
-            time = datetime.strptime(value.strip(), "%b %d %Y %H:%M:%S").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-    return time
-
-
-def _iso_time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def _reference_files(directory: Path) -> list[Path]:

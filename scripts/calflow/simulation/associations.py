@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from calflow.simulation.headers import START
+from calflow.simulation.exposure import START
 from calflow.simulation.scene import Scene
 
 CANDIDATE = "o001"

@@ -11,9 +11,8 @@ from astropy.table import Table
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 from calflow.simulation.detector import Detector, background_shape
-from calflow.simulation.geometry import Geometry, Pointing
-from calflow.simulation.headers import ExposureTimes, primary_header, science_header
-from calflow.simulation.instruments import Instrument
+from calflow.simulation.exposure import Exposure, ExposureTimes
+from calflow.simulation.headers import primary_header, science_header
 from calflow.simulation.photometry import conversion_at
 from calflow.simulation.rendering import render_sources
 from calflow.simulation.scene import EXPOSURE_STREAM, Scene
@@ -24,60 +23,6 @@ JUMP_FRACTION = 0.02
 NAN_FRACTION = 2e-4
 # A cosmic ray's signal in one pixel: least, and scale of the exponential above it, in sigma of the sky noise.
 COSMIC_RAY_LEAST, COSMIC_RAY_SCALE = 6.0, 8.0
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """One exposure to be simulated.
-
-    Attributes
-    ----------
-    name : str
-        File name without `_rate.fits`.
-    number : int
-        Number within its observation, from 1.
-    observation : int
-    geometry : Geometry
-        With the true attitude.
-    nominal : Pointing
-        The attitude that the header tells.
-    dither : (float, float)
-        Offset in arcsec along the detector's axes.
-    sky : float
-        Sky level, MJy/sr.
-    times : ExposureTimes
-    stream : int
-        Which random numbers are its own.
-    background : bool
-        Whether it is a dedicated background.
-    blank : bool
-        Whether no source is seen in it.
-    detector : int
-        Number of its detector, from 0.
-    """
-
-    name: str
-    number: int
-    observation: int
-    geometry: Geometry
-    nominal: Pointing
-    dither: tuple[float, float]
-    sky: float
-    times: ExposureTimes
-    stream: int
-    background: bool
-    blank: bool = False
-    detector: int = 0
-
-    @property
-    def instrument(self) -> Instrument:
-        """The instrument, with this exposure's detector."""
-        return self.geometry.optics.instrument
-
-    @property
-    def filename(self) -> str:
-        """The name of the file."""
-        return f"{self.name}_{'rateints' if self.times.nints else 'rate'}.fits"
 
 
 @dataclass(frozen=True)

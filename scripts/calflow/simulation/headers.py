@@ -1,83 +1,19 @@
 """Headers of simulated exposures: the keywords of the archive's count-rate files, in its groups and order."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 import numpy as np
 from astropy.io import fits
 
+from calflow.simulation.exposure import Exposure
 from calflow.simulation.geometry import Geometry, telescope_axis
 from calflow.simulation.scene import Scene
 
-if TYPE_CHECKING:
-    from calflow.simulation.exposures import Exposure
-
-# The date of every simulated observation; files never carry the time of the computer.
-START = datetime(2023, 3, 12, 7, 47, 13, tzinfo=UTC)
-OVERHEAD = 95.0  # seconds between exposures
-MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 # Which stage-1 steps an instrument's exposures have been through.
 STAGE1_STEPS = {
     "MIRI": "S_DARK S_DQINIT S_FRSTFR S_GANSCL S_JUMP S_LASTFR S_LINEAR S_RAMP S_RESET S_RSCD S_SATURA",
     "": "S_DARK S_DQINIT S_GANSCL S_JUMP S_LINEAR S_PERSIS S_RAMP S_REFPIX S_SATURA S_SUPERB",
 }
-
-
-@dataclass(frozen=True)
-class ExposureTimes:
-    """When an exposure was taken.
-
-    Attributes
-    ----------
-    start : datetime
-        UTC.
-    integration_time : float
-        Seconds.
-    nints : int
-        Integrations; 0 for a 2-D product of one integration.
-    barycentre_delay : float
-        Seconds to add to UTC for the barycentre, in round numbers.
-    """
-
-    start: datetime
-    integration_time: float
-    nints: int
-    barycentre_delay: float = -131.4
-
-    @property
-    def duration(self) -> float:
-        """Exposure time, seconds."""
-        return self.integration_time * max(self.nints, 1)
-
-    @property
-    def end(self) -> datetime:
-        """UTC at the end."""
-        return self.start + timedelta(seconds=self.duration)
-
-    @property
-    def start_mjd(self) -> float:
-        """MJD at the start."""
-        return (self.start - MJD_EPOCH) / timedelta(days=1)
-
-    @property
-    def middle_mjd(self) -> float:
-        """MJD in the middle."""
-        return self.start_mjd + self.duration / 172800
-
-    @property
-    def end_mjd(self) -> float:
-        """MJD at the end."""
-        return self.start_mjd + self.duration / 86400
-
-
-def exposure_times(scene: Scene, index: int) -> ExposureTimes:
-    """Return the times of the `index`-th exposure (from 0) of all exposures of a scene."""
-    seconds = scene.preset.integration_time * max(scene.nints, 1)
-    start = START + timedelta(seconds=index * (seconds + OVERHEAD))
-    return ExposureTimes(start, scene.preset.integration_time, scene.nints)
 
 
 def isoformat(moment: datetime) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from calflow.science.windows import Window
-from calflow.simulation.exposures import Exposure
+from calflow.simulation.exposure import Exposure
 from calflow.simulation.geometry import Geometry
 from calflow.simulation.instruments import Instrument
 from calflow.simulation.observation import plan_exposures, sky_noise

@@ -16,9 +16,9 @@ from calflow.simulation.associations import (
     write_association,
 )
 from calflow.simulation.detector import make_detector
-from calflow.simulation.exposures import Exposure, expose, write_exposure, write_signal
+from calflow.simulation.exposure import Exposure, exposure_times
+from calflow.simulation.exposures import expose, write_exposure, write_signal
 from calflow.simulation.geometry import Geometry, Optics, Pointing
-from calflow.simulation.headers import exposure_times
 from calflow.simulation.instruments import Instrument
 from calflow.simulation.photometry import conversion_at
 from calflow.simulation.references import write_references

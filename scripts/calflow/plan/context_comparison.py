@@ -1,7 +1,6 @@
 """Context against context: which references another context of CRDS would choose, and for what."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from calflow.configuration.problems import Problem
@@ -13,33 +12,10 @@ from calflow.plan.plan import PlannedExposure, PlannedMerge, stage_folder
 from calflow.references.crds_contexts import CrdsContext, find_context
 from calflow.references.crds_references import CrdsSelector
 from calflow.references.parameter_references import PIPELINE_TYPES, STEP_TYPES, known_types
+from calflow.references.reference_change import ReferenceChange
 from calflow.references.reference_choice import ReferenceChooser, crds_parameters
 
 NONE = "none"
-
-
-@dataclass(frozen=True, order=True)
-class ReferenceChange:
-    """One reference file in place of another.
-
-    Attributes
-    ----------
-    reftype : str
-        Such as ``flat``.
-    before, after : str
-        Names of the files, by the context of the configuration and by the other; ``N/A`` if the rules want none,
-        ``none`` if there are no rules that fit.
-    exposures : tuple of str
-        The roots of the exposures of stage 2 whose reference it is.
-    associations : tuple of str
-        The products of stage 3 that are made of these exposures, or whose catalogue uses the reference.
-    """
-
-    reftype: str
-    before: str
-    after: str
-    exposures: tuple[str, ...]
-    associations: tuple[str, ...]
 
 
 def compare_contexts(
@@ -169,7 +145,7 @@ class _Comparison:
             wanted, self.chooser.crds_path, family.observatories, self.chooser.cache, "compare_context"
         )
         if isinstance(found, Problem):
-            self.chooser.problems.append(found)
+            self.chooser.problems.add(found)
             return None
         return found
 

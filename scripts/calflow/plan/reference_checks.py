@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.stage3 import SourceCatalog
 from calflow.inputs.fits_headers import HeaderError
 from calflow.inputs.header_cache import HeaderCache
@@ -15,8 +15,8 @@ from calflow.inputs.headers import EXPOSURE_TIMES, ReferenceHeader, read_referen
 from calflow.instruments.family import Family
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import PlannedExposure
-from calflow.plan.reference_maker_planner import MadeReference
 from calflow.references.asdf_content import check_asdf_reference
+from calflow.references.made_reference import MadeReference
 from calflow.references.references import Reference
 from calflow.science.table_rows import select_row
 from calflow.science.windows import Window
@@ -49,7 +49,7 @@ class ReferenceChecker:
     Parameters
     ----------
     cache : HeaderCache
-    problems : list of Problem
+    problems : Problems
         Everything that does not fit is added here.
     made : mapping of name to MadeReference, optional
         References that this run makes.
@@ -60,7 +60,7 @@ class ReferenceChecker:
     def __init__(
         self,
         cache: HeaderCache,
-        problems: list[Problem],
+        problems: Problems,
         made: Mapping[str, MadeReference] | None = None,
         notices: list[str] | None = None,
     ):
@@ -198,7 +198,7 @@ class ReferenceChecker:
 
     def _refuse(self, path: Path, key: str, wrong: str, right: str) -> bool:
         self._told.add(path)
-        self.problems.append(Problem(str(path), key, wrong, right))
+        self.problems.add(Problem(str(path), key, wrong, right))
         return False
 
     def _check_photom(self, exposure: PlannedExposure, path: Path) -> None:
@@ -210,12 +210,12 @@ class ReferenceChecker:
             row = select_row(table["columns"], rows.wanted(exposure.header.values), rows.optional)
         except (LookupError, ValueError) as error:
             right = f"{exposure.science} needs a row; set references.override.photom or skip photom"
-            self.problems.append(Problem(str(path), "PHOTOM", str(error), right))
+            self.problems.add(Problem(str(path), "PHOTOM", str(error), right))
             return
         photmjsr = table["photmjsr"][row]
         if photmjsr is None or not photmjsr > 0:
             wrong = f"photmjsr of row {row + 1} is {'not finite' if photmjsr is None else photmjsr}"
-            self.problems.append(Problem(str(path), "PHOTOM", wrong, f"{exposure.science} needs a positive one"))
+            self.problems.add(Problem(str(path), "PHOTOM", wrong, f"{exposure.science} needs a positive one"))
 
     def _check_window(
         self, exposure: PlannedExposure, path: Path, planes: tuple[str, ...], images: tuple[str, ...]
@@ -227,7 +227,7 @@ class ReferenceChecker:
         covered, wanted = Window(*numbers), window_of(exposure.header)
         if not covered.contains(wanted):
             wrong = f"covers {covered} of the detector, {exposure.science} needs {wanted}"
-            self.problems.append(Problem(str(path), "SCI", wrong, "give a reference that covers the exposure"))
+            self.problems.add(Problem(str(path), "SCI", wrong, "give a reference that covers the exposure"))
 
     def _remembered(
         self, path: Path, kind: str, read: Callable[[Path], Any], right: str = "give another reference"
