@@ -7,7 +7,7 @@ import yaml
 
 from calflow.configuration.config_files import ConfigFile
 from calflow.configuration.problems import InputError
-from calflow.configuration.settings import Settings, check_files, default_config, read_settings
+from calflow.configuration.settings import Settings, check_files, read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,10 +16,6 @@ def problems(config, files=()):
     with pytest.raises(InputError) as caught:
         read_settings(config, files)
     return [str(problem) for problem in caught.value.problems]
-
-
-def test_config_yaml_is_written_from_the_models():
-    assert (ROOT / "config.yaml").read_text() == default_config()
 
 
 def test_config_yaml_holds_the_defaults():

@@ -92,16 +92,18 @@ def _odd(value: int) -> int:
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
-Files = Annotated[list[str], BeforeValidator(list_from_one)]
+Files = Annotated[list[str], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
+SomeTexts = Annotated[list[str], Field(min_length=1)]
+SomeFiles = Annotated[SomeTexts, BeforeValidator(list_from_one, json_schema_input_type=str | SomeTexts)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1, le=10**9)]  # more, in pixels or stars, is a slip of the keyboard
-LargeNumber = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=10**12)]
-OddSize = Annotated[Size, AfterValidator(_odd)]
+LargeNumber = Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole_number)]
+OddSize = Annotated[Size, AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}})]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
 PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]
 Connectivity = Annotated[Literal[4, 8], BeforeValidator(_number_from_text)]
-FillValue = Annotated[str, BeforeValidator(_fill_value)]
+FillValue = Annotated[str, BeforeValidator(_fill_value, json_schema_input_type=float | Literal["NAN"])]
 NormalPath = Annotated[str, BeforeValidator(_normal_path)]
 Shape = Annotated[list[Size], Field(min_length=2, max_length=2)]
 

@@ -6,7 +6,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from calflow.configuration.section import (
     Connectivity,
-    Files,
     FillValue,
     Maybe,
     NormalPath,
@@ -16,6 +15,7 @@ from calflow.configuration.section import (
     Shape,
     SipDegree,
     SkyPosition,
+    SomeFiles,
 )
 from calflow.configuration.stage2 import Resample
 from calflow.science.dq_flags import bad_pixels
@@ -52,8 +52,12 @@ def _mask_expression(value: str) -> str:
     return value
 
 
-TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers)]
-MaskExpression = Annotated[str, BeforeValidator(_mask_text), AfterValidator(_mask_expression)]
+TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers, json_schema_input_type=Pair | str)]
+MaskNumber = Annotated[int, Field(le=2**32 - 1)]
+MaskExpression = Annotated[
+    str, BeforeValidator(_mask_text, json_schema_input_type=str | MaskNumber | None), AfterValidator(_mask_expression)
+]
+Catalog = Annotated[NormalPath, BeforeValidator(_empty_from_none, json_schema_input_type=str | None)]
 
 
 class AssignMtwcs(Section):
@@ -154,9 +158,7 @@ class Tweakreg(SourceFinding):
     tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
     xoffset: float = Field(0.0, description="offset to begin with, arcsec; only without use2dhist")
     yoffset: float = Field(0.0, description="the same in y, arcsec")
-    abs_refcat: Annotated[NormalPath, BeforeValidator(_empty_from_none)] = Field(
-        "", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none"
-    )
+    abs_refcat: Catalog = Field("", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none")
     save_abs_catalog: bool = Field(False, description="no effect here: a catalogue that was fetched is always kept")
     abs_minobj: int = Field(15, ge=1, description="the same parameters for the catalogue")
     abs_fitgeometry: FitGeometry = Field("rshift", description="shift, rshift, rscale, general")
@@ -375,8 +377,8 @@ class Stage3(Section):
 class Grid(Section):
     """A pixel grid that several associations share."""
 
-    associations: Files = Field(
-        min_length=1, description="products of level-3 associations that are combined on this grid, names or patterns"
+    associations: SomeFiles = Field(
+        description="products of level-3 associations that are combined on this grid, names or patterns"
     )
     output_wcs: NormalPath = Field("", description="ASDF file with the WCS; else the parameters below")
     output_shape: Maybe[Shape] = Field(None, description="[nx, ny], pixels; null: all exposures fit")
