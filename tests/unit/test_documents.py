@@ -15,6 +15,9 @@ from calflow.configuration import documents
 from calflow.configuration.documents import config_schema, default_config, parameters_page
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings
+from calflow.configuration.shared import OutputGrid, SipApproximation, SourceFinding
+from calflow.configuration.stage2 import AssignWcs, Resample
+from calflow.configuration.stage3 import CombinedResample, Grid, SourceCatalog, Tweakreg
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(config_schema())
@@ -100,9 +103,9 @@ def test_sections_may_be_empty(empty):
     assert wrong(empty) == []
 
 
-# Values of all types, at and beyond limits
 # Of which calflow reads texts, to say whether they have a meaning
 READ = {"dqbits", "good_bits", "snr", "scale", "dark_output"}
+# Values of all types, at and beyond limits
 VALUES = [
     True,
     -1,
@@ -153,6 +156,34 @@ def refuses(section, name, value):
     except ValidationError as error:
         return any(item["loc"][:1] == (name,) for item in error.errors())
     return False
+
+
+@pytest.mark.parametrize(
+    ("shared", "sections"),
+    [
+        (SourceFinding, (Tweakreg, SourceCatalog)),
+        (SipApproximation, (Tweakreg, AssignWcs)),
+        (OutputGrid, (Resample, CombinedResample, Grid)),
+    ],
+)
+def test_sections_that_share_keys_differ_in_defaults_alone(shared, sections):
+    for section in sections:
+        properties = section.model_json_schema()["properties"]
+        for name, declared in shared.model_json_schema()["properties"].items():
+            if name != "skip":
+                assert properties[name] | {"default": None} == declared | {"default": None}
+
+
+def test_part():
+    """What belongs to a group, and no more."""
+    assert Tweakreg(skip=True, sip_npoints=20, minobj=3).part(SipApproximation) == {
+        "sip_approx": True,
+        "sip_max_pix_error": 0.01,
+        "sip_degree": None,
+        "sip_max_inv_pix_error": 0.01,
+        "sip_inv_degree": None,
+        "sip_npoints": 20,
+    }
 
 
 class Example(Section):

@@ -133,6 +133,16 @@ class Section(BaseModel):
                 raise ValueError("give a number; true and false are none")
         return value
 
+    def part(self, declaring: type["Section"]) -> dict[str, Any]:
+        """Return the values of what one of the sections that this one is made of declares, but for `skip`."""
+        return self.model_dump(include={*declaring.model_fields} - {"skip"})
+
+
+class Step(Section):
+    """A step, which may be left out."""
+
+    skip: bool = Field(False, description="do not run")
+
 
 @cache
 def kinds(section: type[Section], name: str) -> frozenset[type]:
