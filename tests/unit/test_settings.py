@@ -314,6 +314,7 @@ def test_separation_in_the_catalogue_counts_only_with_a_catalogue():
         ("tweakreg", {"nclip": -1}, "greater than or equal to 0"),
         ("tweakreg", {"catalog_format": "csv"}, "'ecsv' or 'fits'"),
         ("tweakreg", {"sip_npoints": 7}, "greater than or equal to 8"),
+        ("tweakreg", {"peakmax": 0}, "greater than 0"),
         ("skymatch", {"skymethod": "user"}, "skymethod 'user' needs a skylist"),
         ("skymatch", {"skymethod": "user", "skylist": "None"}, "skymethod 'user' needs a skylist"),
         ("skymatch", {"skymethod": "globalmatch"}, "'global+match'"),

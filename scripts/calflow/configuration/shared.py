@@ -4,12 +4,12 @@ A section inherits a group of them. Its keys are in the order of the classes tha
 and its own at the end: ``class Tweakreg(Alignment, SourceFinding, StarLists)`` begins with those of StarLists.
 """
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from calflow.configuration.declared import section_of
 from calflow.configuration.section import (
-    Connectivity,
     Maybe,
     NormalPath,
     Pair,
@@ -19,15 +19,7 @@ from calflow.configuration.section import (
     SkyPosition,
     Step,
 )
-
-PositiveInt = Annotated[int, Field(ge=1)]
-KronParameters = Annotated[list[float], Field(min_length=2, max_length=3)]
-# Of these, sections have defaults of their own.
-StarFinder = Annotated[Literal["iraf", "dao", "segmentation"], Field(description="iraf, dao, segmentation")]
-SnrThreshold = Annotated[float, Field(gt=0, description="detection threshold, in background rms")]
-KernelFwhm = Annotated[float, Field(gt=0, description="FWHM of the stars (segmentation: of the smoothing), pixels")]
-BackgroundBox = Annotated[int, Field(ge=1, description="box of the background map, pixels")]
-LeastPixels = Annotated[int, Field(ge=1, description="least pixels of a source (segmentation)")]
+from calflow.science.stars.finding_parameters import StarFinding
 
 # Single keys
 PIXFRAC = Field(1.0, ge=0, le=1, description="drop size, as a fraction of the input pixel")
@@ -37,42 +29,16 @@ PIXMAP_STEPSIZE = Field(1.0, ge=1, description="> 1: pixel map from a grid of th
 PIXMAP_ORDER: Any = Field(1, description="order of the spline through that grid, 1 or 3")
 
 
-class SourceFinding(Step):
-    """The parameters of finding sources, which alignment and catalogue share."""
+if TYPE_CHECKING:  # mypy cannot see what is made while running
 
-    starfinder: StarFinder = "iraf"
-    snr_threshold: SnrThreshold = 10.0
-    kernel_fwhm: KernelFwhm = 2.5
-    bkg_boxsize: BackgroundBox = 400
-    minsep_fwhm: float = Field(
-        0.0, ge=0, description="least distance of sources, in units of kernel_fwhm; 2 pixels at the least"
-    )
-    sigma_radius: float = Field(1.5, gt=0, description="radius of the kernel, in its sigmas")
-    sharplo: float = Field(0.5, description="lower limit of sharpness (iraf, dao)")
-    sharphi: float = Field(2.0, description="upper limit of sharpness (iraf, dao)")
-    roundlo: float = Field(0.0, description="lower limit of roundness (iraf, dao)")
-    roundhi: float = Field(0.2, description="upper limit of roundness (iraf, dao)")
-    brightest: Maybe[PositiveInt] = Field(200, description="how many of the brightest are kept (iraf, dao); null: all")
-    peakmax: Maybe[float] = Field(None, description="highest pixel value of a star (iraf, dao), MJy/sr")
-    npixels: LeastPixels = 10
-    connectivity: Connectivity = Field(8, description="neighbours that belong together (segmentation): 4 or 8")
-    nlevels: int = Field(32, ge=1, description="levels of deblending (segmentation)")
-    contrast: float = Field(
-        0.001, ge=0, le=1, description="least fraction of the flux of a deblended part (segmentation)"
-    )
-    multithresh_mode: Literal["exponential", "linear", "sinh"] = Field(
-        "exponential", description="spacing of those levels: exponential, linear, sinh"
-    )
-    localbkg_width: int = Field(
-        0, ge=0, description="width of the local background annulus (segmentation), pixels; 0: none"
-    )
-    apermask_method: Literal["correct", "mask", "none"] = Field(
-        "correct", description="neighbours within apertures (segmentation): correct, mask, none"
-    )
-    kron_params: Maybe[KronParameters] = Field(
-        None, description="2 or 3 Kron parameters (segmentation); null: [2.5, 1.4, 0.0]"
-    )
-    deblend: bool = Field(True, description="split blended sources (segmentation)")
+    class _StarFinding(StarFinding, Step): ...
+
+else:
+    _StarFinding = section_of(StarFinding, Step)
+
+
+class SourceFinding(_StarFinding):
+    """The parameters of finding sources, which alignment and catalogue share."""
 
     @model_validator(mode="after")
     def _check_limits(self) -> "SourceFinding":

@@ -1,9 +1,10 @@
 """The parameters of stage 3, with jwst's names and defaults, and of common pixel grids."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from calflow.configuration.declared import section_of
 from calflow.configuration.section import (
     FillValue,
     Maybe,
@@ -20,18 +21,13 @@ from calflow.configuration.shared import (
     PIXFRAC,
     PIXMAP_ORDER,
     PIXMAP_STEPSIZE,
-    BackgroundBox,
-    KernelFwhm,
-    LeastPixels,
     OutputGrid,
-    PositiveInt,
     SipApproximation,
-    SnrThreshold,
     SourceFinding,
-    StarFinder,
 )
 from calflow.configuration.stage2 import Resample
 from calflow.science.dq_flags import bad_pixels
+from calflow.science.sources.catalog_parameters import Apertures, CatalogParameters
 
 FitGeometry = Literal["shift", "rshift", "rscale", "general"]
 
@@ -155,7 +151,9 @@ class Skymatch(Step):
     match_down: bool = Field(True, description="the lowest level becomes 0; false: the highest")
     subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
     skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
-    stepsize: Maybe[PositiveInt] = Field(None, description="pixels between the vertices of outlines; null: corners")
+    stepsize: Maybe[Annotated[int, Field(ge=1)]] = Field(
+        None, description="pixels between the vertices of outlines; null: corners"
+    )
     skystat: Literal["mode", "median", "mean", "midpt"] = Field(
         "mode", description="mode (scatters by 0.1 sigma of a pixel), median (by 0.005), mean, midpt"
     )
@@ -250,18 +248,24 @@ class CombinedResample(Resample):
         return parameters | ({"variance": "error"} if self.single else {})
 
 
-class Apertures(Step):
+if TYPE_CHECKING:  # mypy cannot see what is made while running
+
+    class _Apertures(Apertures, Step): ...
+
+    class _CatalogParameters(CatalogParameters, Step): ...
+
+else:
+    _Apertures = section_of(Apertures, Step)
+    _CatalogParameters = section_of(CatalogParameters, Step)
+
+
+class Measuring(_Apertures):
     """How sources are measured."""
 
-    aperture_ee1: int = Field(30, gt=0, lt=100, description="first aperture, % of encircled energy, as in APCORR")
-    aperture_ee2: int = Field(50, gt=0, lt=100, description="second aperture")
-    aperture_ee3: int = Field(70, gt=0, lt=100, description="third aperture, that of the total flux")
-    ci1_star_threshold: float = Field(2.0, description="a star's flux ratio of apertures 2 and 1 is below this, or ...")
-    ci2_star_threshold: float = Field(1.8, description="... that of apertures 3 and 2 below this")
     suffix: Literal["cat"] = Field("cat", description="the suffix is fixed here")
 
     @model_validator(mode="after")
-    def _check_apertures(self) -> "Apertures":
+    def _check_apertures(self) -> "Measuring":
         if self.skip:
             return self
         if not self.aperture_ee1 < self.aperture_ee2 < self.aperture_ee3:
@@ -269,15 +273,10 @@ class Apertures(Step):
         return self
 
 
-class SourceCatalog(SourceFinding, Apertures):
+class SourceCatalog(_CatalogParameters, SourceFinding, Measuring):
     """Find and measure the sources in the combined image."""
 
     skip: bool = Field(False, description="make no catalogue")
-    starfinder: StarFinder = "segmentation"
-    snr_threshold: SnrThreshold = 3.0
-    kernel_fwhm: KernelFwhm = 2.0
-    bkg_boxsize: BackgroundBox = 1000
-    npixels: LeastPixels = 25
 
 
 class Stage3(Section):
