@@ -8,7 +8,7 @@ from calflow.files.alignment_tables import AlignmentRow, write_alignment
 from calflow.files.exposure_stars import read_exposure_stars
 from calflow.files.geometry_files import read_geometry
 from calflow.files.star_lists import read_sky_catalog
-from calflow.job import UnusableExposure, remark, run
+from calflow.job import UnusableExposure, arguments_of, remark, run
 from calflow.science.geometry.moving_target import target_rotations
 from calflow.science.geometry.tangent_plane import IDENTITY
 from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
@@ -18,9 +18,7 @@ log = logging.getLogger(__name__)
 for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried
     # A filter: they set their own level when they are imported, which is later.
     logging.getLogger(each).addFilter(lambda record: record.levelno >= logging.ERROR)
-ABSOLUTE = "minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance".split()
 TOLD = 5  # exposures that could not be aligned, when that ends the job
-RELATIVE = [*ABSOLUTE, "xoffset", "yoffset"]
 
 
 def align(input, output, params):
@@ -53,7 +51,7 @@ def _tweak(names, geometries, input, settings):
     robust = settings["robust"]
     found = align_relative(
         exposures,
-        Matching(**{name: settings[name] for name in RELATIVE}),
+        Matching(**arguments_of(Matching, settings)),
         # With a catalogue jwst grows its reference from group to group.
         expand_refcat=settings["expand_refcat"] or bool(settings["abs_refcat"]),
         enforce_user_order=settings["enforce_user_order"],
@@ -61,7 +59,8 @@ def _tweak(names, geometries, input, settings):
     )
     if input.get("catalog"):
         catalog = read_sky_catalog(input.catalog)
-        how = Matching(**{name: settings[f"abs_{name}"] for name in ABSOLUTE})
+        absolute = {name.removeprefix("abs_"): value for name, value in settings.items() if name.startswith("abs_")}
+        how = Matching(**arguments_of(Matching, absolute))
         found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=robust)
     numbers = {exposure.name: len(exposure.sky) for exposure in exposures}
     return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]

@@ -14,23 +14,12 @@ from calflow.files.grid_keywords import record_grid
 from calflow.files.header_table import header_table
 from calflow.files.keywords import STATUS, record_origin_in, record_status
 from calflow.files.tan_asdf import grid_to_bytes
-from calflow.job import UnusableExposure, remark, remark_on, run
+from calflow.job import UnusableExposure, arguments_of, remark, remark_on, run
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.output_grid import grid_footprint
 from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
 log = logging.getLogger(__name__)
-DRIZZLE_PARAMETERS = [
-    "kernel",
-    "pixfrac",
-    "fillval",
-    "weight_type",
-    "enable_ctx",
-    "enable_err",
-    "report_var",
-    "propagate_dq",
-    "variance",
-]
 EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 
 
@@ -53,7 +42,7 @@ def combine(input, output, params):
         grid.shape,
         pixel_scale_ratio=grid.pixel_scale_ratio,
         n_images=len(members),
-        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+        **arguments_of(Resampler, settings),
     )
     headers = []
     for path, geometry_file, row in members:

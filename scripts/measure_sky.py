@@ -8,13 +8,11 @@ import numpy as np
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_planes
 from calflow.files.geometry_files import write_json
-from calflow.job import run
+from calflow.job import arguments_of, run
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.geometry.geometry import outline
 from calflow.science.sky.sky_overlaps import exposure_sky
 from calflow.science.sky.sky_statistics import sky_statistic
-
-STATISTIC = ("skystat", "lower", "upper", "nclip", "lsigma", "usigma", "binwidth")
 
 
 def measure_sky(input, output, params):
@@ -36,7 +34,7 @@ def measure_sky(input, output, params):
         outline(geometry, settings["stepsize"]),
         others,
         geometry.pixel,
-        partial(sky_statistic, **{name: settings[name] for name in STATISTIC}),
+        partial(sky_statistic, **arguments_of(sky_statistic, settings)),
     )
     write_json(
         Path(output.sky),

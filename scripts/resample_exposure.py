@@ -11,7 +11,7 @@ from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_keywords import record_grid
 from calflow.files.keywords import record_origin_in
 from calflow.files.tan_asdf import grid_to_bytes
-from calflow.job import UnusableExposure, run
+from calflow.job import UnusableExposure, arguments_of, run
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.footprints import parse_s_region
 from calflow.science.geometry.output_grid import (
@@ -22,17 +22,6 @@ from calflow.science.geometry.output_grid import (
 )
 from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
-GRID_PARAMETERS = ("pixel_scale_ratio", "pixel_scale", "rotation", "crpix", "crval", "output_shape")
-DRIZZLE_PARAMETERS = [
-    "kernel",
-    "pixfrac",
-    "fillval",
-    "weight_type",
-    "enable_ctx",
-    "enable_err",
-    "report_var",
-    "propagate_dq",
-]
 EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 
 
@@ -44,10 +33,9 @@ def resample_exposure(input, output, params):
     vertices = parse_s_region(exposure.science["S_REGION"])
     grid = _grid(exposure, geometry, vertices, settings, input.get("output_wcs"))
     check_size(grid.shape, params.max_pixels)
+    # The ratio of the grid, which may be that of a pixel_scale or of a file
     resampler = Resampler(
-        grid.shape,
-        pixel_scale_ratio=grid.pixel_scale_ratio,
-        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+        grid.shape, **arguments_of(Resampler, settings) | {"pixel_scale_ratio": grid.pixel_scale_ratio}
     )
     pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
     time = exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
@@ -66,7 +54,7 @@ def _grid(exposure, geometry, vertices, settings, output_wcs):
     if output_wcs:
         area = exposure.science.get("PIXAR_A2") or geometry.pixels.area
         return grid_from_wcs(read_tree(output_wcs), area, output_shape=settings["output_shape"])
-    return grid_from_footprints(vertices, geometry.pixels, **{name: settings[name] for name in GRID_PARAMETERS})
+    return grid_from_footprints(vertices, geometry.pixels, **arguments_of(grid_from_footprints, settings))
 
 
 def _record(exposure, grid, vertices, settings, origin):

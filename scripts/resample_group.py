@@ -11,7 +11,7 @@ from calflow.files.geometry_files import read_geometry, write_json
 from calflow.files.grid_files import read_grid
 from calflow.files.intermediate_images import save_on_grid
 from calflow.files.sky_tables import sky_of
-from calflow.job import UnusableExposure, run
+from calflow.job import UnusableExposure, arguments_of, run
 from calflow.science.combination.outlier_detection import weight_cut
 from calflow.science.combination.resample import Resampler, pixel_weights
 from calflow.science.geometry.geometry import outline
@@ -19,7 +19,6 @@ from calflow.science.geometry.pixel_map import covered_window, map_to_grid, pixe
 
 # Pixels between the points of an outline: the edges of a detector are curved, but not on this scale.
 OUTLINE_STEP = 64
-DRIZZLE_PARAMETERS = ("kernel", "pixfrac", "fillval", "weight_type", "good_bits")
 
 
 def resample_group(input, output, params):
@@ -57,7 +56,7 @@ def _resampled(members, grid, input, params):
         enable_err=False,
         error_weights=False,
         n_images=max(len(members), 1),
-        **{name: settings[name] for name in DRIZZLE_PARAMETERS},
+        **arguments_of(Resampler, settings),
     )
     for member in members:
         _add(resampler, member, grid, (x0, y0), input, params)

@@ -8,9 +8,10 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,30 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
                 logging.error(traceback.format_exc())
             tell(_space(map(Path, snakemake.output)) if full else _reason(error))
             sys.exit(NO_SPACE if full else 1)
+
+
+def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the parameters of a job that a function takes, which has the same names for them.
+
+    Parameters
+    ----------
+    function : callable
+        A function, or a class that is made with such parameters.
+    values : mapping of str to object
+        Parameters by name.
+
+    Returns
+    -------
+    dict of str to object
+        In the order of `values`; for what is not among them the function has its default.
+
+    Examples
+    --------
+    >>> arguments_of(round, {"ndigits": 2, "pixfrac": 0.5})
+    {'ndigits': 2}
+    """
+    taken = signature(function).parameters
+    return {name: value for name, value in values.items() if name in taken}
 
 
 def remark(step: str, status: str, of: str, reason: str) -> None:

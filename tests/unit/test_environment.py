@@ -102,7 +102,8 @@ def test_each_locked_version_has_hashes_and_no_source(name):
 
 
 def test_an_observer_installs_no_tools_of_development():
-    assert set(pins(GROUPS["test"])) & set(pins(lock("lock.txt"))) <= {"packaging", "psutil"}  # those of Snakemake
+    of_snakemake = {"jsonschema", "packaging", "psutil"}
+    assert set(pins(GROUPS["test"])) & set(pins(lock("lock.txt"))) <= of_snakemake
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -16,7 +16,7 @@ import pytest
 from calflow import job
 from calflow.engine.leftovers import OLD, remove_leftovers
 from calflow.files.exposure import Exposure, replacing
-from calflow.job import NO_SPACE, UnusableExposure, remark_on, run
+from calflow.job import NO_SPACE, UnusableExposure, arguments_of, remark_on, run
 from calflow.science.image import Image
 
 
@@ -176,3 +176,11 @@ def test_what_is_odd_about_a_file_is_remarked(caplog):
     assert checksum.startswith("REMARK checksum FAILED a_cal.fits: of ERR is wrong")
     assert values.startswith("REMARK resample COMPLETE a_cal.fits: no value")
     assert values.endswith(": 3 of SCI")
+
+
+def test_a_function_gets_what_it_takes():
+    def add(x, *, y=1, z=2):
+        return x + y + z
+
+    assert arguments_of(add, {"z": 5, "other": 0}) == {"z": 5}
+    assert arguments_of(add, {}) == {}

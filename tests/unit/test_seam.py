@@ -4,11 +4,22 @@ import ast
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from calflow.configuration.stage2 import Resample
+from calflow.configuration.stage3 import CombinedResample, OutlierDetection, Skymatch, SourceCatalog, Tweakreg
 from calflow.instruments import FAMILIES
+from calflow.job import arguments_of
+from calflow.science.combination.resample import Resampler
+from calflow.science.geometry.output_grid import grid_from_footprints
+from calflow.science.geometry.sip import sip_approximation
+from calflow.science.sky.sky_statistics import sky_statistic
+from calflow.science.sources.source_detection import CatalogParameters
+from calflow.science.stars.star_finding import StarFinding, find_stars
+from calflow.science.stars.star_matching import Matching
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -226,3 +237,36 @@ def test_some_rule_gives_what_a_script_may_read(script, section):
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.name)
 def test_a_script_reads_the_parameters_that_its_rule_gives(rule):
     assert given(rule, "params") - reads(rule.script, "params")[1] - MAKE_STALE.keys() == set()
+
+
+ABSOLUTE = {name.removeprefix("abs_"): 0 for name in Tweakreg().alignment_parameters() if name.startswith("abs_")}
+OF_THE_RUN = {"shape", "n_images", "threads", "pixel_scale_ratio"}
+
+
+@pytest.mark.parametrize(
+    ("function", "values", "others"),
+    [
+        (
+            Resampler,
+            Resample().model_dump(),
+            OF_THE_RUN - {"pixel_scale_ratio"} | {"error_weights", "good_bits", "variance"},
+        ),
+        (Resampler, CombinedResample().drizzle_parameters(), OF_THE_RUN | {"error_weights", "good_bits"}),
+        (
+            Resampler,
+            OutlierDetection().resampling_parameters(),
+            OF_THE_RUN | {"error_weights", "enable_ctx", "enable_err", "report_var", "propagate_dq", "variance"},
+        ),
+        (grid_from_footprints, CombinedResample().grid_parameters(), {"footprints", "first"}),
+        (sky_statistic, Skymatch().measuring_parameters(), {"values"}),
+        (Matching, Tweakreg().alignment_parameters(), set()),
+        (Matching, ABSOLUTE, {"xoffset", "yoffset"}),
+        (find_stars, Tweakreg().finder_parameters(), {"data", "mask", "bounds", "parameters"}),
+        (StarFinding, Tweakreg().finder_parameters(), set()),
+        (CatalogParameters, SourceCatalog().model_dump(), set()),
+        (sip_approximation, Tweakreg().sip_parameters(), {"wcs", "crpix"}),
+    ],
+)
+def test_functions_get_all_that_the_configuration_has_for_them(function, values, others):
+    """A name that differs between the two would leave the function its default, and nobody would be told."""
+    assert signature(function).parameters.keys() - arguments_of(function, values).keys() == others

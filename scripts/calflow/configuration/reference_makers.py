@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calflow.configuration.section import Files, Maybe, Section
+from calflow.configuration.section import Maybe, Section, SomeFiles
 
 
 class ReferenceMaker(Section):
     """A master dark of raw darks, or a normalised flat of raw flats."""
 
     type: Literal["dark", "flat"] = Field(description="dark, or flat")
-    exposures: Files = Field(min_length=1, description="files or globs of the raw exposures, 2-D rates")
+    exposures: SomeFiles = Field(description="files or globs of the raw exposures, 2-D rates")
     dark: Maybe[str] = Field(None, description="flat: the dark to subtract first, a file or the name of a maker")
     normalisation: Literal["median", "mean", "mode", "none"] = Field(
         "median", description="flat: what its level is of the values of the good pixels"

@@ -45,7 +45,7 @@ def list_from_one(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _number_from_text(value: Any) -> Any:
+def number_from_text(value: Any) -> Any:
     """Read "8" as 8: a choice of numbers, unlike a number, does not take text by itself."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
@@ -92,16 +92,17 @@ def _odd(value: int) -> int:
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
-Files = Annotated[list[str], BeforeValidator(list_from_one)]
+Files = Annotated[list[str], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
+SomeTexts = Annotated[list[str], Field(min_length=1)]
+SomeFiles = Annotated[SomeTexts, BeforeValidator(list_from_one, json_schema_input_type=str | SomeTexts)]
 SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Size = Annotated[int, Field(ge=1, le=10**9)]  # more, in pixels or stars, is a slip of the keyboard
-LargeNumber = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=10**12)]
-OddSize = Annotated[Size, AfterValidator(_odd)]
+LargeNumber = Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole_number)]
+OddSize = Annotated[Size, AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}})]
 SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
-PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(_number_from_text)]
-Connectivity = Annotated[Literal[4, 8], BeforeValidator(_number_from_text)]
-FillValue = Annotated[str, BeforeValidator(_fill_value)]
+PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(number_from_text)]
+FillValue = Annotated[str, BeforeValidator(_fill_value, json_schema_input_type=float | Literal["NAN"])]
 NormalPath = Annotated[str, BeforeValidator(_normal_path)]
 Shape = Annotated[list[Size], Field(min_length=2, max_length=2)]
 
@@ -109,7 +110,8 @@ Shape = Annotated[list[Size], Field(min_length=2, max_length=2)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Deferred: groups of parameters that sections inherit are never validated by themselves.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -130,6 +132,16 @@ class Section(BaseModel):
             if bool not in meant and not meant.isdisjoint((int, float)):
                 raise ValueError("give a number; true and false are none")
         return value
+
+    def part(self, declaring: type["Section"]) -> dict[str, Any]:
+        """Return the values of what one of the sections that this one is made of declares, but for `skip`."""
+        return self.model_dump(include={*declaring.model_fields} - {"skip"})
+
+
+class Step(Section):
+    """A step, which may be left out."""
+
+    skip: bool = Field(False, description="do not run")
 
 
 @cache

@@ -1,7 +1,7 @@
-"""The configuration as a whole: typed, checked, and written out with its defaults.
+"""The configuration as a whole: typed and checked.
 
-The sections in `parameters` are the one place where a parameter is declared. ``config.yaml`` is written from
-them (``python scripts/settings.py > config.yaml``); a test holds the two together.
+The sections in this folder are the one place where a parameter is declared: `documents` writes ``config.yaml``, its
+schema and the page of all keys from them.
 """
 
 import os
@@ -37,7 +37,7 @@ def _context_names(value: Any) -> Any:
     return list_from_one(value)
 
 
-Contexts = Annotated[list[str], BeforeValidator(_context_names)]
+Contexts = Annotated[list[str], BeforeValidator(_context_names, json_schema_input_type=str | list[str])]
 
 
 class References(Section):
@@ -372,36 +372,6 @@ def config_file(key: str, config: Mapping[str, Any], files: Sequence[ConfigFile]
     own = [file for file in files if file.path != SHIPPED]
     found = _file_with(path, value, files)
     return str(own[0].path) if found == str(SHIPPED) and own else found
-
-
-def default_config() -> str:
-    """Return the text of ``config.yaml``: every key with its default and one line of explanation."""
-    head = (
-        "# Every parameter of calflow with its default.\n"
-        "# Copy the lines you want to change into a file of your own and run with --configfile my.yaml.\n"
-        "# What wins: --config, then --configfile, then parameter_files, then pars-* references, then these defaults.\n"
-        "# Written from scripts/settings.py: edit there, then `python scripts/settings.py > config.yaml`.\n"
-    )
-    return head + "\n".join(_section_lines(Settings(), 0)) + "\n"
-
-
-def _section_lines(section: Section, depth: int) -> list[str]:
-    lines = []
-    for name, declared in type(section).model_fields.items():
-        value, indent = getattr(section, name), "  " * depth
-        if isinstance(value, Section):
-            lines += [
-                "",
-                f"{indent}# {declared.description}",
-                f"{indent}{name}:",
-                *_section_lines(value, depth + 1),
-            ]
-        else:
-            # Lists on one line, so that the explanation can follow; of a plain value "..." follows.
-            text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
-            text = f"{name}: {text}"
-            lines.append(f"{indent}{text}  # {declared.description}")
-    return lines
 
 
 def check_files(paths: Sequence[Path]) -> str:

@@ -4,22 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from calflow.configuration.section import (
-    FillValue,
-    Maybe,
-    NormalPath,
-    OddSize,
-    Pair,
-    PixmapOrder,
-    Section,
-    Shape,
-    SipDegree,
-    SkyPosition,
-    WantedFile,
+from calflow.configuration.section import FillValue, Maybe, OddSize, PixmapOrder, Section, Step, WantedFile
+from calflow.configuration.shared import (
+    FILLVAL,
+    IN_MEMORY,
+    PIXFRAC,
+    PIXMAP_ORDER,
+    PIXMAP_STEPSIZE,
+    OutputGrid,
+    SipApproximation,
 )
 
 
-class BkgSubtract(Section):
+class BkgSubtract(Step):
     """Subtract the background: the average of dedicated exposures, or a smooth model of the sky."""
 
     skip: bool = Field(False, description="do not run; S_BKDSUB is SKIPPED")
@@ -53,44 +50,26 @@ class BkgSubtract(Section):
         return self.model_dump(include=names) | {"maxiters": self.maxiters or 100}
 
 
-class ParseSubarrayMap(Section):
+class ParseSubarrayMap(Step):
     """List the concurrent subarrays of a full frame, and flag their pixels."""
 
     skip: bool = Field(False, description="do not run; S_PARSSA is SKIPPED")
 
 
-class DarkCurrent(Section):
+class DarkCurrent(Step):
     """Subtract the dark."""
 
     skip: bool = Field(False, description="do not run; S_DARK is SKIPPED")
     dark_output: WantedFile = Field(False, description="keep the dark as applied, as _applieddark of the exposure")
 
 
-class AssignWcs(Section):
+class AssignWcs(SipApproximation, Step):
     """Attach the world coordinate system."""
 
     skip: bool = Field(False, description="do not run; S_WCS is SKIPPED")
-    sip_approx: bool = Field(True, description="write the FITS SIP approximation")
-    sip_max_pix_error: float = Field(0.01, gt=0, description="its largest error, pixels; not used with a fixed degree")
-    sip_degree: SipDegree = Field(None, description="its degree, 1 to 6; null: the lowest of 1 to 5 that suffices")
-    sip_max_inv_pix_error: float = Field(0.01, gt=0, description="largest error of the inverse, pixels")
-    sip_inv_degree: SipDegree = Field(None, description="degree of the inverse, 1 to 6; null: the lowest of 1 to 5")
-    sip_npoints: int = Field(12, ge=8, le=1024, description="samples per axis of the fit")
-
-    def sip_parameters(self) -> dict[str, Any] | None:
-        """Return the parameters of `steps.sip.sip_approximation`, or None if it is not wanted."""
-        if not self.sip_approx:
-            return None
-        return {
-            "max_pix_error": self.sip_max_pix_error,
-            "degree": self.sip_degree,
-            "max_inv_pix_error": self.sip_max_inv_pix_error,
-            "inv_degree": self.sip_inv_degree,
-            "npoints": self.sip_npoints,
-        }
 
 
-class FlatField(Section):
+class FlatField(Step):
     """Divide by the flat field."""
 
     skip: bool = Field(False, description="do not run; S_FLAT is SKIPPED")
@@ -99,7 +78,7 @@ class FlatField(Section):
     inverse: bool = Field(False, description="multiply by the flat instead")
 
 
-class Photom(Section):
+class Photom(Step):
     """Convert count rates to surface brightness."""
 
     skip: bool = Field(False, description="do not run; S_PHOTOM is SKIPPED")
@@ -107,40 +86,32 @@ class Photom(Section):
     apply_time_correction: bool = Field(True, description="correct for the loss of sensitivity (TIMECOEFF tables)")
 
 
-class Resample(Section):
-    """Resample to a rectified pixel grid."""
+class Drizzling(Step):
+    """How pixels are spread on the grid, and weighed."""
 
-    skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
-    pixfrac: float = Field(1.0, ge=0, le=1, description="drop size, as a fraction of the input pixel")
+    pixfrac: float = PIXFRAC
     kernel: Literal["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"] = Field(
         "square", description="drizzle kernel: square, gaussian, point, turbo, lanczos2, lanczos3"
     )
-    fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")
+    fillval: FillValue = FILLVAL
     weight_type: Literal["ivm", "exptime"] = Field(
         "ivm", description="ivm: 1 / VAR_RNOISE, without it 1 / median(ERR)^2; exptime: exposure time"
     )
-    output_shape: Maybe[Shape] = Field(None, description="[nx, ny] of the output, pixels")
-    crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")
-    crval: Maybe[SkyPosition] = Field(None, description="[ra, dec] of the reference pixel, degrees")
-    rotation: Maybe[float] = Field(None, description="position angle of +y, degrees east of north; null: as the input")
-    pixel_scale_ratio: float = Field(1.0, gt=0, description="output pixel scale / input pixel scale")
-    pixel_scale: Maybe[Annotated[float, Field(gt=0)]] = Field(
-        None, description="output pixel scale, arcsec; overrides pixel_scale_ratio"
-    )
-    output_wcs: NormalPath = Field(
-        "", description="ASDF file with the output WCS; overrides all of the above but output_shape"
-    )
+
+
+class Resample(OutputGrid, Drizzling):
+    """Resample to a rectified pixel grid."""
+
+    skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
     single: bool = Field(False, description="one output per exposure; a quick look always is")
     blendheaders: bool = Field(True, description="blend the headers of the inputs; a quick look has only one")
-    in_memory: bool = Field(True, description="no effect here: one exposure at a time is in memory")
+    in_memory: bool = IN_MEMORY
     enable_ctx: bool = Field(True, description="write the context image, CON")
     enable_err: bool = Field(True, description="compute and write ERR and the variances")
     report_var: bool = Field(True, description="write VAR_POISSON, VAR_RNOISE, VAR_FLAT")
     propagate_dq: bool = Field(False, description="write DQ, the union of the flags of the inputs")
-    pixmap_stepsize: float = Field(
-        1.0, ge=1, description="> 1: pixel map from a grid of this step; 1: as exact as 1e-7 pixel"
-    )
-    pixmap_order: PixmapOrder = Field(1, description="order of the spline through that grid, 1 or 3")
+    pixmap_stepsize: float = PIXMAP_STEPSIZE
+    pixmap_order: PixmapOrder = PIXMAP_ORDER
 
 
 class Stage2(Section):

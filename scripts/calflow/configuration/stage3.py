@@ -1,27 +1,35 @@
 """The parameters of stage 3, with jwst's names and defaults, and of common pixel grids."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from calflow.configuration.declared import section_of
 from calflow.configuration.section import (
-    Connectivity,
-    Files,
     FillValue,
     Maybe,
     NormalPath,
     Pair,
     PixmapOrder,
     Section,
-    Shape,
-    SipDegree,
-    SkyPosition,
+    SomeFiles,
+    Step,
+)
+from calflow.configuration.shared import (
+    FILLVAL,
+    IN_MEMORY,
+    PIXFRAC,
+    PIXMAP_ORDER,
+    PIXMAP_STEPSIZE,
+    OutputGrid,
+    SipApproximation,
+    SourceFinding,
 )
 from calflow.configuration.stage2 import Resample
 from calflow.science.dq_flags import bad_pixels
+from calflow.science.sources.catalog_parameters import Apertures, CatalogParameters
 
 FitGeometry = Literal["shift", "rshift", "rscale", "general"]
-StarFinder = Literal["iraf", "dao", "segmentation"]
 
 
 def _two_numbers(value: Any) -> Any:
@@ -52,67 +60,23 @@ def _mask_expression(value: str) -> str:
     return value
 
 
-TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers)]
-MaskExpression = Annotated[str, BeforeValidator(_mask_text), AfterValidator(_mask_expression)]
+TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers, json_schema_input_type=Pair | str)]
+MaskNumber = Annotated[int, Field(le=2**32 - 1)]
+MaskExpression = Annotated[
+    str, BeforeValidator(_mask_text, json_schema_input_type=str | MaskNumber | None), AfterValidator(_mask_expression)
+]
+Catalog = Annotated[NormalPath, BeforeValidator(_empty_from_none, json_schema_input_type=str | None)]
 
 
-class AssignMtwcs(Section):
+class AssignMtwcs(Step):
     """Follow a moving target."""
 
     skip: bool = Field(False, description="do not run; S_MTWCS is SKIPPED")
 
 
-class SourceFinding(Section):
-    """The parameters of finding sources, which alignment and catalogue share."""
+class StarLists(Step):
+    """Where star lists come from, and what they are for."""
 
-    skip: bool = Field(False, description="do not run")
-
-    @model_validator(mode="after")
-    def _check_limits(self) -> "SourceFinding":
-        if self.skip:
-            return self  # of what does not run the values need not go together
-        for low, high in (("sharplo", "sharphi"), ("roundlo", "roundhi")):
-            if not getattr(self, low) < getattr(self, high):
-                raise ValueError(f"{low} must be below {high}")
-        return self
-
-    def finder_parameters(self) -> dict[str, Any]:
-        """Return the parameters of `steps.star_finding.find_stars`."""
-        return self.model_dump(include=set(_FINDER))
-
-
-_FINDER = (
-    "starfinder snr_threshold kernel_fwhm bkg_boxsize minsep_fwhm sigma_radius sharplo sharphi roundlo roundhi "
-    "brightest peakmax npixels connectivity nlevels contrast multithresh_mode localbkg_width apermask_method "
-    "kron_params deblend"
-).split()
-
-_MINSEP = Field(0.0, ge=0, description="least distance of sources, in units of kernel_fwhm; 2 pixels at the least")
-_SIGMA_RADIUS = Field(1.5, gt=0, description="radius of the kernel, in its sigmas")
-_SHARPLO = Field(0.5, description="lower limit of sharpness (iraf, dao)")
-_SHARPHI = Field(2.0, description="upper limit of sharpness (iraf, dao)")
-_ROUNDLO = Field(0.0, description="lower limit of roundness (iraf, dao)")
-_ROUNDHI = Field(0.2, description="upper limit of roundness (iraf, dao)")
-_BRIGHTEST = Field(200, description="how many of the brightest are kept (iraf, dao); null: all")
-_PEAKMAX = Field(None, description="highest pixel value of a star (iraf, dao), MJy/sr")
-_CONNECTIVITY: Any = Field(8, description="neighbours that belong together (segmentation): 4 or 8")
-_NLEVELS = Field(32, ge=1, description="levels of deblending (segmentation)")
-_CONTRAST = Field(0.001, ge=0, le=1, description="least fraction of the flux of a deblended part (segmentation)")
-_MODE: Any = Field("exponential", description="spacing of those levels: exponential, linear, sinh")
-_LOCALBKG = Field(0, ge=0, description="width of the local background annulus (segmentation), pixels; 0: none")
-_APERMASK: Any = Field("correct", description="neighbours within apertures (segmentation): correct, mask, none")
-_KRON = Field(None, description="2 or 3 Kron parameters (segmentation); null: [2.5, 1.4, 0.0]")
-_DEBLEND = Field(True, description="split blended sources (segmentation)")
-PositiveInt = Annotated[int, Field(ge=1)]
-KronParameters = Annotated[list[float], Field(min_length=2, max_length=3)]
-ThresholdMode = Literal["exponential", "linear", "sinh"]
-ApertureMask = Literal["correct", "mask", "none"]
-
-
-class Tweakreg(SourceFinding):
-    """Align the exposures with each other, and with a catalogue."""
-
-    skip: bool = Field(False, description="do not run; S_TWKREG is SKIPPED")
     robust: bool = Field(True, description="better positions, gates, second searches; false: exactly as jwst")
     on_failure: Literal["keep", "drop", "stop"] = Field(
         "keep", description="an exposure that cannot be aligned: keep its nominal pointing, drop it, or stop"
@@ -121,27 +85,11 @@ class Tweakreg(SourceFinding):
     use_custom_catalogs: bool = Field(False, description="star lists from catfile, the ASN or TCATFILE")
     catalog_format: Literal["ecsv", "fits"] = Field("ecsv", description="format of the star lists: ecsv, fits")
     catfile: NormalPath = Field("", description="file with two columns: exposure, star list")
-    starfinder: StarFinder = Field("iraf", description="iraf, dao, segmentation")
-    snr_threshold: float = Field(10.0, gt=0, description="detection threshold, in background rms")
-    kernel_fwhm: float = Field(2.5, gt=0, description="FWHM of the stars, pixels")
-    bkg_boxsize: int = Field(400, ge=1, description="box of the background map, pixels")
-    minsep_fwhm: float = _MINSEP
-    sigma_radius: float = _SIGMA_RADIUS
-    sharplo: float = _SHARPLO
-    sharphi: float = _SHARPHI
-    roundlo: float = _ROUNDLO
-    roundhi: float = _ROUNDHI
-    brightest: Maybe[PositiveInt] = _BRIGHTEST
-    peakmax: Maybe[float] = _PEAKMAX
-    npixels: int = Field(10, ge=1, description="least pixels of a source (segmentation)")
-    connectivity: Connectivity = _CONNECTIVITY
-    nlevels: int = _NLEVELS
-    contrast: float = _CONTRAST
-    multithresh_mode: ThresholdMode = _MODE
-    localbkg_width: int = _LOCALBKG
-    apermask_method: ApertureMask = _APERMASK
-    kron_params: Maybe[KronParameters] = _KRON
-    deblend: bool = _DEBLEND
+
+
+class Alignment(Step):
+    """How star lists are matched with each other, and with a catalogue."""
+
     enforce_user_order: bool = Field(False, description="align in the order of the ASN, also with expand_refcat")
     expand_refcat: bool = Field(False, description="add the stars of aligned groups to the reference")
     minobj: int = Field(15, ge=1, description="least number of matches")
@@ -154,9 +102,7 @@ class Tweakreg(SourceFinding):
     tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
     xoffset: float = Field(0.0, description="offset to begin with, arcsec; only without use2dhist")
     yoffset: float = Field(0.0, description="the same in y, arcsec")
-    abs_refcat: Annotated[NormalPath, BeforeValidator(_empty_from_none)] = Field(
-        "", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none"
-    )
+    abs_refcat: Catalog = Field("", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none")
     save_abs_catalog: bool = Field(False, description="no effect here: a catalogue that was fetched is always kept")
     abs_minobj: int = Field(15, ge=1, description="the same parameters for the catalogue")
     abs_fitgeometry: FitGeometry = Field("rshift", description="shift, rshift, rscale, general")
@@ -166,16 +112,9 @@ class Tweakreg(SourceFinding):
     abs_use2dhist: bool = Field(True, description="find the offset from a histogram")
     abs_separation: float = Field(1.0, gt=0, description="least distance in a list, arcsec")
     abs_tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
-    sip_approx: bool = Field(True, description="write the FITS SIP approximation of the corrected WCS")
-    sip_max_pix_error: float = Field(0.01, gt=0, description="its largest error, pixels; not used with a fixed degree")
-    sip_degree: SipDegree = Field(None, description="its degree, 1 to 6; null: the lowest of 1 to 5 that suffices")
-    sip_max_inv_pix_error: float = Field(0.01, gt=0, description="largest error of the inverse, pixels")
-    sip_inv_degree: SipDegree = Field(None, description="degree of the inverse, 1 to 6; null: the lowest of 1 to 5")
-    sip_npoints: int = Field(12, ge=8, le=1024, description="samples per axis of the fit")
-    in_memory: bool = Field(True, description="no effect here: one exposure at a time is in memory")
 
     @model_validator(mode="after")
-    def _check_separations(self) -> "Tweakreg":
+    def _check_separations(self) -> "Alignment":
         if self.skip:
             return self
         for prefix in ("", "abs_"):
@@ -185,31 +124,24 @@ class Tweakreg(SourceFinding):
                 raise ValueError(f"{right}; they are {separation:g} and {tolerance:g}")
         return self
 
+
+class Tweakreg(SipApproximation, Alignment, SourceFinding, StarLists):
+    """Align the exposures with each other, and with a catalogue."""
+
+    skip: bool = Field(False, description="do not run; S_TWKREG is SKIPPED")
+    in_memory: bool = IN_MEMORY
+
     def finder_parameters(self) -> dict[str, Any]:
-        """Return the parameters of `steps.star_finding.find_stars`; `robust` asks for better positions too."""
+        """Return the parameters of `science.stars.star_finding.find_stars`; `robust` asks for better positions too."""
         return super().finder_parameters() | {"refine": self.robust}
 
     def alignment_parameters(self) -> dict[str, Any]:
         """Return what concerns the alignment of star lists."""
-        relative = "robust on_failure minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance"
-        absolute = "minobj fitgeometry nclip sigma searchrad use2dhist separation tolerance"
-        names = {*relative.split(), *"xoffset yoffset enforce_user_order expand_refcat abs_refcat".split()}
-        return self.model_dump(include=names | {f"abs_{name}" for name in absolute.split()})
-
-    def sip_parameters(self) -> dict[str, Any] | None:
-        """Return the parameters of `steps.sip.sip_approximation`, or None if it is not wanted."""
-        if not self.sip_approx:
-            return None
-        return {
-            "max_pix_error": self.sip_max_pix_error,
-            "degree": self.sip_degree,
-            "max_inv_pix_error": self.sip_max_inv_pix_error,
-            "inv_degree": self.sip_inv_degree,
-            "npoints": self.sip_npoints,
-        }
+        names = {"robust", "on_failure", *Alignment.model_fields} - {"skip", "save_abs_catalog"}
+        return self.model_dump(include=names)
 
 
-class Skymatch(Section):
+class Skymatch(Step):
     """Find the sky levels that make overlapping exposures agree."""
 
     skip: bool = Field(False, description="do not run; S_SKYMAT is SKIPPED")
@@ -219,7 +151,9 @@ class Skymatch(Section):
     match_down: bool = Field(True, description="the lowest level becomes 0; false: the highest")
     subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
     skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
-    stepsize: Maybe[PositiveInt] = Field(None, description="pixels between the vertices of outlines; null: corners")
+    stepsize: Maybe[Annotated[int, Field(ge=1)]] = Field(
+        None, description="pixels between the vertices of outlines; null: corners"
+    )
     skystat: Literal["mode", "median", "mean", "midpt"] = Field(
         "mode", description="mode (scatters by 0.1 sigma of a pixel), median (by 0.005), mean, midpt"
     )
@@ -230,7 +164,7 @@ class Skymatch(Section):
     lsigma: float = Field(4.0, gt=0, description="lower clipping threshold, sigma")
     usigma: float = Field(4.0, gt=0, description="upper clipping threshold, sigma")
     binwidth: float = Field(0.1, gt=0, description="width of the histogram's bins, sigma (mode, midpt)")
-    in_memory: bool = Field(True, description="no effect here: one exposure at a time is in memory")
+    in_memory: bool = IN_MEMORY
 
     @model_validator(mode="after")
     def _check_together(self) -> "Skymatch":
@@ -252,16 +186,16 @@ class Skymatch(Section):
         return self.model_dump(include={"skymethod", "match_down", "skystat"})
 
 
-class OutlierDetection(Section):
+class OutlierDetection(Step):
     """Flag pixels that differ from the median of the exposures."""
 
     skip: bool = Field(False, description="do not run; S_OUTLIR is SKIPPED")
     weight_type: Literal["ivm", "exptime"] = Field(
         "ivm", description="ivm: 1 / VAR_RNOISE, without it 1; exptime: exposure time"
     )
-    pixfrac: float = Field(1.0, ge=0, le=1, description="drop size, as a fraction of the input pixel")
+    pixfrac: float = PIXFRAC
     kernel: Literal["square", "point", "turbo"] = Field("square", description="square, point, turbo")
-    fillval: FillValue = Field("NAN", description="value of pixels without data: a number, or NAN")
+    fillval: FillValue = FILLVAL
     maskpt: float = Field(0.7, ge=0, description="pixels below this times the mean weight are left out")
     snr: TwoNumbers = Field([5.0, 4.0], description="thresholds in sigma: to find, and next to what was found")
     error: Literal["exposure", "median"] = Field(
@@ -274,8 +208,8 @@ class OutlierDetection(Section):
     resample_data: bool = Field(True, description="compare on the sky; false: pixel by pixel on the detector")
     good_bits: MaskExpression = Field("~DO_NOT_USE", description="pixels that are used")
     in_memory: bool = Field(True, description="no effect here: bands of the median are in memory")
-    pixmap_stepsize: float = Field(1.0, ge=1, description="as in stage3.resample")
-    pixmap_order: PixmapOrder = Field(1, description="as in stage3.resample")
+    pixmap_stepsize: float = PIXMAP_STEPSIZE
+    pixmap_order: PixmapOrder = PIXMAP_ORDER
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> "OutlierDetection":
@@ -310,45 +244,28 @@ class CombinedResample(Resample):
 
     def drizzle_parameters(self) -> dict[str, Any]:
         """Return what concerns the combination on a given grid."""
-        grid = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale", "output_wcs"}
-        parameters = self.model_dump(exclude=grid | {"skip", "single", "in_memory"})
+        parameters = self.model_dump(exclude={*OutputGrid.model_fields, "skip", "single", "in_memory"})
         return parameters | ({"variance": "error"} if self.single else {})
 
 
-class SourceCatalog(SourceFinding):
-    """Find and measure the sources in the combined image."""
+if TYPE_CHECKING:  # mypy cannot see what is made while running
 
-    skip: bool = Field(False, description="make no catalogue")
-    aperture_ee1: int = Field(30, gt=0, lt=100, description="first aperture, % of encircled energy, as in APCORR")
-    aperture_ee2: int = Field(50, gt=0, lt=100, description="second aperture")
-    aperture_ee3: int = Field(70, gt=0, lt=100, description="third aperture, that of the total flux")
-    ci1_star_threshold: float = Field(2.0, description="a star's flux ratio of apertures 2 and 1 is below this, or ...")
-    ci2_star_threshold: float = Field(1.8, description="... that of apertures 3 and 2 below this")
+    class _Apertures(Apertures, Step): ...
+
+    class _CatalogParameters(CatalogParameters, Step): ...
+
+else:
+    _Apertures = section_of(Apertures, Step)
+    _CatalogParameters = section_of(CatalogParameters, Step)
+
+
+class Measuring(_Apertures):
+    """How sources are measured."""
+
     suffix: Literal["cat"] = Field("cat", description="the suffix is fixed here")
-    starfinder: StarFinder = Field("segmentation", description="segmentation, iraf, dao")
-    snr_threshold: float = Field(3.0, gt=0, description="detection threshold, in background rms")
-    bkg_boxsize: int = Field(1000, ge=1, description="box of the background map, pixels")
-    kernel_fwhm: float = Field(2.0, gt=0, description="FWHM of the smoothing, pixels")
-    minsep_fwhm: float = _MINSEP
-    sigma_radius: float = _SIGMA_RADIUS
-    sharplo: float = _SHARPLO
-    sharphi: float = _SHARPHI
-    roundlo: float = _ROUNDLO
-    roundhi: float = _ROUNDHI
-    brightest: Maybe[PositiveInt] = _BRIGHTEST
-    peakmax: Maybe[float] = _PEAKMAX
-    npixels: int = Field(25, ge=1, description="least pixels of a source (segmentation)")
-    connectivity: Connectivity = _CONNECTIVITY
-    nlevels: int = _NLEVELS
-    contrast: float = _CONTRAST
-    multithresh_mode: ThresholdMode = _MODE
-    localbkg_width: int = _LOCALBKG
-    apermask_method: ApertureMask = _APERMASK
-    kron_params: Maybe[KronParameters] = _KRON
-    deblend: bool = _DEBLEND
 
     @model_validator(mode="after")
-    def _check_apertures(self) -> "SourceCatalog":
+    def _check_apertures(self) -> "Measuring":
         if self.skip:
             return self
         if not self.aperture_ee1 < self.aperture_ee2 < self.aperture_ee3:
@@ -356,10 +273,16 @@ class SourceCatalog(SourceFinding):
         return self
 
 
+class SourceCatalog(_CatalogParameters, SourceFinding, Measuring):
+    """Find and measure the sources in the combined image."""
+
+    skip: bool = Field(False, description="make no catalogue")
+
+
 class Stage3(Section):
     """Stage 3: the exposures of an association aligned, cleaned of outliers, combined and catalogued."""
 
-    in_memory: bool = Field(True, description="no effect here: one exposure at a time is in memory")
+    in_memory: bool = IN_MEMORY
     assign_mtwcs: AssignMtwcs = Field(AssignMtwcs(), description="follow a moving target, in place of tweakreg")
     tweakreg: Tweakreg = Field(Tweakreg(), description="align the exposures with each other, and with a catalogue")
     skymatch: Skymatch = Field(Skymatch(), description="find the sky levels that make overlapping exposures agree")
@@ -372,16 +295,13 @@ class Stage3(Section):
     )
 
 
-class Grid(Section):
-    """A pixel grid that several associations share."""
+class SharedGrid(Section):
+    """What a grid is for."""
 
-    associations: Files = Field(
-        min_length=1, description="products of level-3 associations that are combined on this grid, names or patterns"
+    associations: SomeFiles = Field(
+        description="products of level-3 associations that are combined on this grid, names or patterns"
     )
-    output_wcs: NormalPath = Field("", description="ASDF file with the WCS; else the parameters below")
-    output_shape: Maybe[Shape] = Field(None, description="[nx, ny], pixels; null: all exposures fit")
-    crpix: Maybe[Pair] = Field(None, description="[x, y] of the reference pixel, 0-based")
-    crval: Maybe[SkyPosition] = Field(None, description="[ra, dec] of the reference pixel, degrees")
-    rotation: Maybe[float] = Field(None, description="position angle of +y, degrees east of north")
-    pixel_scale_ratio: float = Field(1.0, gt=0, description="grid / input pixel scale, of the first exposure")
-    pixel_scale: Maybe[Annotated[float, Field(gt=0)]] = Field(None, description="pixel scale, arcsec")
+
+
+class Grid(OutputGrid, SharedGrid):
+    """A pixel grid that several associations share; what is relative to the input is so to its first exposure."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from calflow.configuration.settings import Settings
+from calflow.configuration.shared import OutputGrid
 from calflow.configuration.stage3 import Stage3
 from calflow.files.names import product_name
 from calflow.instruments.family import Family
@@ -18,7 +19,6 @@ from calflow.web.astrometric_catalogs import decimal_year
 
 # In the order in which they run; assign_mtwcs takes the place of tweakreg for a moving target.
 STAGE3_STEPS = ("assign_mtwcs", "tweakreg", "skymatch", "outlier_detection", "resample", "source_catalog")
-GRID_PARAMETERS = {"output_shape", "crpix", "crval", "rotation", "pixel_scale_ratio", "pixel_scale"}
 ONLINE_CATALOGS = ("GAIAREFCAT", "GAIADR3", "GAIADR2", "GAIADR1", "GAIADR3_S3")
 # So many exposures ask for as much at once as a common node of a cluster has: a core and 2 GB each.
 SMALL_ASSOCIATION = 8
@@ -428,15 +428,15 @@ class Combinations:
 
     def grid_parameters(self, name: str) -> dict[str, Any]:
         """Return the parameters of the grid that an association does not share."""
-        return self.parameters(name).resample.model_dump(include=GRID_PARAMETERS)
+        return self.parameters(name).resample.grid_parameters()
 
     def default_grid_parameters(self) -> dict[str, Any]:
         """Return the parameters of the grid of the input."""
-        return type(self.settings.stage3.resample)().model_dump(include=GRID_PARAMETERS)
+        return type(self.settings.stage3.resample)().grid_parameters()
 
     def common_grid_parameters(self, grid: str) -> dict[str, Any]:
         """Return the parameters of a common grid."""
-        return self.settings.grids[grid].model_dump(include=GRID_PARAMETERS)
+        return self.settings.grids[grid].grid_parameters()
 
     def pixels(self, name: str) -> int:
         """Return the number of pixels of the largest member of an association."""
@@ -515,8 +515,7 @@ class Combinations:
     def _own_grid(self, name: str) -> bool:
         """Tell whether the grid of the output differs from that of the input."""
         resample, default = self.parameters(name).resample, type(self.settings.stage3.resample)()
-        names = {*GRID_PARAMETERS, "output_wcs"}
-        return resample.model_dump(include=names) != default.model_dump(include=names)
+        return resample.part(OutputGrid) != default.part(OutputGrid)
 
     def _grid_settings(self, association: PlannedAssociation) -> Any:
         name = association.common_grid

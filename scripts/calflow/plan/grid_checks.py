@@ -13,7 +13,7 @@ from calflow.configuration.stage2 import Resample
 from calflow.configuration.stage3 import Grid
 from calflow.inputs.exposure_footprints import REACH, Footprint, extent, footprint_of, outer_corners
 from calflow.inputs.header_cache import HeaderCache
-from calflow.plan.combination import GRID_PARAMETERS, PlannedAssociation
+from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import PlannedExposure, PlannedMerge
 from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
@@ -46,7 +46,7 @@ class _Wanted:
     @property
     def given(self) -> dict[str, Any]:
         """What the configuration says of it."""
-        names = ["output_wcs", "output_shape"] if self.section.output_wcs else sorted(GRID_PARAMETERS)
+        names = ["output_wcs", "output_shape"] if self.section.output_wcs else sorted(self.section.grid_parameters())
         values = {name: getattr(self.section, name) for name in names}
         return {name: value for name, value in values.items() if value != type(self.section).model_fields[name].default}
 
@@ -160,7 +160,7 @@ class GridChecker:
     def _lay(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> _Laid | None:
         if wanted.section.output_wcs:
             return self._user_grid(wanted)
-        parameters = wanted.section.model_dump(include=GRID_PARAMETERS)
+        parameters = wanted.section.grid_parameters()
         vertices, first = _vertices(footprints), next(iter(footprints.values()))
         try:
             grid = grid_from_footprints(list(vertices.values()), first.pixels, **parameters)

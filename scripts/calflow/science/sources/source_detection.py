@@ -8,41 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calflow.science.sky.background_map import NoBackground, background_map
+from calflow.science.sources.catalog_parameters import CatalogParameters
 from calflow.science.sources.segmentation import detect_sources
-from calflow.science.stars.star_finding import DEFAULT_KRON_PARAMS, StarFinding
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogParameters(StarFinding):
-    """What counts as a source, and as an extended one, and what its apertures are.
-
-    Attributes
-    ----------
-    aperture_ee1, aperture_ee2, aperture_ee3 : int
-        Encircled energies of the apertures, per cent.
-    ci1_star_threshold, ci2_star_threshold : float
-        A source is extended if the flux ratios of the second to the first, and of the third to
-        the second aperture, are both larger than these.
-    **others
-        As in `steps.star_finding.StarFinding`, with other defaults; `peakmax` in MJy/sr. No
-        column of the catalogue depends on `apermask_method` and `kron_params`.
-    """
-
-    starfinder: str = "segmentation"
-    snr_threshold: float = 3.0
-    kernel_fwhm: float = 2.0
-    bkg_boxsize: int = 1000
-    npixels: int = 25
-    aperture_ee1: int = 30
-    aperture_ee2: int = 50
-    aperture_ee3: int = 70
-    ci1_star_threshold: float = 2.0
-    ci2_star_threshold: float = 1.8
-
-    @property
-    def aperture_ee(self) -> tuple[int, int, int]:
-        """The encircled energies."""
-        return self.aperture_ee1, self.aperture_ee2, self.aperture_ee3
+from calflow.science.stars.star_finding import DEFAULT_KRON_PARAMS
 
 
 @dataclass(frozen=True, eq=False)

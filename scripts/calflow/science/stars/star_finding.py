@@ -15,15 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calflow.science.sky.background_map import NoBackground, background_map
-from calflow.science.sources.segmentation import MULTITHRESH_MODES, detect_sources
+from calflow.science.sources.segmentation import detect_sources
 from calflow.science.stars.centroids import refine as refine_centroids
+from calflow.science.stars.finding_parameters import StarFinding
 
-STAR_FINDERS = ("iraf", "dao", "segmentation")
-CONNECTIVITIES = (4, 8)
-APERMASK_METHODS = ("correct", "mask", "none")
 DEFAULT_KRON_PARAMS = (2.5, 1.4, 0.0)
-# Pixels; a maximum must exceed at least the pixels around it.
-MIN_SEPARATION = 2
 # What is left of a refined position's error however bright the star is (undersampling, neighbours), pixels.
 LEAST_ERROR = 0.02
 
@@ -50,103 +46,6 @@ class StarList:
     def __len__(self) -> int:
         """Return the number of stars."""
         return len(self.x)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarFinding:
-    """What counts as a star.
-
-    Attributes
-    ----------
-    starfinder : {"iraf", "dao", "segmentation"}
-        The limits of sharpness and roundness below suit `iraf`; `dao` defines both in another way
-        (0.2 to 1, -1 to 1 are usual).
-    snr_threshold : float
-        Threshold of the convolved image in units of the noise of the background.
-    kernel_fwhm : float
-        Full width at half maximum of the Gaussian the image is convolved with, pixels.
-    bkg_boxsize : int
-        Side of the boxes of the background, pixels.
-    minsep_fwhm : float
-        Least distance of two stars in units of `kernel_fwhm`; it is 2 pixels at least. Not for
-        `segmentation`, as all until `peakmax`.
-    sigma_radius : float
-        Radius at which the Gaussian ends, in standard deviations.
-    sharplo, sharphi, roundlo, roundhi : float
-        Limits of sharpness and roundness; a star may lie on them.
-    brightest : int or None
-        Only so many stars are kept, sorted by flux; None: all, in the order of the rows.
-    peakmax : float or None
-        Stars with a higher pixel are dropped, such as saturated ones; units of the image.
-    npixels, connectivity, deblend, nlevels, contrast, multithresh_mode
-        Of `segmentation` only: see `steps.segmentation.detect_sources`.
-    localbkg_width : int
-        Width of the annulus round each source, pixels, whose background is taken from its flux;
-        0: none. Of `segmentation` only, as the following.
-    apermask_method : {"correct", "mask", "none"}
-        What is done about neighbours in that annulus.
-    kron_params : two or three floats, or None
-        Of the Kron apertures; None: 2.5, 1.4, 0. They change neither positions nor fluxes here.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
-    """
-
-    starfinder: str = "iraf"
-    snr_threshold: float = 10.0
-    kernel_fwhm: float = 2.5
-    bkg_boxsize: int = 400
-    minsep_fwhm: float = 0.0
-    sigma_radius: float = 1.5
-    sharplo: float = 0.5
-    sharphi: float = 2.0
-    roundlo: float = 0.0
-    roundhi: float = 0.2
-    brightest: int | None = 200
-    peakmax: float | None = None
-    npixels: int = 10
-    connectivity: int = 8
-    nlevels: int = 32
-    contrast: float = 0.001
-    multithresh_mode: str = "exponential"
-    localbkg_width: int = 0
-    apermask_method: str = "correct"
-    kron_params: tuple[float, ...] | None = None
-    deblend: bool = True
-
-    def __post_init__(self):
-        _check_choice("starfinder", self.starfinder, STAR_FINDERS)
-        _check_choice("connectivity", self.connectivity, CONNECTIVITIES)
-        _check_choice("multithresh_mode", self.multithresh_mode, MULTITHRESH_MODES)
-        _check_choice("apermask_method", self.apermask_method, APERMASK_METHODS)
-        for name in ("snr_threshold", "kernel_fwhm", "sigma_radius"):
-            _check_positive(name, getattr(self, name))
-        for name in ("bkg_boxsize", "npixels", "nlevels"):
-            _check_count(name, getattr(self, name))
-        if self.brightest is not None:
-            _check_count("brightest", self.brightest)
-        if self.peakmax is not None:
-            _check_positive("peakmax", self.peakmax)
-        for name in ("minsep_fwhm", "localbkg_width"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or larger")
-        if not 0 <= self.contrast <= 1:
-            raise ValueError(f"contrast is {self.contrast}; it must lie between 0 and 1")
-        for low, high in (("sharplo", "sharphi"), ("roundlo", "roundhi")):
-            if not getattr(self, low) <= getattr(self, high):
-                raise ValueError(
-                    f"{low} is {getattr(self, low)} and {high} is {getattr(self, high)}; "
-                    f"{high} must not be smaller, or no star passes"
-                )
-        if self.kron_params is not None and len(self.kron_params) not in (2, 3):
-            raise ValueError(f"kron_params are {self.kron_params}; they must be two or three numbers")
-
-    @property
-    def min_separation(self) -> int:
-        """Least distance of two stars, pixels."""
-        return max(MIN_SEPARATION, int(self.minsep_fwhm * self.kernel_fwhm + 0.5))
 
 
 def find_stars(
@@ -336,18 +235,3 @@ def _between(stars: StarList, bounds: tuple[tuple[float, float], tuple[float, fl
     kept = (stars.x > xmin) & (stars.x < xmax) & (stars.y > ymin) & (stars.y < ymax)
     weight = None if stars.weight is None else stars.weight[kept]
     return StarList(stars.x[kept], stars.y[kept], stars.flux[kept], weight)
-
-
-def _check_choice(name: str, value, allowed: tuple) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(str, allowed))}")
-
-
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be an integer of 1 or more")
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{name} is {value}; it must be larger than 0")

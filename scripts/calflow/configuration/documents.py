@@ -1,0 +1,176 @@
+"""What is written from the declared parameters: config.yaml, its JSON schema for editors, and the page of all keys.
+
+Only ``scripts/settings.py`` and tests import this: a run needs none of it. A test holds each file to what is
+written here; `make config` writes all three.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+
+from calflow.configuration.section import Section
+from calflow.configuration.settings import Settings
+
+SCHEMA_NAME = "config.schema.json"
+# The draft that all editors know; nothing newer is used
+DRAFT = "http://json-schema.org/draft-07/schema#"
+PLURAL = {"number": "numbers", "integer": "integers", "text": "texts"}
+
+
+def default_config() -> str:
+    """Return the text of ``config.yaml``: every key with its default and one line of explanation."""
+    head = (
+        f"# yaml-language-server: $schema={SCHEMA_NAME}\n"
+        "# Every parameter of calflow with its default; what values are allowed is in docs/configuration.md.\n"
+        "# Copy the lines you want to change into a file of your own and run with --configfile my.yaml.\n"
+        "# What wins: --config, then --configfile, then parameter_files, then pars-* references, then these defaults.\n"
+        "# Written from scripts/calflow/configuration: edit there, then `make config`.\n"
+    )
+    return head + "\n".join(_section_lines(Settings(), 0)) + "\n"
+
+
+def _section_lines(section: Section, depth: int) -> list[str]:
+    lines = []
+    for name, declared in type(section).model_fields.items():
+        value, indent = getattr(section, name), "  " * depth
+        if isinstance(value, Section):
+            lines += [
+                "",
+                f"{indent}# {declared.description}",
+                f"{indent}{name}:",
+                *_section_lines(value, depth + 1),
+            ]
+        else:
+            lines.append(f"{indent}{name}: {_yaml(value)}  # {declared.description}")
+    return lines
+
+
+def _yaml(value: Any) -> str:
+    """Write a value on one line, lists too; of a plain value the "..." that YAML puts below it is left out."""
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+
+
+def config_schema() -> str:
+    """Return the text of ``config.schema.json``: which keys there are, and the type and range of each, as JSON schema.
+
+    It has the values as they are written in a file. What else is understood on the command line, such as numbers in
+    quotes, is not in it, nor what values have to go together.
+    """
+    schema = Settings.model_json_schema(schema_generator=_SchemaForEditors)
+    return json.dumps({"$schema": DRAFT} | schema, indent=1) + "\n"
+
+
+class _SchemaForEditors(GenerateJsonSchema):
+    """Keys have no titles beside their names, and sections may be empty."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        if isinstance(schema.get("default"), Section | dict):  # its defaults are those of its keys
+            return {"anyOf": [self.generate_inner(schema["schema"]), {"type": "null"}]}
+        return super().default_schema(schema)
+
+
+def parameters_page() -> str:
+    """Return the text of ``docs/configuration.md``: every key with what is allowed, its default and its meaning."""
+    sections = "\n".join(_section_text(*section) for section in _sections(Settings))
+    return f"{_PAGE_HEAD}\n{sections}"
+
+
+_PAGE_HEAD = f"""\
+# Every key of the configuration
+
+Written from the declarations in `scripts/calflow/configuration` by `make config`: edit there.
+
+A file of your own has only the keys that differ from these defaults, below the names of their sections, as in
+[config.yaml](../config.yaml). `.venv/bin/python scripts/settings.py my.yaml` looks at a file without a run.
+
+Editors that know JSON schema (VS Code with its YAML extension; Vim, Emacs and others with yaml-language-server)
+complete keys, show their meaning and mark what is wrong, if the file begins with the path or the address of
+[{SCHEMA_NAME}](../{SCHEMA_NAME}):
+
+```yaml
+# yaml-language-server: $schema=/path/to/calflow/{SCHEMA_NAME}
+```
+
+Which values have to go together, only calflow itself knows, and tells before any job.
+"""
+
+
+def _sections(section: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """Yield a section and all below it, in the order of config.yaml; a name of the user's is ``<name>``."""
+    yield path, section
+    for name, declared in section.model_fields.items():
+        if below := _section_of(declared):
+            yield from _sections(below, f"{path}.{name}".lstrip(".") + (".<name>" if _is_by_name(declared) else ""))
+
+
+def _section_of(declared: FieldInfo) -> type[Section] | None:
+    """Return the section that a key is, or that each name below it is."""
+    kind = get_args(declared.annotation)[1] if _is_by_name(declared) else declared.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _is_by_name(declared: FieldInfo) -> bool:
+    return get_origin(declared.annotation) is dict
+
+
+def _section_text(path: str, section: type[Section]) -> str:
+    """Write a section as a heading, what it is about, and the table of its keys."""
+    keys = {name: declared for name, declared in section.model_fields.items() if not _section_of(declared)}
+    about = (section.__doc__ or "").splitlines()[0]
+    lines = [f"## {f'`{path}`' if path else 'At the top'}", "", about, ""]
+    if keys:
+        properties = section.model_json_schema(schema_generator=_SchemaForEditors)["properties"]
+        lines += ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+        for name, declared in keys.items():
+            default = "to be given" if declared.is_required() else f"`{_yaml(declared.default)}`"
+            cells = (f"`{name}`", _allowed(properties[name]), default, str(declared.description))
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Say in words what a JSON schema allows.
+
+    Examples
+    --------
+    >>> _allowed({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]})
+    'number > 0, or `null`'
+    """
+    if "anyOf" in schema:
+        return ", or ".join(_allowed(choice) for choice in schema["anyOf"])
+    if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return ", ".join(f"`{value}`" for value in values)
+    kind = schema["type"]
+    if kind == "array":
+        return _allowed_list(schema)
+    if kind == "object":
+        return f"{PLURAL[_allowed(schema['additionalProperties'])]} by name"
+    words = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}.get(kind, kind)
+    if schema.get("not") == {"multipleOf": 2}:
+        words = f"odd {words}"
+    return f"{words} {_limits(schema)}".rstrip()
+
+
+def _limits(schema: Mapping[str, Any]) -> str:
+    if least := schema.get("minLength"):
+        return "that is not empty" if least == 1 else f"of at least {least} characters"
+    if "minimum" in schema and "maximum" in schema:
+        return f"from {schema['minimum']} to {schema['maximum']}"
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return " and ".join(f"{sign} {schema[name]}" for name, sign in signs.items() if name in schema)
+
+
+def _allowed_list(schema: Mapping[str, Any]) -> str:
+    least, most = schema.get("minItems"), schema.get("maxItems")
+    how_many = f"{least} or {most} " if most and least != most else f"{most} " if most else ""
+    item, *limits = _allowed(schema["items"]).split(" ", 1)
+    empty = ["that is not empty"] if least and not most else []
+    return " ".join([f"list of {how_many}{PLURAL[item]}", *limits, *empty])
