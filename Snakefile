@@ -1,5 +1,5 @@
 # calflow: imaging of JWST, Liger and IRIS, from count rates to combined images and catalogues.
-# The configuration is in config.yaml; what a run will do is decided in scripts/planning.
+# The configuration is in config.yaml; what a run will do is decided in scripts/calflow/plan.
 import copy
 import logging
 import os
@@ -140,6 +140,7 @@ rule stage3:
         "stage 3 is made"
 
 
+include: "rules/common.smk"
 include: "rules/references.smk"
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"

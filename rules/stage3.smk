@@ -285,7 +285,7 @@ rule resample_group:
     benchmark:
         f"{OUTPUT}benchmarks/resample_group/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf).association)
+        lambda wildcards: stage3.job_group(association_of(wildcards))
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -299,7 +299,7 @@ rule resample_group:
         plane="sci",
         exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
         outlier_detection=lambda wildcards: stage3.parameters(
-            stage3.crf_of(wildcards.crf).association
+            association_of(wildcards)
         ).outlier_detection.resampling_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf)),
         code=code_hash(SCRIPTS / "resample_group.py"),
@@ -321,7 +321,7 @@ rule take_median:
     benchmark:
         f"{OUTPUT}benchmarks/take_median/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf).association)
+        lambda wildcards: stage3.job_group(association_of(wildcards))
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -353,7 +353,7 @@ if settings.stage3.outlier_detection.error == "median":
             plane="err",
             exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
             outlier_detection=lambda wildcards: stage3.parameters(
-                stage3.crf_of(wildcards.crf).association
+                association_of(wildcards)
             ).outlier_detection.resampling_parameters(),
             stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf, errors=True)),
             code=code_hash(SCRIPTS / "resample_group.py"),
@@ -385,7 +385,7 @@ rule flag_outliers:
     benchmark:
         f"{OUTPUT}benchmarks/flag_outliers/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(stage3.crf_of(wildcards.crf).association)
+        lambda wildcards: stage3.job_group(association_of(wildcards))
     conda:
         "../envs/calflow.yaml"
     threads: 1
@@ -396,21 +396,13 @@ rule flag_outliers:
         runtime=lambda wildcards, attempt: attempt * (5 + stage3.pixels_of(wildcards.crf) // 2_000_000),
     params:
         exposure=lambda wildcards: stage3.crf_of(wildcards.crf).exposure,
-        origin=lambda wildcards: stage3.record(
-            stage3.crf_of(wildcards.crf).association, "resample", "source_catalog"
-        ),
-        alignment_step=lambda wildcards: stage3.association(
-            stage3.crf_of(wildcards.crf).association
-        ).alignment_step,
-        status=lambda wildcards: stage3.status(stage3.crf_of(wildcards.crf).association, "outlier_detection"),
-        sip=lambda wildcards: stage3.parameters(
-            stage3.crf_of(wildcards.crf).association
-        ).tweakreg.sip_parameters(),
-        subtract=lambda wildcards: stage3.parameters(
-            stage3.crf_of(wildcards.crf).association
-        ).skymatch.subtract,
+        origin=lambda wildcards: stage3.record(association_of(wildcards), "resample", "source_catalog"),
+        alignment_step=lambda wildcards: stage3.association(association_of(wildcards)).alignment_step,
+        status=lambda wildcards: stage3.status(association_of(wildcards), "outlier_detection"),
+        sip=lambda wildcards: stage3.parameters(association_of(wildcards)).tweakreg.sip_parameters(),
+        subtract=lambda wildcards: stage3.parameters(association_of(wildcards)).skymatch.subtract,
         outlier_detection=lambda wildcards: stage3.parameters(
-            stage3.crf_of(wildcards.crf).association
+            association_of(wildcards)
         ).outlier_detection.flagging_parameters(),
         stamps=lambda wildcards: plan.stamps(stage3.crf_input(wildcards.crf)),
         write_date=settings.write_date,

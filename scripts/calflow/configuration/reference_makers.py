@@ -29,7 +29,7 @@ class ReferenceMaker(Section):
     )
 
     def combination(self) -> dict[str, object]:
-        """Return the options of `steps.frame_combination.combine_frames`."""
+        """Return the options of `science.calibration.frame_combination.combine_frames`."""
         return self.model_dump(
             include={"method", "error", "sigma_clip", "sigma_low", "sigma_high", "min_samples", "maxiters", "flags"}
         )

@@ -43,7 +43,7 @@ class BkgSubtract(Step):
     sigma_high: float = Field(2.0, gt=0, description="sky_model: the same above it")
 
     def sky_parameters(self) -> dict[str, Any] | None:
-        """Return the parameters of `steps.sky_model.smooth_sky`, or None if no sky is modelled."""
+        """Return the parameters of `science.sky.sky_model.smooth_sky`, or None if no sky is modelled."""
         if self.method != "sky_model":
             return None
         names = {"box_size", "filter_size", "sigma_low", "sigma_high"}

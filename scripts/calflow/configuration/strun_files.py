@@ -1,7 +1,7 @@
 """The parameter files of ``strun`` and ``lirun``: ``.cfg`` files and ASDF parameter references (``pars-*``).
 
 Both hold the parameters of one step, or of a pipeline and its steps. What the parameters mean to calflow is said in
-`parameters.strun_translation`.
+`configuration.strun_translation`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """What parameter files of ``strun`` and ``lirun`` say, in calflow's configuration.
 
-Steps and parameters have the names of the sections in `parameters.stage2` and `parameters.stage3`; the tables below say
-only what is called otherwise, or means nothing here.
+Steps and parameters have the names of the sections in `configuration.stage2` and `configuration.stage3`; the tables below
+say only what is called otherwise, or means nothing here.
 """
 
 import difflib
@@ -61,7 +61,7 @@ def read_parameter_files(
     Parameters
     ----------
     paths : iterable of str
-        Files as `parameters.strun_files` reads them.
+        Files as `configuration.strun_files` reads them.
     problems : Problems
         Unreadable files, unknown classes and misspelled names are added here; nothing is raised.
     stages : mapping of str to Section

@@ -21,7 +21,7 @@ def read_apertures(path: Path, wanted: Sequence[Mapping[str, str]], ee: Sequence
     path : Path
         An APCORR reference.
     wanted : sequence of mappings of column to value
-        Which rows are those of the exposures, as `steps.table_rows.select_row` takes it; one
+        Which rows are those of the exposures, as `science.table_rows.select_row` takes it; one
         empty mapping means all rows.
     ee : sequence of three int
         Encircled energies, per cent.
@@ -64,7 +64,7 @@ def read_abvega_offset(path: Path, wanted: Sequence[Mapping[str, str]]) -> float
     path : Path
         An ABVEGAOFFSET reference.
     wanted : sequence of mappings of column to value
-        Which row is that of the exposures, as `steps.table_rows.select_row` takes it.
+        Which row is that of the exposures, as `science.table_rows.select_row` takes it.
 
     Raises
     ------

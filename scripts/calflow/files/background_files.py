@@ -29,7 +29,7 @@ def read_part(
     -------
     sci, err : float32 array, shape (..., ny, nx)
     dq : uint32 array of that shape
-        ERR and DQ are 0 if the file has none. Both are NaN where either cannot be a value (`steps.image`);
+        ERR and DQ are 0 if the file has none. Both are NaN where either cannot be a value (`science.image`);
         the flags stay those of the file, since other members may have a value there.
     common : Window
         The pixels that were read, those which exposure and window share. None in place of it all: there are none.

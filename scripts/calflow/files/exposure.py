@@ -57,7 +57,7 @@ class Exposure:
     others : list of HDU
         Extensions that pass through unchanged, such as INT_TIMES; an ASDF extension only if there is no `wcs`.
     discarded : dict of plane to int
-        How many values of the file, other than NaN, are none (`steps.image`).
+        How many values of the file, other than NaN, are none (`science.image`).
     damaged : tuple of str
         Extensions whose checksum is wrong.
     """
@@ -116,7 +116,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     -------
     Exposure
         Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none. What is no value
-        (`steps.image`) is NaN and has DO_NOT_USE.
+        (`science.image`) is NaN and has DO_NOT_USE.
 
     Raises
     ------

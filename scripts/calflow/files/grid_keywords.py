@@ -30,7 +30,7 @@ def record_grid(
     regions : sequence of float array, shape (n, 2)
         Outlines of what the inputs cover, degrees.
     weight_type, pixfrac
-        As `steps.resample.Resampler` takes them.
+        As `science.combination.resample.Resampler` takes them.
     """
     primary, science = headers["PRIMARY"], headers["SCI"]
     primary.set("S_RESAMP", "COMPLETE", STATUS["resample"][1])

@@ -48,7 +48,7 @@ class PhotomTable:
     pixel_area_a2: float | None
 
     def time_coefficients(self, row: int) -> dict[str, dict[str, Any]]:
-        """Return the coefficients of a row by kind, as `steps.photom.time_correction` takes them."""
+        """Return the coefficients of a row by kind, as `science.calibration.photom.time_correction` takes them."""
         return {kind: {name: column[row] for name, column in table.items()} for kind, table in self.time_tables.items()}
 
 
@@ -86,7 +86,7 @@ def read_detector_reference(
     Returns
     -------
     sci, err : float32 arrays of the shape of the window
-        `err` is None if the file has none. What is no value (`steps.image`) is NaN.
+        `err` is None if the file has none. What is no value (`science.image`) is NaN.
     dq : uint32 array, with the standard bits
         0 if the file has none.
 

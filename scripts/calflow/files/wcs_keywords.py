@@ -25,7 +25,7 @@ def record_wcs(exposure: Exposure, corners: np.ndarray, sip: Mapping[str, Any] |
     corners : float array, shape (4, 2)
         Right ascension and declination, degrees.
     sip : mapping or None
-        Parameters of `steps.sip.sip_approximation`. None: no approximation.
+        Parameters of `science.geometry.sip.sip_approximation`. None: no approximation.
     """
     header = exposure.science
     header.set("S_REGION", s_region(corners), "Spatial footprint of the observation")

@@ -1,6 +1,6 @@
 """The plan: every exposure with its inputs, references and the steps it gets, before any job starts.
 
-Rules look things up here and decide nothing themselves. The plan is made in `planning.planner`.
+Rules look things up here and decide nothing themselves. The plan is made in `plan.planner`.
 """
 
 import hashlib

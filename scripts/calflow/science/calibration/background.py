@@ -58,7 +58,7 @@ def combine(
     ----------
     sci, err : float array, shape (n, ny, nx)
         The background images and their errors, DN/s. NaN in `sci`: no value there. Samples of which
-        either cannot be a value (`steps.image`) are left out, too; a NaN error is not known.
+        either cannot be a value (`science.image`) are left out, too; a NaN error is not known.
     dq : uint32 array, shape (n, ny, nx)
         Their flags. Flags exclude no sample.
     sigma : float
@@ -116,7 +116,7 @@ def average_integrations(
     ----------
     sci, err : float array, shape (nints, ny, nx)
         The integrations and their errors, DN/s. NaN in `sci`: no value there. Samples of which
-        either cannot be a value (`steps.image`) are left out, too; a NaN error is not known.
+        either cannot be a value (`science.image`) are left out, too; a NaN error is not known.
     dq : uint32 array, shape (nints, ny, nx)
         Their flags.
     sigma, maxiters
@@ -147,7 +147,7 @@ def average_integrations(
 
 
 def possible_samples(sci: np.ndarray, err: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and errors of one shape with NaN in both where either cannot be a value (`steps.image`)."""
+    """Return values and errors of one shape with NaN in both where either cannot be a value (`science.image`)."""
     wrong = impossible("sci", sci) | impossible("err", err)
     if not wrong.any():
         return sci, err

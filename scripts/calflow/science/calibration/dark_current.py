@@ -18,7 +18,7 @@ class Dark:
     Attributes
     ----------
     sci : float32 array, shape (ny, nx)
-        The rate without light, in the unit of the exposure. What is no value (`steps.image`) is not known.
+        The rate without light, in the unit of the exposure. What is no value (`science.image`) is not known.
     dq : uint32 array, shape (ny, nx)
         Data quality flags.
     err : float32 array, shape (ny, nx), or None

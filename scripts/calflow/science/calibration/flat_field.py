@@ -22,7 +22,7 @@ class Flat:
     Attributes
     ----------
     sci : float32 array, shape (ny, nx)
-        Relative response. Less than 1e-19, and what is no value (`steps.image`): not known.
+        Relative response. Less than 1e-19, and what is no value (`science.image`): not known.
     err : float32 array, shape (ny, nx), or None
         Its 1-sigma error; NaN, or any other that is no value, makes the pixel unusable. None: not known, taken as 0.
     dq : uint32 array, shape (ny, nx)
@@ -89,7 +89,7 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
         SCI' = SCI / F
         ERR' = |ERR / F|
 
-    Nothing becomes NaN that was not, but what the division makes too large (`steps.image`).
+    Nothing becomes NaN that was not, but what the division makes too large (`science.image`).
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def combine_frames(
 ) -> Combined:
     """Combine frames, pixel by pixel.
 
-    A sample is used if its `sci` and `err` are values (`steps.image`), it has no flag at all, and clipping
+    A sample is used if its `sci` and `err` are values (`science.image`), it has no flag at all, and clipping
     leaves it. With x, e the samples used at a pixel and their errors, n their number and
     w = 1/e^2 (all 1 where an error is 0)::
 

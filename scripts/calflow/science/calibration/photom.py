@@ -107,7 +107,7 @@ def apply_conversion(image: Image, factor: float, inverse: bool = False, *, matc
     inverse : bool
         Divide by the factor.
     matches_nans : bool
-        Make NaN and DO_NOT_USE agree (`steps.image.match_nans`). False: only what becomes too large gets both.
+        Make NaN and DO_NOT_USE agree (`science.image.match_nans`). False: only what becomes too large gets both.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Outlier detection: pixels of an exposure that disagree with the median of all exposures.
 
 Each group of simultaneous exposures is resampled to a common grid, and pixels of little weight
-are left out (`weight_cut`). The median of the groups (`steps.median`) is interpolated at the
+are left out (`weight_cut`). The median of the groups (`science.combination.median`) is interpolated at the
 pixels of each exposure (`blot`); pixels further from it than noise and sharp structure explain
 are flagged (`flag_outliers`, `apply_outliers`). Exposures that share one pixel grid can be
 compared without resampling (`flag_outliers_unresampled`).
@@ -72,7 +72,7 @@ def blot(median: np.ndarray, pixmap: np.ndarray) -> np.ndarray:
     median : float32 array, shape (ny, nx)
         May be memory-mapped: only the pages around the positions are read.
     pixmap : float64 array, shape (ny, nx, 2)
-        Position (x, y) of each pixel of the exposure in `median` (`steps.pixel_map`).
+        Position (x, y) of each pixel of the exposure in `median` (`science.geometry.pixel_map`).
 
     Returns
     -------

@@ -30,7 +30,7 @@ GOOD_BITS = "~DO_NOT_USE+NON_SCIENCE"
 # drizzle wants a time, and uses it for data in counts only.
 NO_TIME = 1.0
 # Weights outside of these limits are used in units of a power of two that brings them within. Then values up to
-# `steps.image.LARGEST` times sums of weights, and squares of weights, stay within single precision.
+# `science.image.LARGEST` times sums of weights, and squares of weights, stay within single precision.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 2.0**-60, 2.0**60
 # Of one exposure by its ERR; beyond it weights of single precision, and their inverses, end.
 SMALLEST_ERROR_WEIGHT = 2.0**-120
@@ -198,16 +198,16 @@ class Resampler:
         Parameters
         ----------
         image : Image
-            Two-dimensional; it is not changed. A pixel that has no value (`steps.image`) in one plane,
+            Two-dimensional; it is not changed. A pixel that has no value (`science.image`) in one plane,
             or has DO_NOT_USE, has none in all.
         pixmap : float64 array, shape (ny, nx, 2)
-            Position of each pixel in the output (`steps.pixel_map`).
+            Position of each pixel in the output (`science.geometry.pixel_map`).
         exposure_time : float or None
             Seconds; needed for weight type ``exptime``.
         sky : float
             Level to subtract from `sci`.
         bounds : ((xmin, xmax), (ymin, ymax)) or None
-            First and last columns and rows that are used (`steps.pixel_map.pixel_range`). None: all.
+            First and last columns and rows that are used (`science.geometry.pixel_map.pixel_range`). None: all.
 
         Returns
         -------
@@ -355,7 +355,7 @@ def pixel_weights(
         all of its pixels, and without errors 1.
     good_bits : str
         Pixels that this mask expression calls bad get no weight, nor do those with DO_NOT_USE, without a value
-        (`steps.image`) in any plane, or with a variance of 0 that would be divided by.
+        (`science.image`) in any plane, or with a variance of 0 that would be divided by.
     exposure_time : float or None
         Seconds, for 'exptime'.
     error_weights : bool

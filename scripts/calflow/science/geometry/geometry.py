@@ -88,7 +88,7 @@ class Geometry:
         return self.pixels.magnified(np.sqrt(abs(np.linalg.det(np.array(self.correction.matrix)))))
 
     def footprint(self) -> np.ndarray:
-        """Return the sky positions of the corners as `steps.footprints.footprint` does, shape (4, 2)."""
+        """Return the sky positions of the corners as `science.geometry.footprints.footprint` does, shape (4, 2)."""
         (xmin, xmax), (ymin, ymax) = self.bounds
         return self.sky(np.array([xmin, xmin, xmax, xmax]), np.array([ymin, ymax, ymax, ymin]))
 

@@ -83,7 +83,7 @@ def circles_around(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     directions : float64 array, shape (k, 3)
-        Unit vectors to the middles, as of `steps.input_pixels.fiducial`.
+        Unit vectors to the middles, as of `science.geometry.input_pixels.fiducial`.
     radii : float64 array, shape (k,)
         Of the chords: radians, for small circles.
     """

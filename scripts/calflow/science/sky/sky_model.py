@@ -1,7 +1,7 @@
 """A smooth sky: measured in calibrated exposures, scaled and subtracted.
 
 The sky is measured in frames of blank sky, or in the science exposures themselves (`smooth_sky`),
-several are combined into one (`steps.sky_combination`), and that is subtracted, times the ratio of an exposure's
+several are combined into one (`science.sky.sky_combination`), and that is subtracted, times the ratio of an exposure's
 own sky level to its level (`subtract_sky`).
 
 Source of the formulas: the newer Liger/IRIS imager pipeline's sky steps; boxes as in SExtractor (Bertin &
@@ -61,7 +61,7 @@ def smooth_sky(
     Parameters
     ----------
     image : Image
-        A calibrated exposure, 2-D. Pixels without a value (`steps.image`) or with any flag are not used.
+        A calibrated exposure, 2-D. Pixels without a value (`science.image`) or with any flag are not used.
     box_size : int
         Side of the boxes in pixels; one longer than the exposure is cut to it. Boxes must be
         much larger than sources.

@@ -2,7 +2,7 @@
 
 Detectors read at the same time form a group, which has one sky. The sky of an exposure is
 measured in its overlap with each other group: in the pixels inside its footprint and that of any
-member of the group. What comes out is a few numbers for `steps.skymatch`, so no more than one
+member of the group. What comes out is a few numbers for `science.sky.skymatch`, so no more than one
 exposure need be in memory.
 
 The pixels are those that jwst's skymatch step takes, so that the levels agree: the vertices of the
@@ -62,7 +62,7 @@ def exposure_sky(
         Returns their pixel positions x, y in this exposure, shape (n, 2), from 0 at the centre of
         the first pixel, also outside it.
     statistic : function of pixel values, shape (n,)
-        `steps.sky_statistics.sky_statistic` with its options.
+        `science.sky.sky_statistics.sky_statistic` with its options.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Sky levels of exposures that overlap: as equal as can be where they do.
 
-From what was measured in each exposure (`steps.sky_overlaps`), one level is found for each group
+From what was measured in each exposure (`science.sky.sky_overlaps`), one level is found for each group
 of detectors that were read at the same time. To subtract it is left to others.
 
 Source of the formulas: the JWST calibration pipeline's skymatch step (jwst 3.0.0), whose levels

@@ -12,7 +12,7 @@ corrections these functions give. With ``robust=True``
 - a group that does not match the reference is tried with all groups that do, and then by a search
   `WIDE_SEARCH` times as wide;
 - groups whose matches may each be chance (one star in a small field) are accepted if they cannot all be
-  (`steps.chance`);
+  (`science.stars.chance`);
 - a group that fails, fails alone: jwst drops all corrections if one is too large;
 - if no group matches the first, the next one leads, so that one exposure without stars or with a
   wrong pointing does not spoil the others.

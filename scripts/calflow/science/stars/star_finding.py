@@ -58,7 +58,7 @@ def find_stars(
 ) -> StarList:
     """Find the stars of an image.
 
-    The background is subtracted first (`steps.background_map.background_map`).
+    The background is subtracted first (`science.sky.background_map.background_map`).
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def find_stars(
         Stars that are not between these limits, in pixels, are dropped; those on a limit too.
     refine : bool
         Replace the finder's centroids by windowed ones, which are several times better, and weigh
-        them (`steps.centroids`). False: as jwst.
+        them (`science.stars.centroids`). False: as jwst.
     **parameters
         As in `StarFinding`.
 

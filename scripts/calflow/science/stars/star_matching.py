@@ -6,7 +6,7 @@ result is the affine map that moves the stars of the exposure onto those of the 
 `match_once` is the procedure of the JWST pipeline (jwst 3.0.0 with tweakwcs): an offset from a
 histogram, one match within a tolerance, one fit. A match by chance (of a cosmic ray, say) that
 the clipping leaves in pulls the solution. `match` is our own: it follows several offsets, shrinks
-the tolerance to what the residuals say, and accepts only what chance does not explain (`steps.chance`).
+the tolerance to what the residuals say, and accepts only what chance does not explain (`science.stars.chance`).
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def match(
     changes. The width is that of a normal distribution on an even background of pairs by chance
     (`scatter`), so these do not widen it.
 
-    `steps.chance` tells how many solutions like it are expected by chance.
+    `science.stars.chance` tells how many solutions like it are expected by chance.
     """
     if not len(stars) or not len(reference):
         raise NoMatchError("has no stars to match")
