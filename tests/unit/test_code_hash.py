@@ -53,6 +53,15 @@ def test_comments_docstrings_and_layout_do_not_count(tree):
     assert not changes(tree, "steps/helper.py", 'def help():\n    """Say more."""\n\n    # why\n    return (1)\n')
 
 
+def test_the_meaning_of_a_parameter_does_not_count_but_its_limits_and_default_do(tree):
+    declared = 'class Parameters:\n    width: Annotated[float, Range(gt=0), "a width"] = 1.5\n'
+    (tree / "steps/helper.py").write_text(declared)
+    assert not changes(tree, "steps/helper.py", declared.replace("a width", "another text"))
+    assert changes(tree, "steps/helper.py", declared.replace("gt=0", "gt=1"))
+    assert changes(tree, "steps/helper.py", declared.replace("1.5", "2.5"))
+    assert changes(tree, "steps/helper.py", declared.replace("float", "int"))
+
+
 def test_the_place_of_the_code_does_not_count(tree, tmp_path_factory):
     other = tmp_path_factory.mktemp("elsewhere")
     for path in tree.rglob("*.py"):

@@ -49,6 +49,8 @@ def rules():
     for path in sorted((ROOT / "rules").glob("*.smk")):
         text = path.read_text()
         heads = list(re.finditer(r"^ *(?:use rule (\w+) as|rule) (\w+)(?: with)?:\n", text, re.MULTILINE))
+        if not heads:
+            continue  # functions that rules have in common
         constants = constants_of(text[: heads[0].start()])
         for head, following in zip(heads, [*heads[1:], None], strict=True):
             body = text[head.end() : following.start() if following else len(text)]

@@ -1,7 +1,7 @@
 """What parameter files of ``strun`` and ``lirun`` say, in calflow's configuration.
 
-Steps and parameters have the names of the sections in `configuration.stage2` and `configuration.stage3`; the tables below
-say only what is called otherwise, or means nothing here.
+Steps and parameters have the names of the sections in `configuration.stage2` and `configuration.stage3`; the tables
+below say only what is called otherwise, or means nothing here.
 """
 
 import difflib

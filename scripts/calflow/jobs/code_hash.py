@@ -34,8 +34,8 @@ class CodeHashes:
     def hash(self, script: Path) -> str:
         """Return a short hash of a script and of every local module it imports, directly or not.
 
-        Comments, docstrings and layout do not count. Local are the modules beside the script and in
-        the packages there. Deferred imports inside functions count too.
+        Comments, docstrings, layout and the texts of ``Annotated`` do not count. Local are the modules beside the
+        script and in the packages there. Deferred imports inside functions count too.
         """
         script = Path(script).resolve()
         files = sorted(self._reachable(script), key=lambda path: path.relative_to(script.parent).as_posix())
@@ -73,7 +73,7 @@ def _looked_at(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path) -> tuple[str, set[str]]:
-    """Return what a module says, without comments and docstrings, and the names it imports."""
+    """Return what a module says, without comments, docstrings and meanings of parameters, and the names it imports."""
     tree = ast.parse(file.read_text(), str(file))
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -83,8 +83,18 @@ def _read(file: Path) -> tuple[str, set[str]]:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
             node.body[0] = ast.Pass()
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and _names_annotated(node.value):
+            node.slice.elts = [item for item in node.slice.elts if not _is_text(item)]
     # Not ast.dump: it differs from one version of Python to the next.
     return ast.unparse(tree), names
+
+
+def _names_annotated(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "Annotated"
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 @cache
