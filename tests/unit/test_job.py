@@ -156,6 +156,31 @@ def test_what_is_being_written_is_no_leftover(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a_cal.fits"]
 
 
+def test_what_a_zombie_wrote_is_a_leftover(tmp_path):
+    # In a container nobody may ask for the killed jobs of a killed run.
+    code = "import os; print(os.getpid(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        assert writer.stdin
+        pid = int(writer.stdout.readline())
+        with replacing(tmp_path / "a_cal.fits") as partial:
+            partial.write_text("whole")
+        (tmp_path / partial.name.replace(f"-{os.getpid()}.", f"-{pid}.")).write_text("half")
+        assert remove_leftovers([tmp_path]) == 0
+        writer.stdin.write(b"\n")
+        writer.stdin.close()
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        assert remove_leftovers([tmp_path]) == 1
+
+
+def test_a_new_process_of_the_number_of_a_dead_one_keeps_nothing(tmp_path):
+    with replacing(tmp_path / "a_cal.fits") as partial:
+        partial.write_text("whole")
+    partial.write_text("half")
+    os.utime(partial, (0, 0))
+    assert remove_leftovers([tmp_path]) == 1
+
+
 @pytest.mark.parametrize(("age", "removed"), [(OLD - 60, 0), (OLD + 60, 1)])
 def test_of_another_host_only_old_ones_are_leftovers(tmp_path, age, removed):
     path = tmp_path / "deeper" / ".a_cal.partial-00000000-1.fits"

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from zlib import crc32
 
+from calflow.engine.processes import is_alive
+
 # As calflow/files/exposure.py names them: whose process on which host writes the file.
 PARTIAL = re.compile(r"\..+\.partial-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)(\.[^.]*)?")
 OLD = 86400.0  # seconds; no job writes one file for so long
@@ -37,11 +39,7 @@ def remove_leftovers(folders: Iterable[Path]) -> int:
 
 def _is_left(path: Path, ours: bool, pid: int) -> bool:
     try:
-        if not ours:
-            return time.time() - path.stat().st_mtime > OLD
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
+        written = path.stat().st_mtime
+    except OSError:  # its writer has just moved or deleted it
         return False
-    return False
+    return not is_alive(pid, written) if ours else time.time() - written > OLD

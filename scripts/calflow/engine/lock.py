@@ -20,6 +20,7 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from calflow.engine.processes import is_alive
 from calflow.printable import printable
 
 LOCK = Path(".snakemake/calflow/run.lock")
@@ -96,7 +97,7 @@ class RunLock:
         if not other:
             return
         if other.get("host") == _host():
-            if not held_by_kernel and _is_alive(other["pid"]):
+            if not held_by_kernel and is_alive(other["pid"], self.path.stat().st_mtime):
                 raise FolderInUse(f"{_who(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
             return
         silent = _seconds_since_change(self.path)
@@ -140,16 +141,6 @@ def _who(run: dict[str, Any]) -> str:
     if not run:
         return "Another run"
     return printable(f"Another run (host {run.get('host')}, process {run.get('pid')}, since {run.get('started')})")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _seconds_since_change(path: Path) -> float:
