@@ -57,7 +57,7 @@ def chosen(tmp_path):
         cache = HeaderCache(tmp_path / "cache")
         chooser = ReferenceChooser(settings, cache, problems)
         references = ParameterReferences(settings, chooser, cache, problems, notices)
-        values = HEADER | header
+        values = {key: value for key, value in (HEADER | header).items() if value is not None}
         found = references.choose(
             stage, tmp_path / "x_rate.fits", ExposureHeader(tmp_path, values, ()), family_of(values)
         )
@@ -110,6 +110,15 @@ def test_settings_that_were_not_read_count_as_given(tmp_path, chosen):
     settings = Settings(references={"directory": str(tmp_path)}, stage2={"photom": {"inverse": False}})
     photom = chosen(settings=settings)[0].settings.stage2.photom
     assert (photom.inverse, photom.apply_time_correction) == (False, False)
+
+
+@pytest.mark.parametrize("name", [None, "NOCAM", 5, ""])
+def test_an_unknown_instrument_has_none(tmp_path, chosen, name):
+    """That the header is wrong is told where it is checked; a first member's is asked before that."""
+    write_pars(tmp_path, "a.asdf", "pars-tweakregstep", "TweakRegStep", {"kernel_fwhm": 3.0})
+    for source in ({"source": "directory", "directory": str(tmp_path)}, {"source": "crds"}):
+        found, notices, problems = chosen("stage3", {"references": source}, INSTRUME=name)
+        assert (found.values, notices, problems) == ({}, [], [])
 
 
 def test_they_can_be_switched_off(tmp_path, chosen):

@@ -139,6 +139,8 @@ class ParameterReferences:
         """
         if not self.settings.references.parameters or family is None:
             return Chosen(self.settings)
+        if header.values.get("INSTRUME") not in family.instruments:
+            return Chosen(self.settings)  # a problem of the exposure, told where its header is checked
         # As jwst does: those of the steps, and over them those of the pipeline.
         types = (*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage])
         from_crds = self.settings.references.source == "crds"
