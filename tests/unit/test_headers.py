@@ -196,6 +196,17 @@ def test_truncated_header(refuse, path):
     assert "truncated in the header of HDU 5" in wrong
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_header_without_end_does_not_take_that_of_the_next(refuse, path, number):
+    hdus = exposure()
+    hdus.writeto(path)
+    end = hdus[number]._header_offset + 80 * len(hdus[number].header)
+    content = bytearray(path.read_bytes())
+    assert content[end : end + 4] == b"END "
+    content[end : end + 3] = b"   "
+    assert f"the header of HDU {number} has no END card" in refuse(bytes(content))
+
+
 def test_missing_padding_is_no_defect(path):
     exposure().writeto(path)
     content = path.read_bytes()

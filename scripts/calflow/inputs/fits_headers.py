@@ -199,6 +199,9 @@ def _header_bytes(file: BinaryIO, start: bytes, number: int, size: int) -> bytes
             whole = len(blocks[-1]) == BLOCK
             promised = begin + (len(blocks) + whole) * BLOCK
             raise _truncated(f"the header of HDU {number}", size, promised)
+        # Where it has none, astropy takes other bytes for it, and the HDUs for others than those that are read here.
+        if block.startswith(b"XTENSION"):
+            raise HeaderError(f"the header of HDU {number} has no END card", "get the file again")
         if len(blocks) * BLOCK >= MAX_HEADER_BYTES:
             raise HeaderError(f"the header of HDU {number} does not end", "get the file again")
         blocks.append(block)
