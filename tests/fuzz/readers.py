@@ -282,7 +282,9 @@ def _plan_of_configuration(path: Path) -> bool:
 
     try:
         given = load_configfile(path)
-    except Exception:  # Snakemake tells of it before it asks calflow
+        update_config({}, given)
+        copy.deepcopy(given)
+    except Exception:  # Snakemake does this, and tells of it, before it asks calflow
         return False
     config = copy.deepcopy(_defaults())
     update_config(config, copy.deepcopy(given))

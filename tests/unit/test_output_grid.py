@@ -207,6 +207,14 @@ def test_scales_must_be_positive(name, value):
         grid_of(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("pixel_scale", 1e-320), ("pixel_scale_ratio", 1e-320), ("pixel_scale", 1e308)]
+)
+def test_scales_that_no_image_has_are_refused(name, value):
+    with pytest.raises(ValueError, match=r"no image has pixels of .* arcsec|would have 0 x 0 pixels"):
+        grid_of(**{name: value})
+
+
 def test_a_grid_of_less_than_two_pixels_is_refused():
     with pytest.raises(ValueError, match=r"60 x 1 pixels; see crpix"):
         grid_of(crpix=(30.0, -19.0))

@@ -9,6 +9,7 @@ import pytest
 from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.times import observation_time, parse_useafter
+from calflow.references import references
 from calflow.references.references import (
     DirectoryIndex,
     Reference,
@@ -244,6 +245,18 @@ def test_folder_that_is_not_there(tmp_path, name, wrong):
     assert wrong in problem.wrong
     assert str(tmp_path / name) in problem.wrong
     assert "source: crds" in problem.right
+
+
+def test_a_whole_disk_is_no_folder_of_references(folder, monkeypatch):
+    monkeypatch.setattr(references, "MAX_ENTRIES", 3)
+    directory = folder(a={}, b={}, c={})
+    problems = Problems()
+    assert DirectoryIndex(directory, None, problems).references("flat", "MIRI")
+    assert not problems
+    (directory / "sub").mkdir()
+    DirectoryIndex(directory, None, problems)
+    (problem,) = problems
+    assert problem.wrong == f"'{directory}' holds more than 3 files and folders"
 
 
 def test_broken_reference_is_told_and_others_are_used(folder):

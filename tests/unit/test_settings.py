@@ -597,6 +597,8 @@ def test_long_values_are_cut():
         (b"- output\n", "has no keys at the top"),
         (b"", "is empty"),
         (b"# nothing\n", "is empty"),
+        (b"output: !!bool maybe\n", "has a value that is not of the kind it is marked with"),
+        (b"output: !!int ''\n", "has a value that is not of the kind it is marked with"),
         (b"a: 1\noutput: r\xe9sultats\n", "is not UTF-8 text: byte 0xe9 in line 2"),
         (b"SIMPLE  =                    T", "has no keys"),
         (b"output: $HOME\n", None),

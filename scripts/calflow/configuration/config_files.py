@@ -153,6 +153,8 @@ def unreadable(path: Path) -> Problem | None:
         return _syntax_problem(path, text, error)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         return problem(f"is not YAML: {str(error).splitlines()[0]}", KEYS)
+    except (ArithmeticError, LookupError):  # PyYAML's own, for `!!bool maybe` and `!!int ""`
+        return problem("has a value that is not of the kind it is marked with (!!bool, !!int...)", "leave out the mark")
     if found is None:
         return problem("is empty", KEYS)
     if isinstance(found, str):

@@ -226,4 +226,8 @@ def _plain(node: Any, loader: Any, count: list[int]) -> Any:
         return {str(key.value): _plain(value, loader, count) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, loader, count) for item in node.value]
-    return loader.construct_object(node) if node.tag in _YAML_VALUES else node.value
+    try:
+        return loader.construct_object(node) if node.tag in _YAML_VALUES else node.value
+    except (ArithmeticError, LookupError, ValueError):  # all of them from PyYAML, for `!!bool maybe`, `!!int ""`
+        kind = node.tag.rpartition(":")[2]
+        raise _NotReadable(f"{node.value!r} is no {kind}", "give a file that strun or CRDS wrote") from None

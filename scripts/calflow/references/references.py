@@ -21,6 +21,7 @@ NO_REFERENCES = (
     "give the folder with the reference files, or set references.source: crds and references.crds_path; "
     "docs/references.md"
 )
+MAX_ENTRIES = 200_000  # of a folder of references; a whole CRDS cache has a tenth of that, a disk has more
 # A reference that has one of these for a keyword fits every value
 _ANY_VALUE = frozenset({"", "ANY", "N/A", "GENERIC"})
 # A full-frame reference can be cut out for every subarray, but one made for the subarray is better
@@ -99,7 +100,14 @@ class DirectoryIndex:
             )
             problems.add(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
-        for path in _reference_files(self.directory):
+        found = _reference_files(self.directory)
+        if found is None:
+            wrong = f"{str(directory)!r} holds more than {MAX_ENTRIES} files and folders"
+            problems.add(
+                Problem("config", "references.directory", wrong, "give the folder of the reference files alone")
+            )
+            return
+        for path in found:
             header = read_reference_header(path, problems, cache)
             if header is None:
                 self.unread += (path,)
@@ -180,9 +188,14 @@ def select_from_directory(
     return Reference(reftype, best[0], best[0].name)
 
 
-def _reference_files(directory: Path) -> list[Path]:
-    files = []
-    for folder, _, names in os.walk(directory):
+def _reference_files(directory: Path) -> list[Path] | None:
+    """Return the files below a folder that are named as references; None if there is too much to look through."""
+    files: list[Path] = []
+    entries = 0
+    for folder, folders, names in os.walk(directory):
+        entries += len(folders) + len(names)
+        if entries > MAX_ENTRIES:
+            return None
         files += [Path(folder, name) for name in names if name.lower().endswith((".fits", ".asdf"))]
     return sorted(files)
 

@@ -111,7 +111,7 @@ def grid_from_footprints(
     ------
     ValueError
         If a parameter is out of range, a footprint is 90 degrees or more from the reference
-        point, or an axis gets fewer than two pixels.
+        point, or an axis gets fewer than two pixels, or more than can be counted.
     """
     for name, value in (("pixel_scale_ratio", pixel_scale_ratio), ("pixel_scale", pixel_scale)):
         if value is not None and not value > 0:
@@ -119,15 +119,18 @@ def grid_from_footprints(
     vertices = np.concatenate([np.reshape(footprint, (-1, 2)) for footprint in footprints])
     crval = fiducial(vertices) if crval is None else (float(crval[0]), float(crval[1]))
 
-    if pixel_scale is None:
-        pixel_scale = pixel_scale_ratio * first.scale
-    else:
-        pixel_scale_ratio = pixel_scale / np.sqrt(first.area)
     if rotation is None:
         rotation = first.position_angle
     pc = _rotation_matrix(np.radians(rotation), first.parity)
 
-    offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / pixel_scale
+    with np.errstate(over="ignore"):  # infinity is told below
+        if pixel_scale is None:
+            pixel_scale = pixel_scale_ratio * first.scale
+        else:
+            pixel_scale_ratio = pixel_scale / np.sqrt(first.area)
+        offsets = _gnomonic(vertices, crval) @ np.linalg.inv(pc).T / pixel_scale
+    if not (np.isfinite(pixel_scale_ratio) and np.isfinite(offsets).all()):
+        raise ValueError(f"no image has pixels of {pixel_scale:g} arcsec; see pixel_scale, pixel_scale_ratio")
     low, high = offsets.min(axis=0), offsets.max(axis=0)
     reference_pixel = -low if crpix is None else np.asarray(crpix, float)
     size = np.trunc(high + reference_pixel + 0.5) if output_shape is None else output_shape
