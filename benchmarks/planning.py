@@ -65,7 +65,7 @@ def main() -> None:
         "Snakemake builds its graph on one core, at about a millisecond and 15 kB for each job, and a dry run prints "
         "each job for as much again. So the plan, and runs of more than 100 exposures of which most is made, build it "
         "part by part in as many processes as there are cores (at most 8), and print a table "
-        "(`scripts/calflow/forecast/parallel.py`). What parts have in common, such as a background, keeps them "
+        "(`scripts/calflow/engine/graphs.py`). What parts have in common, such as a background, keeps them "
         "together.",
         "",
         f"{versions_of_calflow()}; {machine()}; one run each.",

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science", "web"},
     "jobs": {"inputs"},
     "engine": {"configuration", "files", "job", "printable", "science"},
-    "forecast": {"plan", "references"},
+    "forecast": {"engine", "plan", "references"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
 }

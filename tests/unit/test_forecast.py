@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from calflow.engine.graphs import shared_out
+from calflow.engine.needed_jobs import NeededJob, NeededJobs
+from calflow.engine.reasons import Cause, _restamped, causes_of
 from calflow.forecast.costs import Cost, Costs
 from calflow.forecast.forecast import Forecast, joined
-from calflow.forecast.jobs import NeededJob, NeededJobs
-from calflow.forecast.parallel import shared_out
-from calflow.forecast.reasons import Cause, _restamped, causes_of
 from calflow.forecast.schedule import PER_JOB, PER_RUN, schedule
 from calflow.forecast.sizes import Size
 from calflow.forecast.text import duration, forecast_text, volume

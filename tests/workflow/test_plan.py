@@ -148,7 +148,7 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     """As with hundreds of exposures: the graph is built for the parts that need it."""
     target = own_code / "scripts/calflow/forecast/target.py"
     target.write_text(target.read_text().replace("WORTHWHILE = 100", "WORTHWHILE = 2"))
-    parallel = own_code / "scripts/calflow/forecast/parallel.py"
+    parallel = own_code / "scripts/calflow/engine/graphs.py"
     parallel.write_text(parallel.read_text().replace("PER_GRAPH = 100", "PER_GRAPH = 1"))
     combined.snakefile = own_code / "Snakefile"
     combined.config["associations"] = "data/rate/*_asn.json"  # four exposures that have nothing in common

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from calflow.forecast.jobs import NeededJob
+from calflow.engine.needed_jobs import NeededJob
 from calflow.forecast.sizes import Size, Sizes
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.plan import UnknownExposure

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calflow.engine.needed_jobs import NeededJob, NeededJobs
+from calflow.engine.reasons import KINDS, NEW
 from calflow.forecast.costs import Cost
-from calflow.forecast.jobs import NeededJob, NeededJobs
-from calflow.forecast.reasons import KINDS, NEW
 from calflow.forecast.schedule import Schedule
 from calflow.references.reference_change import ReferenceChange
 

@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calflow.engine.needed_jobs import NeededJob
 from calflow.forecast.costs import Cost
-from calflow.forecast.jobs import NeededJob
 
 # Snakemake's own work for each job, and for a run, seconds: measured with thousands of small jobs.
 PER_JOB = 0.03

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calflow.engine.graphs import over_graphs, processes_for, shared_out, with_graph
+from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, size_on_disk
-from calflow.forecast.jobs import NeededJob, NeededJobs, needed_jobs
-from calflow.forecast.parallel import over_graphs, processes_for, shared_out, with_graph
 from calflow.forecast.schedule import schedule
 from calflow.forecast.sizes import Sizes
 from calflow.forecast.text import forecast_text

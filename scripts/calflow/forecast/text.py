@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from calflow.engine.reasons import FOLLOWS, NEW
 from calflow.forecast.forecast import Forecast
-from calflow.forecast.reasons import FOLLOWS, NEW
 from calflow.plan.context_comparison import comparison_lines
 
 NAMED = 5  # of a list of names, how many are shown

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calflow.forecast.reasons import FOLLOWS, Cause, causes_of, name_of
+from calflow.engine.reasons import FOLLOWS, Cause, causes_of, name_of
 
 
 @dataclass(frozen=True)
