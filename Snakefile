@@ -23,10 +23,8 @@ configfile: f"{workflow.basedir}/config.yaml"
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from calflow.forecast.target import look_ahead, offer_plan
 from calflow.configuration.paths import seen_from_here
 from calflow.jobs.code_hash import CodeHashes
-from calflow.plan.combination import UnknownAssociation
 from calflow.references.crds_cache import (
     READ_BY_THE_PLAN,
     cache_path,
@@ -35,30 +33,23 @@ from calflow.references.crds_cache import (
     server_url,
     wanted_contexts,
 )
-from calflow.plan.handed_on import hand_on, handed_on
-from calflow.plan.plan import Plan, UnknownExposure, stamps, uncompared
+from calflow.plan.handed_on import handed_on
+from calflow.plan.plan import Plan, stamps, uncompared
 from calflow.plan.planner import make_plan
 from calflow.engine.requests import Requests
 from calflow.inputs.storage_mirror import mirror_storage
-from calflow.engine.targets import is_job, is_only_target, wanted_stages
+from calflow.engine.inside import default_storage
+from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
-from calflow.engine.command_line import check_command_line
-from calflow.engine.leftovers import remove_leftovers
-from calflow.engine.lock import lock_runs
-from calflow.engine.signals import take_signals
-from calflow.engine.summary import Summary, tell_of_nothing
 from calflow.configuration.settings import SHIPPED, read_settings
-from calflow.engine.slurm import check_slurm
-from calflow.engine.speed import speed_up
-from calflow.engine.timers import stop_timers
-from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
+from calflow.run import Run
 
-speed_up()
-take_signals()
+run = Run(workflow)
+is_job = not workflow.is_main_process  # started by another Snakemake, on a cluster
 config_files = [*map(seen_from_here, given_files), SHIPPED]
 try:
-    plan = handed_on(config) if is_job() else None
+    plan = handed_on(config) if is_job else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)
     if plan:
         pass  # that of the run which submitted this job
@@ -69,13 +60,13 @@ try:
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
-        mirror_storage(workflow, settings.output, Path(".snakemake/calflow/storage.json"))
+        mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
         plan = make_plan(
             settings,
             config_files,
             cache=Path(".snakemake/calflow/headers"),
             stages=wanted_stages(),
-            is_job=is_job(),
+            is_job=is_job,
         )
 except InputError as error:
     sys.exit(str(error))
@@ -149,43 +140,16 @@ include: "rules/demo_iris.smk"
 
 
 code_hashes.save()
-# Each stands around the one before it: the plan takes no lock, and a run looks for what is stale when it has the lock.
-summary = Summary(workflow, Path(f"{OUTPUT}logs"), plan.notices, plan.names())
-tell_of_nothing(workflow, summary)
-look_ahead(workflow, plan)
-lock_runs(
-    workflow,
-    Path(OUTPUT),
-    after=lambda: remove_leftovers(Path(f"{OUTPUT}{name}") for name in ("stage2", "stage3", "references")),
-)
-offer_plan(workflow, plan)
-check_command_line(
-    workflow,
-    {
-        "all": plan.products,
-        "references": plan.reference_products,
-        "stage2": plan.stage2_products,
-        "stage3": plan.stage3.products,
-    },
-    (UnknownExposure, UnknownAssociation),
-)
+run.surround(plan, config)
 
 
 onstart:
-    check_slurm(workflow)
-    if not workflow.local_exec:
-        hand_on(plan, config)
-    start_launcher(workflow, plan.pixels())
-    summary.watch()
+    run.begin()
 
 
 onsuccess:
-    stop_launcher()
-    summary.tell()
-    stop_timers()
+    run.end()
 
 
 onerror:
-    stop_launcher()
-    summary.tell()
-    stop_timers()
+    run.end()

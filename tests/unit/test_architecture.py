@@ -23,20 +23,37 @@ MAY_IMPORT = {
     "jobs": {"inputs"},
     "engine": {"configuration", "files", "job", "printable", "science"},
     "forecast": {"engine", "plan", "references"},
+    "run": {"engine", "forecast", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
 }
 
+# What the documentation of Snakemake names, for Snakefiles.
+PUBLIC = {"snakemake.io.ancient"}
+
 
 def names_imported(source):
     """Return what of calflow a text imports, at its top or inside functions, such as ``calflow.plan.plan.Plan``."""
+    return {name for name in all_imports(source) if name.startswith("calflow.")}
+
+
+def all_imports(source):
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("calflow.")}
+    return names
+
+
+def names_of_snakemake(source):
+    """Return the inner names of Snakemake in a text: what it imports of it, and names that only `workflow` leads to."""
+    names = {name for name in all_imports(source) if name.partition(".")[0] == "snakemake"}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "workflow":
+            names.add(f"workflow.{node.attr}")
+    return names - PUBLIC
 
 
 def imports(path):
@@ -102,3 +119,23 @@ def test_science_knows_no_files_and_no_telescopes(path):
 def test_rule_scripts_connect_and_are_short(path):
     assert not imports(path) & {"inputs", "plan"}
     assert len(path.read_text().splitlines()) <= 130
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(SCRIPTS.rglob("*.py")) if not path.is_relative_to(CALFLOW / "engine")],
+    ids=lambda path: str(path.relative_to(SCRIPTS)),
+)
+def test_the_inside_of_snakemake_is_known_to_the_engine_alone(path):
+    assert not names_of_snakemake(path.read_text())
+
+
+@pytest.mark.parametrize("path", sorted((CALFLOW / "engine").rglob("*.py")), ids=lambda path: path.name)
+def test_private_names_of_snakemake_stand_in_one_file(path):
+    private = {name for name in names_of_snakemake(path.read_text()) if "._" in name}
+    assert not private or path.name == "inside.py"
+
+
+def test_inner_names_are_found():
+    text = "from snakemake.io import ancient\nfrom snakemake.jobs import Job\ndef f(workflow):\n    workflow._dag = 1\n"
+    assert names_of_snakemake(text) == {"snakemake.jobs.Job", "workflow._dag"}

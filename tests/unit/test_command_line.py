@@ -6,6 +6,7 @@ import pytest
 from snakemake.exceptions import InputFunctionException, MissingRuleException, WorkflowError
 
 from calflow.engine.command_line import check_command_line
+from calflow.engine.execution import Execution
 
 CAL, I2D = "results/stage2/jw01_mirimage_cal.fits", "results/stage3/jw01-o001_i2d.fits"
 
@@ -29,24 +30,21 @@ def run(
 ):
     """Return what a run says; it does nothing, or raises something."""
 
-    def execute(executor_plugin):
+    def execute():
         if raises:
             raise raises
         return "done"
 
     workflow = SimpleNamespace(
-        is_main_process=True,
-        execute=execute,
         dag_settings=SimpleNamespace(targets=set(targets), forcerun=set(forced), until=set(until), omit_from=set()),
         scheduling_settings=SimpleNamespace(prioritytargets=set(prioritized)),
         rules=[SimpleNamespace(name=name, has_wildcards=lambda: False) for name in ("all", "stage2", "stage3", "plan")],
-        _cores=cores,
-        nodes=nodes,
+        resource_settings=SimpleNamespace(cores=cores, nodes=nodes),
     )
     products = {"stage2": lambda: list(stage2), "stage3": lambda: list(stage3)}
-    check_command_line(workflow, {"all": lambda: [*stage2, *stage3], **products}, (UnknownThing,))
+    check = check_command_line({"all": lambda: [*stage2, *stage3], **products}, (UnknownThing,))
     settings = SimpleNamespace(local_exec=local, dryrun_exec=dry)
-    return workflow.execute(SimpleNamespace(common_settings=settings))
+    return check(Execution(workflow, SimpleNamespace(common_settings=settings)), execute)
 
 
 def test_what_is_there_is_run():

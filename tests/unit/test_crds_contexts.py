@@ -9,7 +9,7 @@ import pytest
 
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import References, Settings
-from calflow.engine.targets import is_job, is_only_target
+from calflow.engine.targets import is_only_target
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.instruments.jwst import FAMILY as JWST
@@ -211,11 +211,6 @@ def test_the_job_of_a_cluster_does_not_ask_whether_the_cache_can_be_written_to(t
 )
 def test_only_target(arguments, only):
     assert is_only_target("update_crds", arguments.split()) is only
-
-
-def test_job_of_a_cluster():
-    assert is_job(["--target-jobs", "calibrate:exposure=a", "--mode", "remote"])
-    assert not is_job(["--cores", "2", "update_crds"])
 
 
 # Context against context --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from calflow.engine import lock as module
+from calflow.engine.execution import Execution
 from calflow.engine.lock import FolderInUse, RunLock, lock_runs
 
 OUTPUT = Path("results")
@@ -127,64 +128,59 @@ def test_garbage_in_the_file_is_nobody(path):
     lock.release()
 
 
-def workflow(**changes):
-    def execute(executor_plugin):
-        done.calls.append(module.LOCK.read_text() if module.LOCK.exists() else "")
+class Run:
+    """An execution without a Snakemake: each call notes what stands in the lock."""
 
-    facts = {"is_main_process": True, "execution_settings": SimpleNamespace(lock=True), "execute": execute, "calls": []}
-    facts["storage_settings"] = SimpleNamespace(default_storage_provider=None)
-    done = SimpleNamespace(**facts | changes)
-    return done
+    def __init__(self, *, dry=False, lock=True, storage=None, execute=None):
+        self.workflow = SimpleNamespace(
+            execution_settings=SimpleNamespace(lock=lock),
+            storage_settings=SimpleNamespace(default_storage_provider=storage),
+        )
+        self.plugin = SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry))
+        self.calls, self.execute = [], execute or self.note
 
+    def note(self):
+        self.calls.append(module.LOCK.read_text() if module.LOCK.exists() else "")
 
-def plugin(dry=False):
-    return SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry))
+    def under_locks(self, output=OUTPUT, after=lambda: None):
+        lock_runs(output, after)(Execution(self.workflow, self.plugin), self.execute)
 
 
 def test_a_run_holds_the_lock_from_before_the_first_act_to_its_end(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run, before = workflow(), []
-    lock_runs(run, OUTPUT, after=lambda: before.append(module.LOCK.read_text()))
-    run.execute(plugin())
+    run, before = Run(), []
+    run.under_locks(after=lambda: before.append(module.LOCK.read_text()))
     assert run.calls == before
     assert json.loads(run.calls[0])["pid"] == os.getpid()
     assert module.LOCK.read_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("changes", "dry"),
-    [({}, True), ({"execution_settings": SimpleNamespace(lock=False)}, False), ({"is_main_process": False}, False)],
-    ids=["dry run", "--nolock", "job of a cluster"],
-)
-def test_who_needs_no_lock(tmp_path, monkeypatch, changes, dry):
+@pytest.mark.parametrize("options", [{"dry": True}, {"lock": False}], ids=["dry run", "--nolock"])
+def test_who_needs_no_lock(tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
-    held, run = RunLock(), workflow(**changes)
-    lock_runs(run, OUTPUT, after=lambda: pytest.fail("nothing is to be done before"))
-    run.execute(plugin(dry))
+    held, run = RunLock(), Run(**options)
+    run.under_locks(after=lambda: pytest.fail("nothing is to be done before"))
     assert len(run.calls) == 1
     held.release()
 
 
 def test_a_refused_run_ends_with_the_message_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    held, run = RunLock(), workflow()
-    lock_runs(run, OUTPUT, after=lambda: None)
+    held, run = RunLock(), Run()
     with pytest.raises(SystemExit, match=r"Another run .* Nothing was done"):
-        run.execute(plugin())
+        run.under_locks()
     assert run.calls == []
     held.release()
 
 
 def test_after_a_killed_run_snakemake_is_unlocked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run, unlocked = workflow(), []
-    run.persistence = SimpleNamespace(cleanup_locks=lambda: unlocked.append(1), path=tmp_path / ".snakemake")
-    run._prepare_dag = lambda: None
-    run.execute = lambda plugin: run._prepare_dag()
+    run, unlocked = Run(execute=lambda: run.workflow._prepare_dag()), []
+    run.workflow.persistence = SimpleNamespace(cleanup_locks=lambda: unlocked.append(1), path=tmp_path / ".snakemake")
+    run.workflow._prepare_dag = lambda: None
     module.LOCK.parent.parent.mkdir()
     leave(module.LOCK, pid=1)
-    lock_runs(run, OUTPUT, after=lambda: None)
-    run.execute(plugin())
+    run.under_locks()
     assert unlocked == [1]
     assert (tmp_path / ".snakemake/locks").is_dir()
 
@@ -192,13 +188,11 @@ def test_after_a_killed_run_snakemake_is_unlocked(tmp_path, monkeypatch):
 def test_no_space_for_the_records(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def execute(_):
+    def execute():
         raise RuntimeError("cannot record ([Errno 28] No space left on device)")
 
-    run = workflow(execute=execute)
-    lock_runs(run, OUTPUT, after=lambda: None)
     with pytest.raises(SystemExit, match=r"no space left for the records of the run in .*\.snakemake"):
-        run.execute(plugin())
+        Run(execute=execute).under_locks()
 
 
 def test_runs_in_two_folders_do_not_share_an_output(tmp_path, monkeypatch):
@@ -206,39 +200,35 @@ def test_runs_in_two_folders_do_not_share_an_output(tmp_path, monkeypatch):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "first")
-    second, first = workflow(), workflow(execute=lambda plugin: try_second())
+    second = Run()
 
     def try_second():
         monkeypatch.chdir(tmp_path / "second")
         with pytest.raises(SystemExit, match=rf"Another run .*process {os.getpid()}.* writes to {output}\. Wait"):
-            second.execute(plugin())
+            second.under_locks(output)
         RunLock(module.LOCK).release()  # its own folder is free again
 
-    lock_runs(first, output, after=lambda: None)
-    lock_runs(second, output, after=lambda: None)
-    first.execute(plugin())
+    Run(execute=try_second).under_locks(output)
     assert second.calls == []
-    second.execute(plugin())
+    second.under_locks(output)
     assert len(second.calls) == 1
 
 
 def test_an_output_in_a_bucket_is_not_locked_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = workflow(storage_settings=SimpleNamespace(default_storage_provider="s3"))
-    lock_runs(run, OUTPUT, after=lambda: None)
-    run.execute(plugin())
+    run = Run(storage="s3")
+    run.under_locks()
     assert (len(run.calls), OUTPUT.exists()) == (1, False)
 
 
 def test_an_output_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     OUTPUT.symlink_to("gone/away")
-    run = workflow()
-    lock_runs(run, OUTPUT, after=lambda: None)
+    run = Run()
     with pytest.raises(SystemExit, match=r"Cannot write .*: results is a link to 'gone/away', which is not there"):
-        run.execute(plugin())
+        run.under_locks()
     OUTPUT.unlink()
     OUTPUT.write_text("a file")
     with pytest.raises(SystemExit, match=r"Cannot write .*results/\.run\.lock: .*\. Nothing was done"):
-        run.execute(plugin())
+        run.under_locks()
     RunLock(module.LOCK).release()

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from calflow.engine import summary as module
+from calflow.engine.execution import Execution
 from calflow.engine.exit_statuses import ExitStatuses
 from calflow.engine.outcome import Failure, Outcome, outcome, reason_in
 from calflow.engine.remarks import Remark
@@ -259,17 +260,20 @@ def test_a_run_that_has_nothing_to_make_tells_what_stands(tmp_path, monkeypatch)
     (tmp_path / "align").mkdir()
     (tmp_path / "align/e1.log").write_text("WARNING REMARK tweakreg FAILED e0: no stars\n")
     workflow = chains(tmp_path, 2)
-    workflow.execute = lambda plugin: None
     workflow.execution_settings = SimpleNamespace(no_hooks=False)
     summary = Summary(workflow, tmp_path, [], ["e1"])
-    tell_of_nothing(workflow, summary)
-    for dry in (True, False):
-        workflow.execute(SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry, touch_exec=False)))
+
+    def execute(dry):
+        plugin = SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=dry, touch_exec=False))
+        tell_of_nothing(summary)(Execution(workflow, plugin), lambda: None)
+
+    execute(dry=True)
+    execute(dry=False)
     first, _, remark = told[0].splitlines()
     assert (len(told), first) == (1, "All products are up to date, in ..")
     assert remark.startswith("  tweakreg FAILED e0: no stars")
     summary.watch()
-    workflow.execute(SimpleNamespace(common_settings=SimpleNamespace(dryrun_exec=False, touch_exec=False)))
+    execute(dry=False)
     assert len(told) == 1  # the hooks have told
 
 

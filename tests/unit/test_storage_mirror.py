@@ -1,7 +1,6 @@
 """Stand-ins of objects in S3, against a server that is a dictionary."""
 
 import io
-import types
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,16 +42,8 @@ class Client:
         return {"Body": io.BytesIO(body)}
 
 
-def workflow(client, provider="s3"):
-    meta = types.SimpleNamespace(meta=types.SimpleNamespace(client=client))
-    return types.SimpleNamespace(
-        storage_settings=types.SimpleNamespace(
-            default_storage_provider=provider, default_storage_prefix="s3://bucket/program"
-        ),
-        storage_registry=types.SimpleNamespace(
-            default_storage_provider=types.SimpleNamespace(s3c=meta) if provider else None
-        ),
-    )
+def storage(client, provider="s3"):
+    return provider, "s3://bucket/program", lambda: client
 
 
 def exposure():
@@ -73,7 +64,7 @@ def test_of_a_large_fits_file_only_the_headers_are_read(here, monkeypatch):
     monkeypatch.setattr(storage_mirror, "_CHUNK", 2880)
     body = exposure()
     client = Client({"program/data/a_rate.fits": body})
-    mirror_storage(workflow(client), "results", RECORD)
+    mirror_storage(*storage(client), "results", RECORD)
     path = here / "data" / "a_rate.fits"
     assert path.stat().st_size == len(body)
     assert client.read <= 3 * 2 * 2880
@@ -88,45 +79,45 @@ def test_a_large_table_is_read_whole(here, monkeypatch):
     file = io.BytesIO()
     stars = fits.BinTableHDU.from_columns([fits.Column("ra", "D", array=np.arange(10_000.0))])
     fits.HDUList([fits.PrimaryHDU(), stars]).writeto(file)
-    mirror_storage(workflow(Client({"program/stars.fits": file.getvalue()})), "results", RECORD)
+    mirror_storage(*storage(Client({"program/stars.fits": file.getvalue()})), "results", RECORD)
     assert (here / "stars.fits").read_bytes() == file.getvalue()
 
 
 def test_small_files_are_read_whole_once_and_again_when_the_object_changes(here):
     client = Client({"program/a_asn.json": b"{}"})
     for _ in range(2):
-        mirror_storage(workflow(client), "results", RECORD)
+        mirror_storage(*storage(client), "results", RECORD)
     assert (here / "a_asn.json").read_bytes() == b"{}"
     assert client.read == 2
     before = (here / "a_asn.json").stat().st_mtime_ns
     client.objects["program/a_asn.json"], client.etag = b"[]", '"2"'  # same size, same second
-    mirror_storage(workflow(client), "results", RECORD)
+    mirror_storage(*storage(client), "results", RECORD)
     assert (here / "a_asn.json").read_bytes() == b"[]"
     assert (here / "a_asn.json").stat().st_mtime_ns != before
 
 
 def test_products_are_left_out_and_a_removed_object_takes_its_stand_in_with_it(here):
     client = Client({"program/a.json": b"1", "program/results/stage2/a_cal.fits": b"2"})
-    mirror_storage(workflow(client), "results", RECORD)
+    mirror_storage(*storage(client), "results", RECORD)
     assert not (here / "results").exists()
     client.objects.pop("program/a.json")
-    mirror_storage(workflow(client), "results", RECORD)
+    mirror_storage(*storage(client), "results", RECORD)
     assert not (here / "a.json").exists()
 
 
 def test_a_file_of_the_user_is_not_overwritten(here):
     (here / "a.json").write_text("mine")
     with pytest.raises(InputError, match=r"a\.json: is in the way of an object in S3"):
-        mirror_storage(workflow(Client({"program/a.json": b"1"})), "results", RECORD)
+        mirror_storage(*storage(Client({"program/a.json": b"1"})), "results", RECORD)
     assert (here / "a.json").read_text() == "mine"
 
 
 def test_without_s3_nothing_happens_unless_there_are_stand_ins(here):
-    mirror_storage(workflow(None, provider=None), "results", RECORD)
+    mirror_storage(*storage(None, provider=None), "results", RECORD)
     assert not list(here.iterdir())
-    mirror_storage(workflow(Client({"program/a.json": b"1"})), "results", RECORD)
+    mirror_storage(*storage(Client({"program/a.json": b"1"})), "results", RECORD)
     with pytest.raises(InputError, match="stand-ins for objects in S3"):
-        mirror_storage(workflow(None, provider=None), "results", RECORD)
+        mirror_storage(*storage(None, provider=None), "results", RECORD)
 
 
 @pytest.mark.parametrize("text", ["5", "{}", '[["a"], {}, 1, "x"]', "[" * 100_000, "null"])

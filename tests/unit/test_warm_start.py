@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.benchmark import BenchmarkRecord
 
+from calflow.engine import inside
 from calflow.engine.warm_start import launcher as module
 from calflow.engine.warm_start.launcher import Launcher, ServerIsGone, start_launcher
 
@@ -203,11 +204,11 @@ def hooked(monkeypatch):
                 raise self.status
             return self.status
 
-    monkeypatch.setattr(module, "PythonScript", type("PythonScript", (Script,), {}))
+    monkeypatch.setattr(inside, "PythonScript", type("PythonScript", (Script,), {}))
     monkeypatch.setattr(module, "Launcher", Recorder)
     monkeypatch.setattr(module, "_launchers", [])
     start_launcher(workflow(), 0)
-    return SimpleNamespace(asked=asked, launcher=Recorder, script=module.PythonScript)
+    return SimpleNamespace(asked=asked, launcher=Recorder, script=inside.PythonScript)
 
 
 def test_scripts_go_to_the_launcher(hooked):

@@ -1,5 +1,5 @@
-"""What surrounds a run: the lock of its folder before it, the summary after it, and what a killed one left behind.
+"""All that touches Snakemake's inside, and what surrounds a run: its command line, lock, signals, graph and summary.
 
-What these modules know of Snakemake's inner parts they take from the `workflow` of the Snakefile. Should such a part be
-missing in another version, a run goes on without a summary, or with Snakemake's own locks.
+No other room uses names of Snakemake that its documentation does not name. Those with an underscore, and what is put in
+place of parts of it, stand in `inside`; what is about to be executed is an `execution.Execution`.
 """

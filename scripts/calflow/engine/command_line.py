@@ -11,38 +11,33 @@ from typing import Any
 from snakemake.exceptions import InputFunctionException, MissingRuleException
 
 from calflow.configuration.problems import InputError, Problem, nearest
+from calflow.engine.execution import Execution, Layer
 
 COMMAND = "command line"
 CANDIDATES = 300  # products that are compared with a misspelled one; comparing tens of thousands takes seconds
 
 
 def check_command_line(
-    workflow: Any,
-    products: Mapping[str, Callable[[], Iterable[str]]],
-    reasons: tuple[type[Exception], ...],
-) -> None:
+    products: Mapping[str, Callable[[], Iterable[str]]], reasons: tuple[type[Exception], ...]
+) -> Layer:
     """
-    Let this workflow run only with cores, and with targets that there are.
+    Return what lets Snakemake execute only with cores, and with targets that there are.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
     products : dict
         By the name of a target, the files that it stands for. ``all`` has those of the others.
     reasons : tuple of exception types
         With which a rule refuses to make a file that the plan does not have.
     """
-    if not getattr(workflow, "is_main_process", False):
-        return
-    execute = workflow.execute
 
-    def execute_what_is_there(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
-        targets = list(workflow.dag_settings.targets) or ["all"]
+    def execute_what_is_there(execution: Execution, execute: Callable[[], Any]) -> Any:
+        workflow, targets = execution.workflow, execution.targets or ["all"]
         try:
-            _refuse_no_cores(workflow, executor_plugin.common_settings)
+            _refuse_no_cores(execution)
             _refuse_no_products(targets, products)
             try:
-                return execute(executor_plugin, *arguments, **options)
+                return execute()
             except MissingRuleException:
                 files = products["all"]()
                 problems = _unknown(workflow, targets, files) or _not_made(workflow, targets, files)
@@ -59,13 +54,13 @@ def check_command_line(
         except InputError as error:
             sys.exit(str(error))
 
-    workflow.execute = execute_what_is_there
+    return execute_what_is_there
 
 
-def _refuse_no_cores(workflow: Any, executor: Any) -> None:
+def _refuse_no_cores(execution: Execution) -> None:
     """Without a core Snakemake waits for one, for ever."""
-    option, number = ("--cores", workflow._cores) if executor.local_exec else ("--jobs", workflow.nodes)
-    if number is not None and number < 1 and not executor.dryrun_exec:
+    option, number = "--cores" if execution.is_local else "--jobs", execution.at_once
+    if number is not None and number < 1 and not execution.is_dry:
         raise InputError(
             [Problem(COMMAND, option, f"{number} leaves nothing to run jobs on", f"give {option} 1 or more")]
         )

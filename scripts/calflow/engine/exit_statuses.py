@@ -2,11 +2,12 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from calflow.engine.inside import evaluate_scripts_by
 from calflow.job import NO_SPACE, lacks_space
 
 SHELL_OFFSET = 128  # a shell adds this to the signal that ended its last command
@@ -53,12 +54,9 @@ class ExitStatuses:
 
 def watch_scripts(statuses: ExitStatuses) -> None:
     """Remember how the scripts end that this process runs from now on."""
-    from snakemake.script import PythonScript
 
-    evaluate = PythonScript.evaluate  # writes the script into the working folder, and runs it
-
-    def evaluate_and_watch(script: Any, edit: bool = False) -> None:
+    def evaluate_and_watch(script: Any, evaluate: Callable[[], None]) -> None:
         with statuses.watched(str(next(iter(script.log), ""))):
-            evaluate(script, edit)
+            evaluate()
 
-    PythonScript.evaluate = evaluate_and_watch  # type: ignore[method-assign]
+    evaluate_scripts_by(evaluate_and_watch)

@@ -9,8 +9,10 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from calflow.engine.execution import Execution
+from calflow.engine.inside import build_graph, forget_graph, renew_threads
 
 Result = TypeVar("Result")
 
@@ -20,45 +22,35 @@ PER_GRAPH = 100
 GRAPHS_PER_PROCESS = 8
 
 
-def with_graph(workflow: Any, targets: Sequence[str], use: Callable[[Any], Result]) -> Result:
+def with_graph(execution: Execution, targets: Sequence[str], use: Callable[[Any], Result]) -> Result:
     """Build the graph of some targets as Snakemake would for a run, and return what is made of it.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
-        With all its settings. Its targets and its graph are other ones afterwards.
+    execution : Execution
+        Its targets and the graph of its workflow are other ones afterwards.
     targets : sequence of str
         Files and rules.
     use : callable
         Gets the workflow with its graph.
     """
-    workflow.dag_settings.targets = list(targets)
-    workflow._prepare_dag(
-        forceall=workflow.dag_settings.forceall,
-        ignore_incomplete=True,  # nothing is run: what was interrupted is a reason like any other
-        lock_warn_only=True,
-        nolock=True,
-        shadow_prefix=None,
-    )
-    # A graph that is only looked at needs no environments, and no check for outputs within outputs: that is a sixth of
-    # the time. A run does both.
-    workflow.dag.update_conda_envs = workflow.dag.check_directory_outputs = _nothing
-    workflow.async_run(workflow.dag.init())
-    return use(workflow)
+    build_graph(execution.workflow, execution.plugin, execution.plugin_settings, targets)
+    return use(execution.workflow)
 
 
-def _nothing() -> None:
-    pass
+def needs_a_run(workflow: Any) -> bool:
+    """Tell whether anything is stale in the graph of a workflow."""
+    return next(iter(workflow.dag.needrun_jobs()), None) is not None
 
 
 def over_graphs(
-    workflow: Any, targets: Sequence[Sequence[str]], use: Callable[[Any], Result], processes: int
+    execution: Execution, targets: Sequence[Sequence[str]], use: Callable[[Any], Result], processes: int
 ) -> list[Result]:
     """Do `with_graph` for several lists of targets, in processes of their own.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
+    execution : Execution
     targets : sequence of sequence of str
     use : callable
         Its result goes from one process to another.
@@ -70,7 +62,7 @@ def over_graphs(
         In the order of `targets`.
     """
     global _task
-    _task = workflow, targets, use
+    _task = execution, targets, use
     gc.freeze()  # what is there is shared by all processes, not searched for garbage, and so not copied
     try:
         context = multiprocessing.get_context("fork")
@@ -81,21 +73,19 @@ def over_graphs(
         del _task
 
 
-_task: tuple[Any, Sequence[Sequence[str]], Callable[[Any], Any]]
+_task: tuple[Execution, Sequence[Sequence[str]], Callable[[Any], Any]]
 
 
 def _begin() -> None:
     """Give the process loops and threads of its own, and keep it quiet: the main process speaks."""
     logging.disable(logging.CRITICAL)
-    workflow = _task[0]
-    workflow._async_runners = {}
-    workflow._async_executor = ThreadPoolExecutor()
+    renew_threads(_task[0].workflow)
 
 
 def _one(number: int) -> Any:
-    workflow, targets, use = _task
-    result = with_graph(workflow, targets[number], use)
-    workflow._dag = workflow._persistence = None
+    execution, targets, use = _task
+    result = with_graph(execution, targets[number], use)
+    forget_graph(execution.workflow)
     gc.collect()  # a graph is full of cycles
     return result
 

@@ -20,6 +20,8 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from calflow.engine.execution import Execution, Layer
+from calflow.engine.inside import remove_locks
 from calflow.engine.processes import is_alive
 from calflow.printable import printable
 
@@ -152,38 +154,33 @@ def _seconds_since_change(path: Path) -> float:
         return max(time.time() - path.stat().st_mtime, 0.0)
 
 
-def lock_runs(workflow: Any, output: Path, after: Callable[[], None]) -> None:
+def lock_runs(output: Path, after: Callable[[], None]) -> Layer:
     """
-    Let this workflow run only while it holds the locks of the working folder and of the output folder.
+    Return what lets Snakemake execute only while it holds the locks of the working folder and of the output folder.
 
-    Dry runs, ``--unlock`` and the like, ``--nolock``, and the Snakemake that a cluster job starts, need no lock.
+    Dry runs, ``--unlock`` and the like, and ``--nolock``, need no lock.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
     output : Path
         The output folder. With a default storage provider it is elsewhere, and not locked.
     after : callable
         Called when the locks are held, before anything else.
     """
-    if not getattr(workflow, "is_main_process", False):
-        return
-    execute = workflow.execute
 
-    def execute_with_lock(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
-        if executor_plugin.common_settings.dryrun_exec or not workflow.execution_settings.lock:
-            return execute(executor_plugin, *arguments, **options)
-        stored = workflow.storage_settings.default_storage_provider
+    def execute_with_lock(execution: Execution, execute: Callable[[], Any]) -> Any:
+        if not execution.takes_locks:
+            return execute()
         with ExitStack() as held:
             lock = _taken(LOCK, "works in this folder")
             held.callback(lock.release)
-            if not stored:
+            if not execution.is_stored_elsewhere:
                 held.callback(_taken(output / OUTPUT_LOCK, f"writes to {output}").release)
             try:
                 if lock.killed:
-                    _forget_locks(workflow, lock.killed)
+                    _forget_locks(execution, lock.killed)
                 after()
-                return execute(executor_plugin, *arguments, **options)
+                return execute()
             except Exception as error:
                 # Snakemake cannot go on without its records, and tells of it as of a lack of permissions.
                 if not any(os.strerror(number) in str(error) for number in (ENOSPC, EDQUOT)):
@@ -193,7 +190,7 @@ def lock_runs(workflow: Any, output: Path, after: Callable[[], None]) -> None:
                     "is reached. Make space and run again: it goes on from here."
                 )
 
-    workflow.execute = execute_with_lock
+    return execute_with_lock
 
 
 def _taken(path: Path, what: str) -> RunLock:
@@ -209,19 +206,10 @@ def _taken(path: Path, what: str) -> RunLock:
         sys.exit(f"Cannot write {path.absolute()}: {why}. Nothing was done.")
 
 
-def _forget_locks(workflow: Any, killed: dict[str, Any]) -> None:
-    """Let Snakemake delete the locks of a run that was killed, as soon as it has looked where they are."""
+def _forget_locks(execution: Execution, killed: dict[str, Any]) -> None:
+    """Have Snakemake's locks deleted, which are those of a run that was killed."""
     logger.warning(
         f"The last run in this folder (host {killed.get('host')}, process {killed.get('pid')}, since "
         f"{killed.get('started')}) was killed. Its locks are removed; what it was writing is made again."
     )
-    prepare = workflow._prepare_dag
-
-    def prepare_and_unlock(*arguments: Any, **options: Any) -> Any:
-        result = prepare(*arguments, **options)
-        workflow.persistence.cleanup_locks()
-        # Snakemake deletes the folder too, and wants it back.
-        os.makedirs(os.path.join(workflow.persistence.path, "locks"), exist_ok=True)
-        return result
-
-    workflow._prepare_dag = prepare_and_unlock
+    remove_locks(execution.workflow)

@@ -13,13 +13,14 @@ import threading
 from types import TracebackType
 from typing import Any
 
-import snakemake.workflow
 from snakemake.scheduling.job_scheduler import JobScheduler
+
+from calflow.engine.inside import schedule_by
 
 
 def take_signals() -> None:
     """Have the runs of this process scheduled by `Scheduler`, and end at once on SIGINT before that."""
-    snakemake.workflow.JobScheduler = Scheduler
+    schedule_by(Scheduler)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
         signal.signal(signal.SIGINT, _interrupt)
         sys.excepthook = _tell_uncaught

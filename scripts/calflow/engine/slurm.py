@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+from calflow.engine.inside import default_resources
+
 HOW = """\
 Give the account and the partition in profiles/slurm/config.yaml, below default-resources, or on the command line:
   --default-resources slurm_account=NAME slurm_partition=NAME"""
@@ -23,9 +25,7 @@ def check_slurm(workflow: Any) -> None:
     """
     if not workflow.is_main_process or workflow.executor_plugin.name != "slurm":
         return
-    given = workflow.resource_settings._parsed_default_resources
-    # What is computed for each job cannot be asked for beforehand.
-    values = {name: given[name].raw for name in ("slurm_account", "slurm_partition") if name in given}
+    values = default_resources(workflow, "slurm_account", "slurm_partition")
     problem = refusal(values.get("slurm_account"), values.get("slurm_partition"))
     problem = problem or unknown_ends(
         workflow.executor_settings.status_command, 3 * workflow.executor_settings.init_seconds_before_status_checks

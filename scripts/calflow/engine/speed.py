@@ -1,10 +1,8 @@
 """Ways around what makes Snakemake 9 slow with thousands of jobs."""
 
-import functools
 import gc
 
-import snakemake.common
-import snakemake.rules
+from calflow.engine.inside import remember_signatures
 
 # Objects made before the collector looks for garbage. The graph is millions of them, none of which is garbage, and the
 # default, 700, has it search for a fifth of the time.
@@ -14,7 +12,4 @@ OBJECTS_BETWEEN_SEARCHES = 500_000
 def speed_up() -> None:
     """Search for garbage less often, and look at the signature of each function once instead of once per job."""
     gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, 20, 20)
-    remembering = functools.cache(snakemake.common.get_function_params)
-    for module in (snakemake.common, snakemake.rules):
-        if hasattr(module, "get_function_params"):
-            module.get_function_params = remembering
+    remember_signatures()

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from snakemake.logging import logger
 
+from calflow.engine.execution import Execution, Layer
 from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
 from calflow.engine.outcome import Failure, Outcome, outcome, places
 from calflow.engine.remarks import Remark, standing_remarks
@@ -109,19 +110,16 @@ class Summary:
         return Standing(places(self._workflow.dag), remarks, self._notices)
 
 
-def tell_of_nothing(workflow: Any, summary: Summary) -> None:
-    """Have a summary told after executions that find nothing to make, of which Snakemake tells no hook."""
-    execute = workflow.execute
+def tell_of_nothing(summary: Summary) -> Layer:
+    """Return what has a summary told after executions that find nothing to make, of which Snakemake tells no hook."""
 
-    def execute_and_tell(executor_plugin: Any, *arguments: Any, **options: Any) -> Any:
-        result = execute(executor_plugin, *arguments, **options)
-        kind = executor_plugin.common_settings
-        if not (kind.dryrun_exec or kind.touch_exec or workflow.execution_settings.no_hooks):
+    def execute_and_tell(execution: Execution, execute: Callable[[], Any]) -> Any:
+        result = execute()
+        if execution.tells_its_end and not (execution.is_dry or execution.touches):
             summary.tell_of_nothing()
         return result
 
-    if getattr(workflow, "is_main_process", False):
-        workflow.execute = execute_and_tell
+    return execute_and_tell
 
 
 @contextmanager

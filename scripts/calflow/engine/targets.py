@@ -3,16 +3,16 @@
 import sys
 from collections.abc import Sequence
 
+from calflow.engine.inside import targets_of
+
 
 def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
     """Tell whether a target is the only one on the command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if name not in arguments:
         return False
-    from snakemake.cli import get_argument_parser
-
     try:
-        return list(get_argument_parser().parse_known_args(list(arguments))[0].targets) == [name]
+        return targets_of(arguments) == [name]
     except SystemExit:  # Snakemake has told what is wrong with them
         return False
 
@@ -20,8 +20,3 @@ def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
 def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:
     """Return the stages that the command line asks for: one, if that is its only target, else both."""
     return tuple(stage for stage in (2, 3) if is_only_target(f"stage{stage}", arguments)) or (2, 3)
-
-
-def is_job(arguments: Sequence[str] | None = None) -> bool:
-    """Tell whether this Snakemake was started by another one, on a cluster, to do one of its jobs."""
-    return "--mode" in (sys.argv[1:] if arguments is None else arguments)

@@ -1,11 +1,12 @@
 """``snakemake plan``, and runs that look only at what is stale: both before Snakemake builds its graph."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calflow.engine.graphs import over_graphs, processes_for, shared_out, with_graph
+from calflow.engine.execution import Execution, Layer
+from calflow.engine.graphs import needs_a_run, over_graphs, processes_for, shared_out, with_graph
 from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, size_on_disk
@@ -23,68 +24,45 @@ WORTHWHILE = 100
 SAMPLE = 50
 
 
-def offer_plan(workflow: Any, plan: Plan) -> None:
-    """Have Snakemake print the forecast, and run nothing, when `plan` is among its targets.
+def offer_plan(plan: Plan) -> Layer:
+    """Return what has Snakemake print the forecast, and run nothing, when `plan` is among its targets."""
 
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-    plan : Plan
-    """
-    execute = workflow.execute
-
-    def execute_or_forecast(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
-        targets = list(workflow.dag_settings.targets)
-        if not workflow.is_main_process or PLAN not in targets:
-            return execute(executor_plugin, executor_settings, *rest, **others)
-        _begin(workflow, executor_plugin, executor_settings)
+    def execute_or_forecast(execution: Execution, execute: Callable[[], Any]) -> Any:
+        targets = execution.targets
+        if PLAN not in targets:
+            return execute()
         targets.remove(PLAN)
-        print(show_forecast(workflow, plan, targets or [EVERYTHING]))
+        print(show_forecast(execution, plan, targets or [EVERYTHING]))
         return None
 
-    workflow.execute = execute_or_forecast
+    return execute_or_forecast
 
 
-def look_ahead(workflow: Any, plan: Plan) -> None:
-    """Have runs of large plans leave out what is up to date, before Snakemake builds its graph.
+def look_ahead(plan: Plan) -> Layer:
+    """Return what has runs of large plans leave out what is up to date, before Snakemake builds its graph."""
 
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-    plan : Plan
-    """
-    execute = workflow.execute
+    def execute_what_is_stale(execution: Execution, execute: Callable[[], Any]) -> Any:
+        execution.aim_at(stale_targets(execution, plan, execution.targets))
+        return execute()
 
-    def execute_what_is_stale(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
-        if workflow.is_main_process:
-            _begin(workflow, executor_plugin, executor_settings)
-            workflow.dag_settings.targets = stale_targets(workflow, plan, list(workflow.dag_settings.targets))
-        return execute(executor_plugin, executor_settings, *rest, **others)
-
-    workflow.execute = execute_what_is_stale
+    return execute_what_is_stale
 
 
-def _begin(workflow: Any, executor_plugin: Any, executor_settings: Any) -> None:
-    """Do what Snakemake does first when it executes, and what a graph needs."""
-    workflow._executor_plugin = executor_plugin
-    workflow.executor_settings = executor_settings
-
-
-def show_forecast(workflow: Any, plan: Plan, targets: Sequence[str]) -> str:
+def show_forecast(execution: Execution, plan: Plan, targets: Sequence[str]) -> str:
     """Write the forecast of targets to a file, and return it as text."""
 
     def look(graph: Any) -> NeededJobs:
         return needed_jobs(graph, plan.is_reference)
 
-    parts = separable(workflow, plan, targets)
+    parts = separable(execution, plan, targets)
     if parts and len(parts) > 1:
-        needed = joined(over_graphs(workflow, parts, look, processes_for(len(parts))))
+        needed = joined(over_graphs(execution, parts, look, processes_for(len(parts))))
         products = set(itertools.chain.from_iterable(parts))
     else:
-        needed = with_graph(workflow, targets, look)
+        needed = with_graph(execution, targets, look)
         products = {path for part in components(plan) for path in _paths(part, targets)}
-        products |= {target for target in targets if not workflow.is_rule(target)}
-    forecast = _forecast(workflow, plan, targets, needed, products)
+        products |= {target for target in targets if not execution.is_rule(target)}
+    forecast = _forecast(execution, plan, targets, needed, products)
     path = Path(f"{plan.output}plan.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
@@ -93,10 +71,12 @@ def show_forecast(workflow: Any, plan: Plan, targets: Sequence[str]) -> str:
     return forecast_text(forecast, str(path))
 
 
-def _forecast(workflow: Any, plan: Plan, targets: Sequence[str], needed: NeededJobs, products: set[str]) -> Forecast:
+def _forecast(
+    execution: Execution, plan: Plan, targets: Sequence[str], needed: NeededJobs, products: set[str]
+) -> Forecast:
     costs = Costs(Sizes(plan), Path(f"{plan.output}benchmarks"))
     estimates = [costs.of(job) for job in needed.jobs]
-    cores = (workflow._cores if workflow.local_exec else workflow.nodes) or 1
+    cores = execution.at_once or 1
     made = {path for job in needed.jobs for path in job.outputs}
     exposures, associations = concerned(plan, needed.jobs)
     return Forecast(
@@ -134,16 +114,12 @@ def concerned(plan: Plan, jobs: Sequence[NeededJob]) -> tuple[list[str], list[st
     return sorted(exposures), sorted(associations)
 
 
-def separable(workflow: Any, plan: Plan, targets: Sequence[str]) -> list[list[str]] | None:
+def separable(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[list[str]] | None:
     """Return the files that targets stand for, in lists whose graphs have nothing in common.
 
     None if the targets, or other options of the command line, need the whole graph.
     """
-    dag, scheduling = workflow.dag_settings, workflow.scheduling_settings
-    whole = [dag.until, dag.omit_from, dag.batch, dag.target_jobs, scheduling and scheduling.prioritytargets]
-    if any(whole) or dag.forcetargets or not set(targets) <= {EVERYTHING, *TARGETS}:
-        return None
-    if not all(workflow.is_rule(name) for name in dag.forcerun):
+    if execution.is_whole or not set(targets) <= {EVERYTHING, *TARGETS}:
         return None
     return shared_out((part.exposures, _paths(part, targets)) for part in components(plan))
 
@@ -153,23 +129,19 @@ def _paths(part: Any, targets: Sequence[str]) -> list[str]:
     return [path for target in wanted for path in part.products[target]]
 
 
-def stale_targets(workflow: Any, plan: Plan, targets: Sequence[str]) -> list[str]:
+def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[str]:
     """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it."""
     targets = list(targets)
-    if len(plan.exposures) < WORTHWHILE or workflow.touch or workflow.dag_settings.forceall:
+    if len(plan.exposures) < WORTHWHILE or execution.touches or execution.forces_all:
         return targets
-    parts = separable(workflow, plan, targets or [EVERYTHING])
+    parts = separable(execution, plan, targets or [EVERYTHING])
     if not parts or len(parts) < 2 or not _mostly_made(parts):
         return targets
-    stale = over_graphs(workflow, parts, _needs_a_run, processes_for(len(parts)))
+    stale = over_graphs(execution, parts, needs_a_run, processes_for(len(parts)))
     if all(stale):
         return targets
     # If all is up to date, Snakemake says so of one product.
     return [path for part, needed in zip(parts, stale, strict=True) if needed for path in part] or parts[0][:1]
-
-
-def _needs_a_run(workflow: Any) -> bool:
-    return next(iter(workflow.dag.needrun_jobs()), None) is not None
 
 
 def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:

@@ -8,7 +8,7 @@ small files and tables whole, of large FITS images the headers alone, with holes
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,17 @@ WHOLE_BYTES = 4 * 1024**2
 _CHUNK = 64 * 1024  # one request reads most headers
 
 
-def mirror_storage(workflow: Any, output: str, record: Path) -> None:
+def mirror_storage(provider: str | None, prefix: str, client: Callable[[], Any], output: str, record: Path) -> None:
     """Put stand-ins of the objects below the default storage prefix into the working folder.
 
     Parameters
     ----------
-    workflow : snakemake.workflow.Workflow
+    provider : str or None
+        The default storage provider of the run.
+    prefix : str
+        Its prefix, such as ``s3://bucket/program``.
+    client : callable
+        Returns a boto3 client of S3.
     output : str
         Folder of the products, which planning does not look at.
     record : Path
@@ -37,19 +42,18 @@ def mirror_storage(workflow: Any, output: str, record: Path) -> None:
         If the bucket cannot be listed, if a file of the user is in the way, or if there are stand-ins from
         an earlier run and this one does not use S3.
     """
-    provider = workflow.storage_settings.default_storage_provider
     known = _read_record(record)
     if provider != "s3":
         if known:
             wrong = "holds stand-ins for objects in S3, from a run with --default-storage-provider s3"
             raise InputError([Problem(str(Path.cwd()), "", wrong, f"run with it, or delete them: see {record}")])
         return
-    prefix = (workflow.storage_settings.default_storage_prefix or "").rstrip("/") + "/"
+    prefix = prefix.rstrip("/") + "/"
     bucket, _, start = prefix.removeprefix("s3://").partition("/")
-    client = workflow.storage_registry.default_storage_provider.s3c.meta.client
     objects = {}
+    s3 = client()
     try:
-        for item in _listed(client, bucket, start):
+        for item in _listed(s3, bucket, start):
             name = os.path.normpath(item["Key"].removeprefix(start))
             if not item["Key"].endswith("/") and not name.startswith((f"{output}/", ".snakemake/", "../", "/")):
                 objects[name] = item
@@ -60,7 +64,7 @@ def mirror_storage(workflow: Any, output: str, record: Path) -> None:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(sorted({*known, *objects})))
         for name, item in objects.items():
-            _stand_in(client, bucket, item, Path(name))
+            _stand_in(s3, bucket, item, Path(name))
     except InputError:
         raise
     except Exception as error:

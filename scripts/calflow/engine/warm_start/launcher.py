@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from snakemake.benchmark import benchmarked
-from snakemake.script import PythonScript
+
+from calflow.engine.inside import start_scripts_by
 
 # Below this number of jobs, loading all libraries costs more than it saves.
 WORTHWHILE = 4
@@ -117,9 +119,8 @@ def start_launcher(workflow: Any, pixels: int) -> None:
         return
     launcher = Launcher(pixels)
     _launchers.append(launcher)
-    execute_script = PythonScript.execute_script
 
-    def execute(script: PythonScript, fname: str, edit: bool = False) -> None:
+    def start(script: Any, fname: str, start_python: Callable[[], None]) -> None:
         try:
             if script.threads != 1:
                 raise ServerIsGone("its libraries are loaded for one thread")
@@ -127,12 +128,12 @@ def start_launcher(workflow: Any, pixels: int) -> None:
             environment = dict.fromkeys(TEMPORARY, folder) if folder else {}
             status = launcher.run(fname, Path(script.path.get_filename()).stem, environment, script.bench_record)
         except ServerIsGone:
-            execute_script(script, fname, edit)
+            start_python()
             return
         if status:
             raise subprocess.CalledProcessError(status, f"{sys.executable} {fname}")
 
-    PythonScript.execute_script = execute  # type: ignore[method-assign]
+    start_scripts_by(start)
 
 
 def stop_launcher() -> None:

@@ -1,0 +1,146 @@
+"""Snakemake's private names, and what stands in place of parts of it: here and nowhere else.
+
+So another version of Snakemake means this file. ``tests/unit/test_engine_contract.py`` says of each name, and of the
+others without an underscore that `calflow.engine` uses, what it is for and what breaks without it.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import snakemake.cli  # before the others: they import each other
+import snakemake.common
+import snakemake.rules
+import snakemake.workflow
+from snakemake.script import PythonScript
+
+
+def execute_by(workflow: Any, execute: Callable[[Any, Any, Callable[[], Any]], Any]) -> None:
+    """
+    Have a function called in place of the execution of a workflow.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    execute : callable
+        Gets the plugin that executes, its settings, and the execution itself, to be called or not.
+    """
+    original = workflow.execute
+
+    def execute_instead(executor_plugin: Any, executor_settings: Any, *rest: Any, **others: Any) -> Any:
+        return execute(
+            executor_plugin,
+            executor_settings,
+            lambda: original(executor_plugin, executor_settings, *rest, **others),
+        )
+
+    workflow.execute = execute_instead
+
+
+def build_graph(workflow: Any, executor_plugin: Any, executor_settings: Any, targets: Sequence[str]) -> None:
+    """Build the graph of some targets as an execution would, without locks and without what only a run needs."""
+    workflow._executor_plugin = executor_plugin
+    workflow.executor_settings = executor_settings
+    workflow.dag_settings.targets = list(targets)
+    workflow._prepare_dag(
+        forceall=workflow.dag_settings.forceall,
+        ignore_incomplete=True,  # nothing is run: what was interrupted is a reason like any other
+        lock_warn_only=True,
+        nolock=True,
+        shadow_prefix=None,
+    )
+    # A graph that is only looked at needs no environments, and no check for outputs within outputs: that is a sixth of
+    # the time. A run does both.
+    workflow.dag.update_conda_envs = workflow.dag.check_directory_outputs = _nothing
+    workflow.async_run(workflow.dag.init())
+
+
+def _nothing() -> None:
+    pass
+
+
+def forget_graph(workflow: Any) -> None:
+    """Let go of the graph and of what is recorded of its files, so that another can be built."""
+    workflow._dag = workflow._persistence = None
+
+
+def renew_threads(workflow: Any) -> None:
+    """Give a workflow event loops and threads of its own, after a fork."""
+    workflow._async_runners = {}
+    workflow._async_executor = ThreadPoolExecutor()
+
+
+def remove_locks(workflow: Any) -> None:
+    """Delete Snakemake's locks as soon as it has looked where they are, before it asks whether there are any."""
+    prepare = workflow._prepare_dag
+
+    def prepare_and_unlock(*arguments: Any, **options: Any) -> Any:
+        result = prepare(*arguments, **options)
+        workflow.persistence.cleanup_locks()
+        # Snakemake deletes the folder too, and wants it back.
+        os.makedirs(os.path.join(workflow.persistence.path, "locks"), exist_ok=True)
+        return result
+
+    workflow._prepare_dag = prepare_and_unlock
+
+
+def default_resources(workflow: Any, *names: str) -> dict[str, Any]:
+    """Return those of some default resources that are given, as they are given: what is computed per job is a text."""
+    given = workflow.resource_settings._parsed_default_resources
+    return {name: given[name].raw for name in names if name in given}
+
+
+def schedule_by(scheduler: type) -> None:
+    """Have the runs of this process scheduled by a subclass of Snakemake's scheduler."""
+    vars(snakemake.workflow)["JobScheduler"] = scheduler
+
+
+def evaluate_scripts_by(evaluate: Callable[[Any, Callable[[], None]], None]) -> None:
+    """Have a function called in place of each script of a local job: with the script, and what writes and runs it."""
+    original = PythonScript.evaluate
+
+    def evaluate_instead(script: Any, edit: bool = False) -> None:
+        evaluate(script, lambda: original(script, edit))
+
+    PythonScript.evaluate = evaluate_instead  # type: ignore[method-assign]
+
+
+def start_scripts_by(start: Callable[[Any, str, Callable[[], None]], None]) -> None:
+    """Have a function called in place of the start of Python: with the script, its file, and what starts Python."""
+    original = PythonScript.execute_script
+
+    def start_instead(script: Any, fname: str, edit: bool = False) -> None:
+        start(script, fname, lambda: original(script, fname, edit))
+
+    PythonScript.execute_script = start_instead  # type: ignore[method-assign]
+
+
+def remember_signatures() -> None:
+    """Look at the signature of each input function once, instead of once per job."""
+    remembering = functools.cache(snakemake.common.get_function_params)
+    for module in (snakemake.common, snakemake.rules):
+        vars(module)["get_function_params"] = remembering
+
+
+def targets_of(arguments: Sequence[str]) -> list[str]:
+    """
+    Return the targets of a command line.
+
+    Raises
+    ------
+    SystemExit
+        If Snakemake cannot read it; it has told what is wrong.
+    """
+    return list(snakemake.cli.get_argument_parser().parse_known_args(list(arguments))[0].targets)
+
+
+def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
+    """Return the name of the default storage provider, its prefix, and what returns its boto3 client if it is S3."""
+    settings = workflow.storage_settings
+
+    def client() -> Any:
+        return workflow.storage_registry.default_storage_provider.s3c.meta.client
+
+    return settings.default_storage_provider, settings.default_storage_prefix or "", client

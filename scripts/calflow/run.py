@@ -1,0 +1,84 @@
+"""What surrounds a run of the Snakefile, from before its plan is made to its last line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calflow.engine.command_line import check_command_line
+from calflow.engine.execution import surround
+from calflow.engine.leftovers import remove_leftovers
+from calflow.engine.lock import lock_runs
+from calflow.engine.signals import take_signals
+from calflow.engine.slurm import check_slurm
+from calflow.engine.speed import speed_up
+from calflow.engine.summary import Summary, tell_of_nothing
+from calflow.engine.timers import stop_timers
+from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
+from calflow.forecast.target import look_ahead, offer_plan
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.handed_on import hand_on
+from calflow.plan.plan import Plan, UnknownExposure
+
+FOLDERS = ("stage2", "stage3", "references")
+
+
+class Run:
+    """
+    A run of the Snakefile.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+        speed_up()
+        take_signals()
+
+    def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
+        """
+        Put around what Snakemake executes what calflow does before and after it.
+
+        Parameters
+        ----------
+        plan : Plan
+        config : mapping
+            What the plan was made of.
+        """
+        self._plan, self._config = plan, config
+        self._summary = Summary(self._workflow, Path(f"{plan.output}logs"), plan.notices, plan.names())
+        products = {
+            "all": plan.products,
+            "references": plan.reference_products,
+            "stage2": plan.stage2_products,
+            "stage3": plan.stage3.products,
+        }
+        # The first stands around all others: the plan takes no lock, and a run looks for what is stale when it has it.
+        surround(
+            self._workflow,
+            [
+                check_command_line(products, (UnknownExposure, UnknownAssociation)),
+                offer_plan(plan),
+                lock_runs(Path(plan.output), after=self._remove_leftovers),
+                look_ahead(plan),
+                tell_of_nothing(self._summary),
+            ],
+        )
+
+    def begin(self) -> None:
+        """Do what comes before the first job."""
+        check_slurm(self._workflow)
+        if not self._workflow.local_exec:
+            hand_on(self._plan, self._config)
+        start_launcher(self._workflow, self._plan.pixels())
+        self._summary.watch()
+
+    def end(self) -> None:
+        """Do what comes after the last job, whatever became of it."""
+        stop_launcher()
+        self._summary.tell()
+        stop_timers()
+
+    def _remove_leftovers(self) -> None:
+        remove_leftovers(Path(f"{self._plan.output}{name}") for name in FOLDERS)
