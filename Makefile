@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help environment demo demo-iris test test-newest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
+.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -45,7 +45,8 @@ help:
 	@echo "make demo           simulate a small MIRI data set and reduce it to a catalogue, in demo/"
 	@echo "make demo-iris      the same for IRIS, with concurrent subarrays, in demo-iris/"
 	@echo "make test           all tests but the comparison with jwst; TESTS=tests/unit for a part"
-	@echo "make test-newest    the tests that depend on versions, with the newest Snakemake of the pinned series"
+	@echo "make test-newest    the tests that depend on versions, with the newest Snakemake of the pinned minor series"
+	@echo "make test-oldest    what calflow uses of Snakemake, and the demo, with the oldest Snakemake that it takes"
 	@echo "make test-s3        tests with a local S3 server, in an environment of its own"
 	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
 	@echo "make fuzz           thousands of spoiled files for each reader of planning"
@@ -92,17 +93,29 @@ PYTEST := -m pytest -m "not parity" --numprocesses $(CORES) --dist loadfile --no
 test: $(TESTS_INSTALLED)
 	$(BIN)/python $(PYTEST) $(TESTS)
 
-# Snakemake's inside is used, so what is newer than the pin is tried, too: in an environment of its own.
+# Snakemake's inside is used, so both ends of what calflow takes are tried, too: in environments of their own. A newer
+# series than the pinned one: make test-newest NEWEST_SNAKEMAKE='9.*', with another NEWEST in the file below.
+VERSIONS := scripts/calflow/engine/versions.py
 NEWEST_VENV ?= .venv-newest
-NEWEST_SNAKEMAKE ?= 9.*
+NEWEST_SNAKEMAKE ?= $(shell sed -nE 's/^OLDEST, NEWEST = .*, .([0-9]+), ([0-9]+).$$/\1.\2.*/p' $(VERSIONS))
 NEWEST_TESTS ?= tests/unit tests/workflow/test_demo.py
+OLDEST_VENV ?= .venv-oldest
+OLDEST_SNAKEMAKE ?= $(shell sed -nE 's/^OLDEST, NEWEST = .([0-9]+), ([0-9]+).*/\1.\2.*/p' $(VERSIONS))
+OLDEST_TESTS ?= tests/unit/test_engine_contract.py tests/workflow/test_demo.py tests/workflow/test_signals.py
+
+define TEST_WITH_SNAKEMAKE
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/test.txt
+	$(1)/bin/python $(subst --require-hashes,,$(PIP_INSTALL)) --upgrade 'snakemake==$(2)'
+	$(1)/bin/python --version && $(1)/bin/snakemake --version
+	$(1)/bin/python $(PYTEST) $(3)
+endef
 
 test-newest:
-	$(PYTHON) -m venv --clear $(NEWEST_VENV)
-	$(NEWEST_VENV)/bin/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/test.txt
-	$(NEWEST_VENV)/bin/python $(subst --require-hashes,,$(PIP_INSTALL)) --upgrade 'snakemake==$(NEWEST_SNAKEMAKE)'
-	$(NEWEST_VENV)/bin/python --version && $(NEWEST_VENV)/bin/snakemake --version
-	$(NEWEST_VENV)/bin/python $(PYTEST) $(NEWEST_TESTS)
+	$(call TEST_WITH_SNAKEMAKE,$(NEWEST_VENV),$(NEWEST_SNAKEMAKE),$(NEWEST_TESTS))
+
+test-oldest:
+	$(call TEST_WITH_SNAKEMAKE,$(OLDEST_VENV),$(OLDEST_SNAKEMAKE),$(OLDEST_TESTS))
 
 # What S3 and Kubernetes bring is much: into an environment of its own.
 S3_VENV ?= .venv-s3

@@ -6,9 +6,20 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake import __version__ as snakemake_version
 from snakemake.utils import min_version
 
-min_version("9.0")
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from calflow.engine.versions import is_tested
+
+if is_tested(snakemake_version):  # says more of one that is too old than min_version does
+    from calflow.run import Run
+else:
+    from calflow.plain_run import PlainRun as Run
+
+min_version("9.20")
 
 # Snakemake's log cannot be written on a full disk; that is told in one line, not in a traceback for each line of it.
 logging.raiseExceptions = False
@@ -19,9 +30,6 @@ given_files = workflow.configfiles[::-1]  # those of the user, the strongest fir
 
 configfile: f"{workflow.basedir}/config.yaml"
 
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
-sys.path.insert(0, str(SCRIPTS))
 
 from calflow.configuration.paths import seen_from_here
 from calflow.jobs.code_hash import CodeHashes
@@ -38,18 +46,16 @@ from calflow.plan.plan import Plan, stamps, uncompared
 from calflow.plan.planner import make_plan
 from calflow.engine.requests import Requests
 from calflow.inputs.storage_mirror import mirror_storage
-from calflow.engine.inside import default_storage
+from calflow.engine.reading import default_storage
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
-from calflow.run import Run
 
-run = Run(workflow)
-is_job = not workflow.is_main_process  # started by another Snakemake, on a cluster
+run = Run(workflow, snakemake_version)
 config_files = [*map(seen_from_here, given_files), SHIPPED]
 try:
-    plan = handed_on(config) if is_job else None
+    plan = handed_on(config) if run.is_job else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)
     if plan:
         pass  # that of the run which submitted this job
@@ -66,7 +72,7 @@ try:
             config_files,
             cache=Path(".snakemake/calflow/headers"),
             stages=wanted_stages(),
-            is_job=is_job,
+            is_job=run.is_job,
         )
 except InputError as error:
     sys.exit(str(error))

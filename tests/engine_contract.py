@@ -248,6 +248,7 @@ class Trial:
     def objects(self):
         """Return what the checks speak of."""
         import snakemake.benchmark
+        import snakemake.cli
         import snakemake.exceptions
         import snakemake.rules
         from snakemake.logging import logger

@@ -8,6 +8,7 @@ from calflow.engine.command_line import check_command_line
 from calflow.engine.execution import surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
+from calflow.engine.reading import is_job, is_local
 from calflow.engine.signals import take_signals
 from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
@@ -29,10 +30,18 @@ class Run:
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
+    version : str
+        Of Snakemake; one with which calflow is tested.
+
+    Attributes
+    ----------
+    is_job : bool
+        Whether it was started by another, on a cluster, to do one of its jobs.
     """
 
-    def __init__(self, workflow: Any) -> None:
+    def __init__(self, workflow: Any, version: str) -> None:
         self._workflow = workflow
+        self.is_job = is_job(workflow)
         speed_up()
         take_signals()
 
@@ -69,7 +78,7 @@ class Run:
     def begin(self) -> None:
         """Do what comes before the first job."""
         check_slurm(self._workflow)
-        if not self._workflow.local_exec:
+        if not is_local(self._workflow):
             hand_on(self._plan, self._config)
         start_launcher(self._workflow, self._plan.pixels())
         self._summary.watch()

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "engine": {"configuration", "files", "job", "printable", "science"},
     "forecast": {"engine", "plan", "references"},
     "run": {"engine", "forecast", "plan"},
+    "plain_run": {"engine", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
 }
@@ -51,8 +52,10 @@ def names_of_snakemake(source):
     """Return the inner names of Snakemake in a text: what it imports of it, and names that only `workflow` leads to."""
     names = {name for name in all_imports(source) if name.partition(".")[0] == "snakemake"}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "workflow":
-            names.add(f"workflow.{node.attr}")
+        if isinstance(node, ast.Attribute):
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            if owner in ("workflow", "_workflow"):
+                names.add(f"workflow.{node.attr}")
     return names - PUBLIC
 
 
@@ -137,5 +140,5 @@ def test_private_names_of_snakemake_stand_in_one_file(path):
 
 
 def test_inner_names_are_found():
-    text = "from snakemake.io import ancient\nfrom snakemake.jobs import Job\ndef f(workflow):\n    workflow._dag = 1\n"
+    text = "from snakemake.io import ancient\nfrom snakemake.jobs import Job\ndef f():\n    self._workflow._dag = 1\n"
     assert names_of_snakemake(text) == {"snakemake.jobs.Job", "workflow._dag"}

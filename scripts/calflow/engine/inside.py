@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import snakemake.cli  # before the others: they import each other
+import snakemake.api  # before the others: they import each other
 import snakemake.common
 import snakemake.rules
 import snakemake.workflow
@@ -122,25 +122,3 @@ def remember_signatures() -> None:
     remembering = functools.cache(snakemake.common.get_function_params)
     for module in (snakemake.common, snakemake.rules):
         vars(module)["get_function_params"] = remembering
-
-
-def targets_of(arguments: Sequence[str]) -> list[str]:
-    """
-    Return the targets of a command line.
-
-    Raises
-    ------
-    SystemExit
-        If Snakemake cannot read it; it has told what is wrong.
-    """
-    return list(snakemake.cli.get_argument_parser().parse_known_args(list(arguments))[0].targets)
-
-
-def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
-    """Return the name of the default storage provider, its prefix, and what returns its boto3 client if it is S3."""
-    settings = workflow.storage_settings
-
-    def client() -> Any:
-        return workflow.storage_registry.default_storage_provider.s3c.meta.client
-
-    return settings.default_storage_provider, settings.default_storage_prefix or "", client

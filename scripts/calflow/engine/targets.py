@@ -3,8 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-from calflow.engine.inside import targets_of
-
 
 def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
     """Tell whether a target is the only one on the command line."""
@@ -12,8 +10,12 @@ def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
     if name not in arguments:
         return False
     try:
-        return targets_of(arguments) == [name]
+        from snakemake.cli import get_argument_parser
+
+        return list(get_argument_parser().parse_known_args(list(arguments))[0].targets) == [name]
     except SystemExit:  # Snakemake has told what is wrong with them
+        return False
+    except (AttributeError, ImportError):  # another Snakemake: all is planned
         return False
 
 

@@ -1,0 +1,24 @@
+"""What the workflow of a Snakefile tells while it is read, whatever the version of Snakemake."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def is_job(workflow: Any) -> bool:
+    """Tell whether this Snakemake was started by another, on a cluster, to do one of its jobs."""
+    return not getattr(workflow, "is_main_process", True)
+
+
+def is_local(workflow: Any) -> bool:
+    """Tell whether jobs run on this machine, which is known when the Snakefile has been read."""
+    return bool(workflow.local_exec)
+
+
+def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
+    """Return the name of the default storage provider, its prefix, and what returns its boto3 client if it is S3."""
+    settings = workflow.storage_settings
+
+    def client() -> Any:
+        return workflow.storage_registry.default_storage_provider.s3c.meta.client
+
+    return settings.default_storage_provider, settings.default_storage_prefix or "", client
