@@ -11,7 +11,7 @@ from calflow.files.combined_image import read_combined
 from calflow.files.exposure import write_product
 from calflow.files.reference_files import ReferenceFileError
 from calflow.job import remark, run
-from calflow.science.sources.photutils_start import start_photutils
+from calflow.patches import start_photutils
 from calflow.science.sources.source_catalog import CatalogParameters, no_sources, source_catalog
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from calflow.files.exposure import read_planes
 from calflow.files.geometry_files import read_geometry
 from calflow.files.star_lists import write_star_list
 from calflow.job import run
+from calflow.patches import start_photutils
 from calflow.science.dq_flags import DO_NOT_USE, NON_SCIENCE
-from calflow.science.sources.photutils_start import start_photutils
 from calflow.science.stars.star_finding import StarList, find_stars
 
 log = logging.getLogger(__name__)

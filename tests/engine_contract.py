@@ -209,7 +209,7 @@ CONTRACT = {
     "common.get_function_params": Use(
         "takes(common.get_function_params, 'func') and rules.get_function_params is common.get_function_params",
         "remembering signatures",
-        "a tenth of the time of a graph",
+        "the time of large graphs",
     ),
 }
 

@@ -3,9 +3,10 @@
 import io
 import re
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
+
+from calflow.patches import start_asdf
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -45,33 +46,6 @@ def tree_to_bytes(tree: dict[str, Any]) -> bytes:
     with start_asdf().AsdfFile(tree) as file:
         file.write_to(buffer)
     return _sorted_history(buffer.getvalue())
-
-
-@cache
-def start_asdf() -> Any:
-    """Return the package asdf, started fast.
-
-    It reads 49 manifests with PyYAML's safe loader: libyaml's safe loader gives the same in a sixth of the time. And it
-    loads the extensions of every installed package: stdatamodels, there for CRDS alone, has none that images need.
-    Together that is half a second of each job.
-    """
-    import asdf
-    import yaml
-    from asdf import _entry_points as plugins
-
-    loader, entry_points = yaml.SafeLoader, plugins.entry_points
-
-    def needed(group: str) -> list:
-        return [point for point in entry_points(group=group) if point.dist.name != "stdatamodels"]
-
-    vars(yaml)["SafeLoader"] = getattr(yaml, "CSafeLoader", loader)
-    vars(plugins)["entry_points"] = needed
-    try:
-        _ = asdf.get_config().extensions  # reads them
-    finally:
-        vars(yaml)["SafeLoader"] = loader
-        vars(plugins)["entry_points"] = entry_points
-    return asdf
 
 
 def _sorted_history(content: bytes) -> bytes:

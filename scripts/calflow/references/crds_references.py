@@ -1,20 +1,18 @@
 """Choice of reference files by the rules of a CRDS cache, without network and without CRDS's own settings."""
 
 import importlib
-import importlib.util
 import json
 import logging
 import os
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
+from calflow.patches import has_crds_hooks, make_known_to_crds
 from calflow.references.crds_contexts import UPDATE, ServerRecord, read_server_record
 from calflow.references.references import NOT_APPLICABLE, Reference
 
@@ -216,7 +214,7 @@ class CrdsSelector:
             try:
                 rmap = importlib.import_module("crds.core.rmap")
                 utils = importlib.import_module("crds.core.utils")
-                _make_known(self.observatory, str(parameters.get("META.INSTRUMENT.NAME", "")).lower())
+                make_known_to_crds(self.observatory, str(parameters.get("META.INSTRUMENT.NAME", "")).lower())
             except ImportError as error:
                 wrong = f"the package crds cannot be used ({error})"
                 right = "install 'crds' and 'stdatamodels', or set references.source to 'directory'"
@@ -320,29 +318,12 @@ def _use_after_dates(rules: "Mapping") -> list[str] | None:
     matched, dated = (tuple(str(name).upper() for name in names) for names in rules.parkey)
     said = str([header.get(key, "") for key in ("rmap_relevance", "rmap_omit", "parkey_relevance")]).upper()
     said = said.replace("_", ".")
-    hooks = (rules._precondition_header, rules._fallback_header)
     if dated != DATE or any(name in matched or name in said for name in DATE):
         return None
-    if any(hook.__name__ != "<lambda>" for hook in hooks):
+    if has_crds_hooks(rules):
         return None
     by_date = [choice for choice in rules.selector.choices() if hasattr(choice, "choices")]
     return [str(date) for choice in by_date for date in choice.keys()]  # noqa: SIM118 (a selector is no mapping)
-
-
-def _make_known(observatory: str, instrument: str) -> None:
-    """Let crds read the mappings of an observatory that it has no package for, such as that of Liger and IRIS.
-
-    It looks in a package of that name for other names of keywords, and for exceptions to the rules: here are none.
-    """
-    name = f"crds.{observatory}"
-    if name not in sys.modules and importlib.util.find_spec(name) is None:
-        package, names = ModuleType(name), ModuleType(f"{name}.locate")
-        vars(names)["fits_to_parkeys"] = dict
-        vars(package)["locate"] = names
-        vars(sys.modules["crds"])[observatory] = sys.modules[name] = package
-    known = sys.modules.get(name)
-    if known is not None and known.__spec__ is None:
-        vars(known).setdefault(instrument, ModuleType(f"{name}.{instrument}"))
 
 
 def _stamp(path: Path) -> list[int] | None:

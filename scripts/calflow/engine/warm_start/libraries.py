@@ -47,13 +47,13 @@ def load(library: Library) -> None:
 
 
 def _start_asdf() -> None:
-    from calflow.files.asdf_files import start_asdf
+    from calflow.patches import start_asdf
 
     start_asdf()
 
 
 def _start_photutils() -> None:
-    from calflow.science.sources.photutils_start import start_photutils
+    from calflow.patches import start_photutils
 
     start_photutils()
 

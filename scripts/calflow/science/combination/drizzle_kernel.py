@@ -14,8 +14,9 @@ from itertools import pairwise
 
 import numba
 import numpy as np
-from drizzle import cdrizzle
 from numba import njit
+
+from calflow.patches import drizzle_polygons
 
 if getattr(numba.config, "DISABLE_JIT", False):
     raise ImportError("numba is told not to compile: the drizzle package is faster than Python")
@@ -176,9 +177,10 @@ def _seen_part(pixmap, shape, bounds) -> list[Point]:
     frame = np.array([(-0.5, -0.5), (nx - 0.5, -0.5), (nx - 0.5, ny - 0.5), (-0.5, ny - 0.5)])
     # invert_pixmap rounds outer pixel edges to pixels, towards zero.
     inner = np.array([(xmin + 1.0, xmax), (ymin + 1.0, ymax)])
+    clip_polygon, invert_pixmap = drizzle_polygons()
     polygon: list[Point] = []
-    for vertex in cdrizzle.clip_polygon(corners, frame):
-        found = cdrizzle.invert_pixmap(pixmap, np.array(vertex), inner)
+    for vertex in clip_polygon(corners, frame):
+        found = invert_pixmap(pixmap, np.array(vertex), inner)
         if found is None:
             return polygon
         x, y = map(float, found)

@@ -1,0 +1,94 @@
+"""What calflow changes in other libraries: each part is there, still needed, and put back."""
+
+import importlib.metadata
+import importlib.util
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from calflow import patches
+
+SCRIPTS = str(Path(patches.__file__).parents[1])
+
+
+def source_of(module):
+    """Return the text of a module without importing it."""
+    return Path(importlib.util.find_spec(module).origin).read_text()
+
+
+def test_what_was_there_is_put_back():
+    loader = yaml.SafeLoader
+    with pytest.raises(ZeroDivisionError), patches._in_place(yaml, "SafeLoader", 0):
+        1 / yaml.SafeLoader
+    assert yaml.SafeLoader is loader
+
+
+def test_asdf_is_started_with_the_same_extensions():
+    """But for those of stdatamodels; and with the loader and the entry points back in their places."""
+    code = (
+        "import sys, yaml\n"
+        "if sys.argv[1] == 'fast':\n"
+        "    from calflow.patches import start_asdf\n"
+        "    asdf = start_asdf()\n"
+        "else:\n"
+        "    import asdf\n"
+        "for one in asdf.get_config().extensions:\n"
+        "    if one.package_name != 'stdatamodels':\n"
+        "        print(one.extension_uri, one.package_name, sorted(one.tags, key=str))\n"
+        "assert yaml.SafeLoader.__name__ == 'SafeLoader'\n"
+        "assert asdf._entry_points.entry_points.__name__ == 'entry_points'\n"
+    )
+    fast, plain = (
+        subprocess.run(
+            [sys.executable, "-c", code, how], env={"PYTHONPATH": SCRIPTS}, capture_output=True, text=True, check=True
+        ).stdout
+        for how in ("fast", "plain")
+    )
+    strip = [line.partition(" at 0x")[0] for line in fast.splitlines()]
+    assert strip == [line.partition(" at 0x")[0] for line in plain.splitlines()]
+    assert len(strip) > 40
+
+
+def test_asdf_still_reads_manifests_slowly():
+    assert "yaml.safe_load(" in source_of("asdf.extension._manifest")
+    assert "points = entry_points(group=group)" in source_of("asdf._entry_points")
+
+
+@pytest.mark.skipif(importlib.metadata.version("photutils") >= "3.1", reason="photutils 3.1 does without")
+def test_photutils_still_looks_for_its_name():
+    assert "_pkg_dist_name = packages_distributions().get(" in source_of("photutils.utils._optional_deps")
+    assert importlib.metadata.packages_distributions()["photutils"] == ["photutils"]
+
+
+def test_drizzle_cuts_and_inverts():
+    clip, invert = patches.drizzle_polygons()
+    square = np.array([(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0)])
+    cut = np.array(clip(square, square + 1.0))
+    assert (cut.min(), cut.max()) == (1.0, 2.0)
+    y, x = np.indices((5, 6), dtype=float)
+    found = invert(np.dstack([x + 10.0, y]), np.array([12.5, 3.0]), np.array([(0.0, 5.0), (0.0, 4.0)]))
+    assert found == pytest.approx([2.5, 3.0], abs=0.05)
+
+
+def test_hooks_of_an_observatory_are_seen():
+    def none(rules, header):
+        return header
+
+    plain = SimpleNamespace(_precondition_header=lambda *_: None, _fallback_header=lambda *_: None)
+    assert not patches.has_crds_hooks(plain)
+    assert patches.has_crds_hooks(SimpleNamespace(_precondition_header=none, _fallback_header=lambda *_: None))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("crds") is None, reason="needs crds")
+def test_crds_keeps_its_hooks_under_these_names():
+    from crds.core import rmap
+
+    text = inspect.getsource(rmap.ReferenceMapping)
+    assert 'self._precondition_header = self.get_hook("precondition_header", (lambda ' in text
+    assert 'self._fallback_header = self.get_hook("fallback_header", (lambda ' in text
