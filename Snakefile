@@ -46,7 +46,7 @@ from calflow.plan.plan import Plan, stamps, uncompared
 from calflow.plan.planner import make_plan
 from calflow.engine.requests import Requests
 from calflow.inputs.storage_mirror import mirror_storage
-from calflow.engine.reading import default_storage
+from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
@@ -83,7 +83,7 @@ for notice in plan.notices:
 OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
 code_hash = code_hashes.hash
-request = Requests(lambda: workflow.local_exec, len(plan.exposures))
+request = Requests(lambda: is_local(workflow), len(plan.exposures))
 
 
 wildcard_constraints:

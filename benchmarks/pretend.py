@@ -10,12 +10,13 @@ from typing import Any
 from snakemake import cli
 from snakemake.workflow import Workflow
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from calflow.engine.inside import build_graph
+
 
 def pretend(workflow: Any, executor_plugin: Any, executor_settings: Any, *_: Any, **__: Any) -> None:
     """Take the place of the execution of a workflow."""
-    workflow._executor_plugin, workflow.executor_settings = executor_plugin, executor_settings
-    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
-    workflow.async_run(workflow.dag.init())
+    build_graph(workflow, executor_plugin, executor_settings, workflow.dag_settings.targets)
     for level in workflow.dag.toposorted():
         for path in (Path(path) for job in level for path in job.output):
             path.parent.mkdir(parents=True, exist_ok=True)

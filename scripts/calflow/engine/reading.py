@@ -11,7 +11,7 @@ def is_job(workflow: Any) -> bool:
 
 def is_local(workflow: Any) -> bool:
     """Tell whether jobs run on this machine, which is known when the Snakefile has been read."""
-    return bool(workflow.local_exec)
+    return bool(getattr(workflow, "local_exec", True))
 
 
 def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
