@@ -1,7 +1,8 @@
 """Snakemake's private names, and what stands in place of parts of it: here and nowhere else.
 
-So another version of Snakemake means this file. ``tests/unit/test_engine_contract.py`` says of each name, and of the
-others without an underscore that `calflow.engine` uses, what it is for and what breaks without it.
+But for `signals`, which has a subclass of its scheduler. Another version of Snakemake means these two files first.
+``tests/engine_contract.py`` says of each name, and of those without an underscore that `calflow.engine` uses, what it
+is for and what breaks without it.
 """
 
 import functools
