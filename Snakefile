@@ -2,7 +2,7 @@
 # The configuration is in config.yaml; what a run will do is decided in scripts/calflow/plan.
 import copy
 import logging
-import os
+import re
 import sys
 from pathlib import Path
 
@@ -33,19 +33,15 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 from calflow.configuration.paths import seen_from_here
 from calflow.jobs.code_hash import CodeHashes
-from calflow.references.crds_cache import (
-    READ_BY_THE_PLAN,
-    cache_path,
-    check_crds_source,
-    check_update,
-    server_url,
-    wanted_contexts,
-)
+from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
-from calflow.plan.plan import Plan, stamps, uncompared
+from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
-from calflow.engine.requests import Requests
+from calflow.jobs.requests import Requests
+from calflow.jobs.rules import Rules
+from calflow.jobs.sizes import Sizes
 from calflow.inputs.storage_mirror import mirror_storage
+from calflow.engine.environments import set_environment
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.printable import printable
@@ -83,12 +79,12 @@ for notice in plan.notices:
 OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
 code_hash = code_hashes.hash
-request = Requests(lambda: is_local(workflow), len(plan.exposures))
+MERGED = "|".join(map(re.escape, plan.merges)) or "(?!)"  # a regular expression for their roots
 
 
 wildcard_constraints:
     exposure=r"[^/]+",
-    merged=plan.merge_pattern(),
+    merged=MERGED,
     reference=r"[^/]+",
     background=r"[0-9a-f]+",
     cal="cal|calints",
@@ -146,6 +142,7 @@ include: "rules/demo_iris.smk"
 
 
 code_hashes.save()
+set_environment(workflow, "../envs/calflow.yaml")
 run.surround(plan, config)
 
 

@@ -1,6 +1,7 @@
-# What rules look up in the same way.
+# What rules say in the same way. What jobs read, take and cost is said in scripts/calflow/jobs.
+STAGE2, STAGE3 = f"{OUTPUT}stage2", f"{OUTPUT}stage3"
+LOGS, BENCHMARKS = f"{OUTPUT}logs", f"{OUTPUT}benchmarks"
 
-
-def association_of(wildcards):
-    """Return the name of the association of a ``_crf`` and of what the search for its outliers makes."""
-    return plan.stage3.crf_of(wildcards.crf).association
+jobs = Rules(plan, Requests(Sizes(plan), lambda: is_local(workflow), len(plan.exposures)), code_hash, SCRIPTS)
+files_of, parameters_of, resources_of, group_of = jobs.files, jobs.parameters, jobs.resources, jobs.group
+geometry_of, saved_image = jobs.geometry, jobs.saved_image

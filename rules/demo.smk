@@ -8,65 +8,35 @@ rule demo_data:
         combination="data/stage3/jw01234-o001_20230312t074713_image3_00001_asn.json",
     log:
         "data/logs/demo_data.log",
-    benchmark:
-        "data/benchmarks/demo_data.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
-        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         seed=20,
         code=code_hash(SCRIPTS / "simulate_demo.py"),
-    message:
-        "simulate the demo's exposures and reference files in data/"
     script:
         "../scripts/simulate_demo.py"
 
 
 rule demo_picture:
     input:
-        unpack(lambda wildcards: plan.picture_input()),
+        unpack(files_of("demo_picture")),
     output:
         picture="before_and_after.png",
     log:
-        f"{OUTPUT}logs/demo_picture.log",
-    benchmark:
-        f"{OUTPUT}benchmarks/demo_picture.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        f"{LOGS}/demo_picture.log",
     params:
         code=code_hash(SCRIPTS / "demo_picture.py"),
-    message:
-        "{output.picture}"
     script:
         "../scripts/demo_picture.py"
 
 
 rule demo_combined_picture:
     input:
-        unpack(lambda wildcards: plan.combined_picture_input()),
+        unpack(files_of("demo_combined_picture")),
     output:
         picture="combined.png",
     log:
-        f"{OUTPUT}logs/demo_combined_picture.log",
-    benchmark:
-        f"{OUTPUT}benchmarks/demo_combined_picture.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        f"{LOGS}/demo_combined_picture.log",
     params:
         code=code_hash(SCRIPTS / "demo_combined_picture.py"),
-    message:
-        "{output.picture}"
     script:
         "../scripts/demo_combined_picture.py"
 

@@ -9,19 +9,9 @@ rule demo_iris_data:
         combination="data/stage3/iris_p001_image3_asn.json",
     log:
         "data/logs/demo_iris_data.log",
-    benchmark:
-        "data/benchmarks/demo_iris_data.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
-        runtime=lambda wildcards, attempt: attempt * 10,
     params:
         seed=7,
         code=code_hash(SCRIPTS / "simulate_iris_demo.py"),
-    message:
-        "simulate the exposures and reference files of the demo with IRIS in data/"
     script:
         "../scripts/simulate_iris_demo.py"
 
@@ -29,25 +19,15 @@ rule demo_iris_data:
 rule demo_iris_picture:
     input:
         rate="data/rate/iris_p001_001_0004_rate.fits",
-        cal=f"{OUTPUT}stage2/iris_p001_001_0001_cal.fits",
-        merged=f"{OUTPUT}stage2/iris_p001_001_0004_merged_cal.fits",
-        i2d=f"{OUTPUT}stage3/iris_p001_clear-k_i2d.fits",
+        cal=f"{STAGE2}/iris_p001_001_0001_cal.fits",
+        merged=f"{STAGE2}/iris_p001_001_0004_merged_cal.fits",
+        i2d=f"{STAGE3}/iris_p001_clear-k_i2d.fits",
     output:
         picture="iris.png",
     log:
-        f"{OUTPUT}logs/demo_iris_picture.log",
-    benchmark:
-        f"{OUTPUT}benchmarks/demo_iris_picture.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(1000, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        f"{LOGS}/demo_iris_picture.log",
     params:
         code=code_hash(SCRIPTS / "demo_iris_picture.py"),
-    message:
-        "{output.picture}"
     script:
         "../scripts/demo_iris_picture.py"
 

@@ -2,37 +2,22 @@
 # The joins (alignment, sky, grid) exchange small tables; what touches pixels is a job per exposure, per group or
 # per association, with one exposure at a time in memory.
 
-STAGE3 = f"{OUTPUT}stage3"
-stage3 = plan.stage3
-
-
-# Intermediate products of the outlier search, if they are wanted.
-SAVED_GROUP, SAVED_MEDIAN, SAVED_BLOT = (
-    {name: f"{STAGE3}/{{crf}}_{suffix}.fits"} if settings.stage3.outlier_detection.saves_images() else {}
-    for name, suffix in (("outlier_i2d", "outlier_i2d"), ("median_image", "median"), ("blot", "blot"))
-)
-
 
 rule describe_geometry:
     input:
-        cal=lambda wildcards: stage3.exposure_input(wildcards.member)["cal"],
+        unpack(files_of("describe_geometry")),
     output:
         geometry=f"{STAGE3}/geometry/{{member}}.json",
     log:
-        f"{OUTPUT}logs/describe_geometry/{{member}}.log",
+        f"{LOGS}/describe_geometry/{{member}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/describe_geometry/{{member}}.tsv"
+        f"{BENCHMARKS}/describe_geometry/{{member}}.tsv"
     group:
         "exposure"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        **resources_of("describe_geometry"),
     params:
-        stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
-        code=code_hash(SCRIPTS / "describe_geometry.py"),
+        **parameters_of("describe_geometry"),
     message:
         "{wildcards.member}: where its pixels lie"
     script:
@@ -41,27 +26,19 @@ rule describe_geometry:
 
 rule find_stars:
     input:
-        unpack(lambda wildcards: stage3.exposure_input(wildcards.member)),
+        unpack(files_of("find_stars")),
     output:
         stars=f"{STAGE3}/stars/{{member}}_cal_cat.{settings.stage3.tweakreg.catalog_format}",
     log:
-        f"{OUTPUT}logs/find_stars/{{member}}.log",
+        f"{LOGS}/find_stars/{{member}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/find_stars/{{member}}.tsv"
+        f"{BENCHMARKS}/find_stars/{{member}}.tsv"
     group:
         "exposure"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            500 + 100 * stage3.size(wildcards.member) // 10**6, attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
+        **resources_of("find_stars"),
     params:
-        finder=lambda wildcards: stage3.finder_parameters(wildcards.member),
-        stamps=lambda wildcards: plan.stamps(stage3.exposure_input(wildcards.member)),
-        code=code_hash(SCRIPTS / "find_stars.py"),
+        **parameters_of("find_stars"),
     message:
         "{wildcards.member}: find stars"
     script:
@@ -70,28 +47,19 @@ rule find_stars:
 
 rule fetch_catalog:
     input:
-        # Fetched once: an exposure that is made again has not moved on the sky.
-        geometries=lambda wildcards: ancient(stage3.geometries(wildcards.association)),
+        unpack(files_of("fetch_catalog")),
     output:
         catalog=f"{STAGE3}/catalogs/{{association}}_fit_{{catalog}}_ref.ecsv",
     log:
-        f"{OUTPUT}logs/fetch_catalog/{{association}}_{{catalog}}.log",
+        f"{LOGS}/fetch_catalog/{{association}}_{{catalog}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/fetch_catalog/{{association}}_{{catalog}}.tsv"
+        f"{BENCHMARKS}/fetch_catalog/{{association}}_{{catalog}}.tsv"
     # Where the others run there may be no network.
     localrule: True
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * 10,
+        **resources_of("fetch_catalog"),
     params:
-        catalog=lambda wildcards: wildcards.catalog.upper(),
-        epoch=lambda wildcards: stage3.epoch(wildcards.association),
-        url=os.environ.get("ASTROMETRIC_CATALOG_URL"),
-        retries=4,
-        code=code_hash(SCRIPTS / "fetch_catalog.py"),
+        **parameters_of("fetch_catalog"),
     message:
         "{wildcards.association}: fetch {wildcards.catalog}"
     script:
@@ -100,32 +68,19 @@ rule fetch_catalog:
 
 rule align:
     input:
-        unpack(lambda wildcards: stage3.alignment_input(wildcards.association)),
+        unpack(files_of("align")),
     output:
         table=f"{STAGE3}/{{association}}_alignment.ecsv",
     log:
-        f"{OUTPUT}logs/align/{{association}}.log",
+        f"{LOGS}/align/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/align/{{association}}.tsv"
+        f"{BENCHMARKS}/align/{{association}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of("alignment")
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            500 + len(stage3.association(wildcards.association).members), attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt
-        * (5 + len(stage3.association(wildcards.association).members) // 20),
+        **resources_of("align"),
     params:
-        members=lambda wildcards: stage3.identities(wildcards.association),
-        alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
-        targets=lambda wildcards: stage3.targets(wildcards.association),
-        status=lambda wildcards: stage3.status(wildcards.association, "assign_mtwcs", "tweakreg"),
-        tweakreg=lambda wildcards: stage3.parameters(wildcards.association).tweakreg.alignment_parameters(),
-        stamps=lambda wildcards: plan.stamps(stage3.alignment_input(wildcards.association)),
-        code=code_hash(SCRIPTS / "align.py"),
+        **parameters_of("align"),
     message:
         "{wildcards.association}: align the exposures"
     script:
@@ -134,110 +89,70 @@ rule align:
 
 rule lay_grid:
     input:
-        unpack(lambda wildcards: stage3.grid_input(wildcards.association)),
+        unpack(files_of("lay_grid")),
     output:
         grid=f"{STAGE3}/{{association}}_grid.json",
     log:
-        f"{OUTPUT}logs/lay_grid/{{association}}.log",
+        f"{LOGS}/lay_grid/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/lay_grid/{{association}}.tsv"
+        f"{BENCHMARKS}/lay_grid/{{association}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of("alignment")
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        **resources_of("lay_grid"),
     params:
-        grid=lambda wildcards: stage3.grid_parameters(wildcards.association),
-        max_pixels=uncompared(settings.max_output_pixels),
-        stamps=lambda wildcards: plan.stamps(stage3.grid_input(wildcards.association)),
-        code=code_hash(SCRIPTS / "lay_grid.py"),
+        **parameters_of("lay_grid"),
     message:
         "{wildcards.association}: output grid"
     script:
         "../scripts/lay_grid.py"
 
 
-rule lay_outlier_grid:
+use rule lay_grid as lay_outlier_grid with:
     input:
-        unpack(lambda wildcards: stage3.outlier_grid_input(wildcards.association)),
+        unpack(files_of("lay_outlier_grid")),
     output:
         grid=f"{STAGE3}/outliers/{{association}}_grid.json",
     log:
-        f"{OUTPUT}logs/lay_outlier_grid/{{association}}.log",
+        f"{LOGS}/lay_outlier_grid/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/lay_outlier_grid/{{association}}.tsv"
-    group:
-        lambda wildcards: stage3.job_group(wildcards.association, "alignment")
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        f"{BENCHMARKS}/lay_outlier_grid/{{association}}.tsv"
     params:
-        grid=lambda wildcards: stage3.default_grid_parameters(),
-        max_pixels=uncompared(settings.max_output_pixels),
-        stamps=lambda wildcards: plan.stamps(stage3.outlier_grid_input(wildcards.association)),
-        code=code_hash(SCRIPTS / "lay_grid.py"),
+        **parameters_of("lay_outlier_grid"),
     message:
         "{wildcards.association}: grid of the outlier search"
-    script:
-        "../scripts/lay_grid.py"
 
 
-rule lay_common_grid:
+use rule lay_grid as lay_common_grid with:
     input:
-        unpack(lambda wildcards: stage3.common_grid_input(wildcards.grid)),
+        unpack(files_of("lay_common_grid")),
     output:
         grid=f"{STAGE3}/grids/{{grid}}.json",
     log:
-        f"{OUTPUT}logs/lay_common_grid/{{grid}}.log",
+        f"{LOGS}/lay_common_grid/{{grid}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/lay_common_grid/{{grid}}.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        f"{BENCHMARKS}/lay_common_grid/{{grid}}.tsv"
     params:
-        grid=lambda wildcards: stage3.common_grid_parameters(wildcards.grid),
-        max_pixels=uncompared(settings.max_output_pixels),
-        stamps=lambda wildcards: plan.stamps(stage3.common_grid_input(wildcards.grid)),
-        code=code_hash(SCRIPTS / "lay_grid.py"),
+        **parameters_of("lay_common_grid"),
     message:
         "common grid {wildcards.grid}"
-    script:
-        "../scripts/lay_grid.py"
 
 
 rule measure_sky:
     input:
-        unpack(lambda wildcards: stage3.sky_input(wildcards.association, wildcards.member)),
+        unpack(files_of("measure_sky")),
     output:
         sky=f"{STAGE3}/sky/{{association}}/{{member}}.json",
     log:
-        f"{OUTPUT}logs/measure_sky/{{association}}/{{member}}.log",
+        f"{LOGS}/measure_sky/{{association}}/{{member}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/measure_sky/{{association}}/{{member}}.tsv"
+        f"{BENCHMARKS}/measure_sky/{{association}}/{{member}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(wildcards.association)
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            400 + 60 * stage3.size(wildcards.member) // 10**6, attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt * (5 + stage3.size(wildcards.member) // 4_000_000),
+        **resources_of("measure_sky"),
     params:
-        exposure=lambda wildcards: wildcards.member,
-        skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.measuring_parameters(),
-        stamps=lambda wildcards: plan.stamps(stage3.sky_input(wildcards.association, wildcards.member)),
-        code=code_hash(SCRIPTS / "measure_sky.py"),
+        **parameters_of("measure_sky"),
     message:
         "{wildcards.member}: measure the sky"
     script:
@@ -246,27 +161,19 @@ rule measure_sky:
 
 rule match_sky:
     input:
-        unpack(lambda wildcards: stage3.sky_match_input(wildcards.association)),
+        unpack(files_of("match_sky")),
     output:
         table=f"{STAGE3}/{{association}}_sky.ecsv",
     log:
-        f"{OUTPUT}logs/match_sky/{{association}}.log",
+        f"{LOGS}/match_sky/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/match_sky/{{association}}.tsv"
+        f"{BENCHMARKS}/match_sky/{{association}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(wildcards.association)
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            300 + len(stage3.association(wildcards.association).members) ** 2 // 10000, attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        **resources_of("match_sky"),
     params:
-        skymatch=lambda wildcards: stage3.parameters(wildcards.association).skymatch.matching_parameters(),
-        stamps=lambda wildcards: plan.stamps(stage3.sky_match_input(wildcards.association)),
-        code=code_hash(SCRIPTS / "match_sky.py"),
+        **parameters_of("match_sky"),
     message:
         "{wildcards.association}: sky levels"
     script:
@@ -275,34 +182,21 @@ rule match_sky:
 
 rule resample_group:
     input:
-        unpack(lambda wildcards: stage3.group_input(wildcards.crf)),
+        unpack(files_of("resample_group")),
     output:
-        **SAVED_GROUP,
+        **saved_image("outlier_i2d"),
         layer=temp(f"{STAGE3}/outliers/{{crf}}_layer.npy"),
         window=temp(f"{STAGE3}/outliers/{{crf}}_layer.json"),
     log:
-        f"{OUTPUT}logs/resample_group/{{crf}}.log",
+        f"{LOGS}/resample_group/{{crf}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/resample_group/{{crf}}.tsv"
+        f"{BENCHMARKS}/resample_group/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(association_of(wildcards))
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            500 + 180 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt
-        * (5 + stage3.all_pixels_of(wildcards.crf, group=True) // 2_000_000),
+        **resources_of("resample_group"),
     params:
-        plane="sci",
-        exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
-        outlier_detection=lambda wildcards: stage3.parameters(
-            association_of(wildcards)
-        ).outlier_detection.resampling_parameters(),
-        stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf)),
-        code=code_hash(SCRIPTS / "resample_group.py"),
+        **parameters_of("resample_group"),
     message:
         "{wildcards.crf}: resample the group for the outlier search"
     script:
@@ -311,25 +205,20 @@ rule resample_group:
 
 rule take_median:
     input:
-        unpack(lambda wildcards: stage3.median_input(wildcards.crf)),
+        unpack(files_of("take_median")),
     output:
-        **SAVED_MEDIAN,
-        # Kept: other thresholds, or a lost _crf, then need no group again.
+        **saved_image("median"),
         median=f"{STAGE3}/outliers/{{crf}}_median.npy",
     log:
-        f"{OUTPUT}logs/take_median/{{crf}}.log",
+        f"{LOGS}/take_median/{{crf}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/take_median/{{crf}}.tsv"
+        f"{BENCHMARKS}/take_median/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(association_of(wildcards))
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(500, attempt),
-        runtime=lambda wildcards, attempt: attempt * (5 + stage3.all_pixels_of(wildcards.crf) // 20_000_000),
+        **resources_of("take_median"),
     params:
-        code=code_hash(SCRIPTS / "take_median.py"),
+        **parameters_of("take_median"),
     message:
         "{wildcards.crf}: median of the groups"
     script:
@@ -341,72 +230,51 @@ if settings.stage3.outlier_detection.error == "median":
 
     use rule resample_group as resample_error with:
         input:
-            unpack(lambda wildcards: stage3.group_input(wildcards.crf, errors=True)),
+            unpack(files_of("resample_error")),
         output:
             layer=temp(f"{STAGE3}/outliers/{{crf}}_layer_error.npy"),
             window=temp(f"{STAGE3}/outliers/{{crf}}_layer_error.json"),
         log:
-            f"{OUTPUT}logs/resample_error/{{crf}}.log",
+            f"{LOGS}/resample_error/{{crf}}.log",
         benchmark:
-            f"{OUTPUT}benchmarks/resample_error/{{crf}}.tsv"
+            f"{BENCHMARKS}/resample_error/{{crf}}.tsv"
         params:
-            plane="err",
-            exposures=lambda wildcards: [member.root for member in stage3.group(wildcards.crf)],
-            outlier_detection=lambda wildcards: stage3.parameters(
-                association_of(wildcards)
-            ).outlier_detection.resampling_parameters(),
-            stamps=lambda wildcards: plan.stamps(stage3.group_input(wildcards.crf, errors=True)),
-            code=code_hash(SCRIPTS / "resample_group.py"),
+            **parameters_of("resample_error"),
         message:
             "{wildcards.crf}: resample the errors of the group for the outlier search"
 
     use rule take_median as take_median_error with:
         input:
-            unpack(lambda wildcards: stage3.median_input(wildcards.crf, errors=True)),
+            unpack(files_of("take_median_error")),
         output:
             median=f"{STAGE3}/outliers/{{crf}}_median_error.npy",
         log:
-            f"{OUTPUT}logs/take_median_error/{{crf}}.log",
+            f"{LOGS}/take_median_error/{{crf}}.log",
         benchmark:
-            f"{OUTPUT}benchmarks/take_median_error/{{crf}}.tsv"
+            f"{BENCHMARKS}/take_median_error/{{crf}}.tsv"
+        params:
+            **parameters_of("take_median_error"),
         message:
             "{wildcards.crf}: median of the errors of the groups"
 
 
 rule flag_outliers:
     input:
-        unpack(lambda wildcards: stage3.crf_input(wildcards.crf)),
+        unpack(files_of("flag_outliers")),
     output:
-        **SAVED_BLOT,
+        **saved_image("blot"),
         crf=f"{STAGE3}/{{crf}}_crf.fits",
         counts=f"{STAGE3}/outliers/{{crf}}_count.json",
     log:
-        f"{OUTPUT}logs/flag_outliers/{{crf}}.log",
+        f"{LOGS}/flag_outliers/{{crf}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/flag_outliers/{{crf}}.tsv"
+        f"{BENCHMARKS}/flag_outliers/{{crf}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(association_of(wildcards))
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(
-            500 + 120 * stage3.pixels_of(wildcards.crf) // 10**6, attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt * (5 + stage3.pixels_of(wildcards.crf) // 2_000_000),
+        **resources_of("flag_outliers"),
     params:
-        exposure=lambda wildcards: stage3.crf_of(wildcards.crf).exposure,
-        origin=lambda wildcards: stage3.record(association_of(wildcards), "resample", "source_catalog"),
-        alignment_step=lambda wildcards: stage3.association(association_of(wildcards)).alignment_step,
-        status=lambda wildcards: stage3.status(association_of(wildcards), "outlier_detection"),
-        sip=lambda wildcards: stage3.parameters(association_of(wildcards)).tweakreg.sip_parameters(),
-        subtract=lambda wildcards: stage3.parameters(association_of(wildcards)).skymatch.subtract,
-        outlier_detection=lambda wildcards: stage3.parameters(
-            association_of(wildcards)
-        ).outlier_detection.flagging_parameters(),
-        stamps=lambda wildcards: plan.stamps(stage3.crf_input(wildcards.crf)),
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "flag_outliers.py"),
+        **parameters_of("flag_outliers"),
     message:
         "{wildcards.crf}: flag outliers"
     script:
@@ -415,23 +283,19 @@ rule flag_outliers:
 
 rule count_outliers:
     input:
-        counts=lambda wildcards: stage3.outlier_counts(wildcards.association),
+        unpack(files_of("count_outliers")),
     output:
         table=f"{STAGE3}/{{association}}_outliers.ecsv",
     log:
-        f"{OUTPUT}logs/count_outliers/{{association}}.log",
+        f"{LOGS}/count_outliers/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/count_outliers/{{association}}.tsv"
+        f"{BENCHMARKS}/count_outliers/{{association}}.tsv"
     group:
-        lambda wildcards: stage3.job_group(wildcards.association)
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        group_of()
     resources:
-        mem_mb=lambda wildcards, attempt: request.memory(300, attempt),
-        runtime=lambda wildcards, attempt: attempt * 5,
+        **resources_of("count_outliers"),
     params:
-        code=code_hash(SCRIPTS / "count_outliers.py"),
+        **parameters_of("count_outliers"),
     message:
         "{wildcards.association}: numbers of outliers"
     script:
@@ -440,32 +304,17 @@ rule count_outliers:
 
 rule combine:
     input:
-        unpack(lambda wildcards: stage3.combination_input(wildcards.association)),
+        unpack(files_of("combine")),
     output:
         i2d=f"{STAGE3}/{{association}}_i2d.fits",
     log:
-        f"{OUTPUT}logs/combine/{{association}}.log",
+        f"{LOGS}/combine/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/combine/{{association}}.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        f"{BENCHMARKS}/combine/{{association}}.tsv"
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(
-            stage3.combination_mb(wildcards.association, input.grid), attempt
-        ),
-        runtime=lambda wildcards, input, attempt: attempt
-        * stage3.combination_minutes(input.grid, input.size_mb),
+        **resources_of("combine"),
     params:
-        members=lambda wildcards: stage3.identities(wildcards.association),
-        common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
-        alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
-        status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
-        resample=lambda wildcards: stage3.parameters(wildcards.association).resample.drizzle_parameters(),
-        origin=lambda wildcards: stage3.record(wildcards.association, "source_catalog"),
-        stamps=lambda wildcards: plan.stamps(stage3.combination_input(wildcards.association)),
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "combine.py"),
+        **parameters_of("combine"),
     message:
         "{wildcards.association}: combine the exposures"
     script:
@@ -479,55 +328,34 @@ if settings.stage3.resample.single:
 
     use rule combine as combine_group with:
         input:
-            unpack(lambda wildcards: stage3.combination_input(wildcards.association, int(wildcards.group))),
+            unpack(files_of("combine_group")),
         output:
             i2d=f"{STAGE3}/{{association}}_{{group}}_i2d.fits",
         log:
-            f"{OUTPUT}logs/combine_group/{{association}}_{{group}}.log",
+            f"{LOGS}/combine_group/{{association}}_{{group}}.log",
         benchmark:
-            f"{OUTPUT}benchmarks/combine_group/{{association}}_{{group}}.tsv"
+            f"{BENCHMARKS}/combine_group/{{association}}_{{group}}.tsv"
         params:
-            members=lambda wildcards: stage3.identities(wildcards.association, int(wildcards.group)),
-            common_grid=lambda wildcards: stage3.association(wildcards.association).common_grid,
-            alignment_step=lambda wildcards: stage3.association(wildcards.association).alignment_step,
-            status=lambda wildcards: stage3.status(wildcards.association, "skymatch", "outlier_detection"),
-            resample=lambda wildcards: stage3.parameters(wildcards.association).resample.drizzle_parameters(),
-            origin=lambda wildcards: stage3.record(wildcards.association, "source_catalog"),
-            stamps=lambda wildcards: plan.stamps(
-                stage3.combination_input(wildcards.association, int(wildcards.group))
-            ),
-            write_date=settings.write_date,
-            code=code_hash(SCRIPTS / "combine.py"),
+            **parameters_of("combine_group"),
         message:
             "{wildcards.association}: image of group {wildcards.group}"
 
 
 rule catalog_sources:
     input:
-        unpack(lambda wildcards: plan.lasting(stage3.catalog_input(wildcards.association))),
+        unpack(files_of("catalog_sources")),
     output:
         catalog=f"{STAGE3}/{{association}}_cat.ecsv",
         segm=f"{STAGE3}/{{association}}_segm.fits",
         regions=f"{STAGE3}/{{association}}_cat.reg",
     log:
-        f"{OUTPUT}logs/catalog_sources/{{association}}.log",
+        f"{LOGS}/catalog_sources/{{association}}.log",
     benchmark:
-        f"{OUTPUT}benchmarks/catalog_sources/{{association}}.tsv"
-    conda:
-        "../envs/calflow.yaml"
-    threads: 1
+        f"{BENCHMARKS}/catalog_sources/{{association}}.tsv"
     resources:
-        mem_mb=lambda wildcards, input, attempt: request.memory(1000 + int(4 * input.size_mb), attempt),
-        runtime=lambda wildcards, input, attempt: attempt * (5 + int(input.size_mb / 20)),
+        **resources_of("catalog_sources"),
     params:
-        source_catalog=lambda wildcards: stage3.parameters(wildcards.association).source_catalog.model_dump(
-            exclude={"skip", "suffix"}
-        ),
-        rows=lambda wildcards: stage3.aperture_rows(wildcards.association),
-        missing=lambda wildcards: stage3.missing_references(wildcards.association),
-        stamps=lambda wildcards: plan.stamps(stage3.catalog_input(wildcards.association)),
-        write_date=settings.write_date,
-        code=code_hash(SCRIPTS / "catalog_sources.py"),
+        **parameters_of("catalog_sources"),
     message:
         "{wildcards.association}: source catalogue"
     script:

@@ -78,8 +78,8 @@ def _find(exposure, geometry, sky, input, output, settings):
         grid = read_grid(input.grid)
         pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
         planes = {name: blot(plane, pixmap) for name, plane in planes.items()}
-    if output.get("blot"):
-        save_image(Path(output.blot), planes, exposure.science)
+    if output.get("blot_image"):
+        save_image(Path(output.blot_image), planes, exposure.science)
     image = exposure.image
     if "ERR" in planes:
         image = replace(image, err=error_without_rays(image.err, np.asarray(planes["ERR"])))

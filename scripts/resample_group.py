@@ -36,8 +36,8 @@ def resample_group(input, output, params):
     else:
         shape = read_geometry(input.geometries[0]).shape
         layer, weight, origin = _as_it_is(members, shape, input, params)
-    if output.get("outlier_i2d") and settings["resample_data"]:
-        save_on_grid(Path(output.outlier_i2d), read_grid(input.grid), {"SCI": layer, "WHT": weight}, origin)
+    if output.get("outlier_i2d_image") and settings["resample_data"]:
+        save_on_grid(Path(output.outlier_i2d_image), read_grid(input.grid), {"SCI": layer, "WHT": weight}, origin)
     with replacing(Path(output.layer)) as partial, open(partial, "wb") as file:
         np.save(file, weight_cut(layer, weight, settings["maskpt"]))
     write_json(Path(output.window), {"y0": origin[0], "x0": origin[1]})

@@ -16,6 +16,7 @@ from calflow.engine.summary import Summary, tell_of_nothing
 from calflow.engine.timers import stop_timers
 from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
 from calflow.forecast.target import look_ahead, offer_plan
+from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
 from calflow.plan.plan import Plan, UnknownExposure
@@ -80,7 +81,7 @@ class Run:
         check_slurm(self._workflow)
         if not is_local(self._workflow):
             hand_on(self._plan, self._config)
-        start_launcher(self._workflow, self._plan.pixels())
+        start_launcher(self._workflow, pixels_in(self._plan))
         self._summary.watch()
 
     def end(self) -> None:

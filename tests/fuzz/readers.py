@@ -12,13 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from calflow.forecast.sizes import Sizes
+
 from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
 from calflow.engine.lock import FolderInUse, RunLock
 from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from calflow.files.star_lists import read_sky_catalog, read_star_list
 from calflow.files.user_tables import UserTableError
-from calflow.forecast.sizes import Sizes
 from calflow.inputs.associations import read_association
 from calflow.inputs.exposure_checks import check_calibrated, check_science
 from calflow.inputs.headers import read_exposure_header, read_reference_header

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+from calflow.forecast.sizes import Size
 
 from calflow.engine.graphs import shared_out
 from calflow.engine.needed_jobs import NeededJob, NeededJobs
@@ -12,7 +13,6 @@ from calflow.engine.reasons import Cause, _restamped, causes_of
 from calflow.forecast.costs import Cost, Costs
 from calflow.forecast.forecast import Forecast, joined
 from calflow.forecast.schedule import PER_JOB, PER_RUN, schedule
-from calflow.forecast.sizes import Size
 from calflow.forecast.text import duration, forecast_text, volume
 
 NEW = (Cause("new"),)

@@ -1,7 +1,6 @@
 """What jobs cost: figures measured for calflow, scaled by size, and by what earlier runs here took."""
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from statistics import median
 from typing import Any
 
 from calflow.engine.needed_jobs import NeededJob
-from calflow.forecast.sizes import Size, Sizes
+from calflow.jobs.measured_costs import MEASURED, MeasuredCost, MeasuredCosts
+from calflow.jobs.sizes import Size, Sizes
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.plan import UnknownExposure
 
-# Made by benchmarks/job_costs.py.
-SHIPPED = Path(__file__).with_name("shipped_costs.json")
 # Enough records of a rule to know how this machine compares.
 RECORDS = 40
 # Snakemake's records look at a process every half second or so: shorter jobs have no time and no memory in them.
 LEAST_RECORDED = 0.05
-# Without figures, for a rule that is none of calflow's measured ones.
-UNKNOWN = {"seconds": [1.0, 0.0], "memory_mb": [300.0, 0.0], "size": "total", "memory_size": "frame"}
 
 
 @dataclass(frozen=True)
@@ -43,59 +39,59 @@ class Costs:
     sizes : Sizes
     records : Path
         Folder of the benchmark records of earlier runs: a folder for each rule.
-    shipped : Path, optional
-        The figures that come with calflow.
+    measured : Path, optional
+        The table of measured costs.
     """
 
-    def __init__(self, sizes: Sizes, records: Path, shipped: Path = SHIPPED):
+    def __init__(self, sizes: Sizes, records: Path, measured: Path = MEASURED):
         self._sizes = sizes
         self._records = records
-        self._shipped: dict[str, Any] = json.loads(shipped.read_text())["rules"]
+        self._measured = MeasuredCosts(measured)
         self._factors: dict[str, dict[str, float]] = {}
         self.recorded: dict[str, int] = {}  # how many records there are of each rule that was asked for
 
     def of(self, job: NeededJob) -> Cost:
         """Return the estimate for a job."""
-        figures = self._shipped.get(job.rule, UNKNOWN)
-        size = self._sizes.of(job.wildcards, whole=figures["size"] == "association") or Size(1.0, 1.0, 1.0)
-        factors = self._factors_of(job, figures)
-        seconds = _linear(figures["seconds"], _measure(size, figures["size"]))
+        measured = self._measured.of(job.rule)
+        size = self._sizes.of(job.wildcards, whole=measured.whole)
+        factors = self._factors_of(job, measured)
+        seconds = measured.seconds_of(size)
+        disk, temporary = measured.disk_of(size)
         return Cost(
             cpu=seconds * factors["cpu_time"],
             wall=seconds * factors["s"],
-            memory=_linear(figures["memory_mb"], _measure(size, figures["memory_size"])) * factors["max_rss"],
-            disk=figures.get("bytes_per_pixel", 0.0) * _measure(size, figures["size"]),
-            temporary=figures.get("temporary_bytes_per_pixel", 0.0) * _measure(size, figures["size"]),
+            memory=measured.memory_of(size) * factors["max_rss"],
+            disk=disk,
+            temporary=temporary,
         )
 
-    def _factors_of(self, job: NeededJob, figures: Mapping[str, Any]) -> dict[str, float]:
-        """Return how earlier runs compare with the shipped figures: the median over records of the same rule."""
+    def _factors_of(self, job: NeededJob, measured: MeasuredCost) -> dict[str, float]:
+        """Return how earlier runs compare with the table: the median over records of the same rule."""
         if job.rule not in self._factors:
-            found = list(self._recorded_jobs(job, figures))
+            found = list(self._recorded_jobs(job, measured))
             self.recorded[job.rule] = len(found)
             self._factors[job.rule] = {
-                column: median([row[column] / row[f"shipped {column}"] for row in found if row.get(column)] or [1.0])
+                column: median([row[column] / row[f"measured {column}"] for row in found if row.get(column)] or [1.0])
                 for column in ("s", "cpu_time", "max_rss")
             }
         return self._factors[job.rule]
 
-    def _recorded_jobs(self, job: NeededJob, figures: Mapping[str, Any]) -> Iterable[dict[str, float]]:
+    def _recorded_jobs(self, job: NeededJob, measured: MeasuredCost) -> Iterable[dict[str, float]]:
         folder = self._records / job.rule
         paths = sorted(folder.glob("**/*.tsv"))
         for path in paths[:: max(1, len(paths) // RECORDS)]:
             row = _read_record(path)
             wildcards = _wildcards(job.wildcards, path.relative_to(folder).with_suffix("").parts)
-            size = self._known_size(wildcards, figures)
+            size = self._known_size(wildcards, measured)
             if row and size and row.get("s", 0) > LEAST_RECORDED:
-                seconds = _linear(figures["seconds"], _measure(size, figures["size"]))
-                memory = _linear(figures["memory_mb"], _measure(size, figures["memory_size"]))
-                yield row | {"shipped s": seconds, "shipped cpu_time": seconds, "shipped max_rss": memory}
+                seconds, memory = measured.seconds_of(size), measured.memory_of(size)
+                yield row | {"measured s": seconds, "measured cpu_time": seconds, "measured max_rss": memory}
 
-    def _known_size(self, candidates: Iterable[dict[str, str]], figures: Mapping[str, Any]) -> Size | None:
+    def _known_size(self, candidates: Iterable[dict[str, str]], measured: MeasuredCost) -> Size | None:
         """Return the size of the first of some guesses that the plan knows."""
         for wildcards in candidates:
             try:
-                return self._sizes.of(wildcards, whole=figures["size"] == "association")
+                return self._sizes.of(wildcards, whole=measured.whole)
             except (KeyError, UnknownAssociation, UnknownExposure):  # of another configuration
                 continue
         return None
@@ -108,15 +104,6 @@ def _wildcards(like: Mapping[str, str], parts: tuple[str, ...]) -> Iterable[dict
         yield dict(zip(names, parts, strict=True))
     if len(names) == 1:
         yield {names[0]: parts[-1].rpartition("_")[0]}
-
-
-def _measure(size: Size, kind: str) -> float:
-    return size.total if kind in ("total", "association") else getattr(size, kind)
-
-
-def _linear(figures: Iterable[float], size: float) -> float:
-    start, slope = figures
-    return start + slope * size
 
 
 def _read_record(path: Path) -> dict[str, float]:

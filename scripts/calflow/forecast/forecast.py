@@ -54,7 +54,7 @@ class Forecast:
     changes : tuple of ReferenceChange or None
         What another context of CRDS would change; None if that was not asked.
     parameters : tuple of mapping
-        What parameter references change, as `Plan.parameter_record` tells it.
+        What parameter references change, as `calflow.plan.parameter_record` tells it.
     """
 
     targets: tuple[str, ...]

@@ -11,9 +11,10 @@ from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, size_on_disk
 from calflow.forecast.schedule import schedule
-from calflow.forecast.sizes import Sizes
 from calflow.forecast.text import forecast_text
+from calflow.jobs.sizes import Sizes
 from calflow.plan.components import TARGETS, components
+from calflow.plan.parameter_record import parameter_record
 from calflow.plan.plan import Plan
 
 PLAN = "plan"
@@ -92,7 +93,7 @@ def _forecast(
         unrecorded=tuple(needed.unrecorded),
         exposures=tuple(exposures),
         associations=tuple(associations),
-        parameters=tuple(plan.parameter_record()),
+        parameters=tuple(parameter_record(plan)),
         changes=plan.reference_changes if plan.settings.references.compare_context else None,
     )
 

@@ -1,0 +1,172 @@
+"""Jobs of stage 3 up to the corrected pointings: geometry, stars, the astrometric catalogue, alignment, grids."""
+
+import os
+from typing import Any, NamedTuple
+
+from calflow.jobs.declaration import Job
+from calflow.plan.combination import (
+    ONLINE_CATALOGS,
+    Combinations,
+    PlannedMember,
+    UnknownAssociation,
+)
+from calflow.plan.plan import Plan
+from calflow.references.parameter_references import Chosen
+from calflow.web.astrometric_catalogs import decimal_year
+
+
+class Finding(NamedTuple):
+    """Parameters of ``find_stars``."""
+
+    finder: dict[str, Any] | None  # None: no association is aligned by the stars of this exposure
+
+
+class CatalogFetching(NamedTuple):
+    """Parameters of ``fetch_catalog``."""
+
+    catalog: str
+    epoch: float  # decimal year
+    url: str | None
+    retries: int
+
+
+class Alignment(NamedTuple):
+    """Parameters of ``align``."""
+
+    members: list[list[str]]  # root and group of each
+    alignment_step: str
+    targets: list[tuple[float, float] | None] | None  # of a moving target, (ra, dec) in degrees
+    status: dict[str, str]
+    tweakreg: dict[str, Any]
+
+
+class Grid(NamedTuple):
+    """Parameters of ``lay_grid`` and its kin."""
+
+    grid: dict[str, Any]
+    max_pixels: float
+
+
+def calibrated(plan: Plan, member: str) -> dict[str, str]:
+    """Return the calibrated exposure that is a member of any association, and its geometry."""
+    planned = plan.stage3.exposure(member)
+    return {"cal": planned.cal, "geometry": planned.geometry}
+
+
+def pixels(plan: Plan, member: str) -> dict[str, str]:
+    """Return the calibrated exposure alone."""
+    return {"cal": plan.stage3.exposure(member).cal}
+
+
+def finding(plan: Plan, member: str) -> Finding:
+    """Return by what stars of an exposure are found, whatever association it is in."""
+    planned = plan.stage3.exposure(member)
+    if not plan.stage3.finds_stars(member):
+        return Finding(None)
+    chosen = planned.parameters or Chosen(plan.settings)
+    return Finding(chosen.settings.stage3.tweakreg.finder_parameters())
+
+
+def geometries(plan: Plan, association: str, catalog: str = "") -> dict[str, Any]:
+    """Return the geometry files of the members of an association, in its order."""
+    return {"geometries": [member.geometry for member in plan.stage3.association(association).members]}
+
+
+def catalog_fetching(plan: Plan, association: str, catalog: str) -> CatalogFetching:
+    """Return which catalogue is fetched."""
+    observed = str(plan.stage3.association(association).header["DATE-OBS"])
+    url = os.environ.get("ASTROMETRIC_CATALOG_URL")
+    return CatalogFetching(catalog.upper(), decimal_year(observed), url, retries=4)
+
+
+def aligned(plan: Plan, association: str) -> dict[str, Any]:
+    """Return what the alignment of an association is found from."""
+    stage3, planned = plan.stage3, plan.stage3.association(association)
+    files = geometries(plan, association)
+    if planned.runs("tweakreg") and not planned.moving:
+        files["stars"] = [str(member.star_list or _stars(stage3, member)) for member in planned.members]
+        if stage3.parameters(association).tweakreg.abs_refcat:
+            files["catalog"] = astrometric_catalog(stage3, association)
+    return files
+
+
+def _stars(stage3: Combinations, member: PlannedMember) -> str:
+    return stage3.path(f"stars/{member.root}_cal_cat.{stage3.settings.stage3.tweakreg.catalog_format}")
+
+
+def astrometric_catalog(stage3: Combinations, association: str) -> str:
+    """Return the astrometric catalogue that an association is aligned to."""
+    wanted = stage3.parameters(association).tweakreg.abs_refcat
+    if wanted.upper() in ONLINE_CATALOGS:
+        return stage3.path(f"catalogs/{association}_fit_{wanted.lower()}_ref.ecsv")
+    return wanted
+
+
+def alignment(plan: Plan, association: str) -> Alignment:
+    """Return how the exposures of an association are aligned."""
+    planned = plan.stage3.association(association)
+    return Alignment(
+        members=planned.identities(),
+        alignment_step=planned.alignment_step,
+        targets=[member.target for member in planned.members] if planned.moving else None,
+        status=planned.status_of("assign_mtwcs", "tweakreg"),
+        tweakreg=plan.stage3.parameters(association).tweakreg.alignment_parameters(),
+    )
+
+
+def under_grid(plan: Plan, association: str) -> dict[str, Any]:
+    """Return what the grid of an association is laid over."""
+    first = plan.stage3.association(association).members[0]
+    return under_outlier_grid(plan, association) | _output_wcs(plan.settings.stage3.resample.output_wcs, first)
+
+
+def under_outlier_grid(plan: Plan, association: str) -> dict[str, Any]:
+    """Return what the grid of the outlier search is laid over."""
+    first = plan.stage3.association(association).members[0]
+    return {"alignments": [plan.stage3.table(association, "alignment")], "first": first.geometry}
+
+
+def under_common_grid(plan: Plan, grid: str) -> dict[str, Any]:
+    """Return what a common grid is laid over."""
+    found = [planned for planned in plan.stage3.associations.values() if planned.common_grid == grid]
+    if not found:
+        raise UnknownAssociation(f"no association of this configuration uses a grid {grid!r}")
+    first = found[0].members[0]
+    tables = [plan.stage3.table(planned.name, "alignment") for planned in found]
+    return {"alignments": tables, "first": first.geometry} | _output_wcs(plan.settings.grids[grid].output_wcs, first)
+
+
+def _output_wcs(file: str, first: PlannedMember) -> dict[str, str]:
+    """Return the user's WCS, if there is one, and the exposure whose pixel scale it is compared with."""
+    return {"output_wcs": file, "cal": first.cal} if file else {}
+
+
+def grid(plan: Plan, association: str) -> Grid:
+    """Return how the grid is laid that an association does not share."""
+    section = plan.stage3.parameters(association).resample
+    return Grid(section.grid_parameters(), plan.settings.max_output_pixels)
+
+
+def outlier_grid(plan: Plan, association: str) -> Grid:
+    """Return how the grid of the outlier search is laid: that of the input."""
+    section = type(plan.settings.stage3.resample)()
+    return Grid(section.grid_parameters(), plan.settings.max_output_pixels)
+
+
+def common_grid(plan: Plan, grid: str) -> Grid:
+    """Return how a common grid is laid."""
+    return Grid(plan.settings.grids[grid].grid_parameters(), plan.settings.max_output_pixels)
+
+
+JOBS = {
+    "describe_geometry": Job("describe_geometry.py", pixels, like="find_stars"),
+    "find_stars": Job("find_stars.py", calibrated, finding),
+    # An exposure that is made again has not moved on the sky.
+    "fetch_catalog": Job("fetch_catalog.py", geometries, catalog_fetching, once=("geometries",), like="align"),
+    "align": Job("align.py", aligned, alignment),
+    "lay_grid": Job("lay_grid.py", under_grid, grid, uncompared=("max_pixels",), like="lay_outlier_grid"),
+    "lay_outlier_grid": Job("lay_grid.py", under_outlier_grid, outlier_grid, uncompared=("max_pixels",)),
+    "lay_common_grid": Job(
+        "lay_grid.py", under_common_grid, common_grid, uncompared=("max_pixels",), like="lay_outlier_grid"
+    ),
+}

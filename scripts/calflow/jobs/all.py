@@ -1,0 +1,14 @@
+"""All jobs, by the names of their rules."""
+
+from calflow.jobs import alignment, backgrounds, calibration, combination, outliers, pictures, references, sky
+
+JOBS = {
+    **references.JOBS,
+    **backgrounds.JOBS,
+    **calibration.JOBS,
+    **alignment.JOBS,
+    **sky.JOBS,
+    **outliers.JOBS,
+    **combination.JOBS,
+    **pictures.JOBS,
+}

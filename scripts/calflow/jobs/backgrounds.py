@@ -1,0 +1,101 @@
+"""Jobs that combine background exposures and subtract them."""
+
+from typing import Any, NamedTuple
+
+from calflow.jobs.declaration import Job
+from calflow.plan.plan import BACKGROUND_FOLDERS, Plan, UnknownExposure, association_record
+
+Numbers = tuple[int, int, int, int]
+Record = dict[str, tuple[str, str]]
+
+
+class Average(NamedTuple):
+    """Parameters of ``combine_background``."""
+
+    bkg_subtract: dict[str, Any]
+    window: Numbers  # xstart, ystart, nx, ny
+    depth: int  # integrations at most
+    undarkened: list[str]
+    images: list[str]
+
+
+class Sky(NamedTuple):
+    """Parameters of ``model_sky``."""
+
+    sky_model: dict[str, Any] | None
+    window: Numbers
+    undarkened: list[str]
+    images: list[str]
+
+
+class Subtraction(NamedTuple):
+    """Parameters of ``subtract_background``."""
+
+    images: list[str]
+    facts: dict[str, Any]
+    origin: Record
+    write_date: bool
+
+
+def members(plan: Plan, background: str) -> dict[str, Any]:
+    """Return the background exposures of a set, and the references that they are calibrated with before."""
+    return plan.background(background)[0].files()
+
+
+def average(plan: Plan, background: str) -> Average:
+    """Return how a set is averaged."""
+    of, user = plan.background(background)
+    section = plan.chosen(user).settings.stage2.bkg_subtract
+    return Average(
+        bkg_subtract=section.model_dump(include={"sigma", "maxiters", "clip"}),
+        window=of.window.numbers,
+        depth=of.depth,
+        undarkened=list(map(str, of.undarkened)),
+        images=list(user.family.images),
+    )
+
+
+def sky(plan: Plan, background: str) -> Sky:
+    """Return how a smooth sky is found from a set."""
+    of, user = plan.background(background)
+    return Sky(
+        sky_model=plan.chosen(user).settings.stage2.bkg_subtract.sky_parameters(),
+        window=of.window.numbers,
+        undarkened=list(map(str, of.undarkened)),
+        images=list(user.family.images),
+    )
+
+
+def subtracted(plan: Plan, exposure: str, bsub: str = "") -> dict[str, str]:
+    """Return an exposure and the background that is subtracted from it."""
+    planned = plan.exposure(exposure, bsub)
+    if planned.background is None:
+        raise UnknownExposure(f"{exposure!r} has no background exposures to subtract")
+    if bsub and not plan.saves_bsub(planned):
+        raise UnknownExposure(f"{exposure!r} has no _bsub of its own: its sky is subtracted after the flat field")
+    combined = f"{plan.folder}/{BACKGROUND_FOLDERS[planned.background.rule]}/{planned.background.name}.fits"
+    return {"exposure": str(planned.science), "background": combined}
+
+
+def subtraction(plan: Plan, exposure: str, bsub: str) -> Subtraction:
+    """Return what a script needs to know to subtract a background."""
+    planned = plan.exposure(exposure)
+    return Subtraction(
+        images=list(planned.family.images),
+        facts=dict(planned.header.derived),
+        origin=association_record(planned),
+        write_date=plan.settings.write_date,
+    )
+
+
+def combined(plan: Plan, exposure: str) -> dict[str, str]:
+    """Return the combined background of an exposure."""
+    return {"background": subtracted(plan, exposure)["background"]}
+
+
+JOBS = {
+    "combine_background": Job("combine_background.py", members, average),
+    "model_sky": Job("model_sky.py", members, sky, like="combine_background"),
+    "save_combined_background": Job("save_combined_background.py", combined),
+    "subtract_background": Job("subtract_background.py", subtracted, subtraction),
+}

@@ -1,0 +1,57 @@
+"""What a job is: the files that it reads, the parameters that its script takes, and what it costs.
+
+A module beside this says it for the jobs of each subject; `calflow.jobs.all` has them by the names of their rules.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    The job of a rule.
+
+    Attributes
+    ----------
+    script : str
+        Its file in ``scripts/``.
+    inputs : callable
+        From the plan and the wildcards, by their names, to the files that it reads, by role. It raises
+        `UnknownExposure` or `UnknownAssociation` for a target that cannot be made.
+    parameters : callable or None
+        From the same to a named tuple of what the script takes, whose type is declared as what it returns.
+    uncompared : tuple of str
+        Parameters of which another value makes no product stale.
+    once : tuple of str
+        Roles of files that count for a product only while it is not there.
+    like : str
+        The job whose measured costs it has; empty: its own.
+    tracked : bool
+        Whether its products are made again when its code, or a file that no job makes, is another.
+    """
+
+    script: str
+    inputs: Callable[..., dict[str, Any]]
+    parameters: Callable[..., Any] | None = None
+    uncompared: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    like: str = ""
+    tracked: bool = True
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What the script takes."""
+        return () if self.parameters is None else tuple(signature(self.parameters).return_annotation._fields)
+
+
+def nothing(*_: Any, **__: Any) -> dict[str, Any]:
+    """Return the files of a job that reads none."""
+    return {}
+
+
+def flat(files: Mapping[str, Any]) -> list[str]:
+    """Return the files of all roles."""
+    return [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]

@@ -1,0 +1,117 @@
+"""Jobs that look for outliers: groups on one grid, their median, each exposure compared with it.
+
+Where the search goes by the median of the errors, too, that is made by the same jobs of the errors.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from calflow.jobs.backgrounds import Record
+from calflow.jobs.declaration import Job
+from calflow.plan.plan import Plan
+
+
+class Group(NamedTuple):
+    """Parameters of ``resample_group`` and ``resample_error``."""
+
+    plane: str
+    exposures: list[str]
+    outlier_detection: dict[str, Any]
+
+
+class Flagging(NamedTuple):
+    """Parameters of ``flag_outliers``."""
+
+    exposure: str
+    origin: Record
+    alignment_step: str
+    status: dict[str, str]
+    sip: dict[str, Any] | None
+    subtract: bool
+    outlier_detection: dict[str, Any]
+    write_date: bool
+
+
+def grouped(plane: str, plan: Plan, crf: str) -> dict[str, Any]:
+    """Return what a group, or its errors, are resampled from."""
+    stage3, members = plan.stage3, plan.stage3.group(crf)
+    name = stage3.crf_of(crf).association
+    return {
+        "cals": [member.cal for member in members],
+        "geometries": [member.geometry for member in members],
+        "alignment": stage3.table(name, "alignment"),
+        **_grid(plan, name),
+        **({} if plane == "err" else stage3.sky(name)),
+    }
+
+
+def group(plane: str, plan: Plan, crf: str) -> Group:
+    """Return how a group is resampled."""
+    section = plan.stage3.parameters(plan.stage3.crf_of(crf).association).outlier_detection
+    exposures = [member.root for member in plan.stage3.group(crf)]
+    return Group(plane, exposures, section.resampling_parameters())
+
+
+def layers(suffix: str, plan: Plan, crf: str) -> dict[str, Any]:
+    """Return what the median of an association, named after its first group, is taken of."""
+    stage3 = plan.stage3
+    association = stage3.association(stage3.crf_of(crf).association)
+    roots = [association.crf_root(members[0]) for members in association.groups().values()]
+    return {
+        "layers": [stage3.path(f"outliers/{root}_{suffix}.npy") for root in roots],
+        "windows": [stage3.path(f"outliers/{root}_{suffix}.json") for root in roots],
+        **_grid(plan, association.name),
+    }
+
+
+def flagged(plan: Plan, crf: str) -> dict[str, str]:
+    """Return what a ``_crf`` is made of."""
+    stage3 = plan.stage3
+    name, root = stage3.crf_of(crf)
+    association = stage3.association(name)
+    files = stage3.aligned(name, root) | stage3.sky(name)
+    if association.runs("outlier_detection"):
+        first = association.crf_root(association.members[0])
+        files["median"] = stage3.path(f"outliers/{first}_median.npy")
+        if plan.settings.stage3.outlier_detection.error == "median":
+            files["median_error"] = stage3.path(f"outliers/{first}_median_error.npy")
+        files |= _grid(plan, name)
+    return files
+
+
+def flagging(plan: Plan, crf: str) -> Flagging:
+    """Return how outliers of an exposure are flagged."""
+    name, root = plan.stage3.crf_of(crf)
+    association, stage3 = plan.stage3.association(name), plan.stage3.parameters(name)
+    return Flagging(
+        exposure=root,
+        origin=plan.stage3.record(name, "resample", "source_catalog"),
+        alignment_step=association.alignment_step,
+        status=association.status_of("outlier_detection"),
+        sip=stage3.tweakreg.sip_parameters(),
+        subtract=stage3.skymatch.subtract,
+        outlier_detection=stage3.outlier_detection.flagging_parameters(),
+        write_date=plan.settings.write_date,
+    )
+
+
+def counts(plan: Plan, association: str) -> dict[str, Any]:
+    """Return the numbers of outliers of the members of an association."""
+    planned = plan.stage3.association(association)
+    return {"counts": [plan.stage3.path(f"outliers/{planned.crf_root(m)}_count.json") for m in planned.members]}
+
+
+def _grid(plan: Plan, association: str) -> dict[str, str]:
+    """Return the grid of the search, unless the exposures are compared as they are."""
+    resampled = plan.settings.stage3.outlier_detection.resample_data
+    return {"grid": plan.stage3.outlier_grid(association)} if resampled else {}
+
+
+JOBS = {
+    "resample_group": Job("resample_group.py", partial(grouped, "sci"), partial(group, "sci")),
+    "resample_error": Job("resample_group.py", partial(grouped, "err"), partial(group, "err"), like="resample_group"),
+    "take_median": Job("take_median.py", partial(layers, "layer")),
+    "take_median_error": Job("take_median.py", partial(layers, "layer_error"), like="take_median"),
+    "flag_outliers": Job("flag_outliers.py", flagged, flagging),
+    "count_outliers": Job("count_outliers.py", counts),
+}

@@ -1,0 +1,123 @@
+"""Jobs that make reference files of calibration exposures, fetch them, and compare them with what is published."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from calflow.jobs.backgrounds import Numbers
+from calflow.jobs.declaration import Job, nothing
+from calflow.plan.parameter_record import parameter_record
+from calflow.plan.plan import Plan, UnknownExposure
+from calflow.references.crds_cache import READ_BY_THE_PLAN, cache_path, server_url, wanted_contexts
+from calflow.references.made_reference import MadeReference
+
+
+class Making(NamedTuple):
+    """Parameters of ``make_reference``."""
+
+    reftype: str
+    combination: dict[str, Any]
+    normalisation: str
+    window: Numbers
+    images: list[str]
+    keywords: dict[str, Any]
+    write_date: bool
+
+
+class Fetching(NamedTuple):
+    """Parameters of ``fetch_reference``."""
+
+    url: str
+    observatory: str
+    retries: int
+
+
+class Updating(NamedTuple):
+    """Parameters of ``update_crds``."""
+
+    url: str | None
+    crds_path: str
+    contexts: list[str]
+    reftypes: tuple[str, ...]  # a plan needs these themselves, not only their names
+    retries: int
+
+
+class Checking(NamedTuple):
+    """Parameters of ``check_crds``."""
+
+    contexts: tuple[tuple[str, str], ...]
+    mappings: str
+    references: dict[str, list[str]]
+    urls: dict[str, str | None]
+    retries: int
+
+
+def made_reference(plan: Plan, reference: str) -> MadeReference:
+    """Return a reference file that is made."""
+    if reference not in plan.references:
+        raise UnknownExposure(f"no reference maker {reference!r} in this configuration")
+    return plan.references[reference]
+
+
+def exposures(plan: Plan, reference: str) -> dict[str, Any]:
+    """Return the files that a reference file is made of."""
+    return made_reference(plan, reference).files()
+
+
+def making(plan: Plan, reference: str) -> Making:
+    """Return how a reference file is made."""
+    made = made_reference(plan, reference)
+    return Making(
+        reftype=made.settings.type,
+        combination=made.settings.combination(),
+        normalisation=made.settings.normalisation,
+        window=made.window.numbers,
+        images=list(made.family.images),
+        keywords=dict(made.keywords),
+        write_date=plan.settings.write_date,
+    )
+
+
+def fetching(plan: Plan, crds_file: str) -> Fetching:
+    """Return whence a file of the CRDS cache is fetched."""
+    fetch = plan.crds.fetches[crds_file]
+    return Fetching(fetch.url, fetch.observatory, retries=4)
+
+
+def updating(plan: Plan) -> Updating:
+    """Return which mappings of the CRDS cache are brought up to date."""
+    given = plan.settings.references
+    return Updating(
+        server_url(given, "jwst"), str(cache_path(given)), wanted_contexts(given), READ_BY_THE_PLAN, retries=4
+    )
+
+
+def checking(plan: Plan) -> Checking:
+    """Return which files of the CRDS cache are compared, and with what."""
+    return Checking(
+        contexts=plan.crds.contexts,
+        mappings=plan.crds.mappings,
+        references=_references_in_use(plan),
+        urls={name: server_url(plan.settings.references, name) for name, _ in plan.crds.contexts},
+        retries=1,
+    )
+
+
+def _references_in_use(plan: Plan) -> dict[str, list[str]]:
+    """Return the reference files of the CRDS cache that are in use, parameter references too, by observatory."""
+    recorded = [name for entry in parameter_record(plan) for name in entry["references"]]
+    found = {}
+    for observatory, _ in plan.crds.contexts:
+        folder = f"{plan.crds.references}/{observatory}/"
+        # What is missing is fetched, and compared then.
+        paths = {path for path in plan.reference_files if path.startswith(folder) and Path(path).is_file()}
+        names = (name.removeprefix("crds://") for name in recorded)
+        found[observatory] = sorted(paths | set(filter(None, (plan.crds.find(name, observatory) for name in names))))
+    return found
+
+
+JOBS = {
+    "make_reference": Job("make_reference.py", exposures, making, like="combine_background"),
+    "fetch_reference": Job("fetch_reference.py", nothing, fetching, tracked=False),
+    "update_crds": Job("update_crds.py", nothing, updating, tracked=False),
+    "check_crds": Job("check_crds.py", nothing, checking, tracked=False),
+}

@@ -1,0 +1,156 @@
+"""What rules ask of a job: its files, its parameters, its resources, as functions of their wildcards."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from calflow.jobs.all import JOBS
+from calflow.jobs.declaration import Job, flat
+from calflow.jobs.requests import Requests
+from calflow.plan.plan import Plan
+
+# So many exposures ask for as much at once as a common node of a cluster has: a core and 2 GB each.
+SMALL_ASSOCIATION = 8
+
+
+class Rules:
+    """
+    The jobs of a plan, as rules take them.
+
+    Parameters
+    ----------
+    plan : Plan
+    requests : Requests
+    code_hash : callable
+        From a script to the fingerprint of its code.
+    scripts : Path
+        The folder of the scripts.
+    """
+
+    def __init__(self, plan: Plan, requests: Requests, code_hash: Callable[[Path], str], scripts: Path):
+        self._plan = plan
+        self._requests = requests
+        self._code_hash = code_hash
+        self._scripts = scripts
+
+    def files(self, rule: str) -> Callable[[Any], dict[str, Any]]:
+        """Return the input function of a rule."""
+        job = JOBS[rule]
+
+        def files(wildcards: Any) -> dict[str, Any]:
+            return self._marked(job, job.inputs(self._plan, **_named(wildcards)))
+
+        return files
+
+    def parameters(self, rule: str) -> dict[str, Any]:
+        """Return the parameters of a rule, by their names: constants, or functions of the wildcards."""
+        job = JOBS[rule]
+        known = _Last(lambda wildcards: job.parameters(self._plan, **_named(wildcards)) if job.parameters else None)
+
+        def value(name: str) -> Callable[..., Any]:
+            # Snakemake compares no parameters between runs that are functions of `input`.
+            if name in job.uncompared:
+                return lambda wildcards, input: getattr(known(wildcards), name)
+            return lambda wildcards: getattr(known(wildcards), name)
+
+        found: dict[str, Any] = {name: value(name) for name in job.parameter_names}
+        if job.tracked:
+            found["stamps"] = lambda wildcards: self.stamps(job.inputs(self._plan, **_named(wildcards)))
+            found["code"] = self._code_hash(self._scripts / job.script)
+        return found
+
+    def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
+        """
+        Return the memory and the time that a rule asks for.
+
+        They are functions of the wildcards alone: of what depends on the input, too, Snakemake silently leaves out
+        of a group what it cannot tell before the group's first job has run.
+        """
+        return {
+            "mem_mb": lambda wildcards, attempt: self._requests.memory(rule, wildcards, attempt),
+            "runtime": lambda wildcards, attempt: self._requests.minutes(rule, wildcards, attempt),
+        }
+
+    def group(self, otherwise: str | None = None) -> Callable[[Any], str | None]:
+        """
+        Return the function that tells which jobs of an association a cluster runs as one job.
+
+        Those of a small one are short and wait for each other: all of them up to its ``_crf``. In a large one each
+        job that touches pixels is one of its own, since a group asks for the memory of all that may run at once.
+
+        Parameters
+        ----------
+        otherwise : str, optional
+            The group in a large association.
+        """
+        stage3 = self._plan.stage3
+
+        def group(wildcards: Any) -> str | None:
+            named = _named(wildcards)
+            if "grid" in named:  # of several associations
+                return None
+            name = named["association"] if "association" in named else stage3.crf_of(named["crf"]).association
+            return "association" if len(stage3.association(name).members) <= SMALL_ASSOCIATION else otherwise
+
+        return group
+
+    def geometry(self, wildcard: str) -> dict[str, str]:
+        """Return the output that says where the pixels of an exposure lie, for stage 3, if their WCS is found."""
+        plan = self._plan
+        skipped = plan.settings.stage2.assign_wcs.skip
+        return {} if skipped else {"geometry": f"{plan.folder}/geometry/{{{wildcard}}}_{{cal}}.json"}
+
+    def saved_image(self, suffix: str) -> dict[str, str]:
+        """Return an intermediate product of the search for outliers as an output, if it is wanted."""
+        stage3 = self._plan.stage3
+        wanted = stage3.settings.stage3.outlier_detection.saves_images()
+        return {f"{suffix}_image": stage3.path(f"{{crf}}_{suffix}.fits")} if wanted else {}
+
+    def stamps(self, files: Mapping[str, Any]) -> dict[str, str]:
+        """Return the `stamps` of the files that a rule reads and no rule makes."""
+        return stamps(flat(files), *self._plan.made, self._plan.stage3.folder)
+
+    def _marked(self, job: Job, files: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark the files that count by their names alone: a later time of such a file means nothing."""
+        from snakemake.io import ancient
+
+        folders = tuple(f"{folder}/" for folder in self._plan.crds.folders())
+        return {
+            role: ancient(file)
+            if role in job.once or (isinstance(file, str) and folders and file.startswith(folders))
+            else file
+            for role, file in files.items()
+        }
+
+
+class _Last:
+    """Remembers what a function said last: Snakemake asks for the parameters of a job one after the other."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        self._function = function
+        self._key: tuple[str, ...] | None = None
+        self._value: Any = None
+
+    def __call__(self, wildcards: Any) -> Any:
+        key = tuple(_named(wildcards).values())
+        if key != self._key:
+            self._value, self._key = self._function(wildcards), key
+        return self._value
+
+
+def _named(wildcards: Any) -> dict[str, str]:
+    return dict(wildcards.items())
+
+
+def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
+    """Return size and time of the files that are not in the folders `made`, to go with a rule's parameters.
+
+    Snakemake compares times only: an input replaced by another file that is older than the products, as a
+    download or a copy with its time kept, would go unnoticed.
+    """
+    found = {}
+    for file in map(str, files):
+        if not file.startswith(tuple(f"{folder}/" for folder in made)):
+            status = Path(file).stat()
+            found[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    return found

@@ -1,0 +1,131 @@
+"""How large the work of a job is: the pixels it reads, and those of the image that it makes."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from calflow.plan.combination import PlannedAssociation
+from calflow.plan.plan import Calibrated, Plan
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of the work of a job, in Mpixel.
+
+    Attributes
+    ----------
+    total : float
+        All exposures that it reads.
+    frame : float
+        The largest of them.
+    image : float
+        What they are combined to.
+    exposures : int
+        How many they are.
+    """
+
+    total: float
+    frame: float
+    image: float
+    exposures: int = 1
+
+    def of(self, kind: str) -> float:
+        """Return one of them: an attribute, ``association`` for the total, or ``largest`` of a frame and the image."""
+        if kind == "largest":
+            return max(self.frame, self.image)
+        return self.total if kind == "association" else getattr(self, kind)
+
+
+class Sizes:
+    """The sizes of the jobs of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values()]
+        self._exposures = {root: _alone(member.size) for root, member in plan.stage3.members.items()}
+        self._exposures |= {e.root: _alone(math.prod(e.header.shape), e.image_shape) for e in planned}
+        self._associations: dict[str, Size] = {}
+
+    def of(self, wildcards: Mapping[str, str], *, whole: bool) -> Size:
+        """Return the size of the job with these wildcards; one Mpixel if the plan has nothing of that name.
+
+        Parameters
+        ----------
+        wildcards : mapping of name to str
+        whole : bool
+            Whether a job that is named after an exposure works on all of its association.
+
+        Raises
+        ------
+        KeyError, UnknownAssociation, UnknownExposure
+            If a wildcard names what is not in the plan.
+        """
+        plan = self._plan
+        if "crf" in wildcards:
+            name, root = plan.stage3.crf_of(wildcards["crf"])
+            return self.association(name) if whole else self._exposures[root]
+        if exposure := wildcards.get("exposure") or wildcards.get("merged") or wildcards.get("member"):
+            return self._exposures[exposure]
+        if "association" in wildcards:
+            return self.association(wildcards["association"])
+        if "background" in wildcards:
+            background, _ = plan.background(wildcards["background"])
+            _, _, nx, ny = background.window.numbers
+            frame = nx * ny * background.depth / 1e6
+            return Size(frame * len(background.members), frame, frame, len(background.members))
+        if "grid" in wildcards:
+            found = [
+                self.association(a.name)
+                for a in plan.stage3.associations.values()
+                if a.common_grid == wildcards["grid"]
+            ]
+            return Size(
+                sum(size.total for size in found),
+                max(size.frame for size in found),
+                max(size.image for size in found),
+                sum(size.exposures for size in found),
+            )
+        if "reference" in wildcards and wildcards["reference"] in plan.references:
+            made = plan.references[wildcards["reference"]]
+            _, _, nx, ny = made.window.numbers
+            frame = nx * ny / 1e6
+            return Size(frame * len(made.exposures), frame, frame, len(made.exposures))
+        return Size(1.0, 1.0, 1.0)
+
+    def association(self, name: str) -> Size:
+        """Return the size of the exposures of an association together."""
+        if name not in self._associations:
+            association = self._plan.stage3.association(name)
+            frames = [member.size / 1e6 for member in association.members]
+            image = self._image(association, sum(frames))
+            self._associations[name] = Size(sum(frames), max(frames), image, len(frames))
+        return self._associations[name]
+
+    def _image(self, association: PlannedAssociation, side_by_side: float) -> float:
+        """Return the size of the combined image, as headers or the laid grid tell, or as if no exposures overlapped."""
+        if association.image_shape is not None:
+            ny, nx = association.image_shape
+            return nx * ny / 1e6
+        try:
+            ny, nx = map(int, json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return side_by_side
+        return nx * ny / 1e6
+
+
+def _alone(pixels: int, image: tuple[int, int] | None = None) -> Size:
+    """Return the size of an exposure, and of its quick look."""
+    return Size(pixels / 1e6, pixels / 1e6, (math.prod(image) if image else pixels) / 1e6)
+
+
+def pixels_in(plan: Plan) -> int:
+    """Return how many pixels are drizzled, about: each frame of each stage once."""
+    first = sum(math.prod(exposure.header.shape) for exposure in plan.exposures.values())
+    return first + sum(member.size for member in plan.stage3.members.values())
