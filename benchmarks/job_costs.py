@@ -1,7 +1,7 @@
-"""Measure what a job of each rule costs, for the estimates of ``snakemake plan``.
+"""Measure what a job of each rule costs, for the estimates of ``snakemake plan`` and what jobs request.
 
 Run by ``make job-costs``; as a plain command ``.venv/bin/python benchmarks/job_costs.py``. Writes
-scripts/calflow/forecast/shipped_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4
+scripts/calflow/jobs/measured_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4
 Mpixel.
 """
 
@@ -16,23 +16,19 @@ from statistics import median
 from run import CASES, HERE, ROOT, associations, machine, measure, simulated, versions_of_calflow
 
 # What a job of a rule works on: an exposure or all that it reads; all exposures of its association; their image.
-SIZES = {"take_median": "association", "catalog_sources": "image"}
+SIZES = {"take_median": "association", "catalog_sources": "image", "resample_exposure": "largest"}
 # What its memory grows with.
-MEMORY_SIZES = {"combine": "image", "catalog_sources": "image"}
-# Rules that these cases do not need cost about what these do.
-ALIKE = {
-    "combine_group": "combine",
-    "describe_geometry": "find_stars",
-    "fetch_catalog": "align",
-    "lay_common_grid": "lay_outlier_grid",
-    "lay_grid": "lay_outlier_grid",
-    "make_reference": "combine_background",
-    "merge_subarrays": "subtract_background",
-    "model_sky": "combine_background",
-    "resample_error": "resample_group",
-    "save_dark": "save_flat",
-    "take_median_error": "take_median",
+MEMORY_SIZES = {"combine": "largest", "catalog_sources": "image", "resample_exposure": "largest"}
+# What it grows with besides, by what the tables and planes hold: a row for each exposure, a matrix of the pairs, a plane
+# of the context (4 bytes a pixel) for each 32.
+BESIDES = {
+    "align": {"memory_mb_per_exposure": 1.0},
+    "match_sky": {"memory_mb_per_pair": 0.0001},
+    "combine": {"memory_mb_per_context_plane": 4.0},
 }
+# Snakemake looks at a process too seldom to see what a short job takes: rules whose records show less than Python with
+# its libraries are given these.
+LEAST_MEMORY = [150.0, 60.0]
 OF_ASSOCIATION = (
     "align",
     "catalog_sources",
@@ -99,6 +95,7 @@ def job_costs(rule: str, results: Path, case: dict) -> dict[str, float]:
     }
     many = case["backgrounds"] if rule == "combine_background" else case["exposures"]
     alone = rule not in OF_ASSOCIATION and rule != "combine_background"
+    pixels["largest"] = max(pixels.values())
     pixels["total"] = pixels["association"] = pixels["frame"] * (1 if alone else many)
     size = pixels[SIZES.get(rule, "total")]
     kept, temporary = ((list(results.glob(pattern)) if pattern else []) for pattern in OUTPUTS.get(rule, ("", "")))
@@ -144,6 +141,9 @@ def figures(rule: str, costs: list[dict[str, float]]) -> dict[str, object]:
         "seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE["seconds"], 2),
         "memory_mb": line([(cost["memory_size"], cost["memory_mb"]) for cost in costs], ONE_CASE["memory_mb"], 0),
     }
+    if max(cost["memory_mb"] for cost in costs) < LEAST_MEMORY[0] and OUTPUTS.get(rule):
+        entry["memory_mb"] = LEAST_MEMORY
+    entry |= BESIDES.get(rule, {})
     for key in ("bytes_per_pixel", "temporary_bytes_per_pixel"):
         if value := round(median(cost[key] for cost in costs), 1):
             entry[key] = value
@@ -161,10 +161,9 @@ def main() -> None:
         for rule, costs in run_case(case, given.cores).items():
             measured.setdefault(rule, []).append(costs)
     rules = {rule: figures(rule, costs) for rule, costs in measured.items()}
-    rules |= {rule: rules[other] for rule, other in ALIKE.items() if other in rules}
     made = f"by benchmarks/job_costs.py: {versions_of_calflow()}, {machine()}"
     tree = {"made": made, "rules": dict(sorted(rules.items()))}
-    (ROOT / "scripts" / "forecast" / "shipped_costs.json").write_text(json.dumps(tree, indent=2) + "\n")
+    (ROOT / "scripts/calflow/jobs/measured_costs.json").write_text(json.dumps(tree, indent=2) + "\n")
 
 
 if __name__ == "__main__":

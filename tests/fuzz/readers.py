@@ -12,8 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from calflow.forecast.sizes import Sizes
-
 from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
 from calflow.engine.lock import FolderInUse, RunLock
@@ -25,6 +23,8 @@ from calflow.inputs.exposure_checks import check_calibrated, check_science
 from calflow.inputs.headers import read_exposure_header, read_reference_header
 from calflow.inputs.storage_mirror import _read_record
 from calflow.instruments import family_of, header_keywords
+from calflow.jobs.all import JOBS
+from calflow.jobs.sizes import Sizes
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on, handed_on
 from calflow.plan.plan import Plan, UnknownExposure
@@ -34,8 +34,6 @@ from tests.fuzz import mutations
 from tests.fuzz.limits import limited_time, strict_warnings
 from tests.fuzz.mutations import Mutation
 
-# Rules ask these only of what has such a reference, or such a step.
-NOT_FOR_ALL = ("optional_planes", "aperture_rows")
 LONGEST_LINE = 2500  # characters of a message
 MAX_BYTES = 2**23  # of a spoiled file
 CACHE = Path("remembered/headers")
@@ -212,39 +210,42 @@ def planned(config: Mapping[str, Any], files: Iterable[Path] = (), given: Mappin
 
 
 def ask(plan: Plan) -> None:
-    """Call what rules call: every method whose arguments are names of things of the plan."""
-    exposures, stage3 = [*plan.exposures, *plan.merges], plan.stage3
-    backgrounds = [e.background.name for e in plan.exposures.values() if e.background]
-    common = {"suffix": ["cal", "calints", "bsub"], "reftype": ["flat", "dark"], "kind": ["alignment"]}
-    _call_all(plan, common | {"root": exposures, "name": backgrounds})
-    _call_all(plan, common | {"name": list(plan.references)})
-    members = {member.root for association in stage3.associations.values() for member in association.members}
-    crfs = [a.crf_root(member) for a in stage3.associations.values() for member in a.members]
-    grids = [a.common_grid for a in stage3.associations.values() if a.common_grid]
-    _call_all(stage3, common | {"name": list(stage3.associations), "root": sorted(members), "crf": crfs})
-    for exposure in plan.exposures.values():
-        for reftype in ("flat", "dark"):
-            if exposure.reference(reftype):
-                plan.optional_planes(exposure.root, reftype)
+    """Ask of every job what rules ask, for all wildcards that the plan has names for."""
+    stage3 = plan.stage3
+    members = sorted({member.root for association in stage3.associations.values() for member in association.members})
+    wildcards = {
+        "exposure": [*plan.exposures, *plan.merges],
+        "merged": [*plan.merges],
+        "cal": ["cal", "calints"],
+        "bsub": ["bsub"],
+        "background": [e.background.name for e in plan.exposures.values() if e.background],
+        "reference": [*plan.references],
+        "member": members,
+        "association": [*stage3.associations],
+        "crf": [a.crf_root(member) for a in stage3.associations.values() for member in a.members],
+        "grid": [a.common_grid for a in stage3.associations.values() if a.common_grid],
+        "group": ["0", "7"],
+        "catalog": ["gaiadr3"],
+    }
     sizes = Sizes(plan)
-    for association in stage3.associations.values():
-        assert math.isfinite(sizes.association(association.name).image)
-        if association.runs("source_catalog"):
-            stage3.aperture_rows(association.name)
-    for grid in grids:
-        stage3.common_grid_input(grid)
-        stage3.common_grid_parameters(grid)
-
-
-def _call_all(thing: Any, values: Mapping[str, list[str]]) -> None:
-    for name, method in inspect.getmembers(thing, inspect.ismethod):
-        parameters = inspect.signature(method).parameters.values()
-        required = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
-        if name.startswith("_") or name in NOT_FOR_ALL or not values.keys() >= set(required):
-            continue
-        for arguments in itertools.product(*(values[name] for name in required)):
+    for name, job in JOBS.items():
+        taken = [key for key in inspect.signature(job.inputs).parameters if key in wildcards]
+        for values in itertools.product(*(wildcards[key] for key in taken)):
             with suppress(UnknownExposure, UnknownAssociation):  # of things of another kind
-                method(*arguments)
+                named = dict(zip(taken, values, strict=True))
+                job.inputs(plan, **named)
+                if job.parameters and runs(plan, name, named):
+                    job.parameters(plan, **named)
+                assert math.isfinite(sizes.of(named, whole=False).largest)
+
+
+def runs(plan: Plan, job: str, wildcards: Mapping[str, str]) -> bool:
+    """Tell whether the plan has such a job: what its references tell is asked of no other."""
+    if job == "catalog_sources":
+        return plan.stage3.association(wildcards["association"]).runs("source_catalog")
+    if job in ("save_flat", "save_dark"):
+        return bool(plan.exposure(wildcards["exposure"]).reference(job.removeprefix("save_")))
+    return job not in ("fetch_reference", "update_crds", "check_crds")
 
 
 def _config_of(path: Path) -> dict[str, Any]:

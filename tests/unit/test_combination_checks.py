@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
+from calflow.jobs.sizes import Sizes
 from calflow.plan.planner import make_plan
 from calflow.science.geometry.footprints import s_region
 from calflow.science.geometry.tan_projection import TanProjection
@@ -469,17 +470,10 @@ def test_one_list_of_sky_levels_for_two_associations():
 # What jobs ask for ----------------------------------------------------------------------------------------
 
 
-def test_requests_follow_the_size_of_a_survey_mosaic():
-    """96 bytes for each of 7.1e8 pixels, and a minute for 1e7."""
-    Path("grid.json").write_text('{"shape": [15400, 46200]}')
-    stage3 = plan_of().stage3
-    assert stage3.combination_mb("x", "grid.json") == pytest.approx(700 + 96 * 711.48, abs=1)
-    assert stage3.combination_minutes("grid.json", input_mb=500) == 5 + 10 + 71
-
-
 def test_requests_follow_the_size_of_a_quick_look(count_rates):
     made = {"associations": f"{count_rates}/rate/*_asn.json", "references": {"directory": f"{count_rates}/references"}}
     for resample, factor in (({}, 1), ({"pixel_scale_ratio": 0.2}, 25)):
         plan = plan_of(stage2={"resample": resample}, **made)
         for root in plan.exposures:
-            assert plan.image_size(root) == pytest.approx(factor * 56 * 64, rel=0.1)
+            size = Sizes(plan).of({"exposure": root}, whole=False)
+            assert size.image == pytest.approx(factor * 56 * 64 / 1e6, rel=0.1)

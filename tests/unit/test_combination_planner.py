@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
+from calflow.jobs.all import JOBS
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.planner import make_plan
 from calflow.simulation import Scene, simulate
@@ -63,6 +64,16 @@ def folder(simulated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(simulated / "references", "references")
     return tmp_path
+
+
+def files_of(job, **wildcards):
+    """Return what a job of the default plan reads."""
+    return JOBS[job].inputs(plan_of(), **wildcards)
+
+
+def parameters_of(job, **wildcards):
+    """Return what its script takes."""
+    return JOBS[job].parameters(plan_of(), **wildcards)
 
 
 def write_cal(name, base=MIRI, shape=(4, 6), asdf=True, planes=PLANES, **changes):
@@ -394,12 +405,13 @@ def test_moving_targets(folder):
     association = stage3.association("x")
     assert association.moving
     assert association.alignment_step == "assign_mtwcs"
-    assert stage3.targets("x") == [(10.25, -5.0), (10.5, -5.0), None]
-    assert stage3.alignment_input("x") == {"geometries": stage3.geometries("x")}
+    assert parameters_of("align", association="x").targets == [(10.25, -5.0), (10.5, -5.0), None]
+    assert files_of("align", association="x") == files_of("fetch_catalog", association="x", catalog="gaiadr3")
     assert not stage3.finds_stars("a")
     assert association.status == {}
-    assert plan_of(stage3={"tweakreg": {"skip": True}}).stage3.status("x") == {}
-    assert plan_of(stage3={"assign_mtwcs": {"skip": True}}).stage3.status("x") == {"assign_mtwcs": "SKIPPED"}
+    assert plan_of(stage3={"tweakreg": {"skip": True}}).stage3.association("x").status == {}
+    not_moved = plan_of(stage3={"assign_mtwcs": {"skip": True}}).stage3.association("x")
+    assert not_moved.status == {"assign_mtwcs": "SKIPPED"}
 
 
 @pytest.mark.parametrize(
@@ -446,8 +458,10 @@ def test_one_group_of_two_detectors_has_no_outlier_detection(folder):
     for name in "ab":
         write_cal(f"{name}_cal.fits", EXPOSURE="1")
     write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
-    assert plan_of().stage3.status("x") == {"outlier_detection": "FAILED"}
-    assert plan_of(stage3={"outlier_detection": {"skip": True}}).stage3.status("x") == {"outlier_detection": "SKIPPED"}
+    assert plan_of().stage3.association("x").status == {"outlier_detection": "FAILED"}
+    assert plan_of(stage3={"outlier_detection": {"skip": True}}).stage3.association("x").status == {
+        "outlier_detection": "SKIPPED"
+    }
     names = [path.rpartition("/")[2] for path in plan_of().stage3.products()]
     assert names[:4] == [*CRFS, "x_alignment.ecsv", "x_sky.ecsv"]
     assert "x_outliers.ecsv" in names  # which says so
@@ -487,7 +501,7 @@ CATALOG = ["x_cat.ecsv", "x_segm.fits", "x_cat.reg"]
 )
 def test_steps_and_products(two, stage3, status, products):
     found = plan_of(stage3=stage3).stage3
-    assert found.status("x") == status
+    assert found.association("x").status == status
     if products is not None:
         assert found.products() == [f"results/stage3/{name}" for name in products]
 
@@ -519,7 +533,7 @@ def test_one_exposure_alone(folder, catalog):
     assert plan.stage3.products() == [
         f"results/stage3/{name}" for name in ("a_i2d.fits", "a_cat.ecsv", "a_segm.fits", "a_cat.reg")
     ]
-    found = plan.stage3.combination_input("a")
+    found = JOBS["combine"].inputs(plan, association="a")
     assert found["exposures"] == ["a_cal.fits"]
     assert found["grid"] == "results/stage3/a_grid.json"
 
@@ -590,14 +604,14 @@ def test_associations_without_a_type_are_combined(two, asn_type, rule):
 
 
 def test_references_of_the_catalogue(two):
-    stage3 = plan_of().stage3
-    assert stage3.catalog_input("x") == {
+    assert files_of("catalog_sources", association="x") == {
         "i2d": "results/stage3/x_i2d.fits",
         "apcorr": "references/jwst_miri_apcorr_0001.fits",
         "abvegaoffset": "references/jwst_miri_abvegaoffset_0001.asdf",
     }
-    assert stage3.missing_references("x") == {}
-    assert stage3.aperture_rows("x")["apcorr"] == [{"filter": "F1130W", "subarray": "FULL"}]
+    parameters = parameters_of("catalog_sources", association="x")
+    assert parameters.missing == {}
+    assert parameters.rows["apcorr"] == [{"filter": "F1130W", "subarray": "FULL"}]
 
 
 def test_a_missing_reference_of_the_catalogue_is_a_notice(two, folder):
@@ -606,8 +620,8 @@ def test_a_missing_reference_of_the_catalogue_is_a_notice(two, folder):
     (notice,) = plan.notices
     assert notice.startswith("x_asn.json: no source catalogue: ")
     assert "no apcorr reference for INSTRUME MIRI" in notice
-    assert set(plan.stage3.catalog_input("x")) == {"i2d", "abvegaoffset"}
-    assert list(plan.stage3.missing_references("x")) == ["apcorr"]
+    assert set(files_of("catalog_sources", association="x")) == {"i2d", "abvegaoffset"}
+    assert list(parameters_of("catalog_sources", association="x").missing) == ["apcorr"]
 
 
 def test_without_the_catalogue_no_references_are_needed(two, folder):
@@ -665,11 +679,12 @@ def test_one_crf_of_two_associations(two, asn_id):
 def test_names_of_all_files_are_unique(two):
     write_cal("c_cal.fits")
     write_asn("y_asn.json", product("y", "a_cal.fits", "c_cal.fits"), asn_id="o002")
-    stage3 = plan_of(["x_asn.json", "y_asn.json"], exposures="c_cal.fits").stage3
-    files = stage3.products()
+    plan = plan_of(["x_asn.json", "y_asn.json"], exposures="c_cal.fits")
+    stage3, files = plan.stage3, plan.stage3.products()
     for name in stage3.associations:
-        files += [*{stage3.grid(name), stage3.outlier_grid(name)}, *stage3.sky_measurements(name)]
-        files += stage3.outlier_counts(name)
+        files += {stage3.grid(name), stage3.outlier_grid(name)}
+        files += JOBS["match_sky"].inputs(plan, association=name)["measurements"]
+        files += JOBS["count_outliers"].inputs(plan, association=name)["counts"]
     assert len(files) == len(set(files))
 
 
@@ -679,26 +694,28 @@ def test_names_of_all_files_are_unique(two):
 def test_alignment_reads_geometries_and_star_lists(two):
     stage3 = plan_of().stage3
     folder = "results/stage3"
-    assert stage3.alignment_input("x") == {
+    assert files_of("align", association="x") == {
         "geometries": [f"{folder}/geometry/a.json", f"{folder}/geometry/b.json"],
         "stars": [f"{folder}/stars/a_cal_cat.ecsv", f"{folder}/stars/b_cal_cat.ecsv"],
     }
-    assert stage3.identities("x") == [["a", "jw01234001001_02101_1"], ["b", "jw01234001001_02101_2"]]
+    parameters = parameters_of("align", association="x")
+    assert parameters.members == [["a", "jw01234001001_02101_1"], ["b", "jw01234001001_02101_2"]]
+    assert parameters.targets is None
     assert (stage3.finds_stars("a"), stage3.finds_stars("zzz")) == (True, False)
-    assert stage3.exposure_input("b") == {"cal": "b_cal.fits", "geometry": f"{folder}/geometry/b.json"}
-    assert (stage3.pixels("x"), stage3.pixels_of("a_o001"), stage3.size("b")) == (24, 24, 24)
-    assert stage3.targets("x") is None
-    assert stage3.epoch("x") == pytest.approx(2023 + 70.5 / 365, abs=0.003)
-    assert stage3.association_record("x") == {
+    assert files_of("find_stars", member="b") == {"cal": "b_cal.fits", "geometry": f"{folder}/geometry/b.json"}
+    assert stage3.exposure("b").size == 24
+    epoch = parameters_of("fetch_catalog", association="x", catalog="gaiadr3").epoch
+    assert epoch == pytest.approx(2023 + 70.5 / 365, abs=0.003)
+    assert stage3.record("x") == {
         "ASNPOOL": ("pool", "Name of the ASN pool"),
         "ASNTABLE": ("x_asn.json", "Name of the ASN table"),
     }
 
 
 def test_without_alignment_no_stars_are_needed(two):
-    stage3 = plan_of(stage3={"tweakreg": {"skip": True}}).stage3
-    assert "stars" not in stage3.alignment_input("x")
-    assert not stage3.finds_stars("a")
+    plan = plan_of(stage3={"tweakreg": {"skip": True}})
+    assert "stars" not in JOBS["align"].inputs(plan, association="x")
+    assert JOBS["find_stars"].parameters(plan, member="a").finder is None
 
 
 def test_outlier_search_reads_layers_of_the_groups(folder):
@@ -708,19 +725,19 @@ def test_outlier_search_reads_layers_of_the_groups(folder):
     stage3 = plan_of().stage3
     out = "results/stage3/outliers"
     assert [m.root for m in stage3.group("a_o001")] == ["a", "b"]
-    assert stage3.group_input("a_o001") == {
+    assert files_of("resample_group", crf="a_o001") == {
         "cals": ["a_cal.fits", "b_cal.fits"],
         "geometries": ["results/stage3/geometry/a.json", "results/stage3/geometry/b.json"],
         "alignment": "results/stage3/x_alignment.ecsv",
         "grid": f"{out}/x_grid.json",
         "sky": "results/stage3/x_sky.ecsv",
     }
-    assert stage3.median_input("a_o001") == {
+    assert files_of("take_median", crf="a_o001") == {
         "layers": [f"{out}/a_o001_layer.npy", f"{out}/c_o001_layer.npy"],
         "windows": [f"{out}/a_o001_layer.json", f"{out}/c_o001_layer.json"],
         "grid": f"{out}/x_grid.json",
     }
-    assert stage3.crf_input("b_o001") == {
+    assert files_of("flag_outliers", crf="b_o001") == {
         "cal": "b_cal.fits",
         "geometry": "results/stage3/geometry/b.json",
         "alignment": "results/stage3/x_alignment.ecsv",
@@ -730,16 +747,16 @@ def test_outlier_search_reads_layers_of_the_groups(folder):
     }
     with pytest.raises(UnknownAssociation, match="'b_o001' is not the first of its group"):
         stage3.group("b_o001")
-    by_error = plan_of(stage3={"outlier_detection": {"error": "median"}}).stage3
-    assert by_error.group_input("a_o001") == stage3.group_input("a_o001")
-    assert set(by_error.group_input("a_o001", errors=True)) == {"cals", "geometries", "alignment", "grid"}
-    assert by_error.median_input("a_o001", errors=True) == {
+    by_error = plan_of(stage3={"outlier_detection": {"error": "median"}})
+    assert set(JOBS["resample_error"].inputs(by_error, crf="a_o001")) == {"cals", "geometries", "alignment", "grid"}
+    assert JOBS["take_median_error"].inputs(by_error, crf="a_o001") == {
         "layers": [f"{out}/a_o001_layer_error.npy", f"{out}/c_o001_layer_error.npy"],
         "windows": [f"{out}/a_o001_layer_error.json", f"{out}/c_o001_layer_error.json"],
         "grid": f"{out}/x_grid.json",
     }
     median_error = {"median_error": f"{out}/a_o001_median_error.npy"}
-    assert by_error.crf_input("b_o001") == stage3.crf_input("b_o001") | median_error
+    found = JOBS["flag_outliers"].inputs(by_error, crf="b_o001")
+    assert found == files_of("flag_outliers", crf="b_o001") | median_error
 
 
 def test_the_combination_shares_the_grid_of_the_outlier_search(two):
@@ -751,31 +768,31 @@ def test_the_combination_shares_the_grid_of_the_outlier_search(two):
 
 
 @pytest.mark.parametrize(
-    ("method", "arguments", "told"),
+    ("job", "wildcards", "told"),
     [
-        ("association", ["y"], "no association 'y' in this configuration"),
-        ("alignment_input", ["y"], "no association 'y'"),
-        ("grid_input", ["y"], "no association 'y'"),
-        ("outlier_grid_input", ["y"], "no association 'y'"),
-        ("grid", ["y"], "no association 'y'"),
-        ("sky_match_input", ["y"], "no association 'y'"),
-        ("combination_input", ["y"], "no association 'y'"),
-        ("catalog_input", ["y"], "no association 'y'"),
-        ("outlier_counts", ["y"], "no association 'y'"),
-        ("member", ["x", "c"], "'x' has no exposure 'c'"),
-        ("sky_input", ["x", "c"], "'x' has no exposure 'c'"),
-        ("sky_input", ["y", "a"], "no association 'y'"),
-        ("exposure_input", ["c"], "no calibrated exposure 'c' in this configuration"),
-        ("crf_of", ["a"], "no exposure 'a' in an association of this configuration"),
-        ("group_input", ["c_o001"], "no exposure 'c_o001'"),
-        ("median_input", ["c_o001"], "no exposure 'c_o001'"),
-        ("crf_input", ["c_o001"], "no exposure 'c_o001'"),
-        ("common_grid_input", ["deep"], "no association of this configuration uses a grid 'deep'"),
+        ("align", {"association": "y"}, "no association 'y' in this configuration"),
+        ("fetch_catalog", {"association": "y", "catalog": "gaiadr3"}, "no association 'y'"),
+        ("lay_grid", {"association": "y"}, "no association 'y'"),
+        ("lay_outlier_grid", {"association": "y"}, "no association 'y'"),
+        ("match_sky", {"association": "y"}, "no association 'y'"),
+        ("combine", {"association": "y"}, "no association 'y'"),
+        ("combine_group", {"association": "x", "group": "2"}, "'x' has 2 groups, so there is no x_2_i2d"),
+        ("catalog_sources", {"association": "y"}, "no association 'y'"),
+        ("count_outliers", {"association": "y"}, "no association 'y'"),
+        ("measure_sky", {"association": "x", "member": "c"}, "'x' has no exposure 'c'"),
+        ("measure_sky", {"association": "y", "member": "a"}, "no association 'y'"),
+        ("find_stars", {"member": "c"}, "no calibrated exposure 'c' in this configuration"),
+        ("describe_geometry", {"member": "c"}, "no calibrated exposure 'c' in this configuration"),
+        ("resample_group", {"crf": "a"}, "no exposure 'a' in an association of this configuration"),
+        ("resample_error", {"crf": "c_o001"}, "no exposure 'c_o001'"),
+        ("take_median", {"crf": "c_o001"}, "no exposure 'c_o001'"),
+        ("flag_outliers", {"crf": "c_o001"}, "no exposure 'c_o001'"),
+        ("lay_common_grid", {"grid": "deep"}, "no association of this configuration uses a grid 'deep'"),
     ],
 )
-def test_targets_that_cannot_be_made(two, method, arguments, told):
+def test_targets_that_cannot_be_made(two, job, wildcards, told):
     with pytest.raises(UnknownAssociation, match=told):
-        getattr(plan_of().stage3, method)(*arguments)
+        files_of(job, **wildcards)
 
 
 # Star lists and catalogues ------------------------------------------------------------------------------
@@ -792,8 +809,10 @@ def test_star_lists_of_the_association(two, folder):
     Table({"x": [1.0], "y": [2.0]}).write("my.ecsv")
     write_asn("x_asn.json", product("x", member("a_cal.fits", tweakreg_catalog="my.ecsv"), "b_cal.fits"))
     assert star_lists() == ["my.ecsv", None]
-    stage3 = plan_of(stage3={"tweakreg": OWN_LISTS}).stage3
-    assert stage3.alignment_input("x")["stars"] == ["my.ecsv", "results/stage3/stars/b_cal_cat.ecsv"]
+    plan = plan_of(stage3={"tweakreg": OWN_LISTS})
+    stars = JOBS["align"].inputs(plan, association="x")["stars"]
+    assert stars == ["my.ecsv", "results/stage3/stars/b_cal_cat.ecsv"]
+    stage3 = plan.stage3
     assert (stage3.finds_stars("a"), stage3.finds_stars("b")) == (False, True)
     assert plan_of().stage3.association("x").members[0].star_list is None  # they have to be wanted
 
@@ -829,14 +848,14 @@ def test_a_catfile_that_is_not_there(two):
 
 @pytest.mark.parametrize("name", ["GAIADR3", "gaiadr3", "GAIADR2", "GAIADR1", "GAIAREFCAT"])
 def test_catalogues_on_line(two, name):
-    stage3 = plan_of(stage3={"tweakreg": {"abs_refcat": name}}).stage3
-    assert stage3.alignment_input("x")["catalog"] == f"results/stage3/catalogs/x_fit_{name.lower()}_ref.ecsv"
+    files = JOBS["align"].inputs(plan_of(stage3={"tweakreg": {"abs_refcat": name}}), association="x")
+    assert files["catalog"] == f"results/stage3/catalogs/x_fit_{name.lower()}_ref.ecsv"
 
 
 def test_a_catalogue_of_the_user(two, folder):
     Table({"ra": [80.0], "dec": [-70.0]}).write("gaia.ecsv")
-    stage3 = plan_of(stage3={"tweakreg": {"abs_refcat": "./gaia.ecsv"}}).stage3
-    assert stage3.alignment_input("x")["catalog"] == "gaia.ecsv"
+    plan = plan_of(stage3={"tweakreg": {"abs_refcat": "./gaia.ecsv"}})
+    assert JOBS["align"].inputs(plan, association="x")["catalog"] == "gaia.ecsv"
 
 
 def test_a_catalogue_that_is_neither_a_file_nor_known(two):
@@ -859,19 +878,20 @@ def three(two):
 
 def test_products_on_a_common_grid(three):
     grids = {"deep": {"associations": ["[xy]"], "pixel_scale": 0.05}}
-    stage3 = plan_of(three, grids=grids).stage3
+    plan = plan_of(three, grids=grids)
+    stage3 = plan.stage3
     assert [stage3.association(name).common_grid for name in "xyz"] == ["deep", "deep", ""]
     assert [stage3.grid(name) for name in "xyz"] == [
         "results/stage3/grids/deep.json",
         "results/stage3/grids/deep.json",
         "results/stage3/z_grid.json",
     ]
-    assert stage3.common_grid_input("deep") == {
+    assert JOBS["lay_common_grid"].inputs(plan, grid="deep") == {
         "alignments": ["results/stage3/x_alignment.ecsv", "results/stage3/y_alignment.ecsv"],
         "first": "results/stage3/geometry/a.json",
     }
-    assert stage3.common_grid_parameters("deep")["pixel_scale"] == 0.05
-    assert stage3.combination_input("x")["grid"] == "results/stage3/grids/deep.json"
+    assert JOBS["lay_common_grid"].parameters(plan, grid="deep").grid["pixel_scale"] == 0.05
+    assert JOBS["combine"].inputs(plan, association="x")["grid"] == "results/stage3/grids/deep.json"
 
 
 @pytest.mark.parametrize(

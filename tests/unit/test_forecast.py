@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-from calflow.forecast.sizes import Size
 
 from calflow.engine.graphs import shared_out
 from calflow.engine.needed_jobs import NeededJob, NeededJobs
@@ -14,6 +13,7 @@ from calflow.forecast.costs import Cost, Costs
 from calflow.forecast.forecast import Forecast, joined
 from calflow.forecast.schedule import PER_JOB, PER_RUN, schedule
 from calflow.forecast.text import duration, forecast_text, volume
+from calflow.jobs.sizes import Size
 
 NEW = (Cause("new"),)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from calflow.configuration.settings import Settings, read_settings
+from calflow.jobs.all import JOBS
 from calflow.plan.plan import Plan
 from calflow.plan.plan_json import NotAPlan, plan_from_json, plan_to_json
 from calflow.plan.planner import make_plan
@@ -53,7 +54,7 @@ def test_the_same_plan_comes_back(planned):
     again = plan_from_json(text)
     assert described(again) == described(planned)
     assert again.products() == planned.products()
-    assert again.calibration_input(next(iter(planned.exposures)), "cal")
+    assert JOBS["calibrate"].inputs(again, exposure=next(iter(planned.exposures)), cal="cal")
     assert plan_to_json(again) == text
 
 

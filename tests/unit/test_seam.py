@@ -3,9 +3,10 @@
 import ast
 import re
 from dataclasses import dataclass, field
-from functools import cache
-from inspect import signature
+from functools import cache, partial
+from inspect import getsource, signature
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -13,6 +14,7 @@ from calflow.configuration.stage2 import Resample
 from calflow.configuration.stage3 import CombinedResample, OutlierDetection, Skymatch, SourceCatalog, Tweakreg
 from calflow.instruments import FAMILIES
 from calflow.job import arguments_of
+from calflow.jobs.all import JOBS
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.output_grid import grid_from_footprints
 from calflow.science.geometry.sip import sip_approximation
@@ -39,7 +41,6 @@ class Rule:
     name: str
     script: str = ""
     sections: dict[str, ast.Call] = field(default_factory=dict)
-    constants: dict[str, ast.expr] = field(default_factory=dict)
 
 
 @cache
@@ -49,12 +50,9 @@ def rules():
     for path in sorted((ROOT / "rules").glob("*.smk")):
         text = path.read_text()
         heads = list(re.finditer(r"^ *(?:use rule (\w+) as|rule) (\w+)(?: with)?:\n", text, re.MULTILINE))
-        if not heads:
-            continue  # functions that rules have in common
-        constants = constants_of(text[: heads[0].start()])
-        for head, following in zip(heads, [*heads[1:], None], strict=True):
+        for head, following in zip(heads, [*heads[1:], None][: len(heads)], strict=True):
             body = text[head.end() : following.start() if following else len(text)]
-            rule = Rule(head[2], constants=constants)
+            rule = Rule(head[2])
             if head[1]:
                 rule.script, rule.sections = found[head[1]].script, dict(found[head[1]].sections)
             read_sections(rule, body, indent=len(head[0]) - len(head[0].lstrip()) + 4)
@@ -72,17 +70,6 @@ def read_sections(rule, body, indent):
             rule.script = Path(ast.literal_eval(text.strip().splitlines()[0])).name
 
 
-def constants_of(text):
-    """Return what is assigned at the top of a file of rules."""
-    found = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                names = target.elts if isinstance(target, ast.Tuple) else [target]
-                found |= {name.id: node.value for name in names}
-    return found
-
-
 def given(rule, section):
     """Return the names that a section gives or may give; what is given without a name, scripts do not read."""
     call = rule.sections.get(section)
@@ -90,12 +77,32 @@ def given(rule, section):
         return set()
     names = {keyword.arg for keyword in call.keywords if keyword.arg}
     for node in [*call.args, *(keyword.value for keyword in call.keywords if not keyword.arg)]:
-        names |= texts_in(node, rule.constants, set())
+        names |= names_of_job(node)
     return names
 
 
-def texts_in(tree, constants, seen):
-    """Return the texts in an expression, in the constants it names and in the functions of the plan that it calls.
+def names_of_job(node):
+    """Return the names that ``unpack(files_of("x"))``, ``**parameters_of("x")`` and the like stand for."""
+    match node:
+        case ast.Call(func=ast.Name(id="unpack"), args=[inside]):
+            return names_of_job(inside)
+        case ast.Call(func=ast.Name(id="files_of"), args=[ast.Constant(value=job)]):
+            return texts_in(ast.parse(dedent(getsource(unwrapped(JOBS[job].inputs)))), set())
+        case ast.Call(func=ast.Name(id="parameters_of"), args=[ast.Constant(value=job)]):
+            return {*JOBS[job].parameter_names, *(MAKE_STALE if JOBS[job].tracked else ())}
+        case ast.Call(func=ast.Name(id="geometry_of")):
+            return {"geometry"}
+        case ast.Call(func=ast.Name(id="saved_image"), args=[ast.Constant(value=name)]):
+            return {f"{name}_image"}
+    return set()
+
+
+def unwrapped(function):
+    return function.func if isinstance(function, partial) else function
+
+
+def texts_in(tree, seen):
+    """Return the texts in an expression and in the functions of the plan and of jobs that it calls.
 
     The names of the files that a function returns are among them: what is none of them is given by nobody.
     """
@@ -108,8 +115,8 @@ def texts_in(tree, constants, seen):
             seen.add(name)
             if name == "references":  # by their types, which the families tell
                 texts |= {kind for family in FAMILIES for kind in family.references}
-            for other in [constants[name]] if name in constants else planning_functions().get(name, []):
-                texts |= texts_in(other, constants, seen)
+            for other in planning_functions().get(name, []):
+                texts |= texts_in(other, seen)
     return texts
 
 
@@ -117,7 +124,7 @@ def texts_in(tree, constants, seen):
 def planning_functions():
     """Return the functions that say which files a job reads, by their names."""
     found = {}
-    for path in (SCRIPTS / "calflow" / "plan").glob("*.py"):
+    for path in [*(SCRIPTS / "calflow/plan").glob("*.py"), *(SCRIPTS / "calflow/jobs").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 found.setdefault(node.name, []).append(node)
@@ -221,6 +228,38 @@ def test_reads_are_found():
     assert reads("lay_grid.py", "input") == ({"alignments", "first"}, {"alignments", "first", "output_wcs", "cal"})
     # In the steps that it calls.
     assert {"photom_row", "full_frame", "sip"} <= reads("calibrate.py", "params")[1]
+
+
+def test_a_rule_asks_for_its_own_job():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for name, body in re.findall(r"rule (\w+)(?: with)?:\n((?:    .*\n|\n)+)", path.read_text()):
+            asked = set(re.findall(r'(?:files_of|parameters_of|resources_of)\("(\w+)"\)', body))
+            assert asked <= {name}, path
+            job = JOBS.get(name)
+            assert asked == ({name} if job else set()), name
+    scripts = {rule.name: rule.script for rule in rules().values()}
+    assert {name: job.script for name, job in JOBS.items()} == {name: scripts[name] for name in JOBS}
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_a_job_takes_the_wildcards_of_its_rule(name):
+    output = rules()[name].sections.get("output")
+    wildcards = (
+        set(re.findall(r"\{(?:\{)?(\w+)\}", ast.unparse(output).replace("{{", "{").replace("}}", "}")))
+        if output
+        else set()
+    )
+    job = JOBS[name]
+    for function in filter(None, (job.inputs, job.parameters)):
+        taken = signature(function).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+            continue
+        assert {n for n, p in taken.items() if p.default is p.empty} - {"plan"} <= wildcards - {
+            "STAGE2",
+            "STAGE3",
+            "OUTPUT",
+        }
+        assert wildcards - {"STAGE2", "STAGE3", "OUTPUT"} <= taken.keys(), name
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -31,10 +31,13 @@ class Size:
     image: float
     exposures: int = 1
 
+    @property
+    def largest(self) -> float:
+        """The larger of a frame and the image."""
+        return max(self.frame, self.image)
+
     def of(self, kind: str) -> float:
-        """Return one of them: an attribute, ``association`` for the total, or ``largest`` of a frame and the image."""
-        if kind == "largest":
-            return max(self.frame, self.image)
+        """Return one of them by its name; ``association`` is the total."""
         return self.total if kind == "association" else getattr(self, kind)
 
 

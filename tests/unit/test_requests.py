@@ -1,0 +1,95 @@
+"""What jobs ask for: from the table of what they were measured to take, and never less."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calflow.configuration.settings import Settings
+from calflow.jobs.all import JOBS
+from calflow.jobs.measured_costs import MEASURED, MeasuredCosts
+from calflow.jobs.requests import MEMORY_MARGIN, SNAKEMAKE_MB, TIME_MARGIN, Requests
+from calflow.jobs.sizes import Size, Sizes, pixels_in
+from calflow.plan.plan import Plan
+
+MEASURED_RULES = json.loads(MEASURED.read_text())["rules"]
+COSTS = MeasuredCosts()
+# Their time is that of a network, or they draw the pictures of the demo.
+NOT_MEASURED = {"fetch_reference", "update_crds", "check_crds", "demo_picture", "demo_combined_picture"}
+
+
+class OneSize:
+    """Jobs of one size, whatever their wildcards."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def of(self, wildcards, *, whole):
+        return self.size
+
+
+def requests(size, local=True, exposures=0):
+    return Requests(OneSize(size), lambda: local, exposures)
+
+
+def test_every_job_has_one_entry_of_the_table():
+    for name, job in JOBS.items():
+        assert ((job.like or name) in MEASURED_RULES) == (name not in NOT_MEASURED), name
+        assert not (job.like and name in MEASURED_RULES), name
+    assert MEASURED_RULES.keys() <= JOBS.keys()
+
+
+def test_hand_worked_requests(tmp_path):
+    entry = {"size": "total", "memory_size": "image", "seconds": [3.0, 0.5], "memory_mb": [100.0, 50.0]}
+    (tmp_path / "costs.json").write_text(json.dumps({"rules": {"combine": entry}}))
+    found = requests(Size(24.0, 4.0, 6.0, 6))
+    found._costs = MeasuredCosts(tmp_path / "costs.json")
+    assert found.memory("combine", {}, 1) == 1.5 * (100 + 50 * 6) + 200
+    assert found.memory("combine_group", {}, 3) == 3 * 800  # like `combine`
+    assert found.minutes("combine", {}, 1) == 5 + 20 * (3 + 0.5 * 24) / 60
+    assert found.minutes("combine", {}, 2) == 2 * 10
+
+
+def test_on_a_cluster_snakemake_and_the_plan_need_memory_too():
+    size = Size(1.0, 1.0, 1.0)
+    more = requests(size, local=False, exposures=1000).memory("align", {}, 1) - requests(size).memory("align", {}, 1)
+    assert more == SNAKEMAKE_MB + 50
+
+
+mpixels = st.floats(0.001, 1000.0)
+
+
+@given(rule=st.sampled_from(sorted(JOBS)), frame=mpixels, image=mpixels, exposures=st.integers(1, 2000))
+def test_a_request_is_above_the_forecast_by_the_margin(rule, frame, image, exposures):
+    size = Size(frame * exposures, frame, image, exposures)
+    cost = COSTS.of(rule)
+    assert requests(size).memory(rule, {}, 1) >= MEMORY_MARGIN * cost.memory_of(size)
+    assert 60 * requests(size).minutes(rule, {}, 1) >= TIME_MARGIN * cost.seconds_of(size)
+
+
+def test_a_survey_mosaic_asks_for_its_planes():
+    """96 bytes for each of 7.1e8 pixels at least, and those of the context: 4 for each 32 exposures."""
+    few, many = (Size(4.2 * number, 4.2, 711.48, number) for number in (32, 320))
+    assert requests(few).memory("combine", {}, 1) > 700 + 96 * 711.48
+    more = requests(many).memory("combine", {}, 1) - requests(few).memory("combine", {}, 1)
+    assert more == pytest.approx(MEMORY_MARGIN * 9 * 4 * 711.48, abs=2)
+
+
+def test_the_match_of_a_large_association_asks_for_its_pairs():
+    size = Size(42_000.0, 4.2, 1000.0, 10_000)
+    assert requests(size).memory("match_sky", {}, 1) > MEMORY_MARGIN * 10_000
+
+
+def test_of_an_empty_plan_nothing_is_known():
+    plan = Plan(Settings(), ())
+    assert pixels_in(plan) == 0
+    assert Sizes(plan).of({"crds_file": "jwst/a.fits"}, whole=False) == Size(1.0, 1.0, 1.0)
+
+
+def test_the_documentation_states_the_margin():
+    text = (Path(__file__).parents[2] / "docs/architecture.md").read_text()
+    assert re.search(rf"{MEMORY_MARGIN} times .* measured", text)
+    assert re.search(rf"{TIME_MARGIN} times", text)
