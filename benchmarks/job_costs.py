@@ -19,8 +19,8 @@ from run import CASES, HERE, ROOT, associations, machine, measure, simulated, ve
 SIZES = {"take_median": "association", "catalog_sources": "image", "resample_exposure": "largest"}
 # What its memory grows with.
 MEMORY_SIZES = {"combine": "largest", "catalog_sources": "image", "resample_exposure": "largest"}
-# What it grows with besides, by what the tables and planes hold: a row for each exposure, a matrix of the pairs, a plane
-# of the context (4 bytes a pixel) for each 32.
+# What it grows with besides: a row of a table for each exposure, a matrix of their pairs, a plane of the context
+# (4 bytes a pixel) for each 32.
 BESIDES = {
     "align": {"memory_mb_per_exposure": 1.0},
     "match_sky": {"memory_mb_per_pair": 0.0001},

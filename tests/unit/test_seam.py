@@ -244,22 +244,13 @@ def test_a_rule_asks_for_its_own_job():
 @pytest.mark.parametrize("name", sorted(JOBS))
 def test_a_job_takes_the_wildcards_of_its_rule(name):
     output = rules()[name].sections.get("output")
-    wildcards = (
-        set(re.findall(r"\{(?:\{)?(\w+)\}", ast.unparse(output).replace("{{", "{").replace("}}", "}")))
-        if output
-        else set()
-    )
-    job = JOBS[name]
-    for function in filter(None, (job.inputs, job.parameters)):
-        taken = signature(function).parameters
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-            continue
-        assert {n for n, p in taken.items() if p.default is p.empty} - {"plan"} <= wildcards - {
-            "STAGE2",
-            "STAGE3",
-            "OUTPUT",
-        }
-        assert wildcards - {"STAGE2", "STAGE3", "OUTPUT"} <= taken.keys(), name
+    wildcards = set(re.findall(r"\{\{(\w+)\}\}", ast.unparse(output))) if output else set()
+    for function in filter(None, (JOBS[name].inputs, JOBS[name].parameters)):
+        taken = signature(function).parameters.values()
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+            assert wildcards <= {parameter.name for parameter in taken}
+            needed = {parameter.name for parameter in taken if parameter.default is parameter.empty}
+            assert needed <= {"plan", *wildcards}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

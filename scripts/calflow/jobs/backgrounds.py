@@ -94,6 +94,7 @@ def combined(plan: Plan, exposure: str) -> dict[str, str]:
 
 
 JOBS = {
+    # What it makes is not temporary: made anew for one exposure, it would drag all others along.
     "combine_background": Job("combine_background.py", members, average),
     "model_sky": Job("model_sky.py", members, sky, like="combine_background"),
     "save_combined_background": Job("save_combined_background.py", combined),

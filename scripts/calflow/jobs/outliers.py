@@ -110,6 +110,7 @@ def _grid(plan: Plan, association: str) -> dict[str, str]:
 JOBS = {
     "resample_group": Job("resample_group.py", partial(grouped, "sci"), partial(group, "sci")),
     "resample_error": Job("resample_group.py", partial(grouped, "err"), partial(group, "err"), like="resample_group"),
+    # What it makes is kept: other thresholds, or a lost _crf, then need no group again.
     "take_median": Job("take_median.py", partial(layers, "layer")),
     "take_median_error": Job("take_median.py", partial(layers, "layer_error"), like="take_median"),
     "flag_outliers": Job("flag_outliers.py", flagged, flagging),
