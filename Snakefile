@@ -78,7 +78,6 @@ for notice in plan.notices:
 
 OUTPUT = plan.output
 code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
-code_hash = code_hashes.hash
 MERGED = "|".join(map(re.escape, plan.merges)) or "(?!)"  # a regular expression for their roots
 
 

@@ -9,8 +9,8 @@ rule demo_data:
     log:
         "data/logs/demo_data.log",
     params:
+        **code_of("simulate_demo.py"),
         seed=20,
-        code=code_hash(SCRIPTS / "simulate_demo.py"),
     script:
         "../scripts/simulate_demo.py"
 
@@ -23,7 +23,7 @@ rule demo_picture:
     log:
         f"{LOGS}/demo_picture.log",
     params:
-        code=code_hash(SCRIPTS / "demo_picture.py"),
+        **code_of("demo_picture.py"),
     script:
         "../scripts/demo_picture.py"
 
@@ -36,7 +36,7 @@ rule demo_combined_picture:
     log:
         f"{LOGS}/demo_combined_picture.log",
     params:
-        code=code_hash(SCRIPTS / "demo_combined_picture.py"),
+        **code_of("demo_combined_picture.py"),
     script:
         "../scripts/demo_combined_picture.py"
 

@@ -10,8 +10,8 @@ rule demo_iris_data:
     log:
         "data/logs/demo_iris_data.log",
     params:
+        **code_of("simulate_iris_demo.py"),
         seed=7,
-        code=code_hash(SCRIPTS / "simulate_iris_demo.py"),
     script:
         "../scripts/simulate_iris_demo.py"
 
@@ -27,7 +27,7 @@ rule demo_iris_picture:
     log:
         f"{LOGS}/demo_iris_picture.log",
     params:
-        code=code_hash(SCRIPTS / "demo_iris_picture.py"),
+        **code_of("demo_iris_picture.py"),
     script:
         "../scripts/demo_iris_picture.py"
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from calflow.calibration.photometry import attach_area
-from calflow.calibration.work import WORK
+from calflow.calibration.work import function_named
 from calflow.files.exposure import read_exposure, write_exposure
 from calflow.files.geometry_files import write_geometry, write_json
 from calflow.files.keywords import pointing, record_facts, record_origin, record_status
@@ -26,8 +26,8 @@ def calibrate(input, output, params):
     record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():
         record_status(exposure, step, status)
-    for step, rule in params.steps:
-        WORK[step, rule](exposure, input, params)
+    for step, function in params.steps:
+        function_named(function)(exposure, input, params)
         file = input.get(FILES.get(step, step))
         _require_usable(exposure, f"after {step}{f' ({file})' if file else ''}")
         record_status(exposure, step, "COMPLETE")

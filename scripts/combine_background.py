@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.calibration.dark import read_dark
+from calflow.calibration.work import function_named
 from calflow.files.background_files import read_part, write_average
 from calflow.job import UnusableExposure, remark, run
 from calflow.science.calibration.background import Background, average_integrations, combine, place
-from calflow.science.calibration.dark_current import subtract_dark
 from calflow.science.image import Image
 from calflow.science.windows import Window
 
@@ -49,7 +48,7 @@ def _average(input, band, params, with_values):
             continue
         sci, err, dq, own = part
         if path in params.undarkened:
-            image = subtract_dark(Image(sci, err, dq), read_dark(input.dark, own, params.images))
+            image = function_named(params.without_dark[0])(Image(sci, err, dq), input.dark, own, params.images)
             sci, dq = image.sci, image.dq
         if np.isfinite(sci).any():
             with_values.add(path)

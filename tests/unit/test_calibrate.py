@@ -32,9 +32,14 @@ def test_the_step_after_which_no_pixel_is_left_is_named(monkeypatch, step, told)
     monkeypatch.setattr(calibrate, "read_exposure", lambda path, images: exposure)
     for name in ("record_facts", "record_origin", "record_status"):
         monkeypatch.setattr(calibrate, name, nothing)
-    monkeypatch.setattr(calibrate, "WORK", {("skipped", "x"): nothing, (step, "x"): flag_all})
+    monkeypatch.setattr(calibrate, "function_named", {"a:nothing": nothing, "a:flag_all": flag_all}.get)
     params = SimpleNamespace(
-        images=("SCI",), facts={}, origin={}, context={}, status={}, steps=[("skipped", "x"), (step, "x")]
+        images=("SCI",),
+        facts={},
+        origin={},
+        context={},
+        status={},
+        steps=[("skipped", "a:nothing"), (step, "a:flag_all")],
     )
 
     class Input(dict):

@@ -49,12 +49,79 @@ def test_a_module_that_is_not_imported_does_not_count(tree):
     assert not changes(tree, "steps/unused.py", "x = 2\n")
 
 
+def test_of_a_module_only_what_is_used_counts(tree):
+    helper = "LIMIT = 3\n\ndef help():\n    return LIMIT\n\ndef other():\n    return {other}\n"
+    (tree / "steps/helper.py").write_text(helper.format(other=1))
+    assert not changes(tree, "steps/helper.py", helper.format(other=2))
+    assert changes(tree, "steps/helper.py", helper.format(other=2).replace("LIMIT = 3", "LIMIT = 4"))
+    assert changes(tree, "steps/used.py", "def work():\n    from steps.helper import other\n    return other()\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("register(1)", "register(2)"),
+        ("things[1] = 2", "things[1] = 3"),
+        ("if things:\n    done = 1", "if things:\n    done = 2"),
+        ("@register\ndef registered(): return 1", "@register\ndef registered(): return 2"),
+    ],
+)
+def test_what_a_module_does_when_it_is_imported_counts(tree, before, after):
+    helper = "things = {}\ndef register(x): return x\ndef help(): return 1\n"
+    (tree / "steps/helper.py").write_text(helper + before)
+    assert changes(tree, "steps/helper.py", helper + after)
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        "def work(size=SIZE): return size",
+        "class Work:\n    size = SIZE\ndef work(): return Work()",
+        "def work(): return [(lambda: SIZE)() for _ in range(2)]",
+        "def work(): return f'{SIZE}'",
+        "work = SIZE",
+        "try:\n    work = SIZE\nexcept NameError:\n    pass",
+        "work, play = SIZE, 1",
+    ],
+)
+def test_a_name_counts_wherever_it_is_used(tree, uses):
+    text = "from steps.sizes import SIZE\n" + uses.replace("work", "help")
+    (tree / "steps/sizes.py").write_text("SIZE = 1\n")
+    (tree / "steps/helper.py").write_text(text)
+    assert changes(tree, "steps/sizes.py", "SIZE = 2\n")
+
+
+def test_a_local_name_and_a_type_are_no_use(tree):
+    (tree / "steps/sizes.py").write_text("SIZE = 1\n")
+    (tree / "steps/helper.py").write_text(
+        "from typing import TYPE_CHECKING\nfrom steps.sizes import SIZE\n"
+        "if TYPE_CHECKING:\n    from steps.unused import x\n"
+        "def help(size: SIZE = 1) -> SIZE:\n    return [SIZE for SIZE in (1, size)]\n"
+    )
+    assert not changes(tree, "steps/sizes.py", "SIZE = 2\n")
+    assert not changes(tree, "steps/unused.py", "x = 2\n")
+
+
+def test_another_library_counts(tree):
+    (tree / "steps/helper.py").write_text("from numpy import sum as total\ndef help(): return total\n")
+    assert changes(tree, "steps/helper.py", "from math import fsum as total\ndef help(): return total\n")
+
+
+def test_a_function_that_the_plan_names_counts(tree):
+    hashes = CodeHashes(tree / "cache")
+    alone, named = (hashes.hash(tree / "script.py", *functions) for functions in ((), ("steps.unused:x",)))
+    (tree / "steps/unused.py").write_text("x = 2\n")
+    hashes = CodeHashes(tree / "cache")
+    assert hashes.hash(tree / "script.py") == alone
+    assert hashes.hash(tree / "script.py", "steps.unused:x") != named
+
+
 def test_comments_docstrings_and_layout_do_not_count(tree):
     assert not changes(tree, "steps/helper.py", 'def help():\n    """Say more."""\n\n    # why\n    return (1)\n')
 
 
 def test_the_meaning_of_a_parameter_does_not_count_but_its_limits_and_default_do(tree):
-    declared = 'class Parameters:\n    width: Annotated[float, Range(gt=0), "a width"] = 1.5\n'
+    declared = 'class help:\n    width: Annotated[float, Range(gt=0), "a width"] = 1.5\n'
     (tree / "steps/helper.py").write_text(declared)
     assert not changes(tree, "steps/helper.py", declared.replace("a width", "another text"))
     assert changes(tree, "steps/helper.py", declared.replace("gt=0", "gt=1"))

@@ -1,6 +1,11 @@
 """The plan that a run leaves for its jobs."""
 
+import shutil
+
+import pytest
+
 from calflow.configuration.settings import Settings
+from calflow.plan import handed_on as module
 from calflow.plan.handed_on import hand_on, handed_on
 from calflow.plan.plan import Plan
 
@@ -18,6 +23,29 @@ def test_jobs_with_the_same_configuration_get_it(tmp_path):
 def test_others_do_not(tmp_path):
     hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "plan")
     assert handed_on(CONFIG | {"output": "elsewhere"}, tmp_path / "plan") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "settings.py",
+        "calflow/job.py",
+        "calflow/configuration/problems.py",
+        "calflow/instruments/jwst.py",
+        "calflow/references/crds_builds.csv",
+    ],
+)
+def test_other_code_does_not_take_it(tmp_path, monkeypatch, name):
+    code = tmp_path / "scripts"
+    shutil.copytree(module.CODE, code, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "CODE", code)
+    hand_on(Plan(Settings.model_validate(CONFIG), ()), CONFIG, tmp_path / "plan")
+    (code / "__pycache__").mkdir()
+    (code / "__pycache__" / "settings.pyc").touch()
+    assert handed_on(CONFIG, tmp_path / "plan") is not None
+    with (code / name).open("a") as file:
+        file.write("\n")
+    assert handed_on(CONFIG, tmp_path / "plan") is None
 
 
 def test_none_was_left(tmp_path):

@@ -179,14 +179,15 @@ def working_functions(script, section):
 
 
 def functions_of(module, name, section):
-    """Return the function of that name in a module; if it is a table of functions, those that the table may name."""
+    """Return the function of that name in a module; if it loads functions, those that the module names."""
     tree = ast.parse(module.read_text())
     own = [function for function in functions_with(tree, section) if function.name == name]
     if own:
         yield from own
         return
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (other := path_of(node.module)):
+    for node in ast.walk(tree):
+        named = isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")
+        if named and (other := path_of(named[0])):
             yield from functions_with(ast.parse(other.read_text()), section)
 
 

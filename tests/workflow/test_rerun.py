@@ -7,6 +7,8 @@ import time
 import pytest
 from astropy.io import fits
 
+from tests.edits import edit_function
+
 pytestmark = pytest.mark.slow
 
 CHAIN = {"calibrate": 1, "resample_exposure": 1}
@@ -26,8 +28,7 @@ def test_everything_kept_and_an_edited_step(workflow, own_code):
     }
     assert workflow.run().code == 0
     assert workflow.planned() == {}
-    sip = own_code / "scripts/calflow/science/geometry/sip.py"
-    sip.write_text(sip.read_text() + "\nEDITED = True\n")
+    edit_function(own_code / "scripts/calflow/science/geometry/sip.py", "sip_approximation")
     assert workflow.planned() == BOTH
 
 
@@ -119,18 +120,22 @@ def test_deleted_product(finished):
 
 
 @pytest.mark.parametrize(
-    ("module", "rules"),
+    ("module", "function", "rules"),
     [
-        ("scripts/calflow/science/calibration/photom.py", BOTH),
-        ("scripts/calflow/science/geometry/pixel_map.py", {"resample_exposure": 2}),
-        ("scripts/calflow/science/calibration/background.py", {"combine_background": 1, **BOTH}),
-        ("scripts/calflow/science/image.py", {"combine_background": 1, **BOTH}),
-        ("scripts/calibrate.py", BOTH),
+        ("scripts/calflow/science/calibration/photom.py", "apply_conversion", BOTH),
+        ("scripts/calflow/science/calibration/dark_current.py", "subtract_dark", {}),
+        ("scripts/calflow/science/geometry/pixel_map.py", "map_to_grid", {"resample_exposure": 2}),
+        (
+            "scripts/calflow/science/calibration/background.py",
+            "average_integrations",
+            {"combine_background": 1, **BOTH},
+        ),
+        ("scripts/calibrate.py", "calibrate", BOTH),
     ],
 )
-def test_edited_code(finished, own_code, module, rules):
+def test_edited_code(finished, own_code, module, function, rules):
     finished.snakefile = own_code / "Snakefile"
-    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    edit_function(own_code / module, function)
     assert finished.planned() == rules
 
 
@@ -144,5 +149,5 @@ def test_cosmetic_edits_rebuild_nothing(finished, own_code):
         "config.yaml",
     ):
         (own_code / name).write_text((own_code / name).read_text() + "\n# a remark\n")
-    (own_code / "scripts/calflow/simulation/scene.py").write_text("EDITED = True\n")
+    edit_function(own_code / "scripts/calflow/simulation/rendering.py", "render_sources")
     assert finished.planned() == {}

@@ -9,6 +9,8 @@ import os
 import pytest
 from astropy.io import fits
 
+from tests.edits import edit_function
+
 pytestmark = pytest.mark.slow
 
 PRODUCT = "jw01234-o001_t001_nircam_clear-f200w"
@@ -146,22 +148,22 @@ def test_another_association_of_the_same_exposures(combined):
 
 
 @pytest.mark.parametrize(
-    ("module", "rules"),
+    ("module", "function", "rules"),
     [
-        ("scripts/calflow/science/sources/source_catalog.py", CATALOG),
-        ("scripts/calflow/files/header_table.py", COMBINE),
-        ("scripts/calflow/science/combination/median.py", OUTLIERS),
-        ("scripts/calflow/science/sky/skymatch.py", LEVELS),
-        ("scripts/calflow/science/sky/sky_statistics.py", SKY),
-        ("scripts/calflow/science/stars/alignment.py", ALIGN),
-        ("scripts/find_stars.py", STARS),
-        ("scripts/calflow/science/calibration/photom.py", EVERYTHING),
-        ("scripts/calflow/simulation/scene.py", {}),
+        ("scripts/calflow/science/sources/source_catalog.py", "source_catalog", CATALOG),
+        ("scripts/calflow/files/header_table.py", "header_table", COMBINE),
+        ("scripts/calflow/science/combination/median.py", "median_of_groups", OUTLIERS),
+        ("scripts/calflow/science/sky/skymatch.py", "match_sky", LEVELS),
+        ("scripts/calflow/science/sky/sky_statistics.py", "sky_statistic", SKY),
+        ("scripts/calflow/science/stars/alignment.py", "align_relative", ALIGN),
+        ("scripts/find_stars.py", "find", STARS),
+        ("scripts/calflow/science/calibration/photom.py", "apply_conversion", EVERYTHING),
+        ("scripts/calflow/simulation/rendering.py", "render_sources", {}),
     ],
 )
-def test_edited_code(combined, own_code, module, rules):
+def test_edited_code(combined, own_code, module, function, rules):
     combined.snakefile = own_code / "Snakefile"
-    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    edit_function(own_code / module, function)
     assert combined.planned() == rules
 
 

@@ -9,12 +9,18 @@ from calflow.files.exposure import Exposure
 from calflow.files.keywords import window
 from calflow.files.reference_files import ReferenceFileError, read_detector_reference
 from calflow.science.calibration.dark_current import Dark, subtract_dark
+from calflow.science.image import Image
 from calflow.science.windows import Window
 
 
 def remove_dark(exposure: Exposure, input, params) -> None:
     """Subtract the dark."""
-    exposure.image = subtract_dark(exposure.image, read_dark(input.dark, window(exposure), params.images))
+    exposure.image = without_dark(exposure.image, input.dark, window(exposure), params.images)
+
+
+def without_dark(image: Image, path: Path | str, covered: Window, images: Sequence[str]) -> Image:
+    """Return an image that covers a detector window with the dark of a file subtracted."""
+    return subtract_dark(image, read_dark(path, covered, images))
 
 
 def read_dark(path: Path | str, covered: Window, images: Sequence[str]) -> Dark:

@@ -1,27 +1,35 @@
-"""Which function does which step, of all instrument families."""
+"""Which function does which step, of all instrument families.
 
-from collections.abc import Callable
+Functions are named, not imported: a job loads those that its plan names, and the code of no others counts for it.
+"""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
-from calflow.calibration.average import subtract_average
-from calflow.calibration.dark import remove_dark
-from calflow.calibration.flat import divide_flat, divide_flat_with_variance
-from calflow.calibration.photometry import convert, convert_and_match_nans
-from calflow.calibration.smooth_sky import subtract_smooth_sky
-from calflow.calibration.subarrays import flag_concurrent
-from calflow.calibration.world_coordinates import from_distortion, from_header
-from calflow.files.exposure import Exposure
-
 # By the name and the rule of `instruments.family.Step`.
-WORK: dict[tuple[str, str], Callable[[Exposure, Any, Any], None]] = {
-    ("bkg_subtract", "average"): subtract_average,
-    ("bkg_subtract", "sky_model"): subtract_smooth_sky,
-    ("parse_subarray_map", "flag"): flag_concurrent,
-    ("assign_wcs", "distortion"): from_distortion,
-    ("assign_wcs", "header"): from_header,
-    ("dark_current", "rate"): remove_dark,
-    ("flat_field", "variance"): divide_flat_with_variance,
-    ("flat_field", "divide"): divide_flat,
-    ("photom", "match_nans"): convert_and_match_nans,
-    ("photom", "scale"): convert,
+WORK = {
+    ("bkg_subtract", "average"): "calflow.calibration.average:subtract_average",
+    ("bkg_subtract", "sky_model"): "calflow.calibration.smooth_sky:subtract_smooth_sky",
+    ("parse_subarray_map", "flag"): "calflow.calibration.subarrays:flag_concurrent",
+    ("assign_wcs", "distortion"): "calflow.calibration.world_coordinates:from_distortion",
+    ("assign_wcs", "header"): "calflow.calibration.world_coordinates:from_header",
+    ("dark_current", "rate"): "calflow.calibration.dark:remove_dark",
+    ("flat_field", "variance"): "calflow.calibration.flat:divide_flat_with_variance",
+    ("flat_field", "divide"): "calflow.calibration.flat:divide_flat",
+    ("photom", "match_nans"): "calflow.calibration.photometry:convert_and_match_nans",
+    ("photom", "scale"): "calflow.calibration.photometry:convert",
 }
+# What takes the dark out of a background exposure.
+WITHOUT_DARK = "calflow.calibration.dark:without_dark"
+
+
+def work_of(steps: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Return steps, given with their rules, with the functions that do them, as ``module:function``."""
+    return [[name, WORK[name, rule]] for name, rule in steps]
+
+
+def function_named(name: str) -> Callable[..., Any]:
+    """Load a function that is given as ``module:function``."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)

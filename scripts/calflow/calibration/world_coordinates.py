@@ -8,7 +8,7 @@ from calflow.files.exposure import Exposure
 from calflow.files.keywords import pointing, record_pixel_area, record_pointing, window
 from calflow.files.linear_wcs import read_projection
 from calflow.files.reference_files import read_distortion, read_filter_offsets
-from calflow.files.wcs_keywords import record_wcs
+from calflow.files.wcs_keywords import record_projection, record_wcs
 from calflow.science.geometry.assign_wcs import build_wcs
 from calflow.science.geometry.footprints import footprint
 from calflow.science.table_rows import select_row
@@ -32,7 +32,7 @@ def from_header(exposure: Exposure, input, params) -> None:
     projection = read_projection({**exposure.science, **exposure.primary})
     ny, nx = exposure.image.sci.shape[-2:]
     exposure.wcs = projection.gwcs((ny, nx), ((-0.5, nx - 0.5), (-0.5, ny - 0.5)))
-    record_wcs(exposure, footprint(exposure.wcs), None)
+    record_projection(exposure, footprint(exposure.wcs))
     record_pointing(exposure, projection.pointing())
     record_pixel_area(exposure, *projection.pixel_area())
 

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from calflow.files.exposure import write_product
 from calflow.files.tan_asdf import grid_to_bytes
-from calflow.science.geometry.output_grid import OutputGrid, fits_keywords
+from calflow.science.geometry.output_grid import OutputGrid
 
 
 def save_on_grid(
@@ -29,8 +29,10 @@ def save_on_grid(
         full[name] = np.full(grid.shape, np.nan if name == "SCI" else 0, np.float32)
         (y0, x0), (ny, nx) = origin, plane.shape
         full[name][y0 : y0 + ny, x0 : x0 + nx] = plane
+    if grid.projection is None:
+        raise ValueError("the grid of the outlier search is a TAN projection")
     header = fits.Header()
-    for keyword, value in fits_keywords(grid).items():
+    for keyword, value in grid.projection.keywords().items():
         header[keyword] = value
     save_image(path, full, header, grid_to_bytes(grid))
 

@@ -27,16 +27,28 @@ def record_wcs(exposure: Exposure, corners: np.ndarray, sip: Mapping[str, Any] |
     sip : mapping or None
         Parameters of `science.geometry.sip.sip_approximation`. None: no approximation.
     """
+    if record_projection(exposure, corners) or not sip:
+        return
     header = exposure.science
-    header.set("S_REGION", s_region(corners), "Spatial footprint of the observation")
-    projection = projection_of(exposure.wcs)
-    if projection is not None:
-        replace_wcs(header, projection.keywords())
-        return
-    if not sip:
-        return
     crpix = (header["CRPIX1"], header["CRPIX2"]) if {"CRPIX1", "CRPIX2"} <= set(header) else None
     found = sip_approximation(exposure.wcs, crpix, **sip)
     for doubt in found.doubts:
         log.warning("SIP approximation: %s", doubt)
     replace_wcs(header, found.keywords)
+
+
+def record_projection(exposure: Exposure, corners: np.ndarray) -> bool:
+    """Record S_REGION and, of a WCS that is a TAN projection, its keywords. Tell whether it is one.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        With its WCS.
+    corners : float array, shape (4, 2)
+        Right ascension and declination, degrees.
+    """
+    exposure.science.set("S_REGION", s_region(corners), "Spatial footprint of the observation")
+    projection = projection_of(exposure.wcs)
+    if projection is not None:
+        replace_wcs(exposure.science, projection.keywords())
+    return projection is not None

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from calflow.calibration.work import WITHOUT_DARK
 from calflow.jobs.declaration import Job
 from calflow.plan.plan import BACKGROUND_FOLDERS, Plan, UnknownExposure, association_record
 
@@ -16,6 +17,7 @@ class Average(NamedTuple):
     window: Numbers  # xstart, ystart, nx, ny
     depth: int  # integrations at most
     undarkened: list[str]
+    without_dark: list[str]  # the function that takes the dark out, if that is to be done
     images: list[str]
 
 
@@ -51,8 +53,15 @@ def average(plan: Plan, background: str) -> Average:
         window=of.window.numbers,
         depth=of.depth,
         undarkened=list(map(str, of.undarkened)),
+        without_dark=without_dark(plan, background),
         images=list(user.family.images),
     )
+
+
+def without_dark(plan: Plan, background: str) -> list[str]:
+    """Return the function that takes the dark out of the members of a set, if that is to be done."""
+    of, _ = plan.background(background)
+    return [WITHOUT_DARK] if of.undarkened else []
 
 
 def sky(plan: Plan, background: str) -> Sky:
@@ -95,7 +104,7 @@ def combined(plan: Plan, exposure: str) -> dict[str, str]:
 
 JOBS = {
     # What it makes is not temporary: made anew for one exposure, it would drag all others along.
-    "combine_background": Job("combine_background.py", members, average),
+    "combine_background": Job("combine_background.py", members, average, functions=without_dark),
     "model_sky": Job("model_sky.py", members, sky, like="combine_background"),
     "save_combined_background": Job("save_combined_background.py", combined),
     "subtract_background": Job("subtract_background.py", subtracted, subtraction),

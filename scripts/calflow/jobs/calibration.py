@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+from calflow.calibration.work import work_of
 from calflow.inputs.headers import window_of
 from calflow.jobs.backgrounds import Numbers, Record, subtracted
 from calflow.jobs.declaration import Job
@@ -22,7 +23,7 @@ class Calibration(NamedTuple):
     photom: dict[str, Any]
     sky_model: dict[str, Any] | None
     images: list[str]
-    steps: list[list[str]]  # those that run, in their order, each with its rule
+    steps: list[list[str]]  # those that run, in their order, each with the function that does it
     facts: dict[str, Any]  # keywords of the exposure that were made of others
     count_rate_unit: str
     origin: Record
@@ -77,7 +78,6 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
     """Return how an exposure is calibrated."""
     planned = plan.exposure(exposure)
     stage2 = plan.chosen(planned).settings.stage2
-    done = {"bkg_subtract"} if plan.saves_bsub(planned) else set()
     ny, nx = planned.family.instruments[planned.instrument]
     parameter_references = plan.chosen(planned).record(2, "resample")
     return Calibration(
@@ -86,7 +86,7 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
         photom=stage2.photom.model_dump(exclude={"skip"}),
         sky_model=stage2.bkg_subtract.sky_parameters(),
         images=list(planned.family.images),
-        steps=[[name, rule] for name, rule in planned.steps if name not in done],
+        steps=_steps(plan, exposure),
         facts=dict(planned.header.derived),
         count_rate_unit=str(planned.header.values.get("BUNIT") or planned.family.count_rate_units[0]),
         origin=association_record(planned) | dict(planned.reference_record) | parameter_references,
@@ -97,6 +97,17 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
         photom_row=_photom_row(plan, exposure),
         write_date=plan.settings.write_date,
     )
+
+
+def _steps(plan: Plan, exposure: str) -> list[list[str]]:
+    planned = plan.exposure(exposure)
+    done = {"bkg_subtract"} if plan.saves_bsub(planned) else set()
+    return work_of((name, rule) for name, rule in planned.steps if name not in done)
+
+
+def step_functions(plan: Plan, exposure: str, cal: str) -> list[str]:
+    """Return the functions of the steps of an exposure."""
+    return [function for _, function in _steps(plan, exposure)]
 
 
 def _photom_row(plan: Plan, exposure: str) -> dict[str, Any]:
@@ -174,7 +185,7 @@ def quick_look(plan: Plan, exposure: str) -> QuickLook:
 
 JOBS = {
     # Another context that chooses the same references changes nothing.
-    "calibrate": Job("calibrate.py", calibrated, calibration, uncompared=("context",)),
+    "calibrate": Job("calibrate.py", calibrated, calibration, uncompared=("context",), functions=step_functions),
     "merge_subarrays": Job("merge_subarrays.py", frames, merge, like="subtract_background"),
     "resample_exposure": Job("resample_exposure.py", looked_at, quick_look, uncompared=("max_pixels",)),
     "save_flat": Job("save_reference.py", partial(applied, "flat"), partial(applied_reference, "flat")),

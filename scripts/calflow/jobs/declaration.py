@@ -29,6 +29,8 @@ class Job:
         Roles of files that count for a product only while it is not there.
     like : str
         The job whose measured costs it has; empty: its own.
+    functions : callable or None
+        From the plan and the wildcards to what the script calls that the plan names, as ``module:function``.
     tracked : bool
         Whether its products are made again when its code, or a file that no job makes, is another.
     """
@@ -39,6 +41,7 @@ class Job:
     uncompared: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     like: str = ""
+    functions: Callable[..., list[str]] | None = None
     tracked: bool = True
 
     @property

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from calflow.jobs.all import JOBS
+from calflow.jobs.code_hash import CodeHashes
 from calflow.jobs.declaration import Job, flat
 from calflow.jobs.requests import Requests
 from calflow.plan.plan import Plan
@@ -21,16 +22,15 @@ class Rules:
     ----------
     plan : Plan
     requests : Requests
-    code_hash : callable
-        From a script to the fingerprint of its code.
+    code_hashes : CodeHashes
     scripts : Path
         The folder of the scripts.
     """
 
-    def __init__(self, plan: Plan, requests: Requests, code_hash: Callable[[Path], str], scripts: Path):
+    def __init__(self, plan: Plan, requests: Requests, code_hashes: CodeHashes, scripts: Path):
         self._plan = plan
         self._requests = requests
-        self._code_hash = code_hash
+        self._code_hashes = code_hashes
         self._scripts = scripts
 
     def files(self, rule: str) -> Callable[[Any], dict[str, Any]]:
@@ -56,8 +56,21 @@ class Rules:
         found: dict[str, Any] = {name: value(name) for name in job.parameter_names}
         if job.tracked:
             found["stamps"] = lambda wildcards: self.stamps(job.inputs(self._plan, **_named(wildcards)))
-            found["code"] = self._code_hash(self._scripts / job.script)
+            found |= self._made_by(job)
         return found
+
+    def code(self, script: str) -> dict[str, str]:
+        """Return the parameters that say by which code a script does its work."""
+        return {"code": self._code_hashes.hash(self._scripts / script)}
+
+    def _made_by(self, job: Job) -> dict[str, Any]:
+        """Return the same of a job, which may depend on functions that its plan names."""
+        if job.functions is None:
+            return self.code(job.script)
+        functions, script = job.functions, self._scripts / job.script
+        return {
+            "code": lambda wildcards: self._code_hashes.hash(script, *functions(self._plan, **_named(wildcards))),
+        }
 
     def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
         """

@@ -15,6 +15,8 @@ from typing import Any
 from calflow.plan.plan import Plan
 from calflow.plan.plan_json import plan_from_json, plan_to_json
 
+# Where all stands that has a part in a plan: the modules, and the tables that some of them read.
+CODE = Path(__file__).parents[2]
 PLACE = Path(".snakemake/calflow/plan.json")
 
 
@@ -59,7 +61,12 @@ def _checksum(text: str) -> str:
 
 def _key(config: Mapping[str, Any]) -> str:
     """Return what tells one configuration, and one state of the code that planned it, from others."""
-    folder = Path(__file__).parents[2]
-    stamps = sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*.py"))
-    text = json.dumps([config, stamps], sort_keys=True, default=str)
+    text = json.dumps([config, _stamps(CODE)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of the files below a folder, but of what Python has compiled."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    stats = ((path.relative_to(folder).as_posix(), path.stat()) for path in paths)
+    return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

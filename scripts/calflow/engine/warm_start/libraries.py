@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from calflow.calibration.work import WORK
+
 Library = str | Callable[[], None]
 
 PLANES = 4  # SCI and three variances
@@ -27,6 +29,7 @@ def libraries(pixels: int) -> list[Library]:
         *"snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats combine_background".split(),
         _start_asdf,
         *"gwcs.fitswcs calibrate".split(),
+        *dict.fromkeys(function.partition(":")[0] for function in WORK.values()),
         _start_photutils,
         *"photutils.detection photutils.background find_stars".split(),
         *"tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split(),
