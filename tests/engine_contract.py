@@ -178,6 +178,13 @@ CONTRACT = {
     "persistence.metadata": Use("bool(persistence.metadata(job.output[0]))", "which products were made before", CAUSES),
     "persistence.input": Use("persistence.input(job.output[0]) == ['a.txt']", "which inputs are new", CAUSES),
     "persistence.params": Use("set(persistence.params(job.output[0])) == {'1', \"'x'\"}", "old parameters", CAUSES),
+    "persistence.has_metadata": Use(
+        "persistence.has_metadata(job) is True", "whether a product was made before", CAUSES
+    ),
+    "persistence.params_changed": Use(
+        "set(persistence.params_changed(job).only_new) == {'2'}", "what changed for a job behind another", CAUSES
+    ),
+    "persistence.input_changed": Use("any(persistence.input_changed(job))", "the same of the set of inputs", CAUSES),
     "persistence.cleanup_locks": Use("callable(persistence.cleanup_locks)", "deleting locks", LOCK),
     "persistence.path": Use("Path(persistence.path, 'locks').is_dir()", "where the locks are", LOCK),
     # The scheduler

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
     "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science", "web"},
     "jobs": {"calibration", "inputs", "plan", "references", "web"},
-    "engine": {"calibration", "configuration", "job", "patches", "printable", "science"},
+    "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science"},
     "forecast": {"engine", "jobs", "plan", "references"},
     "run": {"engine", "forecast", "jobs", "plan"},
     "plain_run": {"engine", "plan"},

@@ -219,6 +219,13 @@ def test_a_replaced_file_is_an_input_not_a_parameter(made):
     assert found == [("input changed", "a_rate.fits")]
 
 
+def test_another_library_is_named_with_its_versions(made):
+    before, now = "libraries: numpy 2.3, photutils 3.0.0", "libraries: numpy 2.3, photutils 3.1.1"
+    reason = Reason(params_changed=Changed({repr(now)}, {repr(before)}))
+    found = causes(FakeJob(made, params={"libraries": now}), reason, Records([repr("a"), repr(before)]))
+    assert found == [("library changed", "photutils 3.0.0 -> 3.1.1")]
+
+
 def test_a_value_that_another_parameter_has_too_cannot_be_named(made):
     found = causes(FakeJob(made, params={"sip": 3}), Reason(params_changed=Changed(set(), {"4"})))
     assert found == [("parameter changed", "(unknown)")]

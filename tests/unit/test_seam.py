@@ -28,6 +28,7 @@ SCRIPTS = ROOT / "scripts"
 # No script reads these: Snakemake makes a product again when they change.
 MAKE_STALE = {
     "code": "the code that the script runs",
+    "libraries": "the versions of the libraries whose code that is",
     "stamps": "size and time of inputs, one of which may be replaced by an older file",
 }
 # What Snakemake's lists of files and parameters have besides their names.

@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 from astropy.io import fits
 
+from tests.edits import edit_function
+
 pytestmark = pytest.mark.slow
 
 CHAIN = {"calibrate": 1, "resample_exposure": 1}
@@ -97,16 +99,16 @@ def test_deleted_product(finished):
 
 
 @pytest.mark.parametrize(
-    ("module", "rules"),
+    ("module", "function", "rules"),
     [
-        ("scripts/calflow/science/calibration/photom.py", BOTH),
-        ("scripts/calflow/files/keywords.py", {"combine_background": 1, **BOTH}),
+        ("scripts/calflow/science/calibration/photom.py", "apply_conversion", BOTH),
+        ("scripts/calflow/files/exposure.py", "write_product", {"combine_background": 1, **BOTH}),
     ],
     ids=["step", "helper"],
 )
-def test_code(finished, own_code, module, rules):
+def test_code(finished, own_code, module, function, rules):
     finished.snakefile = own_code / "Snakefile"
-    (own_code / module).write_text((own_code / module).read_text() + "\nEDITED = True\n")
+    edit_function(own_code / module, function)
     check(finished, rules, {"code changed": [""]})
 
 

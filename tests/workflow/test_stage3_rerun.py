@@ -178,3 +178,14 @@ def test_products_are_the_same_bytes_again(combined, field_workflow):
     assert len(made) > 30
     for name in made:
         assert (folder / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_another_version_of_a_library_makes_stale_what_its_code_makes(combined, tmp_path, monkeypatch):
+    installed = tmp_path / "photutils-99.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: photutils\nVersion: 99.1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = combined.run("plan", started=True)
+    assert run.code == 0, run.output
+    line = next(line for line in run.output.splitlines() if "library changed: photutils" in line)
+    assert line.endswith(f"-> 99.1 ({N + 1} jobs: {N} find_stars, 1 catalog_sources)"), run.output

@@ -92,7 +92,7 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
                 NeededJob(
                     rule=job.rule.name,
                     wildcards=dict(job.wildcards_dict),
-                    causes=causes_of(job, dag.reason(job), workflow.persistence, is_reference),
+                    causes=_causes(job, workflow, is_reference),
                     outputs=tuple(name_of(path) for path in job.output if not path.is_temp),
                     temporary=temporary,
                     after=tuple(sorted(index[other] for other in dag.job_dependencies(job) if other in index)),
@@ -100,6 +100,17 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
                 )
             )
     return NeededJobs(found, sorted(unrecorded))
+
+
+def _causes(job: Any, workflow: Any, is_reference: Callable[[str], bool]) -> tuple[Cause, ...]:
+    """Return why a job runs; of one behind another also what Snakemake does not look at: what changed of its own."""
+    reason, persistence = workflow.dag.reason(job), workflow.persistence
+    found = causes_of(job, reason, persistence, is_reference)
+    if found != (Cause(FOLLOWS),) or not persistence.has_metadata(job):
+        return found
+    reason.params_changed = persistence.params_changed(job)
+    reason.input_changed = any(persistence.input_changed(job))
+    return causes_of(job, reason, persistence, is_reference)
 
 
 def _order(job: Any) -> tuple[str, list[str]]:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from calflow.jobs.libraries import HEAD, changes
+
 NEW, MISSING, INTERRUPTED, FORCED = "new", "missing", "interrupted", "forced"
 REFERENCE, INPUT, PARAMETER, CODE = "reference changed", "input changed", "parameter changed", "code changed"
+LIBRARY = "library changed"
 FOLLOWS = "follows another job"
 # The order in which the plan names them; of several causes of a job the first counts.
-KINDS = (NEW, MISSING, INTERRUPTED, REFERENCE, INPUT, PARAMETER, CODE, FORCED, FOLLOWS)
+KINDS = (NEW, MISSING, INTERRUPTED, REFERENCE, INPUT, PARAMETER, CODE, LIBRARY, FORCED, FOLLOWS)
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ def _of_parameters(job: Any, change: Any, persistence: Any, is_reference: Callab
         recorded = (persistence.params(path) or [] for path in job.output)
         for path in _restamped(job.params["stamps"], (text for texts in recorded for text in texts)):
             yield Cause(REFERENCE if is_reference(path) else INPUT, path)
-    rest = names - {"code", "stamps"}
+    if "libraries" in names:
+        recorded = (persistence.params(path) or [] for path in job.output)
+        before = next((text for texts in recorded for text in texts if text.startswith(f"'{HEAD}")), "''")
+        yield from (Cause(LIBRARY, change) for change in changes(before[1:-1], job.params["libraries"]))
+    rest = names - {"code", "libraries", "stamps"}
     # Snakemake records values without names: one that equals another parameter's cannot be told.
     yield from (Cause(PARAMETER, name) for name in rest or ([] if names else ["(unknown)"]))
 

@@ -1,8 +1,9 @@
 """A forecast as a table for the terminal."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from calflow.engine.reasons import FOLLOWS, NEW
+from calflow.engine.reasons import FOLLOWS, LIBRARY, NEW, Cause
 from calflow.forecast.forecast import Forecast
 from calflow.plan.context_comparison import comparison_lines
 
@@ -53,9 +54,21 @@ def _causes(forecast: Forecast) -> list[str]:
     for kind, counts in forecast.causes().items():
         if kind in (NEW, FOLLOWS) or not any(counts):
             continue
-        lines += [f"  {kind}: {about} ({_number(n, 'job')})" for about, n in counts.most_common(NAMED) if about]
+        lines += [
+            f"  {kind}: {about} ({_number(n, 'job')}{_rules_with(forecast, kind, about)})"
+            for about, n in counts.most_common(NAMED)
+            if about
+        ]
         lines += [f"  {kind}: {len(counts) - NAMED} more"] if len(counts) > NAMED else []
     return ["", *lines] if lines else []
+
+
+def _rules_with(forecast: Forecast, kind: str, about: str) -> str:
+    """Return how many jobs of which rules another library makes run, which the table of rules does not tell."""
+    if kind != LIBRARY:
+        return ""
+    counts = Counter(job.rule for job in forecast.jobs if Cause(kind, about) in job.causes)
+    return ": " + ", ".join(f"{n} {rule}" for rule, n in counts.most_common())
 
 
 def _totals(forecast: Forecast) -> list[str]:

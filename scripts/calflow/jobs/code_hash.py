@@ -11,6 +11,7 @@ import ast
 import hashlib
 import platform
 import symtable
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -38,7 +39,7 @@ class CodeHashes:
     def __init__(self, cache: Path):
         self._cache = HeaderCache(cache)
         self._modules: dict[Path, dict[str, Any]] = {}
-        self._hashes: dict[tuple[Path, tuple[str, ...]], str] = {}
+        self._found: dict[tuple[Path, tuple[str, ...]], list[str]] = {}
 
     def hash(self, script: Path, *functions: str) -> str:
         """Return a short hash of a script and of all local code that it uses, directly or not.
@@ -53,15 +54,22 @@ class CodeHashes:
         *functions : str
             What else the job calls, which the script does not name, such as ``calflow.calibration.dark:remove_dark``.
         """
-        key = Path(script).resolve(), functions
-        if key not in self._hashes:
-            said = sorted(_Search(self._module, key[0].parent).found(*key))
-            self._hashes[key] = hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
-        return self._hashes[key]
+        return hashlib.sha256("\n".join(self._all_of(script, functions)).encode()).hexdigest()[:12]
+
+    def libraries(self, script: Path, *functions: str) -> set[str]:
+        """Return the top-level modules of other libraries that the same code names."""
+        named = {said.partition(":")[0].partition(".")[0] for said in self._all_of(script, functions) if ":" in said}
+        return named - sys.stdlib_module_names
 
     def save(self) -> None:
         """Remember what was found for the next run."""
         self._cache.save()
+
+    def _all_of(self, script: Path, functions: tuple[str, ...]) -> list[str]:
+        key = Path(script).resolve(), functions
+        if key not in self._found:
+            self._found[key] = sorted(_Search(self._module, key[0].parent).found(*key))
+        return self._found[key]
 
     def _module(self, file: Path) -> dict[str, Any]:
         if file not in self._modules:
@@ -112,7 +120,7 @@ class _Search:
         module = self._look(file)
         for number in numbers:
             statement = module["statements"][number]
-            self._said.add(f"{file.relative_to(self._root).as_posix()} {statement['hash']}")
+            self._said.add(f"{file.relative_to(self._root).as_posix()} {statement['hash']}")  # no colon
             known = module["imports"].keys() | module["names"].keys()
             self._todo += [(file, name) for name in statement["uses"] if name in known]
             for imported in statement["imports"]:

@@ -7,6 +7,7 @@ from typing import Any
 from calflow.jobs.all import JOBS
 from calflow.jobs.code_hash import CodeHashes
 from calflow.jobs.declaration import Job, flat
+from calflow.jobs.libraries import versions
 from calflow.jobs.requests import Requests
 from calflow.plan.plan import Plan
 
@@ -56,20 +57,29 @@ class Rules:
         found: dict[str, Any] = {name: value(name) for name in job.parameter_names}
         if job.tracked:
             found["stamps"] = lambda wildcards: self.stamps(job.inputs(self._plan, **_named(wildcards)))
-            found |= self._made_by(job)
+            found |= self._code(job)
         return found
 
     def code(self, script: str) -> dict[str, str]:
-        """Return the parameters that say by which code a script does its work."""
-        return {"code": self._code_hashes.hash(self._scripts / script)}
+        """Return the parameters that say by which code, its own and of libraries, a script does its work."""
+        return self._made_by(self._scripts / script)
 
-    def _made_by(self, job: Job) -> dict[str, Any]:
+    def _code(self, job: Job) -> dict[str, Any]:
         """Return the same of a job, which may depend on functions that its plan names."""
-        if job.functions is None:
-            return self.code(job.script)
-        functions, script = job.functions, self._scripts / job.script
+        script, functions = self._scripts / job.script, job.functions
+        if functions is None:
+            return self._made_by(script)
+
+        def of(name: str) -> Callable[[Any], str]:
+            return lambda wildcards: self._made_by(script, *functions(self._plan, **_named(wildcards)))[name]
+
+        return {name: of(name) for name in ("code", "libraries")}
+
+    def _made_by(self, script: Path, *functions: str) -> dict[str, str]:
+        hashes = self._code_hashes
         return {
-            "code": lambda wildcards: self._code_hashes.hash(script, *functions(self._plan, **_named(wildcards))),
+            "code": hashes.hash(script, *functions),
+            "libraries": versions(hashes.libraries(script, *functions)),
         }
 
     def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
