@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from calflow.job import run
-from calflow.web.crds_server import CrdsServer, CrdsServerError, fetch_mappings, fetch_references, record_server
+from calflow.web.client import WebError
+from calflow.web.crds_server import CrdsServer, fetch_mappings, fetch_references, record_server
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ def update(input, output, params):
     observatory, crds_path = str(info["observatory"]), Path(params.crds_path)
     operational = info.get("operational_context") or info.get("latest_context")
     if not operational:
-        raise CrdsServerError(f"the CRDS server {server.url} names no operational context")
+        raise WebError(f"the CRDS server {server.url} names no operational context")
     for context in dict.fromkeys(operational if name == "operational" else name for name in params.contexts):
         if not context.startswith(f"{observatory}_"):
             log.warning("%s is not of %s, whose server %s is", context, observatory, server.url)

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from calflow.web import crds_server
+from calflow.web import client, crds_server
+from calflow.web.client import WebError
 from calflow.web.crds_server import (
     CrdsServer,
-    CrdsServerError,
     fetch_mappings,
     fetch_reference,
     fetch_references,
@@ -25,7 +25,7 @@ CONTENT = bytes(range(256)) * 40
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    monkeypatch.setattr(crds_server, "PAUSE", 0.0)
+    monkeypatch.setattr(client, "PAUSE", 0.0)
     monkeypatch.setattr(crds_server, "LOCK_INTERVAL", 0.01)
     with serving(StandIn(files={NAME: CONTENT})) as server:
         yield server
@@ -42,7 +42,7 @@ def fetch(stand_in, path, retries=2, **options):
 
 def refused(stand_in, path, **options):
     """Return the reason why a file cannot be had; nothing may be there then."""
-    with pytest.raises(CrdsServerError) as caught:
+    with pytest.raises(WebError) as caught:
         fetch(stand_in, path, **options)
     assert not path.exists()
     assert "\n" not in str(caught.value)
@@ -148,7 +148,7 @@ def test_server_that_is_none_of_crds(stand_in, path):
 
 
 def test_full_disk_is_told_before(stand_in, path, monkeypatch):
-    monkeypatch.setattr(crds_server.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr(client.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     assert "0 MB are free" in refused(stand_in, path)
     assert stand_in.downloads() == []
 
@@ -172,7 +172,7 @@ def test_file_that_another_run_has_fetched_meanwhile_is_left_alone(stand_in, pat
 def test_other_file_of_that_name_is_neither_used_nor_deleted(stand_in, path):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"mine")
-    with pytest.raises(CrdsServerError, match=r"is not the file of the CRDS server .*; remove it"):
+    with pytest.raises(WebError, match=r"is not the file of the CRDS server .*; remove it"):
         fetch(stand_in, path)
     assert path.read_bytes() == b"mine"
 
@@ -214,7 +214,7 @@ def test_mappings_are_fetched_the_context_last(stand_in, context, tmp_path):
 
 def test_context_is_not_there_without_its_mappings(stand_in, context, tmp_path):
     stand_in.faults["jwst_miri_flat_9000.rmap"] = [404]
-    with pytest.raises(CrdsServerError, match="404"):
+    with pytest.raises(WebError, match="404"):
         update(stand_in, tmp_path, context)
     assert not (tmp_path / "mappings" / "jwst" / context).exists()
 
@@ -227,7 +227,7 @@ def test_complete_context_is_not_asked_for(stand_in, context, tmp_path):
 
 
 def test_context_that_the_server_does_not_have(stand_in, tmp_path):
-    with pytest.raises(CrdsServerError, match=r"get_mapping_names: the CRDS server .* says: 'jwst_1.pmap'"):
+    with pytest.raises(WebError, match=r"get_mapping_names: the CRDS server .* says: 'jwst_1.pmap'"):
         update(stand_in, tmp_path, "jwst_1.pmap")
 
 

@@ -1,7 +1,8 @@
-"""The times in headers: when an exposure was taken, from when on a reference is for use."""
+"""The times in headers: when an exposure was taken, from when on a reference is for use, the epoch of its stars."""
 
 import re
-from datetime import UTC, datetime
+from calendar import isleap
+from datetime import UTC, datetime, timedelta
 
 from calflow.inputs.fits_headers import Value
 
@@ -29,6 +30,25 @@ def parse_useafter(value: Value) -> datetime | None:
         except ValueError:
             return None
     return time
+
+
+def decimal_year(date: str) -> float:
+    """Return a date of ISO 8601, as ``2023-03-12`` or ``2023-03-12T06:00:00``, as a decimal year.
+
+    The year, and the part of it that has passed, of 365 or 366 days.
+
+    Raises
+    ------
+    ValueError
+        If it is no such date.
+    """
+    try:
+        moment = datetime.fromisoformat(date.strip())
+    except ValueError:
+        raise ValueError(f"{date!r} is no date; it should be like 2023-03-12") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    start = datetime(moment.year, 1, 1, tzinfo=UTC)
+    return moment.year + (moment - start) / timedelta(days=366 if isleap(moment.year) else 365)
 
 
 def _iso_time(text: str) -> datetime | None:

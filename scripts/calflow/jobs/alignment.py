@@ -3,6 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
+from calflow.inputs.times import decimal_year
 from calflow.jobs.declaration import Job
 from calflow.plan.combination import (
     ONLINE_CATALOGS,
@@ -12,7 +13,6 @@ from calflow.plan.combination import (
 )
 from calflow.plan.plan import Plan
 from calflow.references.parameter_references import Chosen
-from calflow.web.astrometric_catalogs import decimal_year
 
 
 class Finding(NamedTuple):

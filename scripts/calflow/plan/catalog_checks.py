@@ -14,12 +14,12 @@ from calflow.configuration.settings import Settings
 from calflow.inputs.exposure_footprints import REACH, Footprint, extent
 from calflow.inputs.fits_headers import HeaderError, read_hdus
 from calflow.inputs.header_cache import HeaderCache
+from calflow.inputs.times import decimal_year
 from calflow.plan.combination import ONLINE_CATALOGS, PlannedAssociation
 from calflow.references.parameter_references import settings_for
 from calflow.science.geometry.input_pixels import fiducial
 from calflow.science.geometry.sky_fields import circles_around
 from calflow.science.geometry.sky_rotation import to_cartesian
-from calflow.web.astrometric_catalogs import decimal_year
 
 if TYPE_CHECKING:
     from calflow.files.star_lists import StarTable

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calflow.references.crds_texts import read_selector
-from calflow.web.crds_server import CrdsServer, CrdsServerError, difference
+from calflow.web.client import WebError
+from calflow.web.crds_server import CrdsServer
 
 _OWN_SHA1 = re.compile(rb"""["']sha1sum["']\s*:\s*["']([0-9a-fA-F]{40})["']""")
 _MAPPINGS = (".imap", ".rmap")
@@ -113,7 +114,7 @@ def _ask(server: CrdsServer | None, observatory: str, paths: list[Path], check: 
         return
     try:
         published = server.published(observatory, [path.name for path in paths], required=False)
-    except CrdsServerError as error:
+    except WebError as error:
         check.not_asked[observatory] = str(error)
         return
     for path in paths:
@@ -121,5 +122,5 @@ def _ask(server: CrdsServer | None, observatory: str, paths: list[Path], check: 
             check.unknown.append(path)
             continue
         check.by_server.append(path)
-        if reason := difference(path, published[path.name]):
+        if reason := published[path.name].difference(path):
             check.differences.append(f"{path}: {reason}, as {server.url} says")

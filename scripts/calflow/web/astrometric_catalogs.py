@@ -1,24 +1,19 @@
 """Astrometric catalogues (Gaia): the web service that has them, and the file they are kept in."""
 
-# Planning asks this module for the epoch: what is slow to import is imported by the functions that need it.
-from __future__ import annotations
-
 import csv
 import logging
 import os
-import time
-from calendar import isleap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from calflow.files.version import VERSION
+import numpy as np
+from astropy.table import Column, Table
 
-if TYPE_CHECKING:
-    import numpy as np
-    from astropy.table import Column, Table
+from calflow.files.exposure import replacing
+from calflow.science.geometry.output_grid import fiducial
+from calflow.web.client import AttemptsFailed, TemporaryError, WebClient, WebError
 
 log = logging.getLogger(__name__)
 
@@ -28,24 +23,12 @@ SERVICE = "vo/CatalogSearch.aspx"
 # Names that the service does not know. This one is Gaia DR3 from another server.
 SERVICE_NAMES = {"GAIADR3_S3": "GAIADR3"}
 TIMEOUT = 30.0  # seconds
-# Seconds before the second attempt; twice as long before each further one.
-PAUSE = 2.0
-# Answers of a server that may be another one the next time: 408 Request Timeout, 429 Too Many Requests.
-TEMPORARY_STATUS = (408, 429)
 PROPER_MOTIONS = ("pmra", "pmdec")
 # Tried in turn.
 MAGNITUDES = ("mag", "phot_g_mean_mag")
 # A line of title may stand before the names of the columns.
 HEADER_WITHIN = 2
 WHAT_TO_DO = "run again when there is a network, or set stage3.tweakreg.abs_refcat to a catalogue file"
-
-
-class CatalogError(ValueError):
-    """An astrometric catalogue that could not be fetched."""
-
-
-class TemporaryError(Exception):
-    """A failure that the next attempt may not have."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +40,6 @@ class Cone:
     radius: float
 
 
-def decimal_year(date: str) -> float:
-    """Return a date of ISO 8601, as ``2023-03-12`` or ``2023-03-12T06:00:00``, as a decimal year.
-
-    The year, and the part of it that has passed, of 365 or 366 days.
-
-    Raises
-    ------
-    ValueError
-        If it is no such date.
-    """
-    try:
-        moment = datetime.fromisoformat(date.strip())
-    except ValueError:
-        raise ValueError(f"{date!r} is no date; it should be like 2023-03-12") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    start = datetime(moment.year, 1, 1, tzinfo=UTC)
-    return moment.year + (moment - start) / timedelta(days=366 if isleap(moment.year) else 365)
-
-
 def cone_around(footprints: np.ndarray) -> Cone:
     """Return the cone about the middle of footprints that reaches their farthest corner.
 
@@ -85,10 +49,6 @@ def cone_around(footprints: np.ndarray) -> Cone:
         Right ascension and declination of the corners, degrees. They may lie at a pole and on
         both sides of right ascension 0.
     """
-    import numpy as np
-
-    from calflow.science.geometry.output_grid import fiducial
-
     corners = np.asarray(footprints, float).reshape(-1, 2)
     ra, dec = fiducial(corners)
     # The chord: the cosine of a small angle has lost half of its digits.
@@ -122,22 +82,16 @@ def fetch_catalog(name: str, cone: Cone, epoch: float, url: str | None = None, r
 
     Raises
     ------
-    CatalogError
+    WebError
         If the service does not answer, or not with such a table.
     """
     source = _query(name, cone, epoch, url)
-    for attempt in range(retries + 1):
-        try:
-            table = read_answer(_ask(source), source)
-            break
-        except TemporaryError as error:
-            reason = str(error)
-            log.warning("attempt %d of %d: %s: %s", attempt + 1, retries + 1, source, reason)
-        if attempt < retries:
-            time.sleep(PAUSE * 2**attempt)
-    else:
-        attempts = "1 attempt" if retries == 0 else f"{retries + 1} attempts"
-        raise CatalogError(f"{name.upper()} could not be fetched: {reason} ({attempts}, {source}); {WHAT_TO_DO}")
+    client = WebClient(retries, TIMEOUT, called="service")
+    try:
+        table = client.attempt(source, lambda: read_answer(client.read(source), source))
+    except AttemptsFailed as error:
+        why = f"{error.reason} ({error.attempts}, {source})"
+        raise WebError(f"{name.upper()} could not be fetched: {why}; {WHAT_TO_DO}") from None
     table.meta = {
         "catalog": name.upper(),
         "epoch": float(epoch),
@@ -161,19 +115,16 @@ def read_answer(text: str, source: str) -> Table:
 
     Raises
     ------
-    CatalogError
+    WebError
         If there are no columns `ra` and `dec` (of any case), or they are not of numbers.
     TemporaryError
         If the answer is incomplete.
     """
-    import numpy as np
-    from astropy.table import Table
-
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     rows = list(csv.reader(lines, skipinitialspace=True))
     header = _header_row(rows)
     if header is None:
-        raise CatalogError(f"{source} did not answer with a table of ra and dec: {_beginning(text)}")
+        raise WebError(f"{source} did not answer with a table of ra and dec: {_beginning(text)}")
     if any(len(row) != len(rows[header]) for row in rows[header + 1 :]):
         raise TemporaryError("the answer is incomplete: a row has not as many values as there are columns")
     missing = [(word, "0") for word in ("", "null", "NULL")]
@@ -193,19 +144,15 @@ def read_answer(text: str, source: str) -> Table:
 
 def write_astrometric_catalog(path: Path, catalog: Table) -> None:
     """Write a catalogue as ECSV, complete or not at all. The same catalogue gives the same bytes."""
-    from calflow.files.exposure import replacing
-
     with replacing(path) as partial:
         catalog.write(partial, format="ascii.ecsv", overwrite=True)
 
 
 def _query(name: str, cone: Cone, epoch: float, url: str | None) -> str:
     """Return the URL that asks for a catalogue."""
-    from urllib.parse import urlencode
-
     base = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     if not base.lower().startswith(("http://", "https://")):
-        raise CatalogError(
+        raise WebError(
             f"{base!r} is no address of a catalogue service; "
             f"{URL_VARIABLE} should begin with http:// or https://, as {DEFAULT_URL}"
         )
@@ -221,43 +168,6 @@ def _query(name: str, cone: Cone, epoch: float, url: str | None) -> str:
         "CAT": SERVICE_NAMES.get(name.upper(), name.upper()),
     }
     return f"{base}?{urlencode(query)}"
-
-
-def _ask(source: str) -> str:
-    """Return what a web service answers."""
-    from http.client import HTTPException, InvalidURL
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    request = Request(source, headers={"User-Agent": f"calflow/{VERSION}"})  # noqa: S310 (_query looks at the scheme)
-    try:
-        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-            return answer.read().decode("utf-8-sig", errors="replace")
-    except HTTPError as error:
-        told = f"the service answers {error.code} {error.reason}"
-        error.close()
-        if error.code >= 500 or error.code in TEMPORARY_STATUS:
-            raise TemporaryError(told) from None
-        raise CatalogError(f"{told} ({source})") from None
-    except InvalidURL as error:
-        raise CatalogError(f"{source!r} is no URL: {error}") from None
-    except URLError as error:
-        raise TemporaryError(_unreachable(error.reason)) from None
-    except OSError as error:  # while the answer is read
-        raise TemporaryError(_unreachable(error)) from None
-    except HTTPException as error:
-        raise TemporaryError(f"the answer is incomplete: {error!r}") from None
-
-
-def _unreachable(error: object) -> str:
-    """Say why there is no answer."""
-    import socket
-
-    if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:g} s"
-    if isinstance(error, socket.gaierror):
-        return f"there is no network, or no such server: {error.strerror}"
-    return f"no connection to the service: {getattr(error, 'strerror', None) or error}"
 
 
 def _header_row(rows: Sequence[Sequence[str]]) -> int | None:
@@ -278,8 +188,6 @@ def _beginning(text: str) -> str:
 
 def _faint_to_bright(table: Table, columns: dict[str, str], source: str) -> Table:
     """Sort by magnitude, if there is one, then by position: the service's own order may change."""
-    import numpy as np
-
     keys = [np.asarray(table[columns[axis]]) for axis in ("dec", "ra")]
     magnitude = next((columns[name] for name in MAGNITUDES if name in columns), None)
     if magnitude:
@@ -291,16 +199,12 @@ def _faint_to_bright(table: Table, columns: dict[str, str], source: str) -> Tabl
 
 def _numbers(column: Column, source: str) -> np.ndarray:
     """Return a column as float64, NaN where there is no value."""
-    import numpy as np
-
     try:
         return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
     except ValueError:
-        raise CatalogError(f"the column {column.name} of {source} is not of numbers") from None
+        raise WebError(f"the column {column.name} of {source} is not of numbers") from None
 
 
 def _unit_vectors(sky: np.ndarray) -> np.ndarray:
-    import numpy as np
-
     ra, dec = np.moveaxis(np.radians(sky), -1, 0)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

@@ -7,61 +7,28 @@ import base64
 import errno
 import fcntl
 import gzip
-import hashlib
 import json
 import logging
 import os
 import pprint
-import shutil
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.error import HTTPError, URLError
+from typing import Any
 from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 from calflow.files.version import VERSION
+from calflow.web.client import AttemptsFailed, Published, WebClient, WebError
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60.0  # seconds
-# Seconds before the second attempt; twice as long before each further one.
-PAUSE = 2.0
-# Answers of a server that may be another one the next time: 408 Request Timeout, 429 Too Many Requests.
-TEMPORARY_STATUS = (408, 429)
-CHUNK = 1 << 20  # bytes
 LOCK = ".calflow.lock"
 # How long to wait for another run that downloads into the same folder, and how often to look, seconds.
 LOCK_TIMEOUT = 3600.0
 LOCK_INTERVAL = 0.5
-
-Result = TypeVar("Result")
-
-
-class CrdsServerError(ValueError):
-    """Something that could not be had from the CRDS server."""
-
-
-class TemporaryError(Exception):
-    """A failure that the next attempt may not have."""
-
-
-class NothingToResume(TemporaryError):
-    """The server has no bytes beyond those of a partial file."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the server publishes of a file: its size in bytes, and its SHA-1 in hexadecimal, if it knows that."""
-
-    size: int
-    sha1: str | None
 
 
 class CrdsServer:
@@ -77,13 +44,13 @@ class CrdsServer:
 
     def __init__(self, url: str, retries: int = 4):
         self.url = url.rstrip("/")
-        self.retries = retries
+        self._client = WebClient(retries, TIMEOUT)
 
     def info(self) -> dict[str, Any]:
         """Return what the server says of itself, in the form in which the package crds keeps it in a cache."""
         info = self.call("get_server_info")
         if not isinstance(info, dict) or not isinstance(info.get("bad_files_list"), list):
-            raise CrdsServerError(f"{self.url} does not answer as a CRDS server: no list of bad files")
+            raise WebError(f"{self.url} does not answer as a CRDS server: no list of bad files")
         for kind in ("reference_url", "mapping_url", "config_url", "pickle_url"):
             if isinstance(info.get(kind), dict) and "unchecked" in info[kind]:
                 info[kind] = info[kind]["unchecked"]
@@ -108,7 +75,7 @@ class CrdsServer:
             except (TypeError, KeyError, ValueError, AttributeError):
                 if not required:
                     continue
-                raise CrdsServerError(f"{name}: not known to the CRDS server {self.url} of {observatory}") from None
+                raise WebError(f"{name}: not known to the CRDS server {self.url} of {observatory}") from None
             found[name] = Published(size, None if sha1 == "none" else sha1)
         return found
 
@@ -117,53 +84,32 @@ class CrdsServer:
         number = f"calflow-{VERSION}-{uuid.uuid4()}"
         body = json.dumps({"jsonrpc": "1.0", "method": method, "params": arguments, "id": number})
         url = f"{self.url}/json/{method}/{number}/"
-        text = self._attempt(method, lambda: _read_all(Request(url, body.encode(), _headers())))  # noqa: S310
+        with self._named(method):
+            text = self._client.attempt(method, lambda: self._client.read(url, body.encode()))
         try:
             answer = json.loads(text)
             result, error = answer["result"], answer.get("error")
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise CrdsServerError(f"{url} does not answer as a CRDS server: {text[:80]!r}") from None
+            raise WebError(f"{url} does not answer as a CRDS server: {text[:80]!r}") from None
         if error:
             message = error.get("message") if isinstance(error, dict) else error
-            raise CrdsServerError(f"{method}: the CRDS server {self.url} says: {message}")
+            raise WebError(f"{method}: the CRDS server {self.url} says: {message}")
         if isinstance(result, dict) and "crds_encoded" in result:
             return json.loads(gzip.decompress(base64.b64decode(result["crds_payload"])))
         return result
 
     def download(self, url: str, path: Path, published: Published) -> None:
-        """Download a file, resuming what an earlier attempt left, verify it, and move it into place.
+        """Download a file into a folder that is `locked`, as `WebClient.download` does."""
+        with self._named(path.name):
+            self._client.download(url, path, published)
 
-        Parameters
-        ----------
-        url : str
-        path : Path
-            Its folder must be `locked`.
-        published : Published
-
-        Raises
-        ------
-        CrdsServerError
-            If the file cannot be had, or is not what the server publishes. There is nothing at `path` then.
-        """
-        part = path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _check_space(path.parent, published.size)
-        self._attempt(path.name, lambda: _download(url, part, published))
-        os.replace(part, path)
-
-    def _attempt(self, what: str, work: Callable[[], Result]) -> Result:
-        """Do something that may fail for a while; after the last attempt, say why."""
-        reason = ""
-        for attempt in range(self.retries + 1):
-            try:
-                return work()
-            except TemporaryError as error:
-                reason = str(error)
-                log.warning("attempt %d of %d: %s: %s", attempt + 1, self.retries + 1, what, reason)
-            if attempt < self.retries:
-                time.sleep(PAUSE * 2**attempt)
-        attempts = "1 attempt" if self.retries == 0 else f"{self.retries + 1} attempts"
-        raise CrdsServerError(f"{what} could not be fetched from {self.url}: {reason} ({attempts})")
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Say what could not be had from which server when all attempts have failed."""
+        try:
+            yield
+        except AttemptsFailed as error:
+            raise WebError(f"{what} could not be fetched from {self.url}: {error}") from None
 
 
 def fetch_reference(server: CrdsServer, observatory: str, path: Path, lock_timeout: float = LOCK_TIMEOUT) -> None:
@@ -171,15 +117,15 @@ def fetch_reference(server: CrdsServer, observatory: str, path: Path, lock_timeo
 
     Raises
     ------
-    CrdsServerError
+    WebError
         If it cannot be had, or the folder stays locked.
     """
     with locked(path.parent, lock_timeout):
         published = server.published(observatory, [path.name])[path.name]
         if path.exists():
             log.info("%s is there: another run has fetched it", path)
-            if reason := difference(path, published):
-                raise CrdsServerError(f"{path} is not the file of the CRDS server ({reason}); remove it")
+            if reason := published.difference(path):
+                raise WebError(f"{path} is not the file of the CRDS server ({reason}); remove it")
             return
         folder = _url_of(server.info(), "reference_url", observatory)
         log.info("%s: %d bytes from %s", path.name, published.size, folder)
@@ -198,7 +144,7 @@ def fetch_mappings(
         names = [str(name) for name in server.call("get_mapping_names", context)]
         bad = [name for name in names if Path(name).name != name]
         if bad or context not in names:
-            raise CrdsServerError(f"{context}: the CRDS server {server.url} has no such context")
+            raise WebError(f"{context}: the CRDS server {server.url} has no such context")
         order = (".rmap", ".imap", ".pmap")
         lacking = sorted(
             (n for n in names if not (folder / n).is_file()), key=lambda n: (order.index(Path(n).suffix), n)
@@ -252,7 +198,7 @@ def locked(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
 
     Raises
     ------
-    CrdsServerError
+    WebError
         If another run holds the lock for longer than `timeout` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -274,7 +220,7 @@ def _wait_for_lock(file: int, folder: Path, timeout: float) -> None:
                 log.warning("%s cannot be locked: %s", folder, error.strerror)
                 return
         if time.monotonic() >= until:
-            raise CrdsServerError(f"another run has been downloading into {folder} for {timeout:g} s; run again later")
+            raise WebError(f"another run has been downloading into {folder} for {timeout:g} s; run again later")
         if not told:
             log.info("waiting for another run that downloads into %s", folder)
             told = True
@@ -285,102 +231,13 @@ def _url_of(info: Mapping[str, Any], kind: str, observatory: str) -> str:
     try:
         url = str(info[kind][observatory])
     except (KeyError, TypeError):
-        raise CrdsServerError(f"the CRDS server {info.get('server')} has no {kind} of {observatory}") from None
+        raise WebError(f"the CRDS server {info.get('server')} has no {kind} of {observatory}") from None
     if not url.startswith(("http://", "https://")):
-        raise CrdsServerError(f"the CRDS server {info.get('server')} keeps its files at {url!r}, not on the web")
+        raise WebError(f"the CRDS server {info.get('server')} keeps its files at {url!r}, not on the web")
     return url.rstrip("/") + "/"
-
-
-def _download(url: str, part: Path, published: Published) -> None:
-    """Download what a partial file lacks, and verify the whole."""
-    have = part.stat().st_size if part.exists() else 0
-    if have > published.size:
-        part.unlink()
-        have = 0
-    if have < published.size or have == 0:
-        try:
-            _receive(url, part, have)
-        except NothingToResume:
-            part.unlink(missing_ok=True)
-            raise
-    if reason := difference(part, published):
-        # Something cut short is gone on with; anything else begins anew.
-        if part.stat().st_size < published.size:
-            raise TemporaryError(f"{reason}; the connection was cut")
-        part.unlink()
-        raise TemporaryError(reason)
-
-
-def _receive(url: str, part: Path, have: int) -> None:
-    """Write what a server sends into a partial file, after the bytes that it has if the server goes on there."""
-    headers = _headers() | ({"Range": f"bytes={have}-"} if have else {})
-    with _opened(Request(url, headers=headers)) as answer:  # noqa: S310 (_url_of looks at the scheme)
-        resumed = have > 0 and answer.status == 206
-        if resumed:
-            log.info("resumed at %d bytes", have)
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-
-
-def difference(path: Path, published: Published) -> str | None:
-    """Say in what a file is not what the server publishes."""
-    size = path.stat().st_size
-    if size != published.size:
-        return f"{size} bytes instead of {published.size}"
-    with path.open("rb") as file:
-        sha1 = hashlib.file_digest(file, "sha1").hexdigest()  # what CRDS publishes
-    return f"its SHA-1 is {sha1} instead of {published.sha1}" if published.sha1 not in (None, sha1) else None
-
-
-def _check_space(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise CrdsServerError(f"{folder}: {free // 10**6} MB are free, {size // 10**6} MB are needed")
 
 
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text)
     os.replace(part, path)
-
-
-def _headers() -> dict[str, str]:
-    return {"User-Agent": f"calflow/{VERSION}"}
-
-
-def _read_all(request: Request) -> str:
-    with _opened(request) as answer:
-        return answer.read().decode("utf-8", errors="replace")
-
-
-@contextmanager
-def _opened(request: Request) -> Iterator[HTTPResponse]:
-    """Yield the answer to a request; sort what fails, also while it is read, by whether it may pass."""
-    try:
-        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 (the callers look at the scheme)
-            yield answer
-    except HTTPError as error:
-        told = f"the server answers {error.code} {error.reason}"
-        error.close()
-        if error.code == 416:
-            raise NothingToResume(told) from None
-        if error.code >= 500 or error.code in TEMPORARY_STATUS:
-            raise TemporaryError(told) from None
-        raise CrdsServerError(f"{request.full_url}: {told}") from None
-    except URLError as error:
-        raise TemporaryError(_unreachable(error.reason)) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):  # our disk
-            raise CrdsServerError(f"{error.filename or 'the cache'}: {error.strerror}") from None
-        raise TemporaryError(_unreachable(error)) from None
-    except HTTPException as error:
-        raise TemporaryError(f"the answer is incomplete: {error!r}") from None
-
-
-def _unreachable(error: object) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:g} s"
-    if isinstance(error, socket.gaierror):
-        return f"there is no network, or no such server: {error.strerror}"
-    return f"no connection to the server: {getattr(error, 'strerror', None) or error}"
