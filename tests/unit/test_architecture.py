@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "calibration": {"files", "science"},
     "configuration": {"printable", "science"},
     "inputs": {"configuration", "files", "instruments", "science"},
+    "associations": {"configuration", "files", "inputs", "instruments"},
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
     "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science"},
     "jobs": {"calibration", "inputs", "plan", "references"},
