@@ -1,13 +1,39 @@
-"""One description per instrument family: data that steps and rules read instead of branching on a telescope."""
+"""One folder per instrument family: data that steps and rules read instead of branching on a telescope.
+
+A folder that is put here is found: it is a package that has a `FAMILY`. All else that is of one telescope alone stands
+in its folder, too, and nothing outside names it.
+"""
 
 from collections.abc import Collection, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from calflow.instruments.family import Family, Layout
-from calflow.instruments.iris import FAMILY as IRIS
-from calflow.instruments.jwst import FAMILY as JWST
 
-FAMILIES = (JWST, IRIS)
+
+def _families() -> tuple[Family, ...]:
+    """Return the families of all folders, in the order of their names.
+
+    Raises
+    ------
+    ValueError
+        If two claim one telescope.
+    """
+    folders = sorted(module.name for module in iter_modules(__path__) if module.ispkg)
+    found = {folder: import_module(f"{__name__}.{folder}").FAMILY for folder in folders}
+    owners: dict[str, str] = {}
+    for folder, family in found.items():
+        for telescope in family.telescopes:
+            if owners.setdefault(telescope, folder) != folder:
+                raise ValueError(
+                    f"TELESCOP {telescope!r} is claimed by two instrument families, {owners[telescope]} and {folder}, "
+                    f"in {__path__[0]}; a telescope belongs to one"
+                )
+    return tuple(found.values())
+
+
+FAMILIES = _families()
 
 
 def family_of(header: Mapping[str, Any]) -> Family | None:
@@ -18,7 +44,7 @@ def family_of(header: Mapping[str, Any]) -> Family | None:
 
 def known_telescopes() -> str:
     """Return the telescopes of all families, for messages."""
-    return ", ".join(telescope for family in FAMILIES for telescope in family.telescopes)
+    return ", ".join(sorted(telescope for family in FAMILIES for telescope in family.telescopes))
 
 
 def image_extensions() -> frozenset[str]:

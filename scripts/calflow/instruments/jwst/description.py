@@ -1,4 +1,4 @@
-"""JWST: NIRCam, NIRISS, MIRI and FGS imaging."""
+"""JWST: what its imaging exposures are like, and what is done with them."""
 
 from calflow.instruments.family import BackgroundRules, Family, Layout, ReferenceType, RowMatch, Step, Use, Variant
 

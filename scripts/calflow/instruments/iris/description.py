@@ -1,4 +1,4 @@
-"""Liger and IRIS: the imagers for the adaptive optics of Keck and of the Thirty Meter Telescope.
+"""Liger and IRIS: what their exposures are like, and what is done with them.
 
 Two layouts of files: the older one has SCI and JWST's keywords, the newer one DATA and keywords of its own, which are
 translated. In both, all keywords stand in the primary header, and ERR and DQ may be missing.
