@@ -38,7 +38,7 @@ CODE = {
     "tests": ["core", "crds", "test", "test-s3"],
 }
 # Packages of jwst's environment, imported by scripts that run there.
-OF_JWST = {"benchmarks/run_jwst.py": {"jwst"}}
+OF_JWST = {"benchmarks/run_jwst.py": {"jwst"}, "tests/parity/jwst_products.py": {"jwst"}}
 
 
 def pins(requirements, python="3.11"):

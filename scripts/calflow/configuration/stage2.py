@@ -127,3 +127,8 @@ class Stage2(Section):
     flat_field: FlatField = Field(FlatField(), description="divide by the flat field")
     photom: Photom = Field(Photom(), description="convert DN/s to MJy/sr")
     resample: Resample = Field(Resample(), description="the quick-look _i2d of each exposure")
+
+    def skips(self, step: str) -> bool:
+        """Tell whether a step is left out; one that has no section, being of one instrument family alone, never is."""
+        section = getattr(self, step, None)
+        return isinstance(section, Step) and section.skip

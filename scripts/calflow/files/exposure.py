@@ -108,7 +108,8 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     path : Path
         A ``_rate``, ``_rateints``, ``_bsub``, ``_cal`` ... file.
     images : sequence of str
-        Names that the extension with the pixels may have; of those that are there the first counts.
+        Names that the extension with the pixels may have, PRIMARY among them; of those that are there the first
+        counts.
     with_wcs : bool
         Also read the gwcs; it takes a second to import.
 
@@ -116,7 +117,7 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     -------
     Exposure
         Float planes as native float32, DQ as uint32. ERR and DQ are 0 if the file has none. What is no value
-        (`science.image`) is NaN and has DO_NOT_USE.
+        (`science.image`) is NaN and has DO_NOT_USE, as has an integer that is BLANK.
 
     Raises
     ------
@@ -128,11 +129,15 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         headers = {"PRIMARY": without_structure(hdus[0].header)}
         planes: dict[str, np.ndarray] = {}
         others, area, wcs = [], None, None
-        attribute = {extension: name for name, extension in PLANES.items()} | {image_extension(hdus, images): "sci"}
+        image = image_extension(hdus, images)
+        attribute = {extension: name for name, extension in PLANES.items()} | {image: "sci"}
+        if image == "PRIMARY":
+            planes["sci"] = _with_blanks(hdus[0])
+            headers |= _parted(headers["PRIMARY"])
         for hdu in hdus[1:]:
             name = attribute.get(hdu.name)
             if name and name not in planes:  # of several versions the first counts
-                planes[name] = _native(hdu.data, PLANES[name])
+                planes[name] = _with_blanks(hdu) if name == "sci" else _native(hdu.data, PLANES[name])
                 headers[PLANES[name]] = without_structure(hdu.header)
                 del hdu.data  # astropy would keep it until the file is closed
             elif hdu.name == "AREA":
@@ -146,9 +151,28 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         if name not in planes:
             planes[name] = np.zeros(planes["sci"].shape, dtype)
             headers[PLANES[name]] = fits.Header()
-    image = Image(**planes)
-    discarded = discard_impossible(image.float_planes(), image.dq)
-    return Exposure(image, headers, wcs, area, others, discarded, tuple(damaged))
+    pixels = Image(**planes)
+    discarded = discard_impossible(pixels.float_planes(), pixels.dq)
+    return Exposure(pixels, headers, wcs, area, others, discarded, tuple(damaged))
+
+
+def _with_blanks(hdu: Any) -> np.ndarray:
+    """Return the pixels of an image as float32; NaN where integers are BLANK, which astropy was told to leave."""
+    blank = hdu.header.get("BLANK") if hdu.header["BITPIX"] > 0 else None
+    missing = None if blank is None else blank * hdu.header.get("BSCALE", 1) + hdu.header.get("BZERO", 0)
+    pixels = _native(hdu.data, "SCI")
+    if missing is not None:
+        pixels[hdu.data == missing] = np.nan
+    return pixels
+
+
+def _parted(primary: fits.Header) -> dict[str, fits.Header]:
+    """Return the primary header of a file that has its pixels there as that of a product, and that of its SCI."""
+    primary, science = primary.copy(), fits.Header()
+    if "BUNIT" in primary:
+        science.append(primary.cards["BUNIT"])
+        del primary["BUNIT"]
+    return {"PRIMARY": primary, "SCI": science}
 
 
 @contextmanager
@@ -181,7 +205,8 @@ def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
     ValueError
         If none is there.
     """
-    found = next((name for name in images if name in hdus), None)
+    # The primary HDU is always there; it counts if it has pixels.
+    found = next((name for name in images if name in hdus and (name != "PRIMARY" or hdus[0].header["NAXIS"])), None)
     if found is None:
         raise ValueError(f"{hdus.filename()}: has no extension {' or '.join(images)}")
     return found

@@ -91,8 +91,8 @@ def record_pointing(exposure: Exposure, pointing: Pointing) -> None:
 
 
 def record_status(exposure: Exposure, step: str, status: str) -> None:
-    """Record what became of a step: COMPLETE, SKIPPED or FAILED."""
-    keyword, comment = STATUS[step]
+    """Record what became of a step: COMPLETE, SKIPPED or FAILED; of a step of one family alone by its name."""
+    keyword, comment = STATUS.get(step, (f"S_{step[:6].upper()}", step.replace("_", " ").capitalize()))
     exposure.primary.set(keyword, status, comment)
 
 

@@ -117,7 +117,9 @@ def read_hdus(file: BinaryIO, keywords: Iterable[str] | None, images: Collection
     return hdus
 
 
-def check_exposure(hdus: list[Hdu], image: str = "SCI", required: Sequence[str] = tuple(PLANES)) -> None:
+def check_exposure(
+    hdus: list[Hdu], image: str = "SCI", required: Sequence[str] = tuple(PLANES), integers: bool = False
+) -> None:
     """Check that the planes of an exposure are there, each once, and fit together.
 
     Parameters
@@ -127,6 +129,8 @@ def check_exposure(hdus: list[Hdu], image: str = "SCI", required: Sequence[str] 
         The extension with the pixels.
     required : sequence of str
         The other planes that must be there; all that are there must fit.
+    integers : bool
+        Whether the pixels may be integers.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def check_exposure(hdus: list[Hdu], image: str = "SCI", required: Sequence[str] 
         if first is not shape and shape.name in (image, *PLANES):
             versions = f"EXTVER {first.version} and {shape.version}"
             raise HeaderError(f"{shape.name} stands twice ({versions})", "give an exposure with one of each extension")
-    _check_image(named, image)
+    _check_image(named, image, FLOAT_BITPIX + INTEGER_BITPIX if integers else FLOAT_BITPIX)
     missing = [name for name in required if name not in named]
     if missing:
         right = f"an exposure has {image}, {', '.join(required)}; is the file complete?"
@@ -155,7 +159,7 @@ def check_exposure(hdus: list[Hdu], image: str = "SCI", required: Sequence[str] 
             raise HeaderError(f"{name} has BITPIX {plane.bitpix}", f"it should be {right}")
 
 
-def _check_image(named: dict[str, HduShape], image: str) -> None:
+def _check_image(named: dict[str, HduShape], image: str, bitpix: Sequence[int]) -> None:
     found = named.get(image)
     if found is None:
         present = ", ".join(named)
@@ -166,7 +170,7 @@ def _check_image(named: dict[str, HduShape], image: str) -> None:
         raise HeaderError(f"{image} holds no data", "give a file with pixels")
     if len(found.shape) not in (2, 3) or found.kind != "IMAGE":
         raise HeaderError(f"{image} has {len(found.shape)} dimensions", "it should be an image of 2 or 3")
-    if found.bitpix not in FLOAT_BITPIX:
+    if found.bitpix not in bitpix:
         raise HeaderError(f"{image} has BITPIX {found.bitpix}", "it should be -32 or -64 (float)")
 
 

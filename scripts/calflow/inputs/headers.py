@@ -122,7 +122,7 @@ def read_exposure_header(
             hdus = read_hdus(file, keywords, image_extensions())
         primary = hdus[0][0]
         layout = layout_of(primary, [shape.name for _, shape in hdus])
-        check_exposure(hdus, layout.image, layout.required)
+        check_exposure(hdus, layout.image, layout.required, layout.integers)
         own = next(values for values, shape in hdus if shape.name == layout.image)
         values = {key: primary.get(key, own.get(key)) for key in keywords if key in primary or key in own}
         return {"values": values, "hdus": [astuple(shape) for _, shape in hdus], "image": layout.image}

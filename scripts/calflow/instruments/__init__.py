@@ -56,7 +56,9 @@ def layout_of(header: Mapping[str, Any], extensions: Collection[str]) -> Layout:
     """Return the layout of a file: of those of its family the first whose image it has, else the first."""
     family = family_of(header)
     if family is None and header.get("TELESCOP"):  # which is then what is wrong, whatever the file has
-        return Layout(next(iter(sorted(image_extensions().intersection(extensions))), "SCI"), required=())
+        # The primary HDU is always there, and has no pixels in most files.
+        present = sorted(image_extensions().intersection(extensions), key=lambda name: (name == "PRIMARY", name))
+        return Layout(next(iter(present), "SCI"), required=())
     if family is None:
         return Layout()
     return next((layout for layout in family.layouts if layout.image in extensions), family.layouts[0])

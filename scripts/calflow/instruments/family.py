@@ -24,7 +24,9 @@ class Step:
     name : str
         As in the configuration, such as ``flat_field``.
     rule : str
-        A name that the job of the step knows, such as ``variance``.
+        A name that `calflow.calibration.work` has, such as ``variance``; or a function of the family's own folder, as
+        ``module:function``, for a step that no other family has. Such a step has no section in the configuration; its
+        status is recorded as S_ and the first six letters of its name.
     """
 
     name: str
@@ -38,13 +40,16 @@ class Layout:
     Attributes
     ----------
     image : str
-        The extension with the pixels.
+        The extension with the pixels; ``PRIMARY``: they are in the primary HDU.
     required : sequence of str
         Other planes that it must have, by their extensions; missing ones are zero.
+    integers : bool
+        Whether the pixels may be integers, as counts are.
     """
 
     image: str = "SCI"
     required: Sequence[str] = ("ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
+    integers: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,8 @@ class Family:
         Values of TELESCOP of reference files, beside `telescopes`.
     derived_keywords : mapping of keyword to function
         Makes the keyword of others, where an exposure has not got it; None: it cannot.
+    redefined_keywords : sequence of str
+        Those of them that are made in any case: in the family's own files they have another meaning.
     source_keywords : sequence of str
         What these functions look at.
     records_idle_steps : bool
@@ -217,23 +224,24 @@ class Family:
     count_rate_units: Sequence[str]
     variants: Sequence[Variant]
     references: Mapping[str, ReferenceType]
-    unused_references: Sequence[str]
-    crds_names: Mapping[str, str]
     required_keywords: Sequence[str]
-    background: BackgroundRules
     photom_rows: Mapping[str, RowMatch]
-    filter_offsets: Mapping[str, RowMatch]
-    aperture_corrections: Mapping[str, RowMatch]
-    ab_vega_offsets: Mapping[str, RowMatch]
     light_path: Sequence[str]
-    group_id: str
-    moving_target: tuple[str, str]
-    target_position: tuple[str, str]
+    background: BackgroundRules = BackgroundRules(same=())
+    unused_references: Sequence[str] = ()
+    crds_names: Mapping[str, str] = field(default_factory=dict)
+    filter_offsets: Mapping[str, RowMatch] = field(default_factory=dict)
+    aperture_corrections: Mapping[str, RowMatch] = field(default_factory=dict)
+    ab_vega_offsets: Mapping[str, RowMatch] = field(default_factory=dict)
+    group_id: str = ""
+    moving_target: tuple[str, str] = ("TARGTYPE", "MOVING")
+    target_position: tuple[str, str] = ("MT_RA", "MT_DEC")
     known_values: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     no_photom_cubes: frozenset[str] = frozenset()
     spectroscopic: Sequence[str] = ()
     reference_telescopes: Sequence[str] = ()
     derived_keywords: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    redefined_keywords: Sequence[str] = ()
     source_keywords: Sequence[str] = ()
     records_idle_steps: bool = False
 
@@ -252,8 +260,12 @@ class Family:
         return tuple(step.rule for step in self.steps if step.name == name)
 
     def derived(self, header: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keywords that an exposure has not got, and that others give."""
-        missing = [keyword for keyword in self.derived_keywords if header.get(keyword) in (None, "")]
+        """Return the keywords that an exposure has not got, or has with another meaning, and that others give."""
+        missing = [
+            keyword
+            for keyword in self.derived_keywords
+            if header.get(keyword) in (None, "") or keyword in self.redefined_keywords
+        ]
         found = {keyword: self.derived_keywords[keyword](header) for keyword in missing}
         return {keyword: value for keyword, value in found.items() if value is not None}
 

@@ -88,7 +88,7 @@ class _Comparison:
 
     def add_exposure(self, exposure: PlannedExposure) -> None:
         family = exposure.family
-        steps = {step for step in family.step_names if not getattr(self.settings.stage2, step).skip}
+        steps = {step for step in family.step_names if not self.settings.stage2.skips(step)}
         for change in self._changes(exposure.header, family, steps, "stage2"):
             self._exposures.setdefault(change, []).append(exposure.root)
 

@@ -115,10 +115,15 @@ class ExposurePlanner:
     # Which steps run ------------------------------------------------------------------------------------
 
     def _check_method(self, association: Association, product: Product, family: Family) -> bool:
-        """Refuse a way of finding the background that the family has not got."""
-        section = self.settings.stage2.bkg_subtract
-        if section.skip or section.method in family.rules_of("bkg_subtract"):
+        """Refuse a way of finding the background that the family has not got, and backgrounds if it has no way."""
+        section, ways = self.settings.stage2.bkg_subtract, family.rules_of("bkg_subtract")
+        if section.skip or section.method in ways or not (ways or product.backgrounds):
             return True
+        if not ways:
+            wrong = f"{product.backgrounds[0].expname!r} is a background of {product.science.expname!r}"
+            right = f"no background is subtracted from exposures of {family.telescopes[0]}: leave it out"
+            self.problems.add(Problem(str(association.path), product.backgrounds[0].key, wrong, right))
+            return False
         wrong = f"{section.method!r} is not there for {product.science.expname!r} in {association.path}"
         right = f"exposures of {family.telescopes[0]} have {', '.join(family.rules_of('bkg_subtract'))}"
         self.problems.add(Problem("config", "stage2.bkg_subtract.method", wrong, right))
@@ -138,7 +143,7 @@ class ExposurePlanner:
     ) -> dict[str, str]:
         """Return the steps that are skipped on purpose: by the user, by the variant, or for want of work."""
         names = family.step_names
-        by_user = {step for step in names if getattr(chosen.settings.stage2, step).skip}
+        by_user = {step for step in names if chosen.settings.stage2.skips(step)}
         uses = {"bkg_subtract": variant.background, "resample": variant.resample}
         skipped = by_user | {step for step, use in uses.items() if use is Use.SKIP}
         skipped = skipped | idle if family.records_idle_steps else skipped - idle
