@@ -132,6 +132,55 @@ def test_union_of_turned_squares_covers_all_of_them(angles, shift):
     assert np.count_nonzero(contains(outline, points) != covered) <= 6
 
 
+def turned(polygon, degrees):
+    a = np.radians(degrees)
+    return polygon @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+
+
+SMALL = st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.integers(-12, -2)).map(
+    lambda shift: np.array(shift[:2]) * 10.0 ** shift[2]
+)
+BENT = np.array([[0, 0], [-0.3, 500], [0, 1000], [500, 1000.4], [1000, 1000], [999.6, 500], [1000, 0], [500, -0.5]])
+
+
+@given(st.floats(0, 359), st.lists(SMALL, min_size=1, max_size=7))
+def test_union_of_exposures_without_a_dither_is_nearly_one_of_them(angle, shifts):
+    """They differ by what the pointings drifted, down to less than a double tells apart."""
+    frame = turned(BENT, angle)
+    (outline,) = union([frame, *(frame + shift for shift in shifts)])
+    assert -signed_area(outline) == pytest.approx(-signed_area(frame), rel=1e-4)
+
+
+@given(st.floats(0, 359), SMALL, SMALL)
+def test_union_of_tiles_that_touch_has_all_of_their_area(angle, first, second):
+    """Gap, overlap or common side, by rounding errors up to 0.01 pixel."""
+    tile = box(0, 0, 1000, 1000)
+    tiles = [tile, tile + np.add(first, (1000, 0)), tile + np.add(second, (0, 1000))]
+    outlines = union([turned(each, angle) for each in tiles])
+    assert -sum(map(signed_area, outlines)) == pytest.approx(3e6, rel=3e-5)
+    assert all(signed_area(outline) < 0 for outline in outlines)
+
+
+def test_union_of_tiles_that_touch_at_a_corner_are_two_outlines():
+    assert [abs(signed_area(outline)) for outline in union([SQUARE, box(4, 4, 6, 6)])] == [16, 4]
+
+
+@given(st.floats(0, 359), st.integers(-9, -1))
+def test_sliver_of_an_exposure_changes_nothing(angle, exponent):
+    """As the frame of a grid leaves of one that only just reaches into it."""
+    square, sliver = turned(SQUARE * 100, angle), turned(box(400, 0, 400 + 10.0**exponent / 1e4, 400), angle)
+    (outline,) = union([square, sliver])
+    assert -signed_area(outline) == pytest.approx(160_000, abs=0.01)
+
+
+def test_outline_begins_where_the_first_polygon_first_has_a_part_in_it():
+    """So S_REGION of the same exposures begins with the same corner."""
+    (outline,) = union([SQUARE, box(3, 3, 6, 7)])
+    assert outline[0].tolist() == [0, 0]
+    (outline,) = union([SQUARE, box(-2, -2, 1, 7)])  # covers the first side
+    assert outline[0].tolist() == [1, 4]
+
+
 def test_vertices_that_coincide_or_lie_on_a_side_are_dropped():
     needless = np.array([[0, 0], [0, 2], [0, 4], [0.01, 4], [4, 4], [4, 2.0000001], [4, 0]], float)
     assert same_ring(drop_needless_vertices(needless), np.array([[0, 0], [0, 4], [4, 4], [4, 0]], float))

@@ -76,6 +76,12 @@ def test_the_other_side_of_the_sky():
     assert not sky_overlap(here, on_sky(SQUARE, (101.0, 0.0)), margin=1e5)
 
 
+def test_what_is_too_large_for_its_plane_overlaps_with_all_that_is_not_on_the_other_side():
+    triangle = np.array([[0.0, 0.0], [200.0, 0.0], [100.0, 5.0]])
+    others = np.stack([on_sky(SQUARE, (85.0, 10.0)), on_sky(SQUARE, (265.0, -10.0))])
+    assert overlaps_on_sky(triangle, others).tolist() == [True, False]
+
+
 def test_fields_are_joined_by_what_lies_between_and_by_groups():
     row = [on_sky(SQUARE, (0.0, 89.0), (x, 0.0)) for x in (0.0, 6.0, 3.0, 1.5, 4.5, 20.0, 30.0)]
     assert connected_fields(row, "abcdefg") == [[0, 1, 2, 3, 4], [5], [6]]

@@ -7,22 +7,18 @@ is joined to the first.
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 
 # Vertices nearer than this to the one before are the same vertex, pixels.
 MIN_SEPARATION = 0.05
 # Sides that turn by less than this (radians) are one side.
 MIN_TURN = 1e-6
-# Decimals of vertices (pixels) in a union: the first, or the next if that went wrong.
-VERTEX_DECIMALS = (5, 3, 1)
-# A union went wrong if it is smaller than one of its parts by more than this fraction.
-AREA_TOLERANCE = 1e-3
+# Decimals of vertices (pixels) in a union.
+VERTEX_DECIMALS = 5
 # Outlines of less than this are slivers made by rounding, square pixels.
 MIN_AREA = 1e-2
-# Ends of sides nearer than this are the same point, pixels.
-SNAP = 1e-7
-# Distance from a side, in pixels, at which it is asked what lies left and right of it: more than
-# rounding errors, less than what anybody sees.
-SIDE_STEP = 1e-6
+# What is nearer to a side than this lies on it, pixels.
+ON_SIDE = 1e-7
 
 
 def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.ndarray:
@@ -49,7 +45,7 @@ def clip(polygon: np.ndarray, frame: tuple[float, float, float, float]) -> np.nd
 
 
 def overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
-    """Tell which convex polygons overlap with one, or come nearer to it than a margin.
+    """Tell which polygons overlap with one, touch it, or come nearer to it than a margin.
 
     Parameters
     ----------
@@ -61,20 +57,8 @@ def overlaps(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.nda
     Returns
     -------
     bool array, shape (k,)
-
-    Notes
-    -----
-    Two convex polygons are apart if one of their sides has all of one on its one side and all of the other on the
-    other side (separating axis theorem). The distance is measured across that side: beyond a corner it may be less than
-    the true one by a factor of sqrt(2).
     """
-    together = np.ones(len(others), bool)
-    for sided in (one[None], others):
-        normals = _normals(sided)  # shape (1 or k, sides, 2)
-        ours, theirs = (np.swapaxes(points @ np.swapaxes(normals, 1, 2), 1, 2) for points in (one[None], others))
-        gaps = np.maximum(ours.min(axis=2) - theirs.max(axis=2), theirs.min(axis=2) - ours.max(axis=2))
-        together &= ~(gaps > margin).any(axis=1)
-    return together
+    return shapely.distance(shapely.polygons(one), shapely.polygons(others)) <= margin
 
 
 def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -89,25 +73,25 @@ def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     -------
     list of float64 array, shape (m, 2)
         The outlines of the connected parts, clockwise (x to the right, y up), the largest
-        first. Holes are left out.
+        first. Each begins where the first of the polygons that has a part in it does. Holes are left out.
 
     Notes
     -----
-    All sides are cut where they meet. A piece is part of the outline if there is a polygon on
-    one side of it and none on the other. The pieces are put end to end again.
+    Vertices are rounded: sides that nearly coincide, as of exposures without a dither, then do so or are well apart.
     """
     polygons = [p if signed_area(p) < 0 else p[::-1] for p in (np.asarray(p, float) for p in polygons)]
     if len(polygons) <= 1:
         return polygons
-    largest = max(-signed_area(polygon) for polygon in polygons)
-    for decimals in VERTEX_DECIMALS:
-        # Sides that nearly coincide, as of exposures without a dither, then do so or are well apart.
-        rounded = [np.round(polygon, decimals) for polygon in polygons]
-        starts, ends = _outline_pieces(*_cut_sides(rounded), rounded)
-        rings = [ring for ring in _chain(starts, ends) if -signed_area(ring) > MIN_AREA]
-        if sum(map(signed_area, rings)) < -(1 - AREA_TOLERANCE) * largest:
-            break
+    sides = [shapely.LinearRing(np.round(polygon, VERTEX_DECIMALS)) for polygon in polygons]
+    joined = shapely.union_all(shapely.make_valid(shapely.polygons(sides)))
+    rings = [_begun(ring, sides) for ring in outlines(joined) if -signed_area(ring) > MIN_AREA]
     return sorted(rings, key=signed_area)
+
+
+def outlines(shape: shapely.Geometry) -> list[np.ndarray]:
+    """Return the outlines of the polygons of a shape, clockwise, float64, each shape (n, 2). Holes are left out."""
+    parts = [part.exterior for part in shapely.get_parts(shape) if part.area > 0]
+    return [shapely.get_coordinates(part if not part.is_ccw else part.reverse())[:-1] for part in parts]
 
 
 def drop_needless_vertices(polygon: np.ndarray) -> np.ndarray:
@@ -141,14 +125,6 @@ def contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.count_nonzero(spans & (crossing > x), axis=1) % 2 == 1
 
 
-def _normals(polygons: np.ndarray) -> np.ndarray:
-    """Return the unit vectors across the sides of polygons, shape (k, n, 2); 0 for a side without length."""
-    sides = np.roll(polygons, -1, axis=1) - polygons
-    lengths = np.linalg.norm(sides, axis=-1, keepdims=True)
-    sides = np.divide(sides, lengths, out=np.zeros_like(sides), where=lengths > 0)
-    return np.stack([sides[..., 1], -sides[..., 0]], axis=-1)
-
-
 def _cut(polygon, axis, limit, sign):
     """Return the part of a polygon where sign * coordinate >= sign * limit."""
     kept = []
@@ -163,90 +139,15 @@ def _cut(polygon, axis, limit, sign):
     return np.array(kept).reshape(-1, 2)
 
 
-def _cut_sides(polygons: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the starts and ends of all sides, cut where they meet others, each shape (n, 2)."""
-    a = np.concatenate(polygons)
-    b = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
-    starts, ends = [], []
-    for p, q in zip(a, b, strict=True):
-        along = q - p
-        length = np.hypot(*along)
-        if length <= SNAP:
-            continue
-        other = b - a
-        cross = along[0] * other[:, 1] - along[1] * other[:, 0]
-        gap = a - p
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (gap[:, 0] * other[:, 1] - gap[:, 1] * other[:, 0]) / cross
-            s = (gap[:, 0] * along[1] - gap[:, 1] * along[0]) / cross
-        crossings = t[(s > -SNAP) & (s < 1 + SNAP) & (np.abs(cross) > 0)]
-        # Vertices of other sides that lie on this one, as where two sides run along each other.
-        offset = np.abs(gap[:, 0] * along[1] - gap[:, 1] * along[0]) / length
-        touching = (gap @ along / length**2)[offset < SNAP]
-        t = np.concatenate([crossings, touching])
-        t = np.unique(np.concatenate([[0.0, 1.0], t[(t > 0) & (t < 1)]]))
-        t = t[np.concatenate([[True], np.diff(t) * length > SNAP])]
-        t[-1] = 1.0
-        points = p + t[:, None] * along
-        starts.append(points[:-1])
-        ends.append(points[1:])
-    return np.concatenate(starts), np.concatenate(ends)
-
-
-def _outline_pieces(starts, ends, polygons):
-    """Keep the pieces with a polygon on one side only, and turn none: it is on their right."""
-    along = ends - starts
-    normal = np.stack([along[:, 1], -along[:, 0]], axis=-1) / np.hypot(*along.T)[:, None]
-    middle = (starts + ends) / 2
-    right, left = (
-        np.any([contains(polygon, middle + side * SIDE_STEP * normal) for polygon in polygons], axis=0)
-        for side in (1, -1)
-    )
-    kept = right & ~left
-    return starts[kept], ends[kept]
-
-
-def _chain(starts, ends):
-    """Put pieces end to end to closed rings; of pieces between the same points one is taken."""
-    points, numbers = _distinct(np.concatenate([starts, ends]))
-    leaving = {}
-    for start, end in np.unique(numbers.reshape(2, -1), axis=1).T.tolist():
-        leaving.setdefault(start, []).append(end)
-    rings = []
-    while leaving:
-        ring = [next(iter(leaving))]
-        here = _take(leaving, ring[0], None, points)
-        while here != ring[0] and here in leaving:
-            direction = points[here] - points[ring[-1]]
-            ring.append(here)
-            here = _take(leaving, here, direction, points)
-        rings.append(points[ring])
-    return rings
-
-
-def _distinct(points):
-    """Return the points without repetition, and for each given point its number among them."""
-    from scipy.spatial import cKDTree
-
-    near = cKDTree(points).query_ball_point(points, SNAP)
-    first = np.array([min(neighbours) for neighbours in near], dtype=int)
-    kept, numbers = np.unique(first, return_inverse=True)
-    return points[kept], numbers
-
-
-def _take(leaving, here, direction, points) -> int:
-    """Take one of the pieces that start at a point, and return where it ends.
-
-    Where outlines touch, the piece that turns most to the left keeps them apart.
-    """
-    ends = leaving[here]
-    i = 0
-    if direction is not None and len(ends) > 1:
-        i = int(np.argmax([_turn(direction, points[end] - points[here]) for end in ends]))
-    end = ends.pop(i)
-    if not ends:
-        del leaving[here]
-    return end
+def _begun(ring: np.ndarray, sides: Sequence[shapely.LinearRing]) -> np.ndarray:
+    """Return a ring from the first of its sides along the first of some outlines that has any."""
+    middles = shapely.points((ring + np.roll(ring, -1, axis=0)) / 2)
+    for outline in sides:
+        on = np.flatnonzero(shapely.distance(outline, middles) < ON_SIDE)
+        if len(on):
+            first = on[np.argmin(shapely.line_locate_point(outline, middles[on]))]
+            return np.roll(ring, -first, axis=0)
+    return ring
 
 
 def _turn(before, after) -> float:

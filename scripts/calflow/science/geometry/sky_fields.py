@@ -46,7 +46,7 @@ def connected_fields(footprints: Sequence[np.ndarray], groups: Sequence[Hashable
 
 
 def overlaps_on_sky(one: np.ndarray, others: np.ndarray, margin: float = 0.0) -> np.ndarray:
-    """Tell which convex sky polygons overlap with one, or come nearer to it than a margin.
+    """Tell which sky polygons overlap with one, or come nearer to it than a margin.
 
     Parameters
     ----------
@@ -64,11 +64,12 @@ def overlaps_on_sky(one: np.ndarray, others: np.ndarray, margin: float = 0.0) ->
     (direction,), _ = circles_around(one[None])
     ra, dec = to_spherical(direction).tolist()
     centre = ra, dec
-    there = to_plane(others, centre)
+    here, there = to_plane(one, centre), to_plane(others, centre)
     beyond = np.isnan(there).all(axis=-1)
     found = ~beyond.all(axis=-1)
     whole = ~beyond.any(axis=-1)
-    found[whole] = overlaps(to_plane(one, centre), there[whole], margin)
+    if np.isfinite(here).all():
+        found[whole] = overlaps(here, there[whole], margin)
     return found
 
 

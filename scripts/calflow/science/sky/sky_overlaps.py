@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 
-from calflow.science.geometry.polygons import signed_area
+from calflow.science.geometry.polygons import outlines
 from calflow.science.geometry.tangent_plane import to_plane, to_sky
 from calflow.science.sky.sky_statistics import SkyStatistic
 
@@ -74,8 +75,8 @@ def exposure_sky(
         raise ValueError(f"the mask of usable pixels has shape {usable.shape}, the image {sci.shape}")
     overlaps = {}
     for name, members in groups.items():
-        polygons = [sky_overlap(footprint, member) for member in members]
-        sky = statistic(sci[usable & pixels_inside(polygons, to_pixel, sci.shape)]) if any(map(len, polygons)) else None
+        polygons = [part for member in members for part in sky_overlap(footprint, member)]
+        sky = statistic(sci[usable & pixels_inside(polygons, to_pixel, sci.shape)]) if polygons else None
         if sky is not None:
             overlaps[name] = sky
     return ExposureSky(statistic(sci[usable]), overlaps)
@@ -89,7 +90,7 @@ def pixels_inside(
     Parameters
     ----------
     polygons : float arrays, shape (n, 2)
-        Right ascension and declination of the vertices, degrees. Those without vertices are empty.
+        Right ascension and declination of the vertices, degrees.
     to_pixel
         As for `exposure_sky`.
     shape : (ny, nx)
@@ -106,8 +107,6 @@ def pixels_inside(
     """
     mask = np.zeros(shape, bool)
     for polygon in polygons:
-        if not len(polygon):
-            continue
         # As rounded: the corner of an exposure is on the edge of a pixel, but for errors of to_pixel.
         vertices = np.round(np.asarray(to_pixel(polygon), float), VERTEX_DECIMALS)
         if not np.isfinite(vertices).all():
@@ -118,12 +117,12 @@ def pixels_inside(
     return mask
 
 
-def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the intersection of two footprints, float64, shape (m, 2), degrees; m is 0 if there is none.
+def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
+    """Return the parts of the intersection of two footprints, each float64, shape (m, 2), degrees.
 
     In the plane that touches the sky at the first one great circles are straight lines. The second
-    is cut along the sides of the convex hull of the first: sides bent inwards lie outside the
-    exposure, where there are no pixels.
+    is cut along the convex hull of the first: sides bent inwards lie outside the exposure, where
+    there are no pixels.
 
     Raises
     ------
@@ -136,15 +135,12 @@ def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> np.ndarray:
                 f"a footprint must have three or more finite vertices, not {np.asarray(vertices).tolist()}"
             )
     centre = _centre(footprint)
-    hull = _hull(to_plane(footprint, centre))
+    hull = shapely.convex_hull(shapely.multipoints(to_plane(footprint, centre)))
     polygon = to_plane(other, centre)
     if not np.isfinite(polygon).all():  # on the other half of the sky
-        return np.empty((0, 2))
-    for start, end in zip(hull, np.roll(hull, -1, axis=0), strict=True):
-        polygon = _cut(polygon, start, end)
-    if len(polygon) < 3 or signed_area(polygon) == 0:
-        return np.empty((0, 2))
-    return to_sky(polygon, centre)
+        return []
+    common = shapely.intersection(hull, shapely.make_valid(shapely.polygons(polygon)))
+    return [to_sky(part, centre) for part in outlines(common)]
 
 
 def fill_polygon(mask: np.ndarray, vertices: np.ndarray) -> None:
@@ -196,34 +192,3 @@ def _centre(footprint: np.ndarray) -> tuple[float, float]:
     ra, dec = np.radians(np.transpose(footprint))
     x, y, z = np.mean([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
     return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    """Return the convex hull of points, counterclockwise (Andrew 1979)."""
-    points = points[np.lexsort(points.T[::-1])]
-    halves = []
-    for sequence in (points, points[::-1]):
-        chain: list[np.ndarray] = []
-        for point in sequence:
-            while len(chain) > 1 and _cross(chain[-1] - chain[-2], point - chain[-1]) <= 0:
-                chain.pop()
-            chain.append(point)
-        halves += chain[:-1]
-    return np.array(halves)
-
-
-def _cut(polygon: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the part of a polygon left of the line from `start` to `end` (Sutherland and Hodgman 1974)."""
-    if not len(polygon):
-        return polygon
-    distance = _cross(end - start, polygon - start)
-    after, distance_after = np.roll(polygon, -1, axis=0), np.roll(distance, -1)
-    inside, inside_after = distance >= 0, distance_after >= 0
-    crosses = inside != inside_after
-    share = np.divide(distance, distance - distance_after, out=np.zeros_like(distance), where=crosses)
-    crossing = polygon + share[:, None] * (after - polygon)
-    return np.stack([polygon, crossing], axis=1)[np.stack([inside, crosses], axis=1)]
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[0] * b[..., 1] - a[1] * b[..., 0]
