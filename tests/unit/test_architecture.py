@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "associations": {"configuration", "files", "inputs", "instruments"},
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
     "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science"},
-    "jobs": {"calibration", "inputs", "plan", "references"},
+    "jobs": {"calibration", "inputs", "instruments", "plan", "references"},
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science"},
     "forecast": {"engine", "jobs", "plan", "references"},
     "run": {"engine", "forecast", "jobs", "plan"},

@@ -47,6 +47,16 @@ def known_telescopes() -> str:
     return ", ".join(sorted(telescope for family in FAMILIES for telescope in family.telescopes))
 
 
+def crds_servers() -> dict[str, str]:
+    """Return the CRDS servers that are known, by observatory."""
+    return {observatory: url for family in FAMILIES for observatory, url in family.servers.items()}
+
+
+def parameter_types() -> tuple[str, ...]:
+    """Return the types of parameter references of all families."""
+    return tuple(sorted({name for family in FAMILIES for types in family.parameter_types.values() for name in types}))
+
+
 def image_extensions() -> frozenset[str]:
     """Return the names that the extension with the pixels has in any layout."""
     return frozenset(layout.image for family in FAMILIES for layout in family.layouts)

@@ -6,6 +6,26 @@ from enum import Enum
 from string import Formatter
 from typing import Any
 
+# Types of parameter references by stage, under the names that ``strun`` has for its steps; the later win.
+PARAMETER_TYPES: Mapping[str, Sequence[str]] = {
+    "stage2": (
+        "pars-backgroundstep",
+        "pars-assignwcsstep",
+        "pars-flatfieldstep",
+        "pars-photomstep",
+        "pars-resamplestep",
+        "pars-image2pipeline",
+    ),
+    "stage3": (
+        "pars-tweakregstep",
+        "pars-skymatchstep",
+        "pars-outlierdetectionstep",
+        "pars-resamplestep",
+        "pars-sourcecatalogstep",
+        "pars-image3pipeline",
+    ),
+}
+
 
 class Use(Enum):
     """What becomes of a step in a variant of the pipeline."""
@@ -169,6 +189,8 @@ class Family:
         Values of TELESCOP that name it, in upper case.
     observatories : sequence of str
         Its names in CRDS.
+    servers : mapping of observatory to str
+        Their CRDS servers, as far as they are known.
     instruments : mapping of INSTRUME to the full detector's (ny, nx)
     layouts : sequence of Layout
         Of its files; the first whose image extension a file has counts.
@@ -180,6 +202,10 @@ class Family:
     variants : sequence of Variant
         The first that applies counts.
     references : mapping of type to ReferenceType
+    parameter_types : mapping of stage to sequence of str
+        Types of parameter references; the later win.
+    parameter_selectors : sequence of str
+        Keywords by which parameter references in a folder may be restricted.
     unused_references : sequence of str
         Keywords of types that are recorded, as N/A, though imaging never uses them.
     crds_names : mapping of keyword to the name that CRDS selects on
@@ -230,6 +256,9 @@ class Family:
     background: BackgroundRules = BackgroundRules(same=())
     unused_references: Sequence[str] = ()
     crds_names: Mapping[str, str] = field(default_factory=dict)
+    servers: Mapping[str, str] = field(default_factory=dict)
+    parameter_types: Mapping[str, Sequence[str]] = field(default_factory=lambda: PARAMETER_TYPES)
+    parameter_selectors: Sequence[str] = ("EXP_TYPE", "FILTER", "PUPIL", "DETECTOR", "SUBARRAY", "TSOVISIT", "VISITYPE")
     filter_offsets: Mapping[str, RowMatch] = field(default_factory=dict)
     aperture_corrections: Mapping[str, RowMatch] = field(default_factory=dict)
     ab_vega_offsets: Mapping[str, RowMatch] = field(default_factory=dict)

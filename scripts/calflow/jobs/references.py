@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from calflow.instruments import parameter_types
 from calflow.jobs.backgrounds import Numbers
 from calflow.jobs.declaration import Job, nothing
 from calflow.plan.parameter_record import parameter_record
 from calflow.plan.plan import Plan, UnknownExposure
-from calflow.references.crds_cache import READ_BY_THE_PLAN, cache_path, server_url, wanted_contexts
+from calflow.references.crds_cache import cache_path, server_url, update_url, wanted_contexts
 from calflow.references.made_reference import MadeReference
 
 
@@ -86,9 +87,7 @@ def fetching(plan: Plan, crds_file: str) -> Fetching:
 def updating(plan: Plan) -> Updating:
     """Return which mappings of the CRDS cache are brought up to date."""
     given = plan.settings.references
-    return Updating(
-        server_url(given, "jwst"), str(cache_path(given)), wanted_contexts(given), READ_BY_THE_PLAN, retries=4
-    )
+    return Updating(update_url(given), str(cache_path(given)), wanted_contexts(given), parameter_types(), retries=4)
 
 
 def checking(plan: Plan) -> Checking:

@@ -11,7 +11,7 @@ from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import PlannedExposure, PlannedMerge, stage_folder
 from calflow.references.crds_contexts import CrdsContext, find_context
 from calflow.references.crds_references import CrdsSelector
-from calflow.references.parameter_references import PIPELINE_TYPES, STEP_TYPES, known_types
+from calflow.references.parameter_references import known_types
 from calflow.references.reference_change import ReferenceChange
 from calflow.references.reference_choice import ReferenceChooser, crds_parameters
 
@@ -121,7 +121,7 @@ class _Comparison:
             return []
         if self.settings.references.parameters:
             known = {name for s in selectors for name in known_types(s.mappings, s.context, instrument)}
-            reftypes += [name for name in (*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage]) if name in known]
+            reftypes += [name for name in family.parameter_types[stage] if name in known]
         parameters = crds_parameters(header, family)
         before, after = (selector.names(parameters, reftypes) for selector in selectors)
         pairs = {name: (_shown(before[name]), _shown(after[name])) for name in before}

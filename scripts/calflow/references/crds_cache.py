@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import References
+from calflow.instruments import crds_servers
 from calflow.references.crds_builds import UnknownBuild, pinned
 from calflow.references.crds_contexts import OPERATIONAL
 from calflow.references.reference_change import ReferenceChange
@@ -15,23 +16,6 @@ from calflow.references.references import Reference
 
 PATH_VARIABLE = "CRDS_PATH"
 SERVER_VARIABLE = "CRDS_SERVER_URL"
-# The server of JWST. Of no other observatory is one known.
-SERVERS = {"jwst": "https://jwst-crds.stsci.edu"}
-
-# Parameter references: what is in them is part of the plan, so no job of it can fetch them.
-READ_BY_THE_PLAN = (
-    "pars-image2pipeline",
-    "pars-image3pipeline",
-    "pars-backgroundstep",
-    "pars-assignwcsstep",
-    "pars-flatfieldstep",
-    "pars-photomstep",
-    "pars-resamplestep",
-    "pars-tweakregstep",
-    "pars-skymatchstep",
-    "pars-outlierdetectionstep",
-    "pars-sourcecatalogstep",
-)
 
 
 @dataclass(frozen=True)
@@ -103,9 +87,14 @@ def cache_path(settings: References) -> Path | None:
 
 def server_url(settings: References, observatory: str) -> str | None:
     """Return the server of an observatory, or None if none is known."""
-    given = settings.crds_server or os.environ.get(SERVER_VARIABLE) or SERVERS.get(observatory)
+    given = settings.crds_server or os.environ.get(SERVER_VARIABLE) or crds_servers().get(observatory)
     # "serverless" is how the package crds is told to do without one.
     return given if given and given.startswith(("http://", "https://")) and "serverless" not in given else None
+
+
+def update_url(settings: References) -> str | None:
+    """Return the server that `update_crds` asks: the given one, else the first that is known."""
+    return server_url(settings, next(iter(crds_servers()), ""))
 
 
 def wanted_contexts(settings: References) -> list[str]:
@@ -135,7 +124,7 @@ def check_update(settings: References) -> None:
     if cache_path(settings) is None:
         right = f"set it, or the environment variable {PATH_VARIABLE}"
         problems.add(Problem("config", "references.crds_path", "is not set", right))
-    if server_url(settings, "jwst") is None:
+    if update_url(settings) is None:
         right = f"give one that begins with https://, or set the environment variable {SERVER_VARIABLE}"
         problems.add(Problem("config", "references.crds_server", "no server to update the cache from", right))
     try:

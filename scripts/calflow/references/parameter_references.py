@@ -13,32 +13,13 @@ from calflow.configuration.strun_translation import ANOTHER_WAY, FOREIGN, STAGES
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.inputs.times import observation_time
+from calflow.instruments import parameter_types
 from calflow.instruments.family import Family
 from calflow.references.crds_contexts import UPDATE
 from calflow.references.crds_texts import read_selector
 from calflow.references.reference_choice import ReferenceChooser
 from calflow.references.references import DirectoryIndex, Reference, select_from_directory
 
-PIPELINE_TYPES = {"stage2": "pars-image2pipeline", "stage3": "pars-image3pipeline"}
-STEP_TYPES = {
-    "stage2": {
-        "bkg_subtract": "pars-backgroundstep",
-        "assign_wcs": "pars-assignwcsstep",
-        "flat_field": "pars-flatfieldstep",
-        "photom": "pars-photomstep",
-        "resample": "pars-resamplestep",
-    },
-    "stage3": {
-        "tweakreg": "pars-tweakregstep",
-        "skymatch": "pars-skymatchstep",
-        "outlier_detection": "pars-outlierdetectionstep",
-        "resample": "pars-resamplestep",
-        "source_catalog": "pars-sourcecatalogstep",
-    },
-}
-TYPES = tuple(sorted({*PIPELINE_TYPES.values(), *(t for types in STEP_TYPES.values() for t in types.values())}))
-# By what files in a folder may be restricted
-SELECTORS = ("EXP_TYPE", "FILTER", "PUPIL", "DETECTOR", "SUBARRAY", "TSOVISIT", "VISITYPE")
 # What decides which files there are holds for the whole run.
 OF_THE_RUN = frozenset(
     "stage2.save_bsub stage2.assign_wcs.skip stage2.bkg_subtract.method stage2.bkg_subtract.subtract_dark "
@@ -142,7 +123,7 @@ class ParameterReferences:
         if header.values.get("INSTRUME") not in family.instruments:
             return Chosen(self.settings)  # a problem of the exposure, told where its header is checked
         # As jwst does: those of the steps, and over them those of the pipeline.
-        types = (*STEP_TYPES[stage].values(), PIPELINE_TYPES[stage])
+        types = tuple(family.parameter_types[stage])
         from_crds = self.settings.references.source == "crds"
         found = (self._from_crds if from_crds else self._from_directory)(types, path, header, family)
         references = tuple(found[reftype] for reftype in types if reftype in found)
@@ -184,10 +165,11 @@ class ParameterReferences:
         if self._index is None:
             self._index = DirectoryIndex(folder, self.header_cache, Problems())
         found = {}
+        selectors = tuple(family.parameter_selectors)
         for reftype in types:
             if not self._index.references(reftype, str(header.values["INSTRUME"])):
                 continue
-            item = select_from_directory(self._index, reftype, SELECTORS, header.values, observed)
+            item = select_from_directory(self._index, reftype, selectors, header.values, observed)
             if isinstance(item, Reference):
                 found[reftype] = item
             elif not item.wrong.startswith(f"no {reftype} reference"):
@@ -255,7 +237,7 @@ def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...
     instruments = {name.upper(): file for name, file in _selector(mappings / context).items()}
     types = _selector(mappings / str(instruments.get(instrument.upper(), "")))
     known = {name.lower() for name, file in types.items() if str(file).endswith(".rmap")}
-    return tuple(reftype for reftype in TYPES if reftype in known)
+    return tuple(reftype for reftype in parameter_types() if reftype in known)
 
 
 def _selector(path: Path) -> dict[str, Any]:

@@ -132,6 +132,7 @@ KNOWN_VALUES = {
 FAMILY = Family(
     telescopes=("JWST",),
     observatories=("jwst",),
+    servers={"jwst": "https://jwst-crds.stsci.edu"},
     instruments={"NIRCAM": _NIR, "NIRISS": _NIR, "FGS": _NIR, "MIRI": (1024, 1032)},
     layouts=(Layout(),),
     steps=(
