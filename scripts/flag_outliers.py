@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calflow.calibration.work import function_named
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_exposure, write_exposure
 from calflow.files.geometry_files import write_json
@@ -23,7 +24,6 @@ from calflow.science.combination.outlier_detection import (
     flag_outliers_unresampled,
 )
 from calflow.science.geometry.pixel_map import map_to_grid
-from calflow.science.geometry.wcs_correction import correct_wcs
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def flag(input, output, params):
     if (params.alignment_step, row.status) == ("assign_mtwcs", "COMPLETE"):
         record_target(exposure, row.rotation_of_sky)
     if moved:
-        _correct(exposure, row, params.sip)
+        _correct(exposure, row, function_named(params.correct_wcs), params.sip)
     sky = sky_of(exposure, params.exposure, input.get("sky"))
     status = params.status.get("outlier_detection") or _status(row, rows)
     total, flagged = exposure.image.sci.size, 0
@@ -63,7 +63,7 @@ def _status(row, rows):
     return "COMPLETE" if len({other.group for other in rows if other.used}) > 1 else "FAILED"
 
 
-def _correct(exposure, row, sip):
+def _correct(exposure, row, correct_wcs, sip):
     """Put the corrected WCS in place of the nominal one."""
     exposure.wcs = correct_wcs(exposure.wcs, pointing(exposure), row.correction, row.rotation_of_sky)
     record_wcs(exposure, row.footprint, sip)

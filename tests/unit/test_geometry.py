@@ -7,6 +7,7 @@ from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shif
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calflow.instruments.jwst.wcs_correction import correct_wcs
 from calflow.science.geometry.assign_wcs import build_wcs
 from calflow.science.geometry.footprints import footprint
 from calflow.science.geometry.geometry import Geometry, geometry_of, outline
@@ -15,7 +16,6 @@ from calflow.science.geometry.pointing import Pointing
 from calflow.science.geometry.sky_rotation import SkyRotation
 from calflow.science.geometry.smooth_map import NotSmooth, SmoothMap
 from calflow.science.geometry.tangent_plane import Affine, affine, to_plane, to_sky
-from calflow.science.geometry.wcs_correction import correct_wcs
 from calflow.science.windows import Window
 
 SHAPE = NY, NX = 80, 120

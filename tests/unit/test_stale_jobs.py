@@ -13,6 +13,7 @@ from calflow.instruments.iris import FAMILY as IRIS
 from calflow.instruments.jwst import FAMILY as JWST
 from calflow.jobs.code_hash import CodeHashes
 from tests.edits import edit_function
+from tests.ground_camera import FAMILY as CAMERA
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -106,3 +107,28 @@ def test_another_row_in_the_table_of_steps_makes_nothing_stale(scripts, hashes):
     before = hashes()
     path.write_text(path.read_text().replace("WORK = {", 'WORK = {\n    ("new", "way"): "calflow.new:step",'))
     assert hashes() == before
+
+
+def test_what_is_of_one_telescope_counts_for_its_exposures_alone(scripts):
+    """Of two families, one of which is a folder that was put there."""
+    folder = scripts / "calflow/instruments"
+    shutil.copytree(Path(__file__).parents[1] / "ground_camera", folder / "ground_camera")
+    jobs = {
+        "JWST": ("calibrate.py", calibration(JWST, without={})),
+        "camera": ("calibrate.py", calibration(CAMERA, without={})),
+        "JWST, correction": ("flag_outliers.py", [JWST.wcs_correction]),
+        "camera, correction": ("flag_outliers.py", [CAMERA.wcs_correction]),
+    }
+
+    def edited(path, function):
+        hashes = []
+        for edit in (lambda: None, lambda: edit_function(folder / path, function)):
+            edit()
+            found = CodeHashes(scripts.parent / "other cache")
+            hashes.append({job: found.hash(scripts / script, *functions) for job, (script, functions) in jobs.items()})
+        return {job for job in jobs if hashes[0][job] != hashes[1][job]}
+
+    assert edited("ground_camera/steps.py", "count_rates") == {"camera"}
+    assert edited("jwst/wcs_correction.py", "_follow_target") == {"JWST, correction"}
+    # Descriptions are looked up by the plan: what a job needs of them is among its parameters.
+    assert edited("jwst/description.py", "_values") == set()

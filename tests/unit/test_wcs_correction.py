@@ -4,13 +4,14 @@ from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calflow.instruments.jwst.wcs_correction import correct_wcs
+from calflow.science.geometry import wcs_correction
 from calflow.science.geometry.assign_wcs import build_wcs
 from calflow.science.geometry.geometry import geometry_of
 from calflow.science.geometry.pointing import Pointing
 from calflow.science.geometry.sky_rotation import NO_ROTATION, rotation_between, to_cartesian
 from calflow.science.geometry.tan_projection import TanProjection, projection_of
 from calflow.science.geometry.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
-from calflow.science.geometry.wcs_correction import correct_wcs
 from calflow.science.windows import Window
 
 NY, NX = 100, 140
@@ -194,3 +195,9 @@ def test_a_tan_projection_stays_one(correction, turn):
     assert np.abs(to_plane(wanted.sky(x, y), (80.0, -70.0)) - to_plane(sky_of(corrected), (80.0, -70.0))).max() < 1e-8
     assert projection_of(corrected) is not None
     assert corrected.bounding_box == wcs.bounding_box
+
+
+def test_a_family_without_a_telescope_frame_corrects_tan_projections_alone():
+    wcs, pointing = exposure()
+    with pytest.raises(ValueError, match="are no TAN projection"):
+        wcs_correction.correct_wcs(wcs, pointing, CORRECTIONS[0])

@@ -238,6 +238,9 @@ class Family:
         Those of them that are made in any case: in the family's own files they have another meaning.
     source_keywords : sequence of str
         What these functions look at.
+    wcs_correction : str
+        The function that puts the correction of a pointing into a gwcs, as ``module:function``; the default does so
+        with TAN projections.
     records_idle_steps : bool
         Whether a step that has nothing to do is recorded as SKIPPED; else nothing is.
     """
@@ -272,6 +275,7 @@ class Family:
     derived_keywords: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     redefined_keywords: Sequence[str] = ()
     source_keywords: Sequence[str] = ()
+    wcs_correction: str = "calflow.science.geometry.wcs_correction:correct_wcs"
     records_idle_steps: bool = False
 
     @property

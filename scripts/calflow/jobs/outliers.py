@@ -25,6 +25,7 @@ class Flagging(NamedTuple):
     exposure: str
     origin: Record
     alignment_step: str
+    correct_wcs: str  # a function of the instrument family, as module:function
     status: dict[str, str]
     sip: dict[str, Any] | None
     subtract: bool
@@ -87,12 +88,18 @@ def flagging(plan: Plan, crf: str) -> Flagging:
         exposure=root,
         origin=plan.stage3.record(name, "resample", "source_catalog"),
         alignment_step=association.alignment_step,
+        correct_wcs=association.family.wcs_correction,
         status=association.status_of("outlier_detection"),
         sip=stage3.tweakreg.sip_parameters(),
         subtract=stage3.skymatch.subtract,
         outlier_detection=stage3.outlier_detection.flagging_parameters(),
         write_date=plan.settings.write_date,
     )
+
+
+def correction(plan: Plan, crf: str) -> list[str]:
+    """Return the function that corrects the pointing of an exposure."""
+    return [plan.stage3.association(plan.stage3.crf_of(crf).association).family.wcs_correction]
 
 
 def counts(plan: Plan, association: str) -> dict[str, Any]:
@@ -113,6 +120,6 @@ JOBS = {
     # What it makes is kept: other thresholds, or a lost _crf, then need no group again.
     "take_median": Job("take_median.py", partial(layers, "layer")),
     "take_median_error": Job("take_median.py", partial(layers, "layer_error"), like="take_median"),
-    "flag_outliers": Job("flag_outliers.py", flagged, flagging),
+    "flag_outliers": Job("flag_outliers.py", flagged, flagging, functions=correction),
     "count_outliers": Job("count_outliers.py", counts),
 }

@@ -210,6 +210,7 @@ FAMILY = Family(
     moving_target=("TARGTYPE", "MOVING"),
     target_position=("MT_RA", "MT_DEC"),
     known_values=KNOWN_VALUES,
+    wcs_correction="calflow.instruments.jwst.wcs_correction:correct_wcs",
     no_photom_cubes=frozenset({"NIRISS"}),
     spectroscopic=("MIR_LRS-*", "MIR_MRS", "*_WFSS", "*GRISM", "*_SOSS", "NRS_*"),
 )

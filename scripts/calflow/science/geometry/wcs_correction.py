@@ -1,10 +1,8 @@
-"""The gwcs of an exposure with its pointing corrected, as tweakreg and assign_mtwcs of the JWST pipeline write it."""
+"""The gwcs of an exposure with its pointing corrected, where it is a TAN projection of the header."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from calflow.science.geometry.footprints import pixel_bounds
 from calflow.science.geometry.pointing import Pointing
@@ -22,45 +20,23 @@ def correct_wcs(wcs: WCS, pointing: Pointing, correction: Affine, rotation: SkyR
     Parameters
     ----------
     wcs : gwcs.WCS
-        With a telescope frame ``v2v3`` or ``v2v3vacorr``. One that was corrected before (frame
-        ``v2v3corr``) gets both corrections in one. Or a TAN projection, whose reference point is that of
-        `pointing`; corrected it is another one.
+        A TAN projection, whose reference point is that of `pointing`; corrected it is another one.
     pointing : Pointing
     correction : Affine
-        In the plane that touches the sky at (RA_REF, DEC_REF). It becomes the frame ``v2v3corr``.
+        In the plane that touches the sky at (RA_REF, DEC_REF).
     rotation : SkyRotation
-        Of a moving target. It becomes the frame ``moving_target``, but for a TAN projection.
+        Of a moving target.
+
+    Raises
+    ------
+    ValueError
+        If it is no TAN projection.
     """
     if correction.is_identity and rotation.is_identity:
         return wcs
     projection = projection_of(wcs)
-    if projection is not None:
-        bounds = pixel_bounds(wcs)
-        shape = round(bounds[1][1] + 0.5), round(bounds[0][1] + 0.5)
-        return projection.corrected(correction).turned(rotation).gwcs(shape, bounds)
-    if not correction.is_identity:
-        from tweakwcs.correctors import JWSTWCSCorrector
-
-        angles = {"v2_ref": pointing.v2_ref, "v3_ref": pointing.v3_ref, "roll_ref": pointing.roll_ref}
-        corrector = JWSTWCSCorrector(wcs, angles)
-        corrector.set_correction(matrix=np.array(correction.matrix), shift=np.array(correction.shift))
-        wcs = corrector.wcs
-    return wcs if rotation.is_identity else _follow_target(wcs, rotation)
-
-
-def _follow_target(wcs: WCS, rotation: SkyRotation) -> WCS:
-    from astropy import coordinates
-    from astropy.modeling.models import RotationSequence3D
-    from gwcs import WCS
-    from gwcs import coordinate_frames as cf
-    from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
-
-    steps = [(step.frame, step.transform) for step in wcs.pipeline]
-    world, _ = steps[-1]
-    target = cf.CelestialFrame(name="moving_target", reference_frame=coordinates.ICRS())
-    # astropy turns the axes of coordinates, not the vectors.
-    turn = RotationSequence3D([-angle for angle in rotation.axis_angles()], axes_order="xyz")
-    follow = SphericalToCartesian(wrap_lon_at=360) | turn | CartesianToSpherical(wrap_lon_at=360)
-    moved = WCS([*steps[:-1], (world, follow), (target, None)])
-    moved.bounding_box = wcs.bounding_box
-    return moved
+    if projection is None:
+        raise ValueError("the world coordinates are no TAN projection: their pointing cannot be corrected")
+    bounds = pixel_bounds(wcs)
+    shape = round(bounds[1][1] + 0.5), round(bounds[0][1] + 0.5)
+    return projection.corrected(correction).turned(rotation).gwcs(shape, bounds)
