@@ -23,7 +23,8 @@ BACKGROUNDS = 3
 def simulated() -> Path:
     """Return the folder with one full frame, its backgrounds and references, made if there is none."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
+    from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
+    from calflow.simulation import Scene
 
     folder = HERE / "data" / "iris_k"
     if not (folder / "truth.json").exists():

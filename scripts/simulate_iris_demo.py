@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from calflow.job import run
 
 if TYPE_CHECKING:
-    from calflow.simulation import IrisTruth
+    from calflow.instruments.iris.simulation import IrisTruth
 
 SEED = 7
 
@@ -35,7 +35,8 @@ def main(directory: Path, seed: int = SEED) -> "IrisTruth":
         With the stage-2 association of four dithered full frames and two subarrays, each with three dedicated
         backgrounds, that of the frame into which the subarrays are merged, and the stage-3 association.
     """
-    from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
+    from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
+    from calflow.simulation import Scene
 
     scene = Scene(
         instrument=IRIS_K,

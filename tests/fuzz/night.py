@@ -11,8 +11,9 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 
+from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
 from calflow.science.geometry.tan_projection import TanProjection
-from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from calflow.simulation import Scene, simulate
 from tests.crds_stand_in import write_context
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata"

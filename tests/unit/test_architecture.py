@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "printable": set(),
     "patches": set(),
     "science": {"patches"},
-    "instruments": {"science"},
+    "instruments": {"science", "simulation"},
     "files": {"patches", "science"},
     "web": {"files", "science"},
     "calibration": {"files", "science"},

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from calflow.configuration.settings import Settings, read_settings
+from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
 from calflow.jobs.all import JOBS
 from calflow.plan.plan import Plan
 from calflow.plan.plan_json import NotAPlan, plan_from_json, plan_to_json
 from calflow.plan.planner import make_plan
 from calflow.references.crds_cache import CrdsCache, Fetch
-from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from calflow.simulation import Scene, simulate
 
 STARS = {"detector_shape": (48, 56), "stars": 4, "galaxies": 0, "seed": 3}
 JWST = Scene("miri_f1130w", exposures=3, backgrounds=2, **STARS)

@@ -12,10 +12,11 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 import simulate_iris_demo
-from calflow import simulation
+from calflow.instruments.iris import simulation
+from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
 from calflow.science.dq_flags import FLAGS, remap_flags
 from calflow.science.windows import Window
-from calflow.simulation import IRIS_K, IrisField, Scene, simulate_iris
+from calflow.simulation import Scene
 from calflow.simulation.geometry import Geometry
 from calflow.simulation.rendering import render_sources
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
+from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import Workflow
 from tests.workflow.test_errors import edit_header, refused
 

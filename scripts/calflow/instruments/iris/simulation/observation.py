@@ -7,10 +7,10 @@ from pathlib import Path
 
 from astropy.table import Table
 
+from calflow.instruments.iris.simulation.exposures import expose_iris, make_iris_detector, write_iris_exposure
+from calflow.instruments.iris.simulation.field import IrisExposure, IrisField, make_iris_sources, plan_iris_exposures
+from calflow.instruments.iris.simulation.references import make_dark, make_flat, write_iris_references
 from calflow.simulation.associations import write_association
-from calflow.simulation.iris_exposures import expose_iris, make_iris_detector, write_iris_exposure
-from calflow.simulation.iris_field import IrisExposure, IrisField, make_iris_sources, plan_iris_exposures
-from calflow.simulation.iris_references import make_dark, make_flat, write_iris_references
 from calflow.simulation.observation import sky_noise, write_sources
 from calflow.simulation.photometry import conversion_at
 
@@ -34,7 +34,7 @@ class IrisTruth:
     exposures : list of IrisExposure
         Science exposures, their subarrays, then backgrounds, with their true geometry and sky level.
     sources : Table
-        As `simulation.iris_field.make_iris_sources` gives it; also in `<directory>/truth.ecsv`.
+        As `iris.simulation.field.make_iris_sources` gives it; also in `<directory>/truth.ecsv`.
     """
 
     directory: Path

@@ -8,13 +8,13 @@ from astropy.io import fits
 from astropy.table import Table
 from scipy.ndimage import gaussian_filter
 
+from calflow.instruments.iris.simulation.field import IrisExposure, IrisField
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 from calflow.science.windows import Window
 from calflow.simulation.detector import Detector, make_detector, reference_pixels
 from calflow.simulation.exposures import cosmic_rays, noise_free_rate
 from calflow.simulation.headers import isoformat, linear_wcs
-from calflow.simulation.iris_field import IrisExposure, IrisField
 from calflow.simulation.scene import DARK_STREAM, EXPOSURE_STREAM, Scene
 
 TELESCOPE = "TMT"
