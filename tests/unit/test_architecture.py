@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "printable": set(),
     "patches": set(),
     "science": {"patches"},
-    "instruments": {"science", "simulation"},
+    "instruments": {"files", "science", "simulation"},
     "files": {"patches", "science"},
     "web": {"files", "science"},
     "calibration": {"files", "science"},
