@@ -12,7 +12,7 @@ from calflow.files.exposure import read_exposure, write_product
 from calflow.files.grid_files import read_grid
 from calflow.files.grid_keywords import record_grid
 from calflow.files.header_table import header_table
-from calflow.files.keywords import STATUS, record_origin_in, record_status
+from calflow.files.keywords import STATUS, exposure_time, record_origin_in, record_status
 from calflow.files.tan_asdf import grid_to_bytes
 from calflow.job import UnusableExposure, arguments_of, remark, remark_on, run
 from calflow.science.combination.resample import Resampler
@@ -54,7 +54,7 @@ def combine(input, output, params):
             adds = resampler.add(
                 exposure.image,
                 pixmap,
-                exposure_time=exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM"),
+                exposure_time=exposure_time(exposure),
                 sky=_remaining_sky(exposure),
                 bounds=pixel_range(geometry.bounds, geometry.shape),
             )

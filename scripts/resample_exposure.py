@@ -9,7 +9,7 @@ from calflow.files.blended_headers import blend_headers
 from calflow.files.exposure import read_exposure, write_product
 from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_keywords import record_grid
-from calflow.files.keywords import record_origin_in
+from calflow.files.keywords import exposure_time, record_origin_in
 from calflow.files.tan_asdf import grid_to_bytes
 from calflow.job import UnusableExposure, arguments_of, run
 from calflow.science.combination.resample import Resampler
@@ -38,8 +38,8 @@ def resample_exposure(input, output, params):
         grid.shape, **arguments_of(Resampler, settings) | {"pixel_scale_ratio": grid.pixel_scale_ratio}
     )
     pixmap = map_to_grid(geometry, grid, settings["pixmap_stepsize"], settings["pixmap_order"])
-    time = exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
-    resampler.add(exposure.image, pixmap, exposure_time=time, bounds=pixel_range(geometry.bounds, geometry.shape))
+    bounds = pixel_range(geometry.bounds, geometry.shape)
+    resampler.add(exposure.image, pixmap, exposure_time=exposure_time(exposure), bounds=bounds)
     result = resampler.finish()
     if not np.any(result.wht):
         raise UnusableExposure(

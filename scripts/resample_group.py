@@ -10,6 +10,7 @@ from calflow.files.exposure import read_exposure, replacing
 from calflow.files.geometry_files import read_geometry, write_json
 from calflow.files.grid_files import read_grid
 from calflow.files.intermediate_images import save_on_grid
+from calflow.files.keywords import exposure_time
 from calflow.files.sky_tables import sky_of
 from calflow.job import UnusableExposure, arguments_of, run
 from calflow.science.combination.outlier_detection import weight_cut
@@ -75,7 +76,7 @@ def _add(resampler, member, grid, corner, input, params):
     resampler.add(
         image,
         pixmap,
-        exposure_time=_time(exposure),
+        exposure_time=exposure_time(exposure),
         sky=sky,
         bounds=pixel_range(geometry.bounds, geometry.shape),
     )
@@ -90,7 +91,7 @@ def _as_it_is(members, shape, input, params):
     ((cal, _, row),) = members
     settings, exposure = params.outlier_detection, read_exposure(cal)
     image, sky = _image(exposure, row, input, params.plane)
-    options = settings["weight_type"], settings["good_bits"], _time(exposure)
+    options = settings["weight_type"], settings["good_bits"], exposure_time(exposure)
     weight = pixel_weights(image, *options, error_weights=False)
     return image.sci - np.float32(sky), weight, (0, 0)
 
@@ -100,10 +101,6 @@ def _image(exposure, row, input, plane):
     if plane == "err":
         return replace(exposure.image, sci=exposure.image.err), 0.0
     return exposure.image, sky_of(exposure, row.exposure, input.get("sky")).remaining
-
-
-def _time(exposure):
-    return exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
 
 
 if "snakemake" in globals():

@@ -113,16 +113,47 @@ def test_a_step_of_its_own_has_no_section():
     assert (stage2.skips("bias"), stage2.skips("flat_field"), stage2.skips("photom")) == (False, False, True)
 
 
+def refused(folder, truth):
+    """Return what is wrong, before any job, with what was simulated in a folder."""
+    settings = {"associations": [str(truth.stage2)], "references": {"directory": str(folder / "references")}}
+    with pytest.raises(InputError) as caught:
+        make_plan(Settings.model_validate(settings), [], folder / "cache")
+    return caught.value.problems
+
+
 def test_a_background_is_refused_where_no_step_subtracts_one(camera, tmp_path):
     truth = simulate(tmp_path)
     tree = json.loads(truth.stage2.read_text())
     tree["products"][0]["members"].append({"expname": "gcam001.fits", "exptype": "background"})
     truth.stage2.write_text(json.dumps(tree))
-    settings = Settings.model_validate(
-        {"associations": [str(truth.stage2)], "references": {"directory": str(tmp_path / "references")}}
-    )
-    with pytest.raises(InputError) as caught:
-        make_plan(settings, [], tmp_path / "cache")
-    (problem,) = caught.value.problems
+    (problem,) = refused(tmp_path, truth)
     assert problem.key == "products[0].members[1]"
     assert "no background is subtracted from exposures of HILL-1M" in problem.right
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "told"),
+    [
+        ("GAIN", None, "GAIN: is missing; stage 2 cannot do without it"),
+        ("RDNOISE", "low", "RDNOISE: 'low' is not a number; give a finite number"),
+        ("IMAGETYP", "zero", "EXP_TYPE: 'ZERO' is not imaging"),
+        ("DATE-OBS", "2026-03-41T22:10:05", "'2026-03-41', '22:10:05' are not a date and a time"),
+        ("FILTER", "Z", "FILTER"),
+    ],
+)
+def test_a_wrong_header_is_one_error_before_any_job(camera, tmp_path, keyword, value, told):
+    truth = simulate(tmp_path)
+    with fits.open(tmp_path / "raw" / "gcam002.fits", mode="update") as hdus:
+        if value is None:
+            del hdus[0].header[keyword]
+        else:
+            hdus[0].header[keyword] = value
+    problems = refused(tmp_path, truth)
+    assert told in str(problems[0])
+    assert all("gcam002.fits" in problem.file for problem in problems)
+
+
+def test_a_bias_that_is_not_there_is_told_before_any_job(camera, tmp_path):
+    truth = simulate(tmp_path)
+    (tmp_path / "references" / "hill_bias.fits").unlink()
+    assert {problem.key for problem in refused(tmp_path, truth)} == {"bias"}

@@ -7,7 +7,7 @@ from calflow.files.exposure import Exposure
 from calflow.files.keywords import record_pixel_area, window
 from calflow.files.photometry_keywords import record_photometry
 from calflow.files.reference_files import read_area, read_photom
-from calflow.science.calibration.photom import apply_conversion, conversion_factor, time_correction
+from calflow.science.calibration.photom import SURFACE_BRIGHTNESS, apply_conversion, conversion_factor, time_correction
 from calflow.science.table_rows import select_row
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ def _convert(exposure: Exposure, input, params, *, matches_nans: bool) -> None:
     correction = time_correction(_middle(exposure), **coefficients) if coefficients else 1.0
     factor = conversion_factor(table.rows["photmjsr"][row], correction)
     exposure.image = apply_conversion(exposure.image, factor, settings["inverse"], matches_nans=matches_nans)
-    record_photometry(exposure, factor, unit=params.count_rate_unit if settings["inverse"] else "MJy/sr")
+    record_photometry(exposure, factor, unit=params.count_rate_unit if settings["inverse"] else SURFACE_BRIGHTNESS)
     if input.get("area"):
         attach_area(exposure, input)
     else:

@@ -76,6 +76,11 @@ def pointing_of(keywords: Mapping[str, Any]) -> Pointing:
     )
 
 
+def exposure_time(exposure: Exposure) -> float | None:
+    """Return the time that an exposure may be weighted with, s; None: not known."""
+    return exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
+
+
 def record_pointing(exposure: Exposure, pointing: Pointing) -> None:
     """Record where the exposure's aperture looks, for an exposure that has no such keywords."""
     cards = {

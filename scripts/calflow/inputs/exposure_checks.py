@@ -10,11 +10,11 @@ from calflow.inputs.scope import is_spectroscopic
 from calflow.inputs.times import observation_time
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family, Variant
+from calflow.science.calibration.photom import SURFACE_BRIGHTNESS
 from calflow.science.windows import Window
 
 # An exposure with one of these COMPLETE has been through stage 2.
 CALIBRATED = ("S_FLAT", "S_PHOTOM")
-SURFACE_BRIGHTNESS = "MJY/SR"
 NOT_NUMBERS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "DATE-OBS", "TIME-OBS")
 OPTIONAL_NUMBERS = ("CRPIX1", "CRPIX2")
 TIMES = ("EFFEXPTM", "TMEASURE")
@@ -135,8 +135,8 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
             refuse(keyword, is_what(keyword), "stage 3 needs a number")
     _check_ranges(values, refuse)
     _check_times(values, refuse)
-    if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS:
-        refuse("BUNIT", is_what("BUNIT"), "stage 3 takes surface brightness, MJy/sr")
+    if str(values.get("BUNIT") or "").replace(" ", "").upper() != SURFACE_BRIGHTNESS.upper():
+        refuse("BUNIT", is_what("BUNIT"), f"stage 3 takes surface brightness, {SURFACE_BRIGHTNESS}")
     if values.get("S_MTWCS") == "COMPLETE":
         refuse("S_MTWCS", "is COMPLETE: the exposure already follows its moving target", "give its _cal")
     subtracted = values.get("BKGSUB")

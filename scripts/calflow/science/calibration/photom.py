@@ -14,6 +14,8 @@ import numpy as np
 
 from calflow.science.image import FLOAT_PLANES, LARGEST, Image, match_nans, without_impossible
 
+# The unit of all calibrated exposures, of whatever telescope.
+SURFACE_BRIGHTNESS = "MJy/sr"
 # 1 MJy/sr in uJy/arcsec2, (pi / 648000)^2 x 1e12, as rounded in JWST products (PHOTUJA2 / PHOTMJSR).
 MJYSR_TO_UJYA2 = 23.50443
 
