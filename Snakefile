@@ -36,7 +36,7 @@ from calflow.jobs.code_hash import CodeHashes
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
 from calflow.plan.plan import Plan
-from calflow.plan.planner import make_plan
+from calflow.plan.planner import make_plan, only_associations
 from calflow.jobs.requests import Requests
 from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
@@ -59,6 +59,12 @@ try:
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
+    elif is_only_target("associations"):
+        made = only_associations(settings, config_files, cache=Path(".snakemake/calflow/headers"))
+        if "-n" not in sys.argv and "--dry-run" not in sys.argv:
+            made.write()
+        print(printable(made.table(), keep="\n"))
+        sys.exit()
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
@@ -73,6 +79,9 @@ try:
 except InputError as error:
     sys.exit(str(error))
 
+if plan.made_associations:
+    logger.info(printable(plan.made_associations.summary()))
+    logger.info(printable(plan.made_associations.used_line()))
 for notice in plan.notices:
     logger.warning(printable(notice))
 
@@ -111,6 +120,11 @@ rule plan:
         "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
 
+rule associations:
+    message:
+        "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
+
+
 rule references:
     input:
         lambda wildcards: plan.reference_products(),
@@ -146,6 +160,8 @@ run.surround(plan, config)
 
 
 onstart:
+    if plan.made_associations:
+        plan.made_associations.write()
     run.begin()
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "inputs": {"configuration", "files", "instruments", "science"},
     "associations": {"configuration", "files", "inputs", "instruments"},
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
-    "plan": {"configuration", "files", "inputs", "instruments", "printable", "references", "science"},
+    "plan": {"associations", "configuration", "files", "inputs", "instruments", "printable", "references", "science"},
     "jobs": {"calibration", "inputs", "instruments", "plan", "references"},
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science"},
     "forecast": {"engine", "jobs", "plan", "references"},

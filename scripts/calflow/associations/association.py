@@ -41,6 +41,8 @@ class MadeAssociation:
     members : tuple of MadeMember
     rule : str
         The name of the rule by which it was made.
+    prefix : str
+        What the names of files begin with: ``jw`` for JWST.
     """
 
     asn_type: str
@@ -50,6 +52,7 @@ class MadeAssociation:
     product: str
     members: tuple[MadeMember, ...]
     rule: str
+    prefix: str = "jw"
 
     @property
     def level(self) -> int:
@@ -82,7 +85,7 @@ def combined_name(asn_id: str, row: Row, target: str, ending: str = "") -> str:
     elements = sorted(filter(None, (row["filter"], row.pupil))) or ["clear"]
     parts = [*elements, row["fxd_slit"], "" if row.is_whole_detector else row["subarray"]]
     optical = "-".join(filter(None, parts))
-    return f"jw{number(row['program'], 5)}-{asn_id}_{target}_{row['instrume']}_{optical}{ending}"
+    return f"{row.prefix}{number(row['program'], 5)}-{asn_id}_{target}_{row['instrume']}_{optical}{ending}"
 
 
 def unique(members: Iterable[MadeMember]) -> tuple[MadeMember, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from calflow.associations.association import MadeAssociation, MadeMember
 from calflow.associations.rows import Candidate, Row
-from calflow.instruments import jwst_exposure_kinds as jwst
+from calflow.instruments import exposure_kinds as kinds
 
 # What a background has in common with the exposure it is subtracted from. Target, dithers and dates do not count.
 _MODE = "program instrume detector fxd_slit subarray channel tsovisit exp_type".split()
@@ -38,7 +38,14 @@ def calibrations(rows: Sequence[Row], candidate: Candidate) -> list[MadeAssociat
             members += [MadeMember(each.member(_suffix(each, suffix)), "background") for each in subtracted]
             made.append(
                 MadeAssociation(
-                    asn_type, candidate.id, row["program"], row["targetid"], row.root, tuple(members), f"Asn_Lv2{rule}"
+                    asn_type,
+                    candidate.id,
+                    row["program"],
+                    row["targetid"],
+                    row.root,
+                    tuple(members),
+                    f"Asn_Lv2{rule}",
+                    row.prefix,
                 )
             )
     return made
@@ -51,16 +58,16 @@ def _rules(row: Row, backgrounds: Sequence[Row]) -> Iterable[tuple[str, str, str
     """
     exp_type = row["exp_type"]
     suffix = _suffix(row, "")
-    is_image = exp_type in jwst.IMAGES and row.is_pointed
+    is_image = exp_type in kinds.IMAGES and row.is_pointed
     is_science = row.is_pointed and row.exptype not in ("background", "imprint")
     is_one_image = is_image and is_science and _has_mode(row) and not row.is_time_series
     if is_one_image and exp_type == "nrc_coron" and row.is_whole_detector and row["pupil"] and row.sees_occulter:
         yield "CoronAsRate", "image2", "rate", backgrounds
-    if exp_type in jwst.FINE_GUIDANCE and is_science and not row.is_wavefront_visit:
+    if exp_type in kinds.FINE_GUIDANCE and is_science and not row.is_wavefront_visit:
         yield "FGS", "image2", suffix, ()
     if is_one_image:
         yield "Image", "image2", suffix, backgrounds
-    if exp_type in jwst.NO_SCIENCE or row.exptype == "target_acquisition":
+    if exp_type in kinds.NO_SCIENCE or row.exptype == "target_acquisition":
         yield "ImageNonScience", "image2", suffix, ()
     if is_image and _has_mode(row) and (row["bkgdtarg"] or row["is_psf"]):
         yield "ImageSpecial", "image2", suffix, ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calflow.associations.association import MadeAssociation, MadeMember, combined_name, number
 from calflow.associations.rows import Candidate, Row
-from calflow.instruments import jwst_exposure_kinds as jwst
+from calflow.instruments import exposure_kinds as kinds
 
 _NO_TARGET = "t000"
 # Candidates that link observations: what lies within one of them is combined as that observation.
@@ -50,7 +50,7 @@ class Rule:
 
 
 def _is_imaging(row: Row) -> bool:
-    return row["exp_type"] in jwst.IMAGING and row.is_pointed and not row.is_time_series
+    return row["exp_type"] in kinds.IMAGING and row.is_pointed and not row.is_time_series
 
 
 def _image(row: Row) -> str:
@@ -70,7 +70,7 @@ def _coronagraphic_image(row: Row) -> str:
 
 def _coronagraphic(row: Row) -> str:
     exp_type = row["exp_type"]
-    if exp_type not in jwst.CORONAGRAPHIC or not row.is_pointed or row.is_background:
+    if exp_type not in kinds.CORONAGRAPHIC or not row.is_pointed or row.is_background:
         return ""
     if exp_type == "nrc_coron" and not (row["pupil"] and row.sees_occulter):
         return ""
@@ -78,13 +78,13 @@ def _coronagraphic(row: Row) -> str:
 
 
 def _time_series(row: Row) -> str:
-    if not row.is_time_series or row["exp_type"] not in jwst.IMAGES or row.is_background:
+    if not row.is_time_series or row["exp_type"] not in kinds.IMAGES or row.is_background:
         return ""
     return "science" if row.exptype == "science" else ""
 
 
 def _wavefront(row: Row) -> str:
-    fits = row["exp_type"] in jwst.IMAGING and row.is_pointed and row["patttype"] == "wfsc" and not row.is_jitter
+    fits = row["exp_type"] in kinds.IMAGING and row.is_pointed and row["patttype"] == "wfsc" and not row.is_jitter
     return row.exptype if fits else ""
 
 
@@ -164,8 +164,9 @@ def _association(
     if rule.asn_type == "wfs-image3":  # the archive's names have the braces
         ending = f"-{first['detector']}_{{suffix}}-{number(first['act_id'], 2)}"
     product = combined_name(candidate.id, first, target, ending)
+    made_by = f"Asn_Lv3{rule.name}"
     return MadeAssociation(
-        rule.asn_type, candidate.id, first["program"], target, product, tuple(members), f"Asn_Lv3{rule.name}"
+        rule.asn_type, candidate.id, first["program"], target, product, tuple(members), made_by, first.prefix
     )
 
 

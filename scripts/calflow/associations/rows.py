@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from calflow.instruments import jwst_exposure_kinds as jwst
+from calflow.instruments import exposure_kinds as kinds
 
 # What a pool or a header writes for a value that is not given
 NOT_GIVEN = frozenset(("", "null", "--", "n", "f", "false", "n/a"))
@@ -58,10 +58,10 @@ class Row:
         """What the exposure is as a member: ``science``, ``background``, ``psf``, ``target_acquisition``..."""
         if self["pntgtype"] not in ("", "science"):
             return self["pntgtype"]
-        if self["exp_type"] in jwst.ACQUISITIONS:
+        if self["exp_type"] in kinds.ACQUISITIONS:
             return "target_acquisition"
-        if self["exp_type"] in jwst.OTHER_KINDS:
-            return jwst.OTHER_KINDS[self["exp_type"]]
+        if self["exp_type"] in kinds.OTHER_KINDS:
+            return kinds.OTHER_KINDS[self["exp_type"]]
         flags = {"is_psf": "psf", "is_imprt": "imprint", "bkgdtarg": "background"}
         return next((kind for flag, kind in flags.items() if self[flag]), "science")
 
@@ -74,7 +74,7 @@ class Row:
     def is_time_series(self) -> bool:
         """Whether the exposure is one of a time series."""
         # TSOVISIT is the one flag that any other text does not set.
-        return self.is_pointed and (self["tsovisit"] == "t" or self["exp_type"] in jwst.TIME_SERIES)
+        return self.is_pointed and (self["tsovisit"] == "t" or self["exp_type"] in kinds.TIME_SERIES)
 
     @property
     def is_background(self) -> bool:
@@ -99,7 +99,7 @@ class Row:
     @property
     def sees_occulter(self) -> bool:
         """Whether the occulter of NIRCam's coronagraph is on the pixels that were read."""
-        blind = jwst.WITHOUT_OCCULTER.get(self["pupil"], frozenset())
+        blind = kinds.WITHOUT_OCCULTER.get(self["pupil"], frozenset())
         return not (self.is_whole_detector and self["detector"] in blind)
 
     @cached_property
@@ -108,9 +108,9 @@ class Row:
         exp_type = self["exp_type"]
         if not self.is_pointed or self.exptype == "target_acquisition":
             return False
-        if self.is_time_series or exp_type == jwst.INTERFEROMETRIC:
+        if self.is_time_series or exp_type == kinds.INTERFEROMETRIC:
             return True
-        return exp_type in jwst.CORONAGRAPHIC and (exp_type != "nrc_coron" or self.sees_occulter)
+        return exp_type in kinds.CORONAGRAPHIC and (exp_type != "nrc_coron" or self.sees_occulter)
 
     @property
     def filter(self) -> str:
@@ -121,6 +121,11 @@ class Row:
     def pupil(self) -> str:
         """The pupil, or the grating."""
         return self["pupil"] or self["grating"]
+
+    @property
+    def prefix(self) -> str:
+        """What names of combined products begin with."""
+        return kinds.PREFIXES.get(self["instrume"], "jw")
 
     def member(self, suffix: str) -> str:
         """Return the name of the exposure's file with a suffix. A name without a known suffix is kept."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
+from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.paths import advice
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
@@ -79,8 +80,13 @@ class Settings(Section):
     input: str = Field(
         ".", description="folder with the exposures; members are looked for beside the ASN first, then here"
     )
-    associations: Files = Field([], description="association (ASN) files or globs, level 2 and level 3")
+    associations: Files = Field(
+        [], description="association (ASN) files or globs, level 2 and level 3; none: made of the exposures in input"
+    )
     exposures: Files = Field([], description="single _rate, _rateints or _cal files or globs, processed without an ASN")
+    targets: Files = Field([], description="of the associations that are made, those of these targets, or patterns")
+    filters: Files = Field([], description="of the associations that are made, those with these filters or pupils")
+    observations: Observations = Field([], description="of the associations that are made, those of these observations")
     output: NormalPath = Field("results", min_length=1, description="folder of the products")
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
@@ -94,6 +100,9 @@ class Settings(Section):
     )
     reference_makers: dict[str, ReferenceMaker] = Field(
         {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
+    )
+    make_associations: AssociationMaking = Field(
+        AssociationMaking(), description="how associations are made; docs/associations.md"
     )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")

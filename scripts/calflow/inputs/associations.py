@@ -172,6 +172,23 @@ def read_association(path: Path, input_directory: Path | None, problems: Problem
     return _Reader(path, input_directory, problems).association(tree) if tree is not None else None
 
 
+def made_association(path: Path, tree: dict, input_directory: Path, problems: Problems) -> Association | None:
+    """Return an association that was made in this run, as if it had been read from its file.
+
+    Parameters
+    ----------
+    path : Path
+        Its file, which need not be there.
+    tree : dict
+        What it holds.
+    input_directory : Path
+        Where its members are.
+    problems : Problems
+        What is wrong is added here.
+    """
+    return _Reader(path, input_directory, problems).association(tree)
+
+
 def single_exposure(path: Path, problems: Problems) -> Association | None:
     """Make the association of one exposure that is processed without an association file.
 

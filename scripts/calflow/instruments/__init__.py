@@ -9,6 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from calflow.instruments import pool_columns
 from calflow.instruments.family import Family, Layout
 
 
@@ -76,7 +77,7 @@ def layout_of(header: Mapping[str, Any], extensions: Collection[str]) -> Layout:
 
 def header_keywords() -> tuple[str, ...]:
     """Return every keyword of an exposure that planning looks at, for any family."""
-    keywords = {"TELESCOP"}
+    keywords = {"TELESCOP", *pool_columns.keywords()}
     for family in FAMILIES:
         keywords |= {*family.crds_names, *family.required_keywords, *family.background.same}
         keywords |= {*family.derived_keywords, *family.source_keywords}

@@ -4,12 +4,14 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calflow.associations.making import MadeAssociations
 from calflow.configuration.settings import Settings
 from calflow.files.names import product_name
 from calflow.inputs.headers import ExposureHeader
@@ -39,6 +41,12 @@ def stage_folder(settings: Settings, stage: int) -> str:
 def reference_folder(settings: Settings) -> str:
     """Return the folder of the reference files that are made."""
     return f"{output_folder(settings)}references"
+
+
+def association_folder(settings: Settings) -> str:
+    """Return the folder of the associations that are made."""
+    given = settings.make_associations.folder
+    return os.path.expanduser(given) if given else f"{output_folder(settings)}associations"
 
 
 class UnknownExposure(Exception):
@@ -240,6 +248,8 @@ class Plan:
         self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
+        # Made while planning, and written when the run starts; jobs of a cluster have no need of them.
+        self.made_associations: MadeAssociations | None = None
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
 
     def names(self) -> set[str]:

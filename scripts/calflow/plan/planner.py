@@ -6,12 +6,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from calflow.associations.making import MadeAssociations, make_associations
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from calflow.files.names import product_root
-from calflow.inputs.associations import Association, Product, expand, read_association, single_exposure
+from calflow.inputs.associations import (
+    Association,
+    Product,
+    expand,
+    made_association,
+    read_association,
+    single_exposure,
+)
 from calflow.inputs.folder_checks import check_input, check_output
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader, read_exposure_header
@@ -23,7 +31,15 @@ from calflow.plan.combination_planner import CombinationPlanner, check_astrometr
 from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
 from calflow.plan.merge_planner import MergePlanner
-from calflow.plan.plan import Calibrated, Plan, PlannedExposure, PlannedMerge, reference_folder, stage_folder
+from calflow.plan.plan import (
+    Calibrated,
+    Plan,
+    PlannedExposure,
+    PlannedMerge,
+    association_folder,
+    reference_folder,
+    stage_folder,
+)
 from calflow.plan.reference_checks import ReferenceChecker, is_asdf
 from calflow.plan.reference_maker_planner import plan_references
 from calflow.printable import has_controls
@@ -67,6 +83,27 @@ def make_plan(
         ) from None
 
 
+def only_associations(settings: Settings, files: Sequence[Path], cache: Path) -> MadeAssociations:
+    """Make the associations of the exposures in `input`, or of a pool, and plan nothing more.
+
+    Parameters
+    ----------
+    settings, files, cache
+        As of `make_plan`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong; also if there are no exposures.
+    """
+    try:
+        return _Planner(settings, HeaderCache(cache), is_job=False).only_associations()
+    except InputError as error:
+        raise InputError(
+            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
+        ) from None
+
+
 class _Planner:
     """Gathers the exposures of a configuration, and all that is wrong with them."""
 
@@ -79,6 +116,7 @@ class _Planner:
         self.headers: dict[Path, ExposureHeader | None] = {}
         self.refused: set[str] = set()  # exposures that something is wrong with
         self.left_out: list[Association] = []
+        self.made_associations: MadeAssociations | None = None
         folder = reference_folder(settings)
         self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
         self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
@@ -114,7 +152,42 @@ class _Planner:
             self._tell_left_out({2: bool(exposures or merges or self.made), 3: bool(combinations)}, stages)
         self.problems.raise_any()
         self.notices += self.chooser.notices
-        return Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
+        plan = Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
+        plan.made_associations = self.made_associations
+        return plan
+
+    def only_associations(self) -> MadeAssociations:
+        """Return the associations that are made, or raise InputError."""
+        check_output(self.settings, self.problems)
+        made = self._made_associations() if check_input(self.settings, self.problems) else None
+        self.cache.save()
+        self.problems.raise_any()
+        if made is None:
+            right = "give the folder with the _rate files, or make_associations.pool"
+            raise InputError([Problem("config", "input", f"no exposures in {self.settings.input!r}", right)])
+        return made
+
+    def _made_associations(self) -> MadeAssociations | None:
+        return make_associations(self.settings, self._header, self.problems, Path(association_folder(self.settings)))
+
+    def _use_made_associations(self) -> list[Association | None]:
+        """Make associations where the configuration names none, tell of them, and return those that are used."""
+        settings = self.settings
+        if settings.associations or settings.exposures:
+            for key in ("targets", "filters", "observations"):
+                if getattr(settings, key):
+                    wrong = "selects from associations that are made, and here 'associations' or 'exposures' are given"
+                    self.problems.add(Problem("config", key, wrong, f"leave {key} out, or the others"))
+            return []
+        self.made_associations = made = self._made_associations()
+        if made is None:
+            return []
+        self.notices += [*made.notes, *made.left_out_lines()]
+        directory = Path(os.path.expanduser(settings.input))
+        return [
+            made_association(made.files.folder / name, tree, directory, self.problems)
+            for name, tree in made.used.items()
+        ]
 
     def _crds_cache(
         self,
@@ -192,6 +265,7 @@ class _Planner:
             read.append(read_association(path, Path(os.path.expanduser(settings.input)), problems))
             lost |= new.any() and (read[-1] is None or read[-1].level == 2)
         read += [single_exposure(path, problems) for path in singles]
+        read += self._use_made_associations()
         found = self._without_others([association for association in read if association])
         if lost:
             sciences = [member for a in found if a.level == 3 for product in a.products for member in product.sciences]

@@ -1,8 +1,13 @@
-"""What JWST's values of EXP_TYPE, PUPIL and PATTTYPE mean for associations. All values are in lower case."""
+"""What values of EXP_TYPE and PUPIL mean for associations, of all telescopes. All values are in lower case."""
 
-IMAGING = frozenset({"nrc_image", "mir_image", "nis_image", "fgs_image", "nrs_mimf"})
+_JWST_IMAGING = frozenset({"nrc_image", "mir_image", "nis_image", "fgs_image", "nrs_mimf"})
+# Liger and IRIS; older files of theirs say no more than `any`.
+_ADAPTIVE_OPTICS_IMAGING = frozenset({"iris_image", "liger_image", "any"})
+IMAGING = _JWST_IMAGING | _ADAPTIVE_OPTICS_IMAGING
 CORONAGRAPHIC = frozenset({"mir_4qpm", "mir_lyot", "nrc_coron"})
 INTERFEROMETRIC = "nis_ami"
+# What names of products begin with, by instrument; else ``jw``
+PREFIXES = {"iris": "iris", "liger": "liger"}
 # All that level 2 calibrates as an image, whatever is combined of it later
 IMAGES = IMAGING | CORONAGRAPHIC | {INTERFEROMETRIC, "nrc_tsimage"}
 # Time series by their type, whatever TSOVISIT says

@@ -1,0 +1,321 @@
+"""Making the associations of a run: from the exposures in a folder, or from a pool."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from calflow.associations.asn_files import AsnFiles
+from calflow.associations.association import MadeAssociation
+from calflow.associations.available import usable
+from calflow.associations.exposures import linked, rows_of
+from calflow.associations.generator import generate
+from calflow.associations.pools import PoolError, read_pool
+from calflow.associations.rows import Row
+from calflow.associations.same_names import settle
+from calflow.configuration.paths import no_file
+from calflow.configuration.problems import Problem, Problems, some
+from calflow.configuration.settings import Settings
+from calflow.files.names import exposure_suffix, product_root
+from calflow.inputs.headers import ExposureHeader
+from calflow.instruments import family_of
+from calflow.instruments.pool_columns import KEYWORDS
+
+# Of what stage 2 or 3 takes, the first that is there stands for the exposure.
+_SUFFIXES = ("rateints", "rate", "calints", "cal")
+_LEVEL = {2: "stage 2", 3: "stage 3"}
+
+
+@dataclass(frozen=True)
+class MadeAssociations:
+    """The associations of a run.
+
+    Attributes
+    ----------
+    source : str
+        What they were made from, for people.
+    files : AsnFiles
+        Where they are written.
+    named : mapping of file name to content
+        All that were made.
+    used : mapping of file name to content
+        Those of them that are selected, of the files that are there.
+    left_out : tuple of (str, str)
+        What is in none of them, and why.
+    notes : tuple of str
+        What the archive does otherwise.
+    """
+
+    source: str
+    files: AsnFiles
+    named: Mapping[str, dict]
+    used: Mapping[str, dict]
+    left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def write(self) -> None:
+        """Write the files; those that are there like this are left alone."""
+        self.files.write(self.named)
+
+    def summary(self) -> str:
+        """Return one line on what was made."""
+        types = Counter(str(tree["asn_type"]) for tree in self.named.values())
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(types.items())) or "none"
+        return f"associations made of {self.source}: {counts}, in {self.files.folder}"
+
+    def used_line(self) -> str:
+        """Return one line on what the run combines."""
+        names = sorted(str(tree["products"][0]["name"]) for tree in self.used.values() if tree["asn_type"] == "image3")
+        return f"to be combined: {some(names)}" if names else "nothing is combined"
+
+    def left_out_lines(self) -> list[str]:
+        """Return a line for each reason why something is left out."""
+        by_reason: dict[str, list[str]] = {}
+        for name, why in self.left_out:
+            by_reason.setdefault(why, []).append(name)
+        return [f"left out: {some(names)}: {why}" for why, names in by_reason.items()]
+
+    def table(self) -> str:
+        """Return what was made, as a table, and what was left out."""
+        lines = [("type", "id", "product", "science", "other members")]
+        exposures: dict[tuple[str, str, int], int] = {}
+        for tree in self.named.values():
+            (product,) = tree["products"]
+            kinds = Counter(member["exptype"] for member in product["members"])
+            sciences = kinds.pop("science", 0)
+            if tree["asn_type"].endswith("2"):
+                key = tree["asn_type"], tree["asn_id"], sum(kinds.values())
+                exposures[key] = exposures.get(key, 0) + 1
+            else:
+                others = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+                lines.append((tree["asn_type"], tree["asn_id"], product["name"], str(sciences), others))
+        each = [
+            (kind, asn_id, f"{count} exposures" if count > 1 else "1 exposure", "1", f"{n} background" if n else "")
+            for (kind, asn_id, n), count in sorted(exposures.items())
+        ]
+        lines = [lines[0], *each, *sorted(lines[1:])]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        return "\n".join([self.summary(), "", *text, "", *self.notes, *self.left_out_lines()]).rstrip()
+
+
+@dataclass
+class _Found:
+    rows: list[Row]
+    source: str
+    pool: str = "none"
+    files: frozenset[str] = frozenset()
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    targets: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by file name, the names of the target
+
+
+def make_associations(
+    settings: Settings,
+    read_header: Callable[[Path], ExposureHeader | None],
+    problems: Problems,
+    folder: Path,
+) -> MadeAssociations | None:
+    """Make the associations of the exposures in the folder `input`, or in the pool.
+
+    Parameters
+    ----------
+    settings : Settings
+    read_header : callable
+        From a path to its header, or None after adding a problem.
+    problems : Problems
+        What is wrong is added here.
+    folder : Path
+        Where their files are, or will be.
+
+    Returns
+    -------
+    MadeAssociations or None
+        None if there are no exposures, or if something is wrong.
+    """
+    new = problems.from_here()
+    asn_files = AsnFiles.of(folder)
+    directory = Path(os.path.expanduser(settings.input))
+    _check_links(settings, problems)
+    if settings.make_associations.pool is not None:
+        found = _from_pool(settings, directory, problems)
+    else:
+        found = _from_headers(settings, directory, read_header, asn_files.targets(), problems)
+    if found is None or new.any() or not found.rows:
+        return None
+    settled = settle(generate(found.rows))
+    made, left_out, selected = settled.associations, list(found.left_out), settled.associations
+    if settings.make_associations.pool is None or any(_is_there(row, found.files) for row in found.rows):
+        fitting = usable(made, found.files)
+        left_out += fitting.left_out
+        selected = fitting.associations
+    if settings.make_associations.pool is None:
+        made = selected
+    left_out += _in_none(found.rows, made)
+    names = {(row["program"], row["targetid"]): found.targets[row.filename][0] for row in found.rows if found.targets}
+    named = asn_files.named(made, found.pool, names)
+    wanted = _selected(selected, found, settings, problems)
+    used = asn_files.named(wanted, found.pool, names) if not new.any() else {}
+    used = {_same_product(tree, named): tree for tree in used.values()}
+    return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), settled.notes)
+
+
+def _same_product(tree: dict, named: Mapping[str, dict]) -> str:
+    """Return the name of the file in which an association with this product is."""
+
+    def what(one: dict) -> tuple:
+        return one["asn_type"], one["asn_id"], one["products"][0]["name"]
+
+    return next(name for name, other in named.items() if what(other) == what(tree))
+
+
+def _is_there(row: Row, files: Collection[str]) -> bool:
+    return any(row.member(suffix) in files for suffix in _SUFFIXES)
+
+
+def _check_links(settings: Settings, problems: Problems) -> None:
+    for name in settings.make_associations.links:
+        if not (name[:1] in "cC" and name[1:].isdigit() and len(name) == 5):
+            right = "a candidate is called c and four digits, such as c1001"
+            problems.add(Problem("config", "make_associations.links", f"{name!r} is no candidate", right))
+
+
+# Where the exposures are known from -------------------------------------------------------------------
+
+
+def _from_pool(settings: Settings, directory: Path, problems: Problems) -> _Found | None:
+    given = str(settings.make_associations.pool)
+    path = Path(os.path.expanduser(given))
+    if not path.is_file():
+        problems.add(Problem("config", "make_associations.pool", no_file(path), "give a pool file of the archive"))
+        return None
+    try:
+        rows = read_pool(path.read_text("utf-8-sig"))
+    except PoolError as error:
+        problems.add(Problem(given, "", error.wrong, error.right))
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = getattr(error, "strerror", None) or "is no text"
+        problems.add(Problem(given, "", f"cannot be read ({wrong})", "give a pool file: text with '|' between cells"))
+        return None
+    if not rows:
+        problems.add(Problem(given, "", "lists no exposures", "a pool has a line for each"))
+    rows = linked(rows, settings.make_associations, without_links=False)
+    targets = {row.filename: [name for name in (row["targname"], row["targetid"]) if name] or [""] for row in rows}
+    there = frozenset(entry.name for entry in os.scandir(directory) if entry.is_file())
+    return _Found(rows, given, path.name, there, targets=targets)
+
+
+def _from_headers(
+    settings: Settings,
+    directory: Path,
+    read_header: Callable[[Path], ExposureHeader | None],
+    known: Mapping[tuple[str, str], str],
+    problems: Problems,
+) -> _Found | None:
+    names = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
+    exposures: dict[str, str] = {}
+    for suffix in reversed(_SUFFIXES):  # the better one last
+        exposures |= {product_root(name): name for name in names if exposure_suffix(name) == suffix}
+    left_out = [
+        (name, "stage 1 has not been done: calflow takes _rate")
+        for name in names
+        if exposure_suffix(name) in ("uncal", "ramp") and product_root(name) not in exposures
+    ]
+    headers = {}
+    targets: dict[str, Sequence[str]] = {}
+    new = problems.from_here()
+    for name in sorted(exposures.values()):
+        header = read_header(directory / name)
+        if header is None:
+            continue
+        if why := _no_image(header):
+            left_out.append((name, why))
+            continue
+        headers[name] = header.values
+        given = [str(header.values[keyword]) for keyword in KEYWORDS["target"] if header.values.get(keyword)]
+        targets[name] = given or [""]
+    if new.any():
+        return None
+    rows = rows_of(headers, settings.make_associations, known)
+    return _Found(rows, _exposures_in(len(rows), directory), "none", frozenset(names), left_out, targets)
+
+
+def _exposures_in(count: int, directory: Path) -> str:
+    return f"{count} exposure{'s' if count != 1 else ''} in {str(directory)!r}"
+
+
+def _no_image(header: ExposureHeader) -> str:
+    """Return why nothing is made of an exposure; empty if it is an image."""
+    family = family_of(header.values)
+    if family is None:
+        return f"TELESCOP {str(header.values.get('TELESCOP', ''))!r} is none that calflow knows"
+    if family.variant(header.values) is None:
+        return f"EXP_TYPE {str(header.values.get('EXP_TYPE', ''))!r} is no imaging"
+    return ""
+
+
+# What is used of it -----------------------------------------------------------------------------------
+
+
+def _in_none(rows: Iterable[Row], made: Iterable[MadeAssociation]) -> list[tuple[str, str]]:
+    """Return the exposures that are in no association."""
+    roots = {product_root(member.name) for association in made for member in association.members}
+    return [(row.filename, _why(row)) for row in rows if product_root(row.filename) not in roots]
+
+
+def _why(row: Row) -> str:
+    if row.exptype not in ("science", "background", "psf"):
+        return f"is {row.exptype.replace('_', ' ')}, of which nothing is made"
+    if not row["exp_type"]:
+        return "has no EXP_TYPE"
+    if not row.filter:
+        return "has no filter"
+    if not row["detector"]:
+        return "has no detector"
+    return f"EXP_TYPE {row['exp_type'].upper()} is no imaging, or nothing is combined of it"
+
+
+def _selected(
+    made: Iterable[MadeAssociation], found: _Found, settings: Settings, problems: Problems
+) -> list[MadeAssociation]:
+    """Return the associations all of whose science exposures are of the targets, filters and observations wanted."""
+    by_root = {product_root(row.filename): row for row in found.rows}
+
+    def targets(row: Row) -> Sequence[str]:
+        return (*found.targets[row.filename], row["targetid"], f"t{row['targetid'].zfill(3)}")
+
+    def filters(row: Row) -> Sequence[str]:
+        return row.filter, row.pupil
+
+    def observations(row: Row) -> Sequence[str]:
+        return (row["obs_num"],)
+
+    wanted = {
+        "targets": (settings.targets, targets),
+        "filters": (settings.filters, filters),
+        "observations": ([str(number) for number in settings.observations], observations),
+    }
+    rows = set(by_root)
+    for key, (patterns, values) in wanted.items():
+        unfound = [
+            pattern for pattern in patterns if not any(_fits(values(row), [pattern]) for row in by_root.values())
+        ]
+        if unfound:
+            there = sorted({next(filter(None, values(row)), "") for row in by_root.values()} - {""})
+            right = f"there are {some(there)}" if there else "no exposure says it"
+            problems.add(Problem("config", key, f"no exposure has {unfound[0]!r}", right))
+        if patterns:
+            rows = {root for root in rows if _fits(values(by_root[root]), patterns)}
+    selected = [one for one in made if {product_root(name) for name in one.of_type("science")} <= rows]
+    if not selected and any(patterns for patterns, _ in wanted.values()) and not problems:
+        keys = ", ".join(key for key, (patterns, _) in wanted.items() if patterns)
+        problems.add(Problem("config", keys, "no association has exposures of all of these", "select less"))
+    return selected
+
+
+def _fits(values: Iterable[str], patterns: Iterable[str]) -> bool:
+    return any(fnmatch(value.lower(), pattern.lower()) for value in values for pattern in patterns)
