@@ -60,7 +60,7 @@ def test_no_cores(options):
 
 
 def test_no_products():
-    with pytest.raises(SystemExit, match=r"the configuration: names nothing to make for all; see 'Own data'"):
+    with pytest.raises(SystemExit, match=r"the configuration: names nothing to make for all; give input"):
         run(stage2=(), stage3=())
     with pytest.raises(SystemExit, match=r"nothing to make for stage3; there is something for all, stage2"):
         run("stage3", stage3=())

@@ -25,7 +25,6 @@ from calflow.instruments.pool_columns import KEYWORDS
 
 # Of what stage 2 or 3 takes, the first that is there stands for the exposure.
 _SUFFIXES = ("rateints", "rate", "calints", "cal")
-_LEVEL = {2: "stage 2", 3: "stage 3"}
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,7 @@ def make_associations(
     read_header: Callable[[Path], ExposureHeader | None],
     problems: Problems,
     folder: Path,
+    but: Collection[Path] = (),
 ) -> MadeAssociations | None:
     """Make the associations of the exposures in the folder `input`, or in the pool.
 
@@ -130,6 +130,8 @@ def make_associations(
         What is wrong is added here.
     folder : Path
         Where their files are, or will be.
+    but : collection of Path
+        Exposures that are something else, such as the flats that a reference is made of.
 
     Returns
     -------
@@ -140,10 +142,18 @@ def make_associations(
     asn_files = AsnFiles.of(folder)
     directory = Path(os.path.expanduser(settings.input))
     _check_links(settings, problems)
+    try:
+        there = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
+    except OSError as error:
+        problems.add(Problem("config", "input", f"cannot be looked into ({error.strerror})", "make it readable"))
+        return None
+    if but:
+        calibrators = {os.path.realpath(path) for path in but}
+        there = [name for name in there if os.path.realpath(directory / name) not in calibrators]
     if settings.make_associations.pool is not None:
-        found = _from_pool(settings, directory, problems)
+        found = _from_pool(settings, there, problems)
     else:
-        found = _from_headers(settings, directory, read_header, asn_files.targets(), problems)
+        found = _from_headers(settings, directory, there, read_header, asn_files.targets(), problems)
     if found is None or new.any() or not found.rows:
         return None
     settled = settle(generate(found.rows))
@@ -186,7 +196,7 @@ def _check_links(settings: Settings, problems: Problems) -> None:
 # Where the exposures are known from -------------------------------------------------------------------
 
 
-def _from_pool(settings: Settings, directory: Path, problems: Problems) -> _Found | None:
+def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> _Found | None:
     given = str(settings.make_associations.pool)
     path = Path(os.path.expanduser(given))
     if not path.is_file():
@@ -205,18 +215,17 @@ def _from_pool(settings: Settings, directory: Path, problems: Problems) -> _Foun
         problems.add(Problem(given, "", "lists no exposures", "a pool has a line for each"))
     rows = linked(rows, settings.make_associations, without_links=False)
     targets = {row.filename: [name for name in (row["targname"], row["targetid"]) if name] or [""] for row in rows}
-    there = frozenset(entry.name for entry in os.scandir(directory) if entry.is_file())
-    return _Found(rows, given, path.name, there, targets=targets)
+    return _Found(rows, given, path.name, frozenset(there), targets=targets)
 
 
 def _from_headers(
     settings: Settings,
     directory: Path,
+    names: Sequence[str],
     read_header: Callable[[Path], ExposureHeader | None],
     known: Mapping[tuple[str, str], str],
     problems: Problems,
 ) -> _Found | None:
-    names = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
     exposures: dict[str, str] = {}
     for suffix in reversed(_SUFFIXES):  # the better one last
         exposures |= {product_root(name): name for name in names if exposure_suffix(name) == suffix}
@@ -242,6 +251,18 @@ def _from_headers(
         return None
     rows = rows_of(headers, settings.make_associations, known)
     return _Found(rows, _exposures_in(len(rows), directory), "none", frozenset(names), left_out, targets)
+
+
+def no_exposures(folder: str) -> Problem:
+    """Return the problem of a folder in which there are no exposures."""
+    directory = Path(os.path.expanduser(folder))
+    right = "give the folder with the _rate files, or make_associations.pool"
+    # Clients of the archive make folders of their own.
+    for below in ("*", "*/*", "*/*/*"):
+        if found := next(directory.glob(f"{below}/*_rate*.fits"), None):
+            right = f"there are some in {str(found.parent)!r}: put those of all folders into one, as links if you like"
+            break
+    return Problem("config", "input", f"no exposures in {folder!r}", right)
 
 
 def _exposures_in(count: int, directory: Path) -> str:

@@ -71,7 +71,7 @@ def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], 
     asked = [name for name in targets if name != "plan"] or ["all"]
     if any(name not in products for name in asked) or any(products[name]() for name in asked):
         return
-    right = "see 'Own data' in README.md"
+    right = "give input, the folder with the exposures: 'Own data' in README.md"
     if any(products["all"]()):
         right = f"there is something for {', '.join(name for name, files in products.items() if files())}"
     raise InputError([Problem("the configuration", "", f"names nothing to make for {' '.join(asked)}", right)])

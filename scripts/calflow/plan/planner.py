@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calflow.associations.making import MadeAssociations, make_associations
+from calflow.associations.making import MadeAssociations, make_associations, no_exposures
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
@@ -163,12 +163,13 @@ class _Planner:
         self.cache.save()
         self.problems.raise_any()
         if made is None:
-            right = "give the folder with the _rate files, or make_associations.pool"
-            raise InputError([Problem("config", "input", f"no exposures in {self.settings.input!r}", right)])
+            raise InputError([no_exposures(self.settings.input)])
         return made
 
     def _made_associations(self) -> MadeAssociations | None:
-        return make_associations(self.settings, self._header, self.problems, Path(association_folder(self.settings)))
+        folder = Path(association_folder(self.settings))
+        calibrators = [path for made in self.made.values() for path in made.exposures]
+        return make_associations(self.settings, self._header, self.problems, folder, calibrators)
 
     def _use_made_associations(self) -> list[Association | None]:
         """Make associations where the configuration names none, tell of them, and return those that are used."""
