@@ -1,5 +1,6 @@
 """An association that was made: its members, and its names."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -65,8 +66,8 @@ class MadeAssociation:
 
 
 def number(text: str, width: int) -> str:
-    """Return a number of a programme or target with leading zeros."""
-    return text.zfill(width)
+    """Return a number with leading zeros, or of another name what names of files may have."""
+    return text.zfill(width) if text.isdigit() else re.sub(r"[^a-z0-9]+", "", text)
 
 
 def combined_name(asn_id: str, row: Row, target: str, ending: str = "") -> str:

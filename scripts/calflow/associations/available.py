@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from calflow.associations.association import MadeAssociation, MadeMember
+from calflow.associations.subarrays import MERGE_RULE
 from calflow.files.names import product_root
 
 _COUNT_RATE = re.compile(r"_rate(?=(ints)?\.)")
@@ -45,7 +46,7 @@ def usable(associations: Iterable[MadeAssociation], files: Collection[str]) -> U
     left_out: list[tuple[str, str]] = []
     calibrated: dict[str, str] = {}  # by the beginning of its name, what level 2 makes of an exposure
     taken_for: dict[str, str] = {}  # by what is wanted of level 2, what it makes instead
-    listed = sorted(associations, key=lambda each: (each.level, "_rateints." not in each.members[0].name))
+    listed = sorted(associations, key=_order)
     for association in listed:
         found: list[MadeMember] = []
         for member in association.members:
@@ -63,8 +64,15 @@ def usable(associations: Iterable[MadeAssociation], files: Collection[str]) -> U
                 left_out.append((f"{sciences[0]} of {association.product}", f"{calibrated[root]} is made"))
                 continue
             calibrated[root] = taken_for[_calibrated(wanted)] = _calibrated(sciences[0])
+        elif association.rule == MERGE_RULE:
+            calibrated[association.product] = f"{association.product}_cal.fits"
         kept.append(replace(association, members=tuple(found)))
     return Usable(tuple(kept), tuple(dict.fromkeys(left_out)))
+
+
+def _order(association: MadeAssociation) -> tuple[int, bool, bool]:
+    """Put what others are made of before them, and exposures with integrations before the same without."""
+    return association.level, association.rule != MERGE_RULE, "_rateints." not in association.members[0].name
 
 
 def _calibrated(name: str) -> str:

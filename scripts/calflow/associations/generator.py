@@ -7,6 +7,7 @@ from calflow.associations.association import WHOLE_POOL, MadeAssociation
 from calflow.associations.level2 import calibrations
 from calflow.associations.level3 import combinations
 from calflow.associations.rows import Candidate, Row
+from calflow.associations.subarrays import merges
 
 _DISCOVERED = Candidate(WHOLE_POOL, "discovered")
 _ORDER = {"o": 0, "c": 1, "a": 2}
@@ -25,17 +26,23 @@ def generate(rows: Sequence[Row]) -> list[MadeAssociation]:
     list of MadeAssociation
         Level 2 before level 3, by candidate; each once.
     """
-    by_candidate: dict[Candidate, list[Row]] = {}
-    for row in rows:
-        for candidate in dict.fromkeys(row.candidates):
-            by_candidate.setdefault(candidate, []).append(row)
+    combined, merged = merges(rows)
     level2: list[MadeAssociation] = []
     level3: list[MadeAssociation] = []
-    for candidate in sorted(by_candidate, key=_rank):
-        level2 += calibrations(by_candidate[candidate], candidate)
-        level3 += combinations(by_candidate[candidate], candidate)
-    level3 += combinations(rows, _DISCOVERED)
-    return _largest(_distinct(level2)) + _largest(_distinct(level3))
+    for candidate, found in _by_candidate(rows):
+        level2 += calibrations(found, candidate)
+    for candidate, found in _by_candidate(combined):
+        level3 += combinations(found, candidate)
+    level3 += combinations(combined, _DISCOVERED)
+    return _largest(_distinct(level2)) + merged + _largest(_distinct(level3))
+
+
+def _by_candidate(rows: Iterable[Row]) -> list[tuple[Candidate, list[Row]]]:
+    found: dict[Candidate, list[Row]] = {}
+    for row in rows:
+        for candidate in dict.fromkeys(row.candidates):
+            found.setdefault(candidate, []).append(row)
+    return sorted(found.items(), key=lambda item: _rank(item[0]))
 
 
 def _rank(candidate: Candidate) -> tuple[int, int]:

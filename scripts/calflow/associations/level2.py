@@ -7,7 +7,7 @@ from calflow.associations.rows import Candidate, Row
 from calflow.instruments import exposure_kinds as kinds
 
 # What a background has in common with the exposure it is subtracted from. Target, dithers and dates do not count.
-_MODE = "program instrume detector fxd_slit subarray channel tsovisit exp_type".split()
+_MODE = "program instrume detector fxd_slit channel tsovisit exp_type".split()
 # Candidates whose exposures are calibrated, as those of their observations
 _NOT_CALIBRATED = ("group", "mosaic")
 
@@ -25,7 +25,7 @@ def calibrations(rows: Sequence[Row], candidate: Candidate) -> list[MadeAssociat
         return []
     backgrounds: dict[tuple, list[Row]] = {}
     for row in rows:
-        if row.exptype == "background" and _has_mode(row):
+        if row.exptype == "background" and _has_mode(row) and (row.is_whole_detector or _counts_window(row)):
             backgrounds.setdefault(_mode(row), []).append(row)
     made = []
     for row in rows:
@@ -85,7 +85,13 @@ def _suffix(row: Row, science: str) -> str:
 
 
 def _mode(row: Row) -> tuple[str, ...]:
-    return (*(row[column] for column in _MODE), row.filter, row.pupil)
+    window = row["subarray"] if _counts_window(row) else ""
+    return (*(row[column] for column in _MODE), row.filter, row.pupil, window)
+
+
+def _counts_window(row: Row) -> bool:
+    """Tell whether a background must have the subarray of the exposure; else it has the full frame."""
+    return row["exp_type"] not in kinds.CUT_FROM_FULL
 
 
 def _has_mode(row: Row) -> bool:

@@ -15,6 +15,7 @@ from calflow.associations.generator import generate
 from calflow.associations.pools import PoolError, read_pool
 from calflow.associations.rows import Row
 from calflow.associations.same_names import settle
+from calflow.associations.subarrays import MERGE_RULE
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import Problem, Problems, some
 from calflow.configuration.settings import Settings
@@ -66,7 +67,10 @@ class MadeAssociations:
 
     def used_line(self) -> str:
         """Return one line on what the run combines."""
-        names = sorted(str(tree["products"][0]["name"]) for tree in self.used.values() if tree["asn_type"] == "image3")
+        combined = [
+            one for one in self.used.values() if one["asn_type"] == "image3" and MERGE_RULE not in one["asn_rule"]
+        ]
+        names = sorted(str(tree["products"][0]["name"]) for tree in combined)
         return f"to be combined: {some(names)}" if names else "nothing is combined"
 
     def left_out_lines(self) -> list[str]:
@@ -331,6 +335,7 @@ def _selected(
             problems.add(Problem("config", key, f"no exposure has {unfound[0]!r}", right))
         if patterns:
             rows = {root for root in rows if _fits(values(by_root[root]), patterns)}
+    rows |= {one.product for one in made if one.rule == MERGE_RULE and product_root(one.members[0].name) in rows}
     selected = [one for one in made if {product_root(name) for name in one.of_type("science")} <= rows]
     if not selected and any(patterns for patterns, _ in wanted.values()) and not problems:
         keys = ", ".join(key for key, (patterns, _) in wanted.items() if patterns)

@@ -6,6 +6,8 @@ _ADAPTIVE_OPTICS_IMAGING = frozenset({"iris_image", "liger_image", "any"})
 IMAGING = _JWST_IMAGING | _ADAPTIVE_OPTICS_IMAGING
 CORONAGRAPHIC = frozenset({"mir_4qpm", "mir_lyot", "nrc_coron"})
 INTERFEROMETRIC = "nis_ami"
+# Exposures whose subarrays are parts of full frames: a background of the full frame is one of theirs too
+CUT_FROM_FULL = _ADAPTIVE_OPTICS_IMAGING
 # What names of products begin with, by instrument; else ``jw``
 PREFIXES = {"iris": "iris", "liger": "liger"}
 # All that level 2 calibrates as an image, whatever is combined of it later
