@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from calflow.associations.association import WHOLE_POOL, MadeAssociation, number
@@ -55,13 +56,15 @@ class AsnFiles:
         targets : mapping of (program, number) to name
         """
         known = {_key_of(tree): name for name, tree in self.trees.items()}
-        wanted = [(association, _tree(association, pool, targets)) for association in associations]
+        wanted = [(association, tree_of(association, pool, targets)) for association in associations]
         kept = {known[key] for _, tree in wanted if (key := _key_of(tree)) in known}
         named: dict[str, dict] = {}
+        free: dict[str, Iterator[str]] = {}
         for association, tree in wanted:
             name = known.get(_key_of(tree))
             if name is None or name in named:
-                name = next(name for name in _names(association) if name not in named and name not in kept)
+                names = free.setdefault(_pattern(association), _numbered(_pattern(association)))
+                name = next(name for name in names if name not in named and name not in kept)
             named[name] = tree
         return named
 
@@ -105,15 +108,25 @@ def _key_of(tree: Mapping) -> _Key:
     return str(tree["asn_type"]), str(tree["asn_id"]), str(product["name"]), str(sciences[0]) if is_one else ""
 
 
-def _names(association: MadeAssociation) -> Iterator[str]:
-    count = 0
-    while True:
-        count += 1
-        program = f"{association.prefix}{number(association.program, 5)}"
-        yield f"{program}-{association.asn_id}_{association.asn_type}_{count:05d}_asn.json"
+def _pattern(association: MadeAssociation) -> str:
+    program = f"{association.prefix}{number(association.program, 5)}"
+    return f"{program}-{association.asn_id}_{association.asn_type}_{{:05d}}_asn.json"
 
 
-def _tree(association: MadeAssociation, pool: str, targets: Mapping[tuple[str, str], str]) -> dict:
+def _numbered(pattern: str) -> Iterator[str]:
+    return (pattern.format(each) for each in count(1))
+
+
+def tree_of(association: MadeAssociation, pool: str, targets: Mapping[tuple[str, str], str]) -> dict:
+    """Return what the file of an association holds.
+
+    Parameters
+    ----------
+    association : MadeAssociation
+    pool : str
+        File name of the pool, or ``none``.
+    targets : mapping of (program, number) to name
+    """
     found = "discover" if association.asn_id == WHOLE_POOL else "candidate"
     number_of_target = association.target.lstrip("t") if association.level == 3 else association.target
     key = association.program, number_of_target.lstrip("0")

@@ -44,6 +44,7 @@ def usable(associations: Iterable[MadeAssociation], files: Collection[str]) -> U
     """
     kept: list[MadeAssociation] = []
     left_out: list[tuple[str, str]] = []
+    made_here: set[str] = set()
     calibrated: dict[str, str] = {}  # by the beginning of its name, what level 2 makes of an exposure
     taken_for: dict[str, str] = {}  # by what is wanted of level 2, what it makes instead
     listed = sorted(associations, key=_order)
@@ -51,7 +52,7 @@ def usable(associations: Iterable[MadeAssociation], files: Collection[str]) -> U
         found: list[MadeMember] = []
         for member in association.members:
             name = _there(member.name, files) if association.level == 2 else taken_for.get(member.name, member.name)
-            if name and (association.level == 2 or name in files or name in calibrated.values()):
+            if name and (association.level == 2 or name in files or name in made_here):
                 found.append(replace(member, name=name))
             elif member.exptype != "target_acquisition":
                 left_out.append((f"{member.name} of {association.product}", "no such file"))
@@ -64,8 +65,9 @@ def usable(associations: Iterable[MadeAssociation], files: Collection[str]) -> U
                 left_out.append((f"{sciences[0]} of {association.product}", f"{calibrated[root]} is made"))
                 continue
             calibrated[root] = taken_for[_calibrated(wanted)] = _calibrated(sciences[0])
+            made_here.add(calibrated[root])
         elif association.rule == MERGE_RULE:
-            calibrated[association.product] = f"{association.product}_cal.fits"
+            made_here.add(f"{association.product}_cal.fits")
         kept.append(replace(association, members=tuple(found)))
     return Usable(tuple(kept), tuple(dict.fromkeys(left_out)))
 

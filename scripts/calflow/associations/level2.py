@@ -69,7 +69,7 @@ def _rules(row: Row, backgrounds: Sequence[Row]) -> Iterable[tuple[str, str, str
         yield "Image", "image2", suffix, backgrounds
     if exp_type in kinds.NO_SCIENCE or row.exptype == "target_acquisition":
         yield "ImageNonScience", "image2", suffix, ()
-    if is_image and _has_mode(row) and (row["bkgdtarg"] or row["is_psf"]):
+    if is_image and _has_mode(row) and (row["bkgdtarg"] or row["is_psf"]) and exp_type not in kinds.CUT_FROM_FULL:
         yield "ImageSpecial", "image2", suffix, ()
     if is_image and is_science and _has_mode(row) and row.is_time_series:
         yield "ImageTSO", "tso-image2", suffix, ()

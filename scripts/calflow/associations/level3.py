@@ -60,7 +60,9 @@ def _image(row: Row) -> str:
 
 
 def _background(row: Row) -> str:
-    return "science" if _is_imaging(row) and row.is_background and "wfsc" not in row["visitype"] else ""
+    # The sky of Liger and IRIS may come with its dark subtracted already: it is a background and nothing else.
+    fits = _is_imaging(row) and row.is_background and row["exp_type"] not in kinds.CUT_FROM_FULL
+    return "science" if fits and "wfsc" not in row["visitype"] else ""
 
 
 def _coronagraphic_image(row: Row) -> str:
@@ -133,18 +135,19 @@ def _by(rule: Rule, rows: Sequence[Row], candidate: Candidate) -> list[MadeAssoc
         whose = references if rule.any_reference and exptype == "psf" else groups
         key = _mode(row) if whose is references else (*_mode(row), *(row[column] for column in rule.key))
         whose.setdefault(key, []).append((row, exptype))
+    acquisitions = [row for row in rows if row.exptype == "target_acquisition"]
     made = []
     for key, found in groups.items():
         psfs = references.get(key[: len(_mode(found[0][0]))], [])
         if rule.any_reference and not psfs:
             continue
-        if association := _association(rule, found + psfs, rows, candidate):
+        if association := _association(rule, found + psfs, acquisitions, candidate):
             made.append(association)
     return made
 
 
 def _association(
-    rule: Rule, found: Sequence[tuple[Row, str]], rows: Sequence[Row], candidate: Candidate
+    rule: Rule, found: Sequence[tuple[Row, str]], acquisitions: Sequence[Row], candidate: Candidate
 ) -> MadeAssociation | None:
     first = found[0][0]
     observations = {row["obs_num"] for row, _ in found}
@@ -153,9 +156,9 @@ def _association(
     if candidate.type in _LINKS and len(observations) < 2:
         return None
     members = [MadeMember(row.member("calints" if row.is_time_series else rule.suffix), kind) for row, kind in found]
-    for row in rows:
+    for row in acquisitions:
         same = row["program"] == first["program"] and row["instrume"] == first["instrume"]
-        if row.exptype == "target_acquisition" and same and row["obs_num"] in observations:
+        if same and row["obs_num"] in observations:
             members.append(MadeMember(row.member("cal"), "target_acquisition"))
     if len(members) < rule.members:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from calflow.associations.asn_files import AsnFiles
+from calflow.associations.asn_files import AsnFiles, tree_of
 from calflow.associations.association import MadeAssociation
 from calflow.associations.available import usable
 from calflow.associations.exposures import linked, rows_of
@@ -172,18 +172,10 @@ def make_associations(
     names = {(row["program"], row["targetid"]): found.targets[row.filename][0] for row in found.rows if found.targets}
     named = asn_files.named(made, found.pool, names)
     wanted = _selected(selected, found, settings, problems)
-    used = asn_files.named(wanted, found.pool, names) if not new.any() else {}
-    used = {_same_product(tree, named): tree for tree in used.values()}
+    # Of what is used, members may be fewer, or other files of the same exposures.
+    file_of = {(tree["asn_type"], tree["asn_id"], tree["products"][0]["name"]): name for name, tree in named.items()}
+    used = {file_of[each.asn_type, each.asn_id, each.product]: tree_of(each, found.pool, names) for each in wanted}
     return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), settled.notes)
-
-
-def _same_product(tree: dict, named: Mapping[str, dict]) -> str:
-    """Return the name of the file in which an association with this product is."""
-
-    def what(one: dict) -> tuple:
-        return one["asn_type"], one["asn_id"], one["products"][0]["name"]
-
-    return next(name for name, other in named.items() if what(other) == what(tree))
 
 
 def _is_there(row: Row, files: Collection[str]) -> bool:
