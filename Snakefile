@@ -161,7 +161,10 @@ run.surround(plan, config)
 
 onstart:
     if plan.made_associations:
-        plan.made_associations.write()
+        try:
+            plan.made_associations.write()
+        except InputError as error:
+            sys.exit(str(error))
     run.begin()
 
 

@@ -246,6 +246,7 @@ def test_exposures_of_two_kinds_of_visits_are_combined():
         ("a,b\n1,2", "no column FILENAME"),
         ("filename|program|exp_type|instrume\na|1|x", "line 2 has 3 cells"),
         ("filename|program|exp_type|instrume|asn_candidate\na|1|x|y|o001", "line 2: ASN_CANDIDATE 'o001' is no list"),
+        ("filename|program|exp_type|instrume|asn_candidate\na|1|x|y|[('../x','group')]", "line 2: ASN_CANDIDATE"),
     ],
 )
 def test_what_is_no_pool_is_told(text, wrong):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from calflow.associations.making import make_associations
-from calflow.configuration.problems import Problems
+from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import Settings
 from calflow.inputs.fits_headers import HduShape
 from calflow.inputs.headers import ExposureHeader
@@ -171,6 +171,12 @@ def test_what_is_left_out_is_told_with_the_reason(folder):
     assert "NRS_FIXEDSLIT" in folder.make().table()
 
 
+def test_a_folder_without_images_is_told(folder):
+    assert folder.add("s", EXP_TYPE="NRS_FIXEDSLIT").make() is None
+    (problem,) = folder.problems
+    assert str(problem).endswith(": s_rate.fits left out; EXP_TYPE 'NRS_FIXEDSLIT' is no imaging")
+
+
 def test_unchanged_files_are_left_alone_and_keep_their_numbers(folder):
     folder.add("m").add("sky", JWST | SKY)
     folder.make()
@@ -196,6 +202,12 @@ def test_files_of_others_are_kept(folder):
     folder.make()
     assert (folder.output / "mine_asn.json").read_text() == "{}"
     assert not any('"b_rate.fits"' in text for text, _ in folder.files().values())
+
+
+def test_a_folder_that_cannot_be_written_is_told(folder):
+    folder.output.write_text("a file")
+    with pytest.raises(InputError, match="associations cannot be written there"):
+        folder.add("a").make()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from calflow.associations.rows import Row
 from calflow.associations.same_names import settle
 from calflow.associations.subarrays import MERGE_RULE
 from calflow.configuration.paths import no_file
-from calflow.configuration.problems import Problem, Problems, some
+from calflow.configuration.problems import InputError, Problem, Problems, some
 from calflow.configuration.settings import Settings
 from calflow.files.names import exposure_suffix, product_root
 from calflow.inputs.headers import ExposureHeader
@@ -56,8 +56,19 @@ class MadeAssociations:
     notes: tuple[str, ...] = ()
 
     def write(self) -> None:
-        """Write the files; those that are there like this are left alone."""
-        self.files.write(self.named)
+        """Write the files; those that are there like this are left alone.
+
+        Raises
+        ------
+        InputError
+            If they cannot be written.
+        """
+        try:
+            self.files.write(self.named)
+        except OSError as error:
+            wrong = f"associations cannot be written there ({error.strerror})"
+            problem = Problem(str(self.files.folder), "", wrong, "give make_associations.folder, or another output")
+            raise InputError([problem]) from None
 
     def summary(self) -> str:
         """Return one line on what was made."""
@@ -147,7 +158,7 @@ def make_associations(
     directory = Path(os.path.expanduser(settings.input))
     _check_links(settings, problems)
     try:
-        there = sorted(entry.name for entry in os.scandir(directory) if entry.is_file())
+        there = sorted(entry.name for entry in os.scandir(directory) if entry.is_file() and entry.name[0] != ".")
     except OSError as error:
         problems.add(Problem("config", "input", f"cannot be looked into ({error.strerror})", "make it readable"))
         return None
@@ -158,7 +169,15 @@ def make_associations(
         found = _from_pool(settings, there, problems)
     else:
         found = _from_headers(settings, directory, there, read_header, asn_files.targets(), problems)
-    if found is None or new.any() or not found.rows:
+    if found is None or new.any():
+        return None
+    if not found.rows:
+        # References may be all that is wanted.
+        if found.left_out and not settings.reference_makers:
+            name, why = found.left_out[0]
+            others = f" and {len(found.left_out) - 1} more" if len(found.left_out) > 1 else ""
+            wrong = f"no exposures that can be used in {settings.input!r}: {name}{others} left out"
+            problems.add(Problem("config", "input", wrong, why))
         return None
     settled = settle(generate(found.rows))
     made, left_out, selected = settled.associations, list(found.left_out), settled.associations

@@ -1,10 +1,12 @@
 """Pools: tables of the archive that list the exposures of a programme."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 from calflow.associations.rows import NOT_GIVEN, Candidate, Row
 
+_CANDIDATE = re.compile(r"[a-z][0-9]{3,6}")
 COLUMNS_NEEDED = ("filename", "program", "exp_type", "instrume")
 
 
@@ -55,6 +57,8 @@ def read_pool(text: str) -> list[Row]:
 def row_of(filename: str, values: Mapping[str, str], candidates: tuple[Candidate, ...]) -> Row:
     """Return a row of the values that are given."""
     lower = {column: value.strip().lower() for column, value in values.items()}
+    if number := lower.get("obs_num"):
+        lower["obs_num"] = number.lstrip("0") or "0"  # 1 in a pool, 001 in headers
     return Row(filename, {column: value for column, value in lower.items() if value not in NOT_GIVEN}, candidates)
 
 
@@ -63,8 +67,10 @@ def _candidates(text: str, line: int) -> tuple[Candidate, ...]:
     if text in NOT_GIVEN:
         return ()
     try:
-        found = ast.literal_eval(text)
-        return tuple(Candidate(str(id_), str(type_)) for id_, type_ in found)
+        found = tuple(Candidate(str(id_), str(type_)) for id_, type_ in ast.literal_eval(text))
+        if not all(_CANDIDATE.fullmatch(candidate.id) for candidate in found):  # it becomes part of file names
+            raise ValueError
+        return found
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         right = "give a list such as [('o001', 'observation'), ('c1000', 'background')]"
         raise PoolError(f"line {line}: ASN_CANDIDATE {text[:60]!r} is no list of candidates", right) from None
