@@ -33,6 +33,7 @@ CAUSES = "the causes in `snakemake plan`"
 WARM = "the warm start: each job would start Python anew"
 COMMAND = "the checks of the command line before a run"
 LOCK = "that the run after a killed one goes on by itself"
+CUT_OFF = "leaving out jobs that would make what is there"
 SIGNALS = "that a run ends on SIGTERM and Ctrl-C"
 
 CONTRACT = {
@@ -200,6 +201,40 @@ CONTRACT = {
         "the place where the scheduler waits, and an interrupt can come",
         SIGNALS,
     ),
+    # Early cut-off
+    "dag.forcerules": Use("dag.forcerules == set()", "what the command line forces, behind other jobs too", CUT_OFF),
+    "dag.forcefiles": Use("dag.forcefiles == set()", "the same of files", CUT_OFF),
+    "job.benchmark": Use("str(job.benchmark) == 'one.tsv'", "files that are as old as the output", CUT_OFF),
+    "reason.code_changed": Use("not reason.code_changed", "other triggers, if somebody sets them", CUT_OFF),
+    "reason.software_stack_changed": Use("not reason.software_stack_changed", "the same", CUT_OFF),
+    "persistence.has_outdated_metadata": Use(
+        "persistence.has_outdated_metadata(job) is False", "records of an older Snakemake", CUT_OFF
+    ),
+    "persistence.incomplete": Use(
+        "inspect.iscoroutinefunction(persistence.incomplete)", "products that were being written", CUT_OFF
+    ),
+    "record.endtime": Use("record.endtime > 1e9", "when a temporary file was made that is gone", CUT_OFF),
+    "record.input_checksums": Use("isinstance(record.input_checksums, dict)", "what was read", CUT_OFF),
+    "dag.finish": Use("takes(dag.finish, 'job', 'update_checkpoint_dependencies')", "what counts as finished", CUT_OFF),
+    "inside.checksum": Use(
+        "takes(io._IOFile.checksum, 'threshold', 'force', 'algorithm')", "the content of products alone", CUT_OFF
+    ),
+    "inside.input_checksums": Use(
+        "takes(PersistenceBase.input_checksums, 'job', 'input_path')",
+        "judging jobs with temporary files by time",
+        CUT_OFF,
+    ),
+    "inside.max_checksum_file_size": Use(
+        "'max_checksum_file_size' in vars(workflow.dag_settings)", "recording the content of all products", CUT_OFF
+    ),
+    "scheduler.run": Use("takes(JobScheduler.run, 'jobs', 'executor')", "the moment before jobs are started", CUT_OFF),
+    "scheduler.running": Use("isinstance(scheduler.running, set)", "jobs that count as finished", CUT_OFF),
+    "scheduler.finished_jobs": Use("isinstance(scheduler.finished_jobs, int)", "the same", CUT_OFF),
+    "scheduler._free_resources": Use("takes(scheduler._free_resources, 'job')", "the same", CUT_OFF),
+    "scheduler._lock": Use("hasattr(scheduler._lock, 'acquire')", "the same", CUT_OFF),
+    "scheduler.print_progress": Use("isinstance(scheduler.print_progress, bool)", "telling how far a run is", CUT_OFF),
+    "scheduler.progress": Use("callable(scheduler.progress)", "the same", CUT_OFF),
+    "scheduler.touch": Use("scheduler.touch is False", "leaving --touch alone", CUT_OFF),
     # Scripts
     "PythonScript.evaluate": Use("takes(PythonScript.evaluate, 'edit')", "watching how scripts end", SUMMARY),
     "PythonScript.execute_script": Use(
@@ -257,8 +292,10 @@ class Trial:
         import snakemake.benchmark
         import snakemake.cli
         import snakemake.exceptions
+        import snakemake.io
         import snakemake.rules
         from snakemake.logging import logger
+        from snakemake.persistence import PersistenceBase
         from snakemake.scheduling.job_scheduler import JobScheduler
         from snakemake.script import PythonScript
         from snakemake.workflow import Workflow
@@ -269,7 +306,9 @@ class Trial:
         return globals() | {
             "Workflow": Workflow, "JobScheduler": JobScheduler, "PythonScript": PythonScript, "logger": logger,
             "cli": snakemake.cli, "common": snakemake.common, "rules": snakemake.rules,
-            "exceptions": snakemake.exceptions, "benchmark": snakemake.benchmark,
+            "exceptions": snakemake.exceptions, "io": snakemake.io, "PersistenceBase": PersistenceBase,
+            "record": self.workflow.persistence.metadata(jobs["one"].output[0]),
+            "benchmark": snakemake.benchmark,
             "workflow": self.workflow, "dag": dag, "persistence": self.workflow.persistence,
             "scheduler": self.workflow.scheduler, "job": jobs["one"], "two": jobs["two"], "target": jobs["all"],
             "reason": dag.reason(jobs["one"]), "reason_of_two": dag.reason(jobs["two"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from calflow.engine.command_line import check_command_line
+from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.execution import surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
@@ -68,6 +69,7 @@ class Run:
         surround(
             self._workflow,
             [
+                *([leave_out_unchanged(self._folders())] if plan.settings.leave_out_unchanged else []),
                 check_command_line(products, (UnknownExposure, UnknownAssociation)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
@@ -91,4 +93,8 @@ class Run:
         stop_timers()
 
     def _remove_leftovers(self) -> None:
-        remove_leftovers(Path(f"{self._plan.output}{name}") for name in FOLDERS)
+        remove_leftovers(map(Path, self._folders()))
+
+    def _folders(self) -> list[str]:
+        """Return where products are."""
+        return [f"{self._plan.output}{name}/" for name in FOLDERS]

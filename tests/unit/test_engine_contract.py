@@ -16,10 +16,11 @@ ENGINE = ROOT / "scripts/calflow/engine"
 # Under which names the files of the engine know the objects; elsewhere these words mean other things.
 FILES = {
     "workflow": None,
-    "dag": {"outcome.py", "needed_jobs.py"},
-    "job": {"outcome.py", "needed_jobs.py", "reasons.py"},
-    "reason": {"reasons.py", "needed_jobs.py"},
-    "persistence": {"reasons.py", "needed_jobs.py"},
+    "dag": {"outcome.py", "needed_jobs.py", "unchanged.py"},
+    "job": {"outcome.py", "needed_jobs.py", "reasons.py", "unchanged.py"},
+    "reason": {"reasons.py", "needed_jobs.py", "unchanged.py"},
+    "persistence": {"reasons.py", "needed_jobs.py", "unchanged.py"},
+    "record": {"unchanged.py"},
     "path": {"reasons.py", "needed_jobs.py"},
     "script": {"exit_statuses.py", "launcher.py"},
     "PythonScript": None,
@@ -71,7 +72,7 @@ def names_used(path, text):
 def test_each_name_that_the_engine_uses_is_in_the_contract():
     used = {name for path in ENGINE.rglob("*.py") for name in names_used(path, path.read_text())}
     assert used <= set(CONTRACT)
-    of_other_kinds = ("cli.", "exceptions.", "logging.", "benchmark.", "common.", "scheduler.")
+    of_other_kinds = ("cli.", "exceptions.", "logging.", "benchmark.", "common.", "scheduler.", "inside.")
     unused = {name for name in CONTRACT if name not in used and not name.startswith(of_other_kinds)}
     assert unused <= {"workflow.JobScheduler", "job.is_group", "reason.no_metadata"}  # by other words, or of a call
 

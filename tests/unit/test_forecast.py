@@ -1,7 +1,7 @@
 """The forecast of a run: costs, schedule, causes, text; on hand-worked numbers."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +10,7 @@ from calflow.engine.graphs import shared_out
 from calflow.engine.needed_jobs import NeededJob, NeededJobs
 from calflow.engine.reasons import Cause, _restamped, causes_of
 from calflow.forecast.costs import Cost, Costs
-from calflow.forecast.forecast import Forecast, joined
+from calflow.forecast.forecast import Forecast, joined, least_of
 from calflow.forecast.schedule import PER_JOB, PER_RUN, schedule
 from calflow.forecast.text import duration, forecast_text, volume
 from calflow.jobs.sizes import Size
@@ -295,6 +295,31 @@ def test_text_says_what_and_why():
     assert "  reference changed: references/flat.fits (2 jobs)" in lines
     assert "2 exposures: a, b" in lines
     assert lines[-1] == "All jobs: plan.json"
+
+
+FOLLOWS = (Cause("follows another job"),)
+
+
+def test_the_least_is_what_has_a_reason_of_its_own_and_the_layers_that_it_reads():
+    jobs = [
+        job(causes=(Cause("code changed"),)),
+        job("find_stars", causes=FOLLOWS, after=[0]),
+        replace(job("resample_group", causes=FOLLOWS, after=[1]), outputs=(), temporary=("layer",)),
+        job("flag_outliers", causes=(Cause("parameter changed", "snr"),), after=[0, 2]),
+        job("combine", causes=FOLLOWS, after=[3]),
+    ]
+    least = least_of(jobs, [cost(10.0 * (n + 1)) for n in range(5)], 1)
+    assert least.jobs == 3
+    assert least.wall == pytest.approx(10 + 30 + 40 + 3 * PER_JOB + PER_RUN)
+    text = forecast_text(forecast_of(jobs, least=least), "plan.json")
+    assert "that is the most: 3 jobs run for sure (1 min 2" in text
+    assert "2 may follow, if what they read comes out different" in text
+
+
+def test_where_each_job_has_a_reason_all_is_the_least():
+    jobs = [job(), job("combine", after=[0])]
+    assert least_of(jobs, [cost(1.0)] * 2, 1) is None
+    assert "for sure" not in forecast_text(forecast_of(jobs), "plan.json")
 
 
 def test_json_has_a_line_for_each_job():

@@ -78,13 +78,23 @@ def test_made_failed_and_blocked(tmp_path):
     found = outcome(chains(tmp_path, 3, bad=[1]), 0.0, unknown)
     assert found.products == {
         "made": ["0_cal", "0_i2d", "2_cal", "2_i2d"],
+        "as_before": [],
         "failed": ["1_cal"],
         "blocked": ["1_i2d"],
         "not_run": [],
         "up_to_date": [],
     }
-    assert found.jobs == {"made": 4, "failed": 1, "blocked": 1, "not_run": 0}
+    assert found.jobs == {"made": 4, "as_before": 0, "failed": 1, "blocked": 1, "not_run": 0}
     assert found.failures == (Failure("calibrate", ("e1",), "no pixel of e1 in 1 s", str(tmp_path / "1.log")),)
+
+
+def test_what_was_left_out_is_as_before(tmp_path):
+    run = chains(tmp_path, 2)
+    run.scheduler.left_out = {job for job in run.dag.needrun_jobs() if job.output and job.output[0].endswith("_i2d")}
+    found = outcome(run, 0.0, unknown)
+    assert found.products["made"] == ["0_cal", "1_cal"]
+    assert found.products["as_before"] == ["0_i2d", "1_i2d"]
+    assert summary_text(found, 1.0) == "Products: 2 made, 2 as before (1 s)."
 
 
 def test_a_stopped_run(tmp_path):
@@ -195,7 +205,7 @@ def test_many_failures_stay_readable(tmp_path):
 
 def test_many_reasons_are_cut_too():
     failures = tuple(Failure("align", (chr(97 + n),), f"reason {chr(97 + n) * 3}x{'y' * n}", "log") for n in range(14))
-    nothing = {state: [] for state in ("made", "failed", "blocked", "not_run", "up_to_date")}
+    nothing = {state: [] for state in ("made", "as_before", "failed", "blocked", "not_run", "up_to_date")}
     found = Outcome(failures, nothing, {"made": 0, "failed": 14, "blocked": 0, "not_run": 0})
     lines = summary_text(found, 1.0).splitlines()
     assert lines[1] == "14 jobs failed:"
@@ -230,7 +240,8 @@ def test_both_files(tmp_path):
         in text
     )
     record = json.loads((tmp_path / "logs/summary.json").read_text())
-    assert record["products"] == {"made": 2, "failed": ["0_cal"], "blocked": ["0_i2d"], "not_run": [], "up_to_date": 0}
+    numbers = {"made": 2, "as_before": 0, "up_to_date": 0}
+    assert record["products"] == {**numbers, "failed": ["0_cal"], "blocked": ["0_i2d"], "not_run": []}
     assert record["failures"][0]["wildcards"] == ["e0"]
     remark = {"step": "assign_wcs", "status": "FAILED", "of": "e1", "reason": "bent", "log": str(log)}
     assert (record["remarks"], record["notices"]) == ([remark], ["flat_field is SKIPPED"])
@@ -245,7 +256,7 @@ def test_both_files(tmp_path):
 def test_of_many_remarks_of_a_kind_the_terminal_gets_some():
     remarks = [Remark("tweakreg", "FAILED", f"e{n}", f"has {n} stars", "a.log") for n in range(9)]
     nothing = Outcome(
-        (), {state: [] for state in ("made", "failed", "blocked", "not_run", "up_to_date")}, {"not_run": 0}
+        (), {state: [] for state in ("made", "as_before", "failed", "blocked", "not_run", "up_to_date")}, {"not_run": 0}
     )
     lines = summary_text(nothing, 1.0, Standing(["results/stage3"], remarks)).splitlines()
     assert lines[0] == "Products: 0 made (1 s)."

@@ -46,14 +46,14 @@ def test_first_run_makes_everything(field_workflow):
     }
 
 
-def test_touched_rate_redoes_its_own_chain_and_what_is_common(combined):
+def test_touched_rate_is_calibrated_again_and_nothing_behind_it(combined):
     before = combined.product(f"{ROOTS[0]}_cal.fits").stat().st_mtime_ns
     os.utime(combined.folder / f"data/rate/{ROOTS[2]}_rate.fits")
     rules = {"calibrate": 1, **STARS, "find_stars": 1}
     assert combined.planned() == rules
     run = combined.run()
-    assert run.rules == rules
-    assert f"{ROOTS[2]}: find stars" in run.output
+    assert run.rules == {"calibrate": 1}
+    assert f"As before, not run: find_stars {ROOTS[2]}" in run.output
     assert combined.product(f"{ROOTS[0]}_cal.fits").stat().st_mtime_ns == before
     assert combined.planned() == {}
 
@@ -92,7 +92,9 @@ def test_error_of_all_exposures(combined):
     """The median of the images stays as it is, and on the way back that of the errors is not needed."""
     before = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
     combined.config["stage3"] = {"outlier_detection": {"error": "median"}}
-    assert combined.run().rules == {"resample_error": N, "take_median_error": 1, **FLAGS}
+    rules = {"resample_error": N, "take_median_error": 1, "flag_outliers": N}
+    assert combined.planned() == rules | FLAGS
+    assert combined.run().rules == rules  # the same are flagged
     after = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
     assert not (before & ~after).any()  # thresholds are lower, if anything
     assert combined.planned() == {}
@@ -121,7 +123,7 @@ def test_changed_aperture_corrections(combined):
 
 def test_deleted_image(combined):
     combined.combined(f"{PRODUCT}_i2d.fits").unlink()
-    assert combined.run().rules == COMBINE
+    assert combined.run().rules == {"combine": 1}
 
 
 def test_deleted_exposure_product(combined):

@@ -91,6 +91,9 @@ class Settings(Section):
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
     )
+    leave_out_unchanged: bool = Field(
+        True, description="do not run a job when all that it reads has come out with the same bytes as before"
+    )
     max_output_pixels: LargeNumber = Field(
         250_000_000, description="largest image, pixels; combining exposures takes 96 bytes of memory for each"
     )

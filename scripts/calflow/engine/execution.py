@@ -1,5 +1,6 @@
 """What Snakemake is about to execute, and what stands around that."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -70,6 +71,10 @@ class Execution:
     def aim_at(self, targets: Sequence[str]) -> None:
         """Ask for other targets."""
         self.workflow.dag_settings.targets = list(targets)
+
+    def compare_content(self) -> None:
+        """Have the content of inputs compared with the records, whatever their size."""
+        self.workflow.dag_settings.max_checksum_file_size = sys.maxsize
 
     @property
     def forces_all(self) -> bool:

@@ -15,6 +15,8 @@ import snakemake.api  # before the others: they import each other
 import snakemake.common
 import snakemake.rules
 import snakemake.workflow
+from snakemake.io import _IOFile
+from snakemake.persistence import PersistenceBase
 from snakemake.script import PythonScript
 
 
@@ -116,6 +118,30 @@ def start_scripts_by(start: Callable[[Any, str, Callable[[], None]], None]) -> N
         start(script, fname, lambda: original(script, fname, edit))
 
     PythonScript.execute_script = start_instead  # type: ignore[method-assign]
+
+
+def compare_content_by(checksum: Callable[[str], str | None], may_tell: Callable[[Any], bool]) -> None:
+    """
+    Have the content of files compared, and recorded, by a function.
+
+    Parameters
+    ----------
+    checksum : callable
+        Gets a path, returns the checksum or None, which equals no other.
+    may_tell : callable
+        Tells of a job whether its inputs may be compared with its records before a run.
+    """
+
+    async def checksum_of(file: Any, *arguments: Any, **options: Any) -> str | None:
+        return checksum(str(file))
+
+    recorded = PersistenceBase.input_checksums
+
+    def recorded_if_it_tells(persistence: Any, job: Any, input_path: Any) -> set[Any]:
+        return recorded(persistence, job, input_path) if may_tell(job) else {None}
+
+    _IOFile.checksum = checksum_of  # type: ignore[method-assign]
+    PersistenceBase.input_checksums = recorded_if_it_tells  # type: ignore[method-assign]
 
 
 def remember_signatures() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 END_OF_LOG = 8192  # bytes in which the reason stands
 CLOCKS = 2.0  # seconds by which the times of a file system may differ from ours
-STATES = ("made", "failed", "blocked", "not_run")
+STATES = ("made", "as_before", "failed", "blocked", "not_run")
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Outcome:
     ----------
     failures : tuple of Failure
     products : dict
-        The files that were asked for, as sorted paths: ``made``, ``up_to_date``, ``failed`` (their own job failed),
+        The files that were asked for, as sorted paths: ``made``, ``as_before`` (their job was left out, since it would
+        have made what was there), ``up_to_date``, ``failed`` (their own job failed),
         ``blocked`` (a job before theirs failed), ``not_run`` (the run was stopped).
     jobs : dict
-        How many: ``made``, ``failed``, ``blocked``, ``not_run``.
+        How many: ``made``, ``as_before``, ``failed``, ``blocked``, ``not_run``.
     """
 
     failures: tuple[Failure, ...]
@@ -79,6 +80,7 @@ def outcome(workflow: Any, since: float, other_reason: Callable[[str], str]) -> 
     became |= dict.fromkeys(planned & _with_all_after(not_made, dag), "blocked")
     became |= dict.fromkeys(failed, "failed")
     became |= dict.fromkeys(filter(dag.finished, planned), "made")
+    became |= dict.fromkeys(planned & getattr(workflow.scheduler, "left_out", set()), "as_before")
     products: dict[str, list[str]] = {state: [] for state in (*STATES, "up_to_date")}
     for path, job in sorted(_wanted(dag).items()):
         products[became.get(job, "up_to_date")].append(path)

@@ -152,9 +152,15 @@ def summary_text(found: Outcome, seconds: float, standing: Standing | None = Non
     standing = standing or Standing()
     products = {state: len(paths) for state, paths in found.products.items()}
     parts = [f"{products['made']} made"]
-    words = {"failed": "failed", "blocked": "blocked", "not_run": "not run", "up_to_date": "up to date"}
+    words = {
+        "as_before": "as before",
+        "failed": "failed",
+        "blocked": "blocked",
+        "not_run": "not run",
+        "up_to_date": "up to date",
+    }
     parts += [f"{products[state]} {word}" for state, word in words.items() if products[state]]
-    there = products["made"] + products["up_to_date"] > 0
+    there = products["made"] + products["as_before"] + products["up_to_date"] > 0
     lines = [f"Products: {', '.join(parts)} ({_duration(seconds)}){_in(standing.places if there else ())}."]
     lines += _mind(standing, all_of_it)
     if found.failures:
@@ -249,7 +255,7 @@ def _duration(seconds: float) -> str:
 
 def _record(found: Outcome, started: float, seconds: float, standing: Standing) -> dict[str, Any]:
     """Return the summary for programs; of what is as it should be the number is enough."""
-    numbers = ("made", "up_to_date")
+    numbers = ("made", "as_before", "up_to_date")
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
         "seconds": round(seconds, 1),

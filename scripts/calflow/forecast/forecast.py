@@ -3,14 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from calflow.engine.needed_jobs import NeededJob, NeededJobs
-from calflow.engine.reasons import KINDS, NEW
+from calflow.engine.reasons import FOLLOWS, KINDS, NEW
 from calflow.forecast.costs import Cost
-from calflow.forecast.schedule import Schedule
+from calflow.forecast.schedule import Schedule, schedule
 from calflow.references.reference_change import ReferenceChange
 
 HEAVIEST = 10
@@ -26,6 +26,34 @@ class RuleTotal:
     cpu: float
     memory: float
     disk: float
+
+
+@dataclass(frozen=True)
+class Least:
+    """What of a run is done even if all that comes out again has the bytes it had: jobs, and seconds on the clock."""
+
+    jobs: int
+    wall: float
+
+
+def least_of(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Least | None:
+    """Return the least that a run has to do: jobs with a reason of their own, and the layers that these read.
+
+    None if these are all.
+    """
+    sure = {number for number, job in enumerate(jobs) if job.kind != FOLLOWS}
+    ahead = list(sure)
+    while ahead:
+        layers = {other for other in jobs[ahead.pop()].after if not jobs[other].outputs} - sure
+        sure |= layers
+        ahead += layers
+    if len(sure) == len(jobs):
+        return None
+    numbers = {number: new for new, number in enumerate(sorted(sure))}
+    kept = [
+        replace(jobs[number], after=tuple(numbers[n] for n in jobs[number].after if n in sure)) for number in numbers
+    ]
+    return Least(len(kept), schedule(kept, [costs[number] for number in numbers], cores).wall)
 
 
 @dataclass(frozen=True)
@@ -55,6 +83,8 @@ class Forecast:
         What another context of CRDS would change; None if that was not asked.
     parameters : tuple of mapping
         What parameter references change, as `calflow.plan.parameter_record` tells it.
+    least : Least or None
+        What runs for sure, where that is less; None: all of it does.
     """
 
     targets: tuple[str, ...]
@@ -71,6 +101,7 @@ class Forecast:
     associations: tuple[str, ...] = ()
     changes: tuple[ReferenceChange, ...] | None = None
     parameters: tuple[Mapping[str, Any], ...] = ()
+    least: Least | None = None
 
     @property
     def cpu(self) -> float:
@@ -125,6 +156,8 @@ class Forecast:
                 "jobs": len(self.jobs),
                 "cpu_s": round(self.cpu, 2),
                 "wall_s": round(self.schedule.wall, 2),
+                "least_jobs": self.least.jobs if self.least else len(self.jobs),
+                "least_wall_s": round(self.least.wall if self.least else self.schedule.wall, 2),
                 "peak_memory_mb": round(self.schedule.memory),
                 "written_mb": round(self.disk, 1),
                 "replaced_mb": round(self.replaced, 1),

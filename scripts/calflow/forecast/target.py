@@ -9,7 +9,7 @@ from calflow.engine.execution import Execution, Layer
 from calflow.engine.graphs import needs_a_run, over_graphs, processes_for, shared_out, with_graph
 from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
 from calflow.forecast.costs import Costs
-from calflow.forecast.forecast import Forecast, joined, size_on_disk
+from calflow.forecast.forecast import Forecast, joined, least_of, size_on_disk
 from calflow.forecast.schedule import schedule
 from calflow.forecast.text import forecast_text
 from calflow.jobs.sizes import Sizes
@@ -90,12 +90,17 @@ def _forecast(
         up_to_date=len(products - made),
         replaced=size_on_disk(needed.jobs),
         recorded=costs.recorded,
+        least=least_of(needed.jobs, estimates, cores) if _leaves_out(execution, plan) else None,
         unrecorded=tuple(needed.unrecorded),
         exposures=tuple(exposures),
         associations=tuple(associations),
         parameters=tuple(parameter_record(plan)),
         changes=plan.reference_changes if plan.settings.references.compare_context else None,
     )
+
+
+def _leaves_out(execution: Execution, plan: Plan) -> bool:
+    return plan.settings.leave_out_unchanged and not execution.is_stored_elsewhere and not execution.forces_all
 
 
 def concerned(plan: Plan, jobs: Sequence[NeededJob]) -> tuple[list[str], list[str]]:

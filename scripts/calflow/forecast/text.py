@@ -80,6 +80,12 @@ def _totals(forecast: Forecast) -> list[str]:
         f"  {volume(forecast.disk)} written ({volume(abs(more))} {'more' if more >= 0 else 'less'} than there is now)"
         + (f", up to {volume(schedule.temporary)} of temporary files" if schedule.temporary >= 1 else ""),
     ]
+    if forecast.least:
+        few, more_jobs = forecast.least, len(forecast.jobs) - forecast.least.jobs
+        lines.append(
+            f"  that is the most: {_number(few.jobs, 'job')} run for sure ({duration(few.wall)}), "
+            f"{more_jobs} may follow, if what they read comes out different"
+        )
     rules = {job.rule for job in forecast.jobs}
     records = {rule: n for rule, n in forecast.recorded.items() if n and rule in rules}
     if not records:

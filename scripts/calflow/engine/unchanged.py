@@ -1,0 +1,206 @@
+"""Jobs that would make what is there: their parameters, their set of inputs and the bytes of each are those on record.
+
+Snakemake decides before the first job what runs, so all that lies behind a job runs with it. Whether a job changes
+anything is known when it has run: this is asked again just before each job is started.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+Stamp = tuple[int, int, int]
+
+
+class Checksums:
+    """
+    SHA-256 of files, each read once as long as it stays the same file.
+
+    Parameters
+    ----------
+    is_product : callable
+        Tells of a path whether it is made by calflow. Of other files the time alone counts: they may be large, and are
+        not ours to tell changed from unchanged.
+    """
+
+    def __init__(self, is_product: Callable[[str], bool]) -> None:
+        self._is_product = is_product
+        self._known: dict[str, tuple[Stamp, str]] = {}
+
+    def of(self, path: str) -> str | None:
+        """Return the checksum as Snakemake records it, or None of what is no product, or not there."""
+        stamp = stamp_of(path)
+        if stamp is None or not self._is_product(path):
+            return None
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            try:
+                with open(path, "rb") as file:
+                    known = stamp, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            except OSError:
+                return None
+            self._known[path] = known
+        return known[1]
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """Return what tells a file from the one that was there before it, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def time_of(path: str) -> float | None:
+    """Return when a file was written, or None if there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
+
+
+class Unchanged:
+    """
+    Which jobs of a run may be left out.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        With its graph.
+    checksums : Checksums
+
+    Attributes
+    ----------
+    left_out : set of Job
+        Those that were.
+    """
+
+    def __init__(self, workflow: Any, checksums: Checksums) -> None:
+        self._workflow, self._checksums = workflow, checksums
+        self.left_out: set[Any] = set()
+        self._started: set[Any] = set()
+        self._before: dict[str, Stamp | None] = {}  # files of jobs that were started, as they were then
+        self._written: dict[str, float] = {}  # files of jobs that are left out, before they got another time
+        self._same: set[Any] = set()  # for good: all that comes before these jobs has been decided
+        self._answers: dict[Any, bool] = {}  # of now: what comes before them may still run
+        self._awaited: dict[Any, bool] = {}
+
+    def among(self, jobs: Iterable[Any]) -> list[Any]:
+        """
+        Return the jobs that may be left out; a group of jobs if all of it may be.
+
+        Parameters
+        ----------
+        jobs : iterable of Job or GroupJob
+            That could start now.
+        """
+        self._answers, self._awaited = {}, {}
+        return [job for job in jobs if all(self._is_same(one) and not self._is_awaited(one) for one in members(job))]
+
+    def leave_out(self, job: Any) -> None:
+        """Take note that a job is left out, and give its files the time of now, so that no plan has to read them."""
+        for one in members(job):
+            self.left_out.add(one)
+            for path in map(str, [*one.output, *([one.benchmark] if one.benchmark else [])]):
+                with suppress(OSError):  # a temporary file that is gone; or another's, of which the content tells again
+                    self._written[path] = os.stat(path).st_mtime
+                    os.utime(path)
+
+    def expect(self, job: Any) -> None:
+        """Take note of a job that is going to run."""
+        self._started.update(members(job))
+        for one in members(job):
+            self._before |= {str(path): stamp_of(str(path)) for path in one.output}
+
+    def _is_same(self, job: Any) -> bool:
+        if job in self._started:  # its files may be half written
+            return False
+        if job in self._same:
+            return True
+        if job not in self._answers:
+            self._answers[job] = False  # while it is looked for
+            self._answers[job] = self._looks_the_same(job)
+            if self._answers[job] and all(self._is_decided(maker) for maker in self._makers(job)):
+                self._same.add(job)
+        return self._answers[job]
+
+    def _looks_the_same(self, job: Any) -> bool:
+        dag, persistence = self._workflow.dag, self._workflow.persistence
+        reason = dag.reason(job)
+        if not job.output or self._is_forced(job) or reason.code_changed or reason.software_stack_changed:
+            return False
+        records = [persistence.metadata(path) for path in job.output]
+        if None in records or persistence.has_outdated_metadata(job):
+            return False
+        if self._workflow.async_run(persistence.incomplete(job)):
+            return False
+        if persistence.params_changed(job) or any(persistence.input_changed(job)):
+            return False
+        times = []
+        for path, record in zip(job.output, records, strict=True):
+            written = time_of(str(path))
+            if written is None and not path.is_temp:
+                return False
+            times.append(record.endtime if written is None else written)
+        if job.benchmark and (written := time_of(str(job.benchmark))) is not None:
+            times.append(written)
+        makers = {str(path): maker for maker, paths in dag.dependencies[job].items() for path in paths}
+        return all(self._has_same(path, makers.get(str(path)), records, min(times)) for path in job.input)
+
+    def _has_same(self, file: Any, maker: Any, records: Sequence[Any], written: float) -> bool:
+        """Tell whether an input is the one on record, of a job whose oldest file was written at some time."""
+        path = str(file)
+        stamp = stamp_of(path)
+        if maker is not None and self._has_run(maker):
+            # A file that looks as before its job ran is one that a network file system has not yet renewed.
+            return stamp is not None and stamp != self._before.get(path) and self._is_recorded(path, records)
+        if maker is not None and not self._is_decided(maker) and not self._is_same(maker):
+            return False
+        if stamp is None:
+            return maker is not None and self._is_same(maker) and self._was_read(file, written)
+        return self._written.get(path, stamp[2] / 1e9) <= written or self._is_recorded(path, records)
+
+    def _is_recorded(self, path: str, records: Sequence[Any]) -> bool:
+        recorded = {(record.input_checksums or {}).get(path) for record in records}
+        return None not in recorded and recorded == {self._checksums.of(path)}
+
+    def _was_read(self, file: Any, written: float) -> bool:
+        """Tell whether a temporary file that is gone is not younger than what was made of it."""
+        record = self._workflow.persistence.metadata(file)
+        return record is not None and record.endtime <= written
+
+    def _is_awaited(self, job: Any) -> bool:
+        """Tell whether temporary files of a job that are gone are read, now or later in this run."""
+        if job not in self._awaited:
+            gone = {path for path in job.output if stamp_of(str(path)) is None}
+            dag = self._workflow.dag
+            self._awaited[job] = bool(gone) and (
+                not gone.isdisjoint(dag.targetfiles)
+                or any(
+                    not self._is_same(reader) or self._is_awaited(reader)
+                    for reader, paths in dag.depending[job].items()
+                    if not gone.isdisjoint(paths) and dag.needrun(reader) and not dag.finished(reader)
+                )
+            )
+        return self._awaited[job]
+
+    def _is_forced(self, job: Any) -> bool:
+        """Tell whether the command line asks for a job. Of one behind another, no reason says so."""
+        dag = self._workflow.dag
+        return dag.reason(job).forced or job.rule in dag.forcerules or not dag.forcefiles.isdisjoint(job.output)
+
+    def _makers(self, job: Any) -> Iterable[Any]:
+        return self._workflow.dag.dependencies[job]
+
+    def _is_decided(self, job: Any) -> bool:
+        return self._workflow.dag.finished(job) or not self._workflow.dag.needrun(job)
+
+    def _has_run(self, job: Any) -> bool:
+        return self._workflow.dag.finished(job) and job not in self.left_out
+
+
+def members(job: Any) -> list[Any]:
+    """Return the jobs of a group, or a job that is none in a list."""
+    return list(job) if job.is_group() else [job]
