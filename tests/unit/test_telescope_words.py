@@ -32,6 +32,7 @@ ALLOWED = {
     "calflow/configuration/stage2.py": ({"jwst", "liger", "iris"}, PARAMETERS),
     "calflow/configuration/stage3.py": ({"jwst"}, PARAMETERS),
     "calflow/configuration/strun_translation.py": ({"jwst"}, "of parameters that jwst has no more"),
+    "calflow/associations/level2.py": ({"fgs"}, "the name of a rule of the archive"),
     "calflow/inputs/scope.py": ({"nrs"}, "types of associations, which are known before any header is read"),
     "simulate_demo.py": ({"miri"}, DEMO),
     **dict.fromkeys(("simulate_iris_demo.py", "demo_iris_picture.py", "demo_iris.smk", "Snakefile"), ({"iris"}, DEMO)),

@@ -87,7 +87,7 @@ class AsnFiles:
 
 
 def _own_files(folder: Path) -> Iterator[tuple[str, dict]]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir, also of what no path can be
         return
     key, value = MADE_BY
     for path in sorted(folder.glob("*_asn.json")):

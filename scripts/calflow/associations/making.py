@@ -158,7 +158,8 @@ def make_associations(
     directory = Path(os.path.expanduser(settings.input))
     _check_links(settings, problems)
     try:
-        there = sorted(entry.name for entry in os.scandir(directory) if entry.is_file() and entry.name[0] != ".")
+        with os.scandir(directory) as entries:
+            there = sorted(entry.name for entry in entries if entry.is_file() and entry.name[0] != ".")
     except OSError as error:
         problems.add(Problem("config", "input", f"cannot be looked into ({error.strerror})", "make it readable"))
         return None
