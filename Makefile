@@ -56,7 +56,7 @@ help:
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
 	@echo "make benchmark-planning time plans and dry runs of up to 10,000 exposures"
-	@echo "make job-costs      measure what the estimates of 'snakemake plan' are made of"
+	@echo "make job-costs      measure what jobs take, for requests and 'snakemake plan'"
 	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
 	@echo "make lock           resolve the versions in pyproject.toml; UPGRADE=--upgrade for the newest of all others"
@@ -175,6 +175,7 @@ benchmark-planning: $(TESTS_INSTALLED)
 
 job-costs: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
+	$(BIN)/python benchmarks/job_memory.py
 
 accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)

@@ -1,4 +1,4 @@
-"""Measure what a job of each rule costs, for the estimates of ``snakemake plan`` and what jobs request.
+"""Measure the time and disk that a job of each rule takes, for what jobs request and for ``snakemake plan``.
 
 Run by ``make job-costs``; as a plain command ``.venv/bin/python benchmarks/job_costs.py``. Writes
 scripts/calflow/jobs/measured_costs.json: for each rule a straight line through two cases, of exposures of 1 and 4
@@ -17,18 +17,6 @@ from run import CASES, HERE, ROOT, associations, machine, measure, simulated, ve
 
 # What a job of a rule works on: an exposure or all that it reads; all exposures of its association; their image.
 SIZES = {"take_median": "association", "catalog_sources": "image", "resample_exposure": "largest"}
-# What its memory grows with.
-MEMORY_SIZES = {"combine": "largest", "catalog_sources": "image", "resample_exposure": "largest"}
-# What it grows with besides: a row of a table for each exposure, a matrix of their pairs, a plane of the context
-# (4 bytes a pixel) for each 32.
-BESIDES = {
-    "align": {"memory_mb_per_exposure": 1.0},
-    "match_sky": {"memory_mb_per_pair": 0.0001},
-    "combine": {"memory_mb_per_context_plane": 4.0},
-}
-# Snakemake looks at a process too seldom to see what a short job takes: rules whose records show less than Python with
-# its libraries are given these.
-LEAST_MEMORY = [150.0, 60.0]
 OF_ASSOCIATION = (
     "align",
     "catalog_sources",
@@ -38,8 +26,8 @@ OF_ASSOCIATION = (
     "match_sky",
     "take_median",
 )
-# Of rules that run in one of the cases only: what a job takes without pixels, and at least for each Mpixel.
-ONE_CASE = {"seconds": (0.1, 0.02), "memory_mb": (100.0, 60.0)}
+# Of rules that run in one of the cases only: the seconds that a job takes without pixels, and at least for each Mpixel.
+ONE_CASE = (0.1, 0.02)
 # What the rules make; a group's layer and window are temporary.
 OUTPUTS = {
     "combine_background": ("stage2/backgrounds/*", ""),
@@ -57,7 +45,7 @@ OUTPUTS = {
 
 
 def run_case(case: dict, cores: int) -> dict[str, dict[str, float]]:
-    """Return what jobs of each rule took: median seconds of a core, MB, bytes per pixel, and their sizes in Mpixel."""
+    """Return what jobs of each rule took: median seconds of a core, bytes per pixel, and their sizes in Mpixel."""
     sys.path.insert(0, str(ROOT / "scripts"))
     data = simulated(case)
     with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
@@ -101,9 +89,7 @@ def job_costs(rule: str, results: Path, case: dict) -> dict[str, float]:
     kept, temporary = ((list(results.glob(pattern)) if pattern else []) for pattern in OUTPUTS.get(rule, ("", "")))
     return {
         "seconds": median(_number(row["s"]) for row in rows),
-        "memory_mb": median(_number(row["max_rss"]) for row in rows),
         "size": size / 1e6,
-        "memory_size": pixels[MEMORY_SIZES.get(rule, "frame")] / 1e6,
         "bytes_per_pixel": median([path.stat().st_size / size for path in kept] or [0.0]),
         "temporary_bytes_per_pixel": median([path.stat().st_size / size for path in temporary] or [0.0]),
     }
@@ -137,13 +123,8 @@ def figures(rule: str, costs: list[dict[str, float]]) -> dict[str, object]:
     """Return the entry of a rule."""
     entry: dict[str, object] = {
         "size": SIZES.get(rule, "total"),
-        "memory_size": MEMORY_SIZES.get(rule, "frame"),
-        "seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE["seconds"], 2),
-        "memory_mb": line([(cost["memory_size"], cost["memory_mb"]) for cost in costs], ONE_CASE["memory_mb"], 0),
+        "seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE, 2),
     }
-    if max(cost["memory_mb"] for cost in costs) < LEAST_MEMORY[0] and OUTPUTS.get(rule):
-        entry["memory_mb"] = LEAST_MEMORY
-    entry |= BESIDES.get(rule, {})
     for key in ("bytes_per_pixel", "temporary_bytes_per_pixel"):
         if value := round(median(cost[key] for cost in costs), 1):
             entry[key] = value
@@ -151,7 +132,7 @@ def figures(rule: str, costs: list[dict[str, float]]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure and write the figures."""
+    """Measure and write the figures; what is said of memory stays (`job_memory.py`)."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", type=int, default=2, help="(default %(default)s)")
     given = parser.parse_args()
@@ -161,9 +142,12 @@ def main() -> None:
         for rule, costs in run_case(case, given.cores).items():
             measured.setdefault(rule, []).append(costs)
     rules = {rule: figures(rule, costs) for rule, costs in measured.items()}
+    path = ROOT / "scripts/calflow/jobs/measured_costs.json"
+    for rule, entry in json.loads(path.read_text())["rules"].items():
+        rules.setdefault(rule, {})["memory_mb"] = entry["memory_mb"]
     made = f"by benchmarks/job_costs.py: {versions_of_calflow()}, {machine()}"
     tree = {"made": made, "rules": dict(sorted(rules.items()))}
-    (ROOT / "scripts/calflow/jobs/measured_costs.json").write_text(json.dumps(tree, indent=2) + "\n")
+    path.write_text(json.dumps(tree, indent=2) + "\n")
 
 
 if __name__ == "__main__":

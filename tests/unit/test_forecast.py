@@ -78,9 +78,8 @@ class OneSize:
 def shipped(tmp_path):
     figures = {
         "size": "total",
-        "memory_size": "frame",
         "seconds": [1.0, 0.5],
-        "memory_mb": [100.0, 50.0],
+        "memory_mb": {"start": 100.0, "frame": 50.0},
         "bytes_per_pixel": 20.0,
     }
     path = tmp_path / "shipped.json"

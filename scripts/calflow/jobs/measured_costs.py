@@ -1,6 +1,7 @@
 """The table of what jobs cost, as it was measured: the one source of requests, limits and forecasts."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 from calflow.jobs.all import JOBS
 from calflow.jobs.sizes import Size
 
-# Made by benchmarks/job_costs.py.
+# Made by benchmarks/job_costs.py, and its memory by job_memory.py.
 MEASURED = Path(__file__).with_name("measured_costs.json")
 # Of a rule that was not measured.
-UNKNOWN = {"seconds": [1.0, 0.0], "memory_mb": [300.0, 0.0], "size": "total", "memory_size": "frame"}
+UNKNOWN: dict[str, Any] = {"seconds": [1.0, 0.0], "memory_mb": {"start": 300.0}, "size": "total"}
 
 
 @dataclass(frozen=True)
@@ -33,27 +34,21 @@ class MeasuredCost:
 
     Attributes
     ----------
-    seconds, memory_mb : Line
-    size, memory_size : str
-        Which of the sizes of a job its time and disk, and its memory, grow with: an attribute of `Size`, or
-        ``association``, the total of all exposures even of a job that is named after one.
+    seconds : Line
+    memory_mb : mapping of str to float
+        ``start``, what a job takes without pixels, MB, and what it takes more for each of an attribute of `Size`.
+    size : str
+        Which of the sizes of a job its time and disk grow with: an attribute of `Size`, or ``association``, the total
+        of all exposures even of a job that is named after one.
     disk, temporary : float
         Bytes for each pixel that stay, and that do not.
-    exposure_mb, pair_mb : float
-        Memory for each exposure, and for each pair of them, MB.
-    context_mb : float
-        Memory for each Mpixel of the image and each 32 exposures beyond the first 32: a plane of the context, MB.
     """
 
     seconds: Line
-    memory_mb: Line
+    memory_mb: Mapping[str, float]
     size: str
-    memory_size: str
     disk: float = 0.0
     temporary: float = 0.0
-    exposure_mb: float = 0.0
-    pair_mb: float = 0.0
-    context_mb: float = 0.0
 
     @property
     def whole(self) -> bool:
@@ -66,10 +61,7 @@ class MeasuredCost:
 
     def memory_of(self, size: Size) -> float:
         """Return the memory of a job, MB."""
-        number = size.exposures
-        planes = (number - 1) // 32
-        beside = self.exposure_mb * number + self.pair_mb * number**2 + self.context_mb * planes * size.image
-        return self.memory_mb.at(size.of(self.memory_size)) + beside
+        return sum(mb if name == "start" else mb * size.of(name) for name, mb in self.memory_mb.items())
 
     def disk_of(self, size: Size) -> tuple[float, float]:
         """Return what a job writes that stays, and that does not, MB."""
@@ -89,17 +81,14 @@ class MeasuredCosts:
         self._rules: dict[str, Any] = json.loads(path.read_text())["rules"]
 
     def of(self, rule: str) -> MeasuredCost:
-        """Return the entry of a rule, or of that whose costs it has."""
+        """Return what the jobs of a rule take; what was not measured is that of the rule which it is like."""
         job = JOBS.get(rule)
-        entry = self._rules.get(job.like if job and job.like else rule, UNKNOWN)
+        alike = self._rules.get(job.like, {}) if job else {}
+        entry = UNKNOWN | alike | self._rules.get(rule, {})
         return MeasuredCost(
             seconds=Line(*entry["seconds"]),
-            memory_mb=Line(*entry["memory_mb"]),
+            memory_mb=entry["memory_mb"],
             size=entry["size"],
-            memory_size=entry["memory_size"],
             disk=entry.get("bytes_per_pixel", 0.0),
             temporary=entry.get("temporary_bytes_per_pixel", 0.0),
-            exposure_mb=entry.get("memory_mb_per_exposure", 0.0),
-            pair_mb=entry.get("memory_mb_per_pair", 0.0),
-            context_mb=entry.get("memory_mb_per_context_plane", 0.0),
         )

@@ -36,6 +36,16 @@ class Size:
         """The larger of a frame and the image."""
         return max(self.frame, self.image)
 
+    @property
+    def pairs(self) -> float:
+        """The number of pairs of exposures, about: those of a matrix."""
+        return self.exposures**2
+
+    @property
+    def context(self) -> float:
+        """The pixels of the context image beyond its first plane: each plane has room for 32 exposures."""
+        return self.image * ((self.exposures - 1) // 32)
+
     def of(self, kind: str) -> float:
         """Return one of them by its name; ``association`` is the total."""
         return self.total if kind == "association" else getattr(self, kind)
