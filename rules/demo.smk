@@ -1,5 +1,4 @@
-# The demo: a simulated MIRI field, reduced to an image and a catalogue, with pictures.
-# Run it in a folder of its own (see README.md).
+# The demo: a simulated MIRI field, reduced to an image and a catalogue, in a folder of its own (see README.md).
 
 
 rule demo_data:

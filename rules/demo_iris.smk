@@ -1,5 +1,4 @@
-# The demo with IRIS: a simulated field whose brightest stars have concurrent subarrays, reduced to an image.
-# Run it in a folder of its own (see README.md).
+# The demo with IRIS: a field whose brightest stars have subarrays, in a folder of its own (see README.md).
 
 
 rule demo_iris_data:

@@ -1,5 +1,4 @@
 # Stage 2: _rate[ints] -> _bsub[ints] -> _cal[ints] -> _i2d, one exposure at a time.
-
 # What is done with one exposure is one job of a cluster: each has to wait in the queue and starts Snakemake twice.
 
 

@@ -1,6 +1,5 @@
 # Stage 3: _cal -> alignment and sky tables -> _crf -> _i2d -> _cat, _segm, per level-3 association.
-# The joins (alignment, sky, grid) exchange small tables; what touches pixels is a job per exposure, per group or
-# per association, with one exposure at a time in memory.
+# The joins exchange small tables; what touches pixels has one exposure at a time in memory.
 
 
 rule describe_geometry:
