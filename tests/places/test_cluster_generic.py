@@ -104,6 +104,14 @@ def test_same_bytes_as_local_and_requests_of_the_rules(queue, options, own_code,
     # An exposure and its quick look travel together: the largest memory (1.5 times the 153 MB of the quick look, 200
     # MB, and 300 MB of Snakemake), the sum of the times.
     assert len([line for line in submitted if "calibrate_resample" in line and "-n 1 -M 730 " in line]) == 2, submitted
+    # An average that comes out as it was: neither group is submitted again.
+    before = {name: cluster.product(name).read_bytes() for name in cluster.products()}
+    os.utime(min((cluster.folder / "data/rate").glob("jw01234002*_rate.fits")))
+    run = cluster.run(options=options)
+    assert run.code == 0, run.output
+    assert run.rules == {"combine_background": 1}
+    assert len((queue / "submitted").read_text().splitlines()) == len(submitted) + 1
+    assert {name: cluster.product(name).read_bytes() for name in cluster.products()} == before
 
 
 @pytest.mark.slow
