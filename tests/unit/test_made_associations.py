@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from calflow.associations.exposures import rows_of
+from calflow.associations.generator import generate
 from calflow.associations.making import make_associations
+from calflow.associations.pools import read_pool
+from calflow.configuration.association_making import AssociationMaking
 from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import Settings
 from calflow.inputs.fits_headers import HduShape
@@ -37,6 +41,12 @@ IRIS = {
     "OBJECT": "M31",
     "IMTYPE": "SCI",
 }
+
+
+RECORDED = Path(__file__).parents[3] / "shared" / "oracle" / "associations"
+SAME_COLUMNS = (
+    "PROGRAM ACT_ID OBS_ID EXP_TYPE INSTRUME DETECTOR CHANNEL FILTER PUPIL SUBARRAY VISITYPE PATTTYPE".split()
+)
 
 
 class Folder:
@@ -259,3 +269,35 @@ def test_a_pool_is_written_whole_and_used_as_far_as_its_exposures_are_there(fold
         {"expname": "b1_rate.fits", "exptype": "background"},
     ]
     assert ("m1_rate.fits of m1", "no such file") in made.left_out
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded pools are not there")
+def test_headers_and_links_say_what_a_recorded_pool_says():
+    text = (RECORDED / "pools" / "recipe_pool.csv").read_text()
+    names, *lines = [line.split("|") for line in text.splitlines()]
+    headers = {}
+    for cells in lines:
+        cell = dict(zip(names, cells, strict=True))
+        header = {name: cell[name] for name in SAME_COLUMNS if cell[name] != "NULL"}
+        header |= {name: cell[name] == "T" for name in ("TSOVISIT", "BKGDTARG", "IS_PSF")}
+        header |= {"OBSERVTN": cell["OBS_NUM"].zfill(3), "TARGPROP": cell["TARGNAME"]}
+        headers[cell["FILENAME"].replace("_uncal", "_rate")] = header
+    links = {}
+    for row in read_pool(text):
+        for candidate in row.candidates[1:]:
+            link = links.setdefault(candidate.id, {"type": candidate.type, "observations": []})
+            link["observations"].append(row["obs_num"])
+    made = generate(rows_of(headers, AssociationMaking.model_validate({"links": links}), {}))
+    record = json.loads((RECORDED / "recipe_pool.json").read_text())
+    recorded = {
+        (one["asn_type"], one["asn_id"], product["name"], frozenset(map(tuple, product["members"])))
+        for one in record["associations"]
+        for product in one["products"]
+    }
+    found = {
+        (one.asn_type, one.asn_id, one.product, frozenset((member.name, member.exptype) for member in one.members))
+        for one in made
+    }
+    assert recorded <= found
+    # Its pool has no candidate for this one, its header has.
+    assert {asn_id for _, asn_id, _, _ in found - recorded} == {"o015"}
