@@ -14,6 +14,7 @@ from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import Settings
 from calflow.inputs.fits_headers import HduShape
 from calflow.inputs.headers import ExposureHeader
+from calflow.plan.planner import make_plan, only_associations
 
 JWST = {
     "TELESCOP": "JWST",
@@ -269,6 +270,21 @@ def test_a_pool_is_written_whole_and_used_as_far_as_its_exposures_are_there(fold
         {"expname": "b1_rate.fits", "exptype": "background"},
     ]
     assert ("m1_rate.fits of m1", "no such file") in made.left_out
+
+
+def test_selecting_from_associations_that_are_given_is_refused(tmp_path):
+    exposure = tmp_path / "a_rate.fits"
+    exposure.touch()
+    settings = {"input": str(tmp_path), "exposures": str(exposure), "filters": "F200W"}
+    with pytest.raises(InputError, match="filters: selects from associations that are made, and here"):
+        make_plan(Settings.model_validate(settings), [], tmp_path / "cache")
+
+
+def test_only_associations_of_an_empty_folder(tmp_path):
+    (tmp_path / "mastDownload" / "one").mkdir(parents=True)
+    (tmp_path / "mastDownload" / "one" / "a_rate.fits").touch()
+    with pytest.raises(InputError, match=r"no exposures in '.*'; there are some in '.*mastDownload/one'"):
+        only_associations(Settings.model_validate({"input": str(tmp_path)}), [], tmp_path / "cache")
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded pools are not there")
