@@ -122,6 +122,14 @@ def test_links_say_whose_background_it_is(folder):
     assert found["b"][1:] == ("o003", ["b_rate.fits:science"])
 
 
+def test_backgrounds_of_several_targets_are_told(folder):
+    folder.add("a").add("sky", JWST | SKY).add("other", JWST | SKY, OBSERVTN="003", TARGPROP="SKY2")
+    (note,) = folder.make().notes
+    assert note.startswith("program 01234: the backgrounds of 2 targets (SKY, SKY2) are averaged where they fit")
+    links = {"c1001": {"type": "background", "observations": [1, 2]}}
+    assert folder.make(make_associations={"links": links}).notes == ()
+
+
 def test_a_time_series_of_the_header_is_one(folder):
     assert folder.add("a_rateints", TSOVISIT=True).members()["a"] == (
         "tso-image2",

@@ -195,7 +195,25 @@ def make_associations(
     # Of what is used, members may be fewer, or other files of the same exposures.
     file_of = {(tree["asn_type"], tree["asn_id"], tree["products"][0]["name"]): name for name, tree in named.items()}
     used = {file_of[each.asn_type, each.asn_id, each.product]: tree_of(each, found.pool, names) for each in wanted}
-    return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), settled.notes)
+    notes = (*settled.notes, *_several_skies(found, settings))
+    return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), notes)
+
+
+def _several_skies(found: _Found, settings: Settings) -> list[str]:
+    """Tell of programs whose backgrounds are of several targets, and no link says which belongs to what."""
+    making = settings.make_associations
+    if making.pool is not None or any(link.type == "background" for link in making.links.values()):
+        return []
+    skies: dict[str, set[str]] = {}
+    for row in found.rows:
+        if row.exptype == "background":
+            skies.setdefault(row["program"], set()).add(found.targets[row.filename][0])
+    return [
+        f"program {program}: the backgrounds of {len(names)} targets ({some(sorted(names))}) are averaged where they "
+        "fit; make_associations.links can say which belongs to what"
+        for program, names in skies.items()
+        if len(names) > 1
+    ]
 
 
 def _is_there(row: Row, files: Collection[str]) -> bool:
