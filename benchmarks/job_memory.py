@@ -23,11 +23,12 @@ from scipy.optimize import linprog
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from calflow.configuration.settings import SHIPPED, read_settings
+from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
 from calflow.jobs.all import JOBS
 from calflow.jobs.measured_costs import MEASURED, MeasuredCosts
 from calflow.jobs.sizes import Sizes
 from calflow.plan.planner import make_plan
-from calflow.simulation import IRIS_K, IrisField, Scene, simulate, simulate_iris
+from calflow.simulation import Scene, simulate
 
 # Sides of detectors, pixels.
 SIDES = (1024, 2048)
