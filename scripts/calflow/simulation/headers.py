@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from astropy.io import fits
 
+from calflow.science.windows import Window
 from calflow.simulation.exposure import Exposure
 from calflow.simulation.geometry import Geometry, telescope_axis
 from calflow.simulation.scene import Scene
@@ -215,17 +216,24 @@ def _exposure_parameters(exposure: Exposure, scene: Scene) -> list[tuple]:
     ]
 
 
-def _subarray(exposure: Exposure, scene: Scene) -> list[tuple]:
-    window = exposure.geometry.window
-    full = window == scene.full_frame
+def window_cards(window: Window) -> list[tuple]:
+    """Return where the pixels of a file are on the detector."""
     return [
-        ("SUBARRAY", "FULL" if full else scene.subarray or scene.preset.subarray, "Subarray used"),
         ("SUBSTRT1", window.xstart, "Starting pixel in axis 1 direction"),
         ("SUBSTRT2", window.ystart, "Starting pixel in axis 2 direction"),
         ("SUBSIZE1", window.nx, "Number of pixels in axis 1 direction"),
         ("SUBSIZE2", window.ny, "Number of pixels in axis 2 direction"),
         ("FASTAXIS", 1, "Fast readout axis direction"),
         ("SLOWAXIS", 2, "Slow readout axis direction"),
+    ]
+
+
+def _subarray(exposure: Exposure, scene: Scene) -> list[tuple]:
+    window = exposure.geometry.window
+    full = window == scene.full_frame
+    return [
+        ("SUBARRAY", "FULL" if full else scene.subarray or scene.preset.subarray, "Subarray used"),
+        *window_cards(window),
     ]
 
 

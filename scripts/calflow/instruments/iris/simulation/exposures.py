@@ -11,10 +11,9 @@ from scipy.ndimage import gaussian_filter
 from calflow.instruments.iris.simulation.field import IrisExposure, IrisField
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
-from calflow.science.windows import Window
 from calflow.simulation.detector import Detector, make_detector, reference_pixels
 from calflow.simulation.exposures import cosmic_rays, noise_free_rate
-from calflow.simulation.headers import isoformat, linear_wcs
+from calflow.simulation.headers import isoformat, linear_wcs, window_cards
 from calflow.simulation.scene import DARK_STREAM, EXPOSURE_STREAM, Scene
 
 TELESCOPE = "TMT"
@@ -97,18 +96,6 @@ def write_iris_exposure(path: Path, planned: IrisExposure, scene: Scene, image: 
     extensions = [fits.ImageHDU(plane, name=name, ver=1) for name, plane in planes.items()]
     primary = fits.PrimaryHDU(header=fits.Header(_primary_cards(planned, scene)))
     fits.HDUList([primary, *extensions]).writeto(path, overwrite=True)
-
-
-def window_cards(window: Window) -> list[tuple]:
-    """Return where the pixels of a file are on the detector."""
-    return [
-        ("SUBSTRT1", window.xstart, "Starting pixel in axis 1 direction"),
-        ("SUBSTRT2", window.ystart, "Starting pixel in axis 2 direction"),
-        ("SUBSIZE1", window.nx, "Number of pixels in axis 1 direction"),
-        ("SUBSIZE2", window.ny, "Number of pixels in axis 2 direction"),
-        ("FASTAXIS", 1, "Fast readout axis direction"),
-        ("SLOWAXIS", 2, "Slow readout axis direction"),
-    ]
 
 
 def _primary_cards(planned: IrisExposure, scene: Scene) -> list[tuple]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from calflow.instruments.iris.simulation.exposures import window_cards
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 from calflow.simulation.detector import Detector, reference_pixels
+from calflow.simulation.headers import window_cards
 from calflow.simulation.references import DATE, FLAT_ERROR, FLAT_FLAGS, USEAFTER, flag_definitions, write_fits
 from calflow.simulation.scene import DARK_STREAM, DETECTOR_STREAM, Scene
 
