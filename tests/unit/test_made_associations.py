@@ -1,10 +1,12 @@
 """From the headers of a folder, or a pool, to association files: what is derived, selected, left out and kept."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
+from calflow.associations.asn_files import AsnFiles
 from calflow.associations.exposures import rows_of
 from calflow.associations.generator import generate
 from calflow.associations.making import make_associations
@@ -208,6 +210,21 @@ def test_unchanged_files_are_left_alone_and_keep_their_numbers(folder):
     after = folder.files()
     assert {name for name in before if after[name] != before[name]} == {"jw01234-o001_image3_00001_asn.json"}
     assert "jw01234-o000_t003_miri_f770w" in {tree["products"][0]["name"] for tree in made.used.values()}
+
+
+def test_a_disk_that_gets_full_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+    files = AsnFiles(tmp_path)
+    files.write({"a_asn.json": {"asn_id": "o001"}})
+    before = (tmp_path / "a_asn.json").read_bytes()
+
+    def half(path, text):
+        path.write_bytes(text.encode()[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space"):
+        files.write({"a_asn.json": {"asn_id": "o002"}})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a_asn.json": before}
 
 
 def test_files_of_others_are_kept(folder):

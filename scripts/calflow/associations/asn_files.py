@@ -80,8 +80,11 @@ class AsnFiles:
             path, text = self.folder / name, json.dumps(tree, indent=2) + "\n"
             if not (path.is_file() and path.read_bytes() == text.encode()):
                 temporary = path.with_name(f".{name}.{os.getpid()}")
-                temporary.write_text(text)
-                temporary.replace(path)
+                try:
+                    temporary.write_text(text)
+                    temporary.replace(path)
+                finally:
+                    temporary.unlink(missing_ok=True)
         for name in self.trees.keys() - named.keys():
             (self.folder / name).unlink(missing_ok=True)
 
