@@ -12,7 +12,7 @@ from calflow.job import UnusableExposure, arguments_of, remark, run
 from calflow.science.geometry.moving_target import target_rotations
 from calflow.science.geometry.tangent_plane import IDENTITY
 from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
-from calflow.science.stars.star_matching import Matching
+from calflow.science.stars.matching_parameters import Matching
 
 log = logging.getLogger(__name__)
 for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried

@@ -17,8 +17,7 @@ def make_reference(input, output, params):
         made = master_dark(*stacks, **params.combination)
     else:
         dark = read_dark(input.dark, Window(*params.window), params.images) if input.get("dark") else None
-        level = None if params.normalisation == "none" else params.normalisation
-        made = normalised_flat(*stacks, dark=dark, normalisation=level, **params.combination)
+        made = normalised_flat(*stacks, dark=dark, normalisation=params.normalisation, **params.combination)
     planes = {"SCI": made.sci, "DQ": made.dq, "ERR": made.err}
     write_detector_reference(Path(output.reference), params.reftype, planes, params.keywords, params.write_date)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from calflow.science.geometry.tangent_plane import Affine, affine, to_plane, to_sky
 from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
+from calflow.science.stars.matching_parameters import Matching
 from calflow.science.stars.star_groups import ExposureStars, Group, SkyInCommon, groups_of, move
-from calflow.science.stars.star_matching import Matching
 
 FIELD = (150.0, 2.2)
 PIXEL = 0.031
@@ -512,8 +512,8 @@ def test_a_catalogue_of_other_stars(robust):
     ("how", "message"),
     [
         (Matching(separation=0.9), r"separation is 0.9 arcsec; it must be more than sqrt\(2\) times"),
-        (Matching(searchrad=0), "searchrad is 0 arcsec"),
-        (Matching(tolerance=-1.0), "tolerance is -1 arcsec"),
+        (Matching(searchrad=0), "searchrad is 0; it must be larger than 0"),
+        (Matching(tolerance=-1.0), "tolerance is -1.0; it must be larger than 0"),
         (Matching(fitgeometry="affine"), "fitgeometry is 'affine'; it must be one of shift, rshift"),
     ],
 )

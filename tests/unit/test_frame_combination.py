@@ -24,7 +24,7 @@ def combine(*values, err=None, dq=None, **options):
     sci = pixel(*values)
     err = np.ones_like(sci) if err is None else pixel(*err)
     dq = np.zeros(sci.shape, np.uint32) if dq is None else np.array(dq, np.uint32).reshape(sci.shape)
-    out = combine_frames(sci, err, dq, **options)
+    out = combine_frames(sci, err, dq, **{"flags": "any"} | options)
     return out.sci[0, 0], out.err[0, 0], out.dq[0, 0], out.n[0, 0]
 
 

@@ -1,10 +1,11 @@
 """Parameters that are declared once, beside the algorithm."""
 
+import ast
 import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from calflow.configuration.declared import section_of
-from calflow.configuration.section import Step
+from calflow.configuration.reference_makers import ReferenceMaker
+from calflow.configuration.section import Section, Step
+from calflow.configuration.stage2 import Stage2
+from calflow.configuration.stage3 import Grid, Stage3
 from calflow.science.parameters import Length, Range, check_parameters, declared_parameters
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +36,7 @@ class Example:
     order: Annotated[Literal[1, 3], "an order"] = 1
     method: Annotated[Literal["mean", "median"], "a method"] = "mean"
     radii: Annotated[tuple[float, ...] | None, Length(2, 3), "radii"] = None
+    corner: Annotated[tuple[float, ...], Length(2, 2), Range(ge=0), "a corner"] = (1.0, 2.0)
     robust: Annotated[bool, "whether"] = True
 
     def __post_init__(self):
@@ -52,6 +57,8 @@ WRONG = [
     ("order", 2, "order is 2; it must be one of 1, 3"),
     ("method", "mode", "method is 'mode'; it must be one of mean, median"),
     ("radii", (1.0,), r"radii are \(1.0,\); they must be two or three numbers"),
+    ("corner", (1.0,), r"corner are \(1.0,\); they must be two numbers"),
+    ("corner", (1.0, -2.0), r"corner are \(1.0, -2.0\); they must each be 0 or larger"),
 ]
 
 
@@ -79,7 +86,7 @@ def test_right_values(name, value):
 def test_a_section_has_the_defaults_and_the_order():
     section = section_of(Example, Step)()
     assert [*type(section).model_fields] == ["skip", *declared_parameters(Example)]
-    assert Example(**section.model_dump(exclude={"skip"})) == Example()
+    assert section.model_dump(exclude={"skip"}) == asdict(Example()) | {"corner": [1.0, 2.0]}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,7 @@ def test_a_parameter_has_a_meaning():
 
 ADDED = '    halo: Annotated[float, Range(gt=0, le=9), "radius of the halo, pixels"] = 2.5\n'
 SHOW = """
+import ast
 import json
 from calflow.configuration import documents
 from calflow.configuration.settings import read_settings
@@ -132,3 +140,60 @@ def test_a_parameter_is_added_in_one_place(tmp_path):
         assert json.loads(schema)["$defs"][section]["properties"]["halo"] == halo | {"type": "number"}
     assert page.count("| `halo` | number > 0 and <= 9 | `2.5` | radius of the halo, pixels |") == 2
     assert step == [4.0, 2.5]
+
+
+# Functions that take another quantity which has the name of a parameter
+OTHER_QUANTITIES = {
+    ("reference_making", "normalised_flat", "dark"): "the dark itself, of which a configuration has the file",
+    ("geometry", "outline", "stepsize"): "of whatever outline; None is that of a footprint",
+    ("sip", "sip_approximation", "crpix"): "the reference pixel of the header, not of a grid",
+    ("sky_model", "subtract_sky", "scale"): "a ratio of sky levels",
+    ("star_matching", "match", "searchrad"): "None: that of the parameters",
+}
+
+
+def declared_names():
+    """Return the names of all parameters of the steps, with and without the prefix of their section."""
+    waiting, names = [Stage2, Stage3, Grid, ReferenceMaker], set()
+    while waiting:
+        for name, field in waiting.pop().model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                waiting.append(field.annotation)
+            else:
+                names |= {name, *(name.removeprefix(prefix) for prefix in ("abs_", "sip_", "pixmap_"))}
+    return names
+
+
+def written_defaults(tree):
+    """Yield (function, parameter) for each default of a public function or class that is written as a value."""
+    classes = {id(each): node.name for node in tree.body if isinstance(node, ast.ClassDef) for each in node.body}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef) or (node.name.startswith("_") and node.name != "__init__"):
+            continue
+        taken = [*node.args.posonlyargs, *node.args.args]
+        defaults = dict(zip(reversed(taken), reversed(node.args.defaults), strict=False))
+        defaults |= {
+            each: value for each, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if value
+        }
+        for argument, value in defaults.items():
+            if not any(isinstance(part, ast.Name) for part in ast.walk(value)):
+                yield classes.get(id(node), node.name), argument.arg
+
+
+def test_written_defaults_are_found():
+    tree = ast.parse(
+        "def a(b, c=1, *, d=(1, 2), e=D.e, f=None, g): ...\ndef _a(b=1): ...\nclass A:\n def __init__(self, h=-1): ..."
+    )
+    assert [*written_defaults(tree)] == [("a", "c"), ("a", "d"), ("a", "f"), ("A", "h")]
+
+
+def test_no_default_stands_twice():
+    """What a section of the configuration has as default, a function takes from the same declaration."""
+    names = declared_names()
+    twice = {
+        (path.stem, function, parameter)
+        for path in sorted((ROOT / "scripts/calflow/science").rglob("*.py"))
+        for function, parameter in written_defaults(ast.parse(path.read_text()))
+        if parameter in names
+    }
+    assert twice == OTHER_QUANTITIES.keys()

@@ -39,7 +39,7 @@ def test_options_of_the_combination_are_passed_on():
 def test_a_pixel_without_a_usable_dark_is_marked():
     sci, err, dq = stacks([2, 2], [4, NAN])
     dq[0] = HOT
-    out = master_dark(sci, err, dq)
+    out = master_dark(sci, err, dq, flags="any")
     assert out.dq.tolist() == [[HOT, HOT | UNRELIABLE_DARK]]
     assert (out.sci[0, 0], np.isnan(out.sci[0, 1])) == (4, True)
 
@@ -56,7 +56,7 @@ def test_a_flat_is_normalised_with_its_error():
 def test_the_dark_is_subtracted_from_each_exposure_but_its_error_counts_once():
     # Means 9 - 1; errors sqrt(8 / 4 + 2): 2.
     frames = stacks([8], [9], [9], [10], err=math.sqrt(8))
-    out = normalised_flat(*frames, dark=dark(1, err=math.sqrt(2)), normalisation=None, error="propagate")
+    out = normalised_flat(*frames, dark=dark(1, err=math.sqrt(2)), normalisation="none", error="propagate")
     assert (out.sci[0, 0], out.err[0, 0]) == (8, pytest.approx(2))
 
 
@@ -77,7 +77,7 @@ def test_a_dark_of_unknown_error_adds_none():
     assert out.err.tolist() == [[3 / 8, 3 / 8]]
 
 
-@pytest.mark.parametrize(("normalisation", "level"), [("median", 4), ("mean", 5), (None, 1)])
+@pytest.mark.parametrize(("normalisation", "level"), [("median", 4), ("mean", 5), ("none", 1)])
 def test_the_level_is_that_of_pixels_without_flags(normalisation, level):
     sci, err, dq = stacks([2, 4, 4, 10, 1000, NAN])
     dq[0, 0, 4] = HOT
@@ -133,7 +133,7 @@ def test_a_level_that_is_not_positive_is_refused():
 
 
 def test_an_unknown_normalisation_is_refused():
-    with pytest.raises(ValueError, match="normalisation is 'peak'; it must be one of median, mean, mode, None"):
+    with pytest.raises(ValueError, match="normalisation is 'peak'; it must be one of median, mean, mode, none"):
         normalised_flat(*stacks([2]), normalisation="peak")
 
 

@@ -20,8 +20,8 @@ from calflow.science.geometry.output_grid import grid_from_footprints
 from calflow.science.geometry.sip import sip_approximation
 from calflow.science.sky.sky_statistics import sky_statistic
 from calflow.science.sources.source_detection import CatalogParameters
+from calflow.science.stars.matching_parameters import Matching
 from calflow.science.stars.star_finding import StarFinding, find_stars
-from calflow.science.stars.star_matching import Matching
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"

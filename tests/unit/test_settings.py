@@ -326,7 +326,7 @@ def test_separation_in_the_catalogue_counts_only_with_a_catalogue():
         ("outlier_detection", {"snr": "5.0 x"}, "give two numbers, as '5.0 4.0'"),
         ("outlier_detection", {"snr": "5.0"}, "at least 2 items"),
         ("outlier_detection", {"scale": "1.2 0.7 0.5"}, "at most 2 items"),
-        ("outlier_detection", {"snr": "5.0 -4.0"}, "snr and scale must not be negative"),
+        ("outlier_detection", {"snr": "5.0 -4.0"}, "greater than or equal to 0"),
         ("resample", {"pixmap_order": 2}, "1 or 3"),
         ("resample", {"variance": "inflated"}, "'resampled' or 'propagated'"),
     ],

@@ -29,8 +29,10 @@ DEMO = "a demo, which is of one instrument"
 SIMULATOR = "the simulator's presets are detectors of JWST, and its files are like the archive's"
 ALLOWED = {
     "calflow/configuration/settings.py": ({"jwst"}, PARAMETERS),
-    "calflow/configuration/stage2.py": ({"jwst", "liger", "iris"}, PARAMETERS),
-    "calflow/configuration/stage3.py": ({"jwst"}, PARAMETERS),
+    "calflow/configuration/stage2.py": ({"liger", "iris"}, PARAMETERS),
+    "calflow/science/calibration/calibration_parameters.py": ({"jwst"}, PARAMETERS),
+    "calflow/science/combination/combination_parameters.py": ({"jwst"}, PARAMETERS),
+    "calflow/science/stars/matching_parameters.py": ({"jwst"}, PARAMETERS),
     "calflow/configuration/strun_translation.py": ({"jwst"}, "of parameters that jwst has no more"),
     "calflow/associations/level2.py": ({"fgs"}, "the name of a rule of the archive"),
     "calflow/inputs/scope.py": ({"nrs"}, "types of associations, which are known before any header is read"),

@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from calflow.science.parameters import declared_parameters
+
 
 def _none_from_text(value: Any) -> Any:
     """Read "None" and "null" as None: values given with ``--config`` arrive as text."""
@@ -59,6 +61,7 @@ def _whole_number(value: Any) -> Any:
 
 
 def _fill_value(value: Any) -> Any:
+    """Read a number, NAN or INDEF as text."""
     if isinstance(value, bool):
         raise ValueError("a fill value is a number or NAN")
     if str(value).strip().upper() in ("NAN", "INDEF"):
@@ -78,12 +81,14 @@ def _normal_path(value: Any) -> Any:
 
 
 def _sky_position(value: list[float]) -> list[float]:
+    """Refuse what is no position on the sky."""
     if not (-360 <= value[0] <= 360 and -90 <= value[1] <= 90):
         raise ValueError("a position is [ra, dec] in degrees, with dec from -90 to 90")
     return value
 
 
 def _odd(value: int) -> int:
+    """Refuse even sizes."""
     if value % 2 == 0:
         raise ValueError("the size of a filter is odd")
     return value
@@ -95,16 +100,12 @@ WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
 Files = Annotated[list[str], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
 SomeTexts = Annotated[list[str], Field(min_length=1)]
 SomeFiles = Annotated[SomeTexts, BeforeValidator(list_from_one, json_schema_input_type=str | SomeTexts)]
-SipDegree = Maybe[Annotated[int, Field(ge=1, le=6)]]
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-Size = Annotated[int, Field(ge=1, le=10**9)]  # more, in pixels or stars, is a slip of the keyboard
 LargeNumber = Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole_number)]
-OddSize = Annotated[Size, AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}})]
-SkyPosition = Annotated[Pair, AfterValidator(_sky_position)]
-PixmapOrder = Annotated[Literal[1, 3], BeforeValidator(number_from_text)]
-FillValue = Annotated[str, BeforeValidator(_fill_value, json_schema_input_type=float | Literal["NAN"])]
 NormalPath = Annotated[str, BeforeValidator(_normal_path)]
-Shape = Annotated[list[Size], Field(min_length=2, max_length=2)]
+# For `declared.section_of`: how parameters that science declares are written
+ODD = (AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}}))
+SKY_POSITION = (AfterValidator(_sky_position),)
+FILL_VALUE = (BeforeValidator(_fill_value, json_schema_input_type=float | Literal["NAN"]),)
 
 
 class Section(BaseModel):
@@ -133,9 +134,23 @@ class Section(BaseModel):
                 raise ValueError("give a number; true and false are none")
         return value
 
-    def part(self, declaring: type["Section"]) -> dict[str, Any]:
-        """Return the values of what one of the sections that this one is made of declares, but for `skip`."""
-        return self.model_dump(include={*declaring.model_fields} - {"skip"})
+    def part(self, *declaring: Any, prefix: str = "") -> dict[str, Any]:
+        """Return the values of some of what this section is made of, in its order, but for `skip`.
+
+        Parameters
+        ----------
+        *declaring : type
+            Sections that this one inherits, or dataclasses whose parameters it has.
+        prefix : str
+            What the names of these begin with here; it is not in the names returned.
+        """
+        names = {
+            prefix + name
+            for kind in declaring
+            for name in (kind.model_fields if issubclass(kind, Section) else declared_parameters(kind))
+        }
+        values = self.model_dump(include=names - {"skip"})
+        return {name.removeprefix(prefix): value for name, value in values.items()}
 
 
 class Step(Section):

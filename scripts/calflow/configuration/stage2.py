@@ -1,25 +1,25 @@
 """The parameters of stage 2, with jwst's names and defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from calflow.configuration.section import FillValue, Maybe, OddSize, PixmapOrder, Section, Step, WantedFile
-from calflow.configuration.shared import (
-    FILLVAL,
-    IN_MEMORY,
-    PIXFRAC,
-    PIXMAP_ORDER,
-    PIXMAP_STEPSIZE,
-    OutputGrid,
-    SipApproximation,
+from calflow.configuration.declared import section_of
+from calflow.configuration.section import FILL_VALUE, ODD, Maybe, Section, Step, WantedFile
+from calflow.configuration.shared import IN_MEMORY, OutputGrid, SipApproximation
+from calflow.science.calibration.calibration_parameters import (
+    BackgroundClipping,
+    FlatFielding,
+    PhotometricCalibration,
 )
+from calflow.science.combination.combination_parameters import Drizzling, ResampledPlanes
+from calflow.science.geometry.grid_parameters import PixelMapping
+from calflow.science.sky.sky_parameters import SkyBoxes
+
+SKY_ROUNDS = 100  # of clipping, if no number is given
 
 
-class BkgSubtract(Step):
-    """Subtract the background: the average of dedicated exposures, or a smooth model of the sky."""
-
-    skip: bool = Field(False, description="do not run; S_BKDSUB is SKIPPED")
+class _BackgroundMethod(Step):
     method: Literal["average", "sky_model"] = Field(
         "average",
         description="average: of the raw background exposures, before all other steps; "
@@ -28,26 +28,32 @@ class BkgSubtract(Step):
     subtract_dark: bool = Field(
         False, description="average: subtract the dark from the background exposures first (Liger/IRIS)"
     )
-    sigma: float = Field(3.0, gt=0, description="clipping threshold of the average, in sigma")
-    maxiters: Maybe[Annotated[int, Field(ge=1)]] = Field(
-        None, description="clipping rounds; null: until nothing changes (sky_model: 100)"
-    )
-    clip: Literal["scatter", "error"] = Field(
-        "scatter",
-        description="sigma is the scatter of the exposures (as jwst), or their error (works with < 8 of them)",
-    )
+
+
+_Clipping: Any = section_of(BackgroundClipping, _BackgroundMethod)
+
+
+class _Average(_Clipping):
     save_combined_background: bool = Field(False, description="keep the average as _combinedbackground")
-    box_size: int = Field(101, ge=1, description="sky_model: side of the boxes, pixels; much larger than sources")
-    filter_size: OddSize = Field(3, description="sky_model: side of the median filter, boxes; odd")
-    sigma_low: float = Field(6.0, gt=0, description="sky_model: clipping threshold below the median of a box, sigma")
-    sigma_high: float = Field(2.0, gt=0, description="sky_model: the same above it")
+
+
+_SkyBoxes: Any = section_of(SkyBoxes, _Average, read={"filter_size": ODD})
+
+
+class BkgSubtract(_SkyBoxes):
+    """Subtract the background: the average of dedicated exposures, or a smooth model of the sky."""
+
+    skip: bool = Field(False, description="do not run; S_BKDSUB is SKIPPED")
+
+    def average_parameters(self) -> dict[str, Any]:
+        """Return the parameters of `science.calibration.background.combine`."""
+        return self.part(BackgroundClipping)
 
     def sky_parameters(self) -> dict[str, Any] | None:
         """Return the parameters of `science.sky.sky_model.smooth_sky`, or None if no sky is modelled."""
         if self.method != "sky_model":
             return None
-        names = {"box_size", "filter_size", "sigma_low", "sigma_high"}
-        return self.model_dump(include=names) | {"maxiters": self.maxiters or 100}
+        return self.part(SkyBoxes) | {"maxiters": self.maxiters or SKY_ROUNDS}
 
 
 class ParseSubarrayMap(Step):
@@ -69,49 +75,54 @@ class AssignWcs(SipApproximation, Step):
     skip: bool = Field(False, description="do not run; S_WCS is SKIPPED")
 
 
-class FlatField(Step):
+class _SuppliedFlat(Step):
+    save_interpolated_flat: bool = Field(False, description="keep the flat as applied, as _interpolatedflat")
+    user_supplied_flat: Maybe[str] = Field(None, description="a flat file; wins over references.override")
+
+
+_FlatFielding: Any = section_of(FlatFielding, _SuppliedFlat)
+
+
+class FlatField(_FlatFielding):
     """Divide by the flat field."""
 
     skip: bool = Field(False, description="do not run; S_FLAT is SKIPPED")
-    save_interpolated_flat: bool = Field(False, description="keep the flat as applied, as _interpolatedflat")
-    user_supplied_flat: Maybe[str] = Field(None, description="a flat file; wins over references.override")
-    inverse: bool = Field(False, description="multiply by the flat instead")
+
+    def flat_parameters(self) -> dict[str, Any]:
+        """Return how the flat is applied."""
+        return self.part(FlatFielding)
 
 
-class Photom(Step):
+_PhotometricCalibration: Any = section_of(PhotometricCalibration, Step)
+
+
+class Photom(_PhotometricCalibration):
     """Convert count rates to surface brightness."""
 
     skip: bool = Field(False, description="do not run; S_PHOTOM is SKIPPED")
-    inverse: bool = Field(False, description="divide by the factor instead: MJy/sr back to DN/s")
-    apply_time_correction: bool = Field(True, description="correct for the loss of sensitivity (TIMECOEFF tables)")
+
+    def photom_parameters(self) -> dict[str, Any]:
+        """Return how exposures are calibrated."""
+        return self.part(PhotometricCalibration)
 
 
-class Drizzling(Step):
-    """How pixels are spread on the grid, and weighed."""
-
-    pixfrac: float = PIXFRAC
-    kernel: Literal["square", "gaussian", "point", "turbo", "lanczos2", "lanczos3"] = Field(
-        "square", description="drizzle kernel: square, gaussian, point, turbo, lanczos2, lanczos3"
-    )
-    fillval: FillValue = FILLVAL
-    weight_type: Literal["ivm", "exptime"] = Field(
-        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1 / median(ERR)^2; exptime: exposure time"
-    )
+_Drizzling: Any = section_of(Drizzling, Step, read={"fillval": FILL_VALUE})
 
 
-class Resample(OutputGrid, Drizzling):
-    """Resample to a rectified pixel grid."""
-
-    skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
+class _QuickLook(OutputGrid, _Drizzling):
     single: bool = Field(False, description="one output per exposure; a quick look always is")
     blendheaders: bool = Field(True, description="blend the headers of the inputs; a quick look has only one")
     in_memory: bool = IN_MEMORY
-    enable_ctx: bool = Field(True, description="write the context image, CON")
-    enable_err: bool = Field(True, description="compute and write ERR and the variances")
-    report_var: bool = Field(True, description="write VAR_POISSON, VAR_RNOISE, VAR_FLAT")
-    propagate_dq: bool = Field(False, description="write DQ, the union of the flags of the inputs")
-    pixmap_stepsize: float = PIXMAP_STEPSIZE
-    pixmap_order: PixmapOrder = PIXMAP_ORDER
+
+
+_ResampledPlanes: Any = section_of(ResampledPlanes, _QuickLook)
+_PixelMapping: Any = section_of(PixelMapping, _ResampledPlanes)
+
+
+class Resample(_PixelMapping):
+    """Resample to a rectified pixel grid."""
+
+    skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
 
 
 class Stage2(Section):

@@ -5,31 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from calflow.configuration.declared import section_of
-from calflow.configuration.section import (
-    FillValue,
-    Maybe,
-    NormalPath,
-    Pair,
-    PixmapOrder,
-    Section,
-    SomeFiles,
-    Step,
-)
-from calflow.configuration.shared import (
-    FILLVAL,
-    IN_MEMORY,
-    PIXFRAC,
-    PIXMAP_ORDER,
-    PIXMAP_STEPSIZE,
-    OutputGrid,
-    SipApproximation,
-    SourceFinding,
-)
+from calflow.configuration.section import FILL_VALUE, Maybe, NormalPath, Section, SomeFiles, Step
+from calflow.configuration.shared import IN_MEMORY, OutputGrid, SipApproximation, SourceFinding
 from calflow.configuration.stage2 import Resample
+from calflow.science.combination.combination_parameters import GroupDrizzling, OutlierThresholds, ResampledVariance
 from calflow.science.dq_flags import bad_pixels
+from calflow.science.geometry.grid_parameters import PixelMapping
+from calflow.science.sky.sky_parameters import SkyMatching, SkyMeasuring
 from calflow.science.sources.catalog_parameters import Apertures, CatalogParameters
-
-FitGeometry = Literal["shift", "rshift", "rscale", "general"]
+from calflow.science.stars.matching_parameters import CatalogMatching, GroupOrder, Matching, Robustness
 
 
 def _two_numbers(value: Any) -> Any:
@@ -60,11 +44,15 @@ def _mask_expression(value: str) -> str:
     return value
 
 
-TwoNumbers = Annotated[Pair, BeforeValidator(_two_numbers, json_schema_input_type=Pair | str)]
 MaskNumber = Annotated[int, Field(le=2**32 - 1)]
-MaskExpression = Annotated[
-    str, BeforeValidator(_mask_text, json_schema_input_type=str | MaskNumber | None), AfterValidator(_mask_expression)
-]
+# For `declared.section_of`: how parameters that science declares are written
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+TWO_NUMBERS = (BeforeValidator(_two_numbers, json_schema_input_type=Pair | str),)
+MASK_EXPRESSION = (
+    BeforeValidator(_mask_text, json_schema_input_type=str | MaskNumber | None),
+    AfterValidator(_mask_expression),
+)
+MaskExpression = Annotated[str, *MASK_EXPRESSION]
 Catalog = Annotated[NormalPath, BeforeValidator(_empty_from_none, json_schema_input_type=str | None)]
 
 
@@ -74,10 +62,12 @@ class AssignMtwcs(Step):
     skip: bool = Field(False, description="do not run; S_MTWCS is SKIPPED")
 
 
-class StarLists(Step):
+_Robustness: Any = section_of(Robustness, Step)
+
+
+class StarLists(_Robustness):
     """Where star lists come from, and what they are for."""
 
-    robust: bool = Field(True, description="better positions, gates, second searches; false: exactly as jwst")
     on_failure: Literal["keep", "drop", "stop"] = Field(
         "keep", description="an exposure that cannot be aligned: keep its nominal pointing, drop it, or stop"
     )
@@ -87,31 +77,19 @@ class StarLists(Step):
     catfile: NormalPath = Field("", description="file with two columns: exposure, star list")
 
 
-class Alignment(Step):
-    """How star lists are matched with each other, and with a catalogue."""
+_Matching: Any = section_of(Matching, section_of(GroupOrder, Step))
 
-    enforce_user_order: bool = Field(False, description="align in the order of the ASN, also with expand_refcat")
-    expand_refcat: bool = Field(False, description="add the stars of aligned groups to the reference")
-    minobj: int = Field(15, ge=1, description="least number of matches")
-    fitgeometry: FitGeometry = Field("rshift", description="shift, rshift (and rotation), rscale, general")
-    nclip: int = Field(3, ge=0, description="clipping rounds of the fit")
-    sigma: float = Field(3.0, gt=0, description="clipping threshold, in rms residuals")
-    searchrad: float = Field(2.0, gt=0, description="largest offset searched, arcsec")
-    use2dhist: bool = Field(True, description="find the offset from a histogram of all pairs")
-    separation: float = Field(1.0, gt=0, description="least distance of stars in a list, arcsec; > sqrt(2) tolerance")
-    tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
-    xoffset: float = Field(0.0, description="offset to begin with, arcsec; only without use2dhist")
-    yoffset: float = Field(0.0, description="the same in y, arcsec")
+
+class _WithCatalog(_Matching):
     abs_refcat: Catalog = Field("", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none")
     save_abs_catalog: bool = Field(False, description="no effect here: a catalogue that was fetched is always kept")
-    abs_minobj: int = Field(15, ge=1, description="the same parameters for the catalogue")
-    abs_fitgeometry: FitGeometry = Field("rshift", description="shift, rshift, rscale, general")
-    abs_nclip: int = Field(3, ge=0, description="clipping rounds")
-    abs_sigma: float = Field(3.0, gt=0, description="clipping threshold")
-    abs_searchrad: float = Field(6.0, gt=0, description="largest offset searched, arcsec")
-    abs_use2dhist: bool = Field(True, description="find the offset from a histogram")
-    abs_separation: float = Field(1.0, gt=0, description="least distance in a list, arcsec")
-    abs_tolerance: float = Field(0.7, gt=0, description="largest distance of a match, arcsec")
+
+
+_CatalogMatching: Any = section_of(CatalogMatching, _WithCatalog, prefix="abs_", without=("xoffset", "yoffset"))
+
+
+class Alignment(_CatalogMatching):
+    """How star lists are matched with each other, and with a catalogue."""
 
     @model_validator(mode="after")
     def _check_separations(self) -> "Alignment":
@@ -137,33 +115,26 @@ class Tweakreg(SipApproximation, Alignment, SourceFinding, StarLists):
 
     def alignment_parameters(self) -> dict[str, Any]:
         """Return what concerns the alignment of star lists."""
-        names = {"robust", "on_failure", *Alignment.model_fields} - {"skip", "save_abs_catalog"}
-        return self.model_dump(include=names)
+        values = {"robust": self.robust, "on_failure": self.on_failure} | self.part(Alignment)
+        del values["save_abs_catalog"]
+        return values
 
 
-class Skymatch(Step):
+_SkyMatching: Any = section_of(SkyMatching, Step)
+
+
+class _SkyLevels(_SkyMatching):
+    subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
+    skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
+
+
+_SkyMeasuring: Any = section_of(SkyMeasuring, _SkyLevels, read={"dqbits": MASK_EXPRESSION})
+
+
+class Skymatch(_SkyMeasuring):
     """Find the sky levels that make overlapping exposures agree."""
 
     skip: bool = Field(False, description="do not run; S_SKYMAT is SKIPPED")
-    skymethod: Literal["match", "local", "global", "global+match", "user"] = Field(
-        "match", description="match, local, global, global+match, user (levels from skylist)"
-    )
-    match_down: bool = Field(True, description="the lowest level becomes 0; false: the highest")
-    subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
-    skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
-    stepsize: Maybe[Annotated[int, Field(ge=1)]] = Field(
-        None, description="pixels between the vertices of outlines; null: corners"
-    )
-    skystat: Literal["mode", "median", "mean", "midpt"] = Field(
-        "mode", description="mode (scatters by 0.1 sigma of a pixel), median (by 0.005), mean, midpt"
-    )
-    dqbits: MaskExpression = Field("~DO_NOT_USE+NON_SCIENCE", description="pixels that are used")
-    lower: Maybe[float] = Field(None, description="lowest value used, MJy/sr")
-    upper: Maybe[float] = Field(None, description="highest value used, MJy/sr")
-    nclip: int = Field(5, ge=0, description="clipping rounds")
-    lsigma: float = Field(4.0, gt=0, description="lower clipping threshold, sigma")
-    usigma: float = Field(4.0, gt=0, description="upper clipping threshold, sigma")
-    binwidth: float = Field(0.1, gt=0, description="width of the histogram's bins, sigma (mode, midpt)")
     in_memory: bool = IN_MEMORY
 
     @model_validator(mode="after")
@@ -178,44 +149,35 @@ class Skymatch(Step):
 
     def measuring_parameters(self) -> dict[str, Any]:
         """Return what concerns the measurement in one exposure."""
-        names = "skymethod stepsize skystat dqbits lower upper nclip lsigma usigma binwidth"
-        return self.model_dump(include=set(names.split()))
+        return {"skymethod": self.skymethod} | self.part(SkyMeasuring)
 
     def matching_parameters(self) -> dict[str, Any]:
         """Return what concerns the levels of an association."""
-        return self.model_dump(include={"skymethod", "match_down", "skystat"})
+        return self.part(SkyMatching) | {"skystat": self.skystat}
 
 
-class OutlierDetection(Step):
-    """Flag pixels that differ from the median of the exposures."""
+_GroupDrizzling: Any = section_of(GroupDrizzling, Step, read={"fillval": FILL_VALUE})
+_Thresholds: Any = section_of(OutlierThresholds, _GroupDrizzling, read=dict.fromkeys(("snr", "scale"), TWO_NUMBERS))
 
-    skip: bool = Field(False, description="do not run; S_OUTLIR is SKIPPED")
-    weight_type: Literal["ivm", "exptime"] = Field(
-        "ivm", description="ivm: 1 / VAR_RNOISE, without it 1; exptime: exposure time"
-    )
-    pixfrac: float = PIXFRAC
-    kernel: Literal["square", "point", "turbo"] = Field("square", description="square, point, turbo")
-    fillval: FillValue = FILLVAL
-    maskpt: float = Field(0.7, ge=0, description="pixels below this times the mean weight are left out")
-    snr: TwoNumbers = Field([5.0, 4.0], description="thresholds in sigma: to find, and next to what was found")
+
+class _Comparison(_Thresholds):
     error: Literal["exposure", "median"] = Field(
         "exposure",
         description="sigma: of the exposure; median: where that is over twice the median of all exposures, the median",
     )
-    scale: TwoNumbers = Field([1.2, 0.7], description="allowance for sharp structures, times the local derivative")
-    backg: float = Field(0.0, description="background of the input, MJy/sr, where skymatch gives none")
     save_intermediate_results: bool = Field(False, description="keep _outlier_i2d, _median and _blot")
     resample_data: bool = Field(True, description="compare on the sky; false: pixel by pixel on the detector")
     good_bits: MaskExpression = Field("~DO_NOT_USE", description="pixels that are used")
     in_memory: bool = Field(True, description="no effect here: bands of the median are in memory")
-    pixmap_stepsize: float = PIXMAP_STEPSIZE
-    pixmap_order: PixmapOrder = PIXMAP_ORDER
 
-    @model_validator(mode="after")
-    def _check_thresholds(self) -> "OutlierDetection":
-        if min(*self.snr, *self.scale) < 0:
-            raise ValueError("snr and scale must not be negative")
-        return self
+
+_Compared: Any = section_of(PixelMapping, _Comparison)
+
+
+class OutlierDetection(_Compared):
+    """Flag pixels that differ from the median of the exposures."""
+
+    skip: bool = Field(False, description="do not run; S_OUTLIR is SKIPPED")
 
     def saves_images(self) -> bool:
         """Tell whether intermediate images are kept; without resampling there are none."""
@@ -223,21 +185,21 @@ class OutlierDetection(Step):
 
     def resampling_parameters(self) -> dict[str, Any]:
         """Return what concerns the resampling of a group."""
-        names = "weight_type pixfrac kernel fillval maskpt resample_data good_bits pixmap_stepsize pixmap_order"
-        return self.model_dump(include=set(names.split()))
+        others = {"resample_data": self.resample_data, "good_bits": self.good_bits}
+        return self.part(GroupDrizzling) | others | self.part(PixelMapping)
 
     def flagging_parameters(self) -> dict[str, Any]:
         """Return what concerns the search in one exposure."""
-        return self.model_dump(include={"snr", "scale", "backg", "resample_data", "pixmap_stepsize", "pixmap_order"})
+        return self.part(OutlierThresholds) | {"resample_data": self.resample_data} | self.part(PixelMapping)
 
 
-class CombinedResample(Resample):
+_CombinedVariance: Any = section_of(ResampledVariance, Resample)
+
+
+class CombinedResample(_CombinedVariance):
     """Combine the exposures on one grid."""
 
     skip: bool = Field(False, description="combine nothing; there is no catalogue either")
-    variance: Literal["resampled", "propagated"] = Field(
-        "resampled", description="resampled: as jwst, for correlated pixels; propagated: as if independent"
-    )
     single: bool = Field(
         False, description="instead of one image, one of each group on the common grid, _0_i2d, ...; no catalogue"
     )

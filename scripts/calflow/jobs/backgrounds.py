@@ -49,7 +49,7 @@ def average(plan: Plan, background: str) -> Average:
     of, user = plan.background(background)
     section = plan.chosen(user).settings.stage2.bkg_subtract
     return Average(
-        bkg_subtract=section.model_dump(include={"sigma", "maxiters", "clip"}),
+        bkg_subtract=section.average_parameters(),
         window=of.window.numbers,
         depth=of.depth,
         undarkened=list(map(str, of.undarkened)),

@@ -82,8 +82,8 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
     parameter_references = plan.chosen(planned).record(2, "resample")
     return Calibration(
         sip=stage2.assign_wcs.sip_parameters(),
-        flat_field=stage2.flat_field.model_dump(include={"inverse"}),
-        photom=stage2.photom.model_dump(exclude={"skip"}),
+        flat_field=stage2.flat_field.flat_parameters(),
+        photom=stage2.photom.photom_parameters(),
         sky_model=stage2.bkg_subtract.sky_parameters(),
         images=list(planned.family.images),
         steps=_steps(plan, exposure),

@@ -62,6 +62,7 @@ class Parameter:
     default : object
     meaning : str
     range : Range
+        Of a tuple: of each number in it.
     length : Length or None
         Of a tuple.
     """
@@ -107,8 +108,27 @@ def check_parameters(values: Any) -> None:
         If a value has another type than is declared, or is out of its range; with the name of the parameter.
     """
     kind: Any = type(values)
-    for name, declared in declared_parameters(kind).items():
-        value = getattr(values, name)
+    check_values(kind, **{name: getattr(values, name) for name in declared_parameters(kind)})
+
+
+def check_values(kind: type, **values: Any) -> None:
+    """Check some values against the declarations of a dataclass.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+    **values : object
+        Values by the names of their parameters.
+
+    Raises
+    ------
+    ValueError
+        As by `check_parameters`.
+    """
+    declarations = declared_parameters(kind)
+    for name, value in values.items():
+        declared = declarations[name]
         if value is None and declared.optional:
             continue
         if right := _right(declared, value):
@@ -122,18 +142,21 @@ def _right(declared: Parameter, value: Any) -> str:
         choices = get_args(declared.kind)
         return "" if value in choices else f"be one of {', '.join(map(str, choices))}"
     if (length := declared.length) and not length.least <= len(value) <= length.most:
-        return f"be {_WORDS[length.least]} or {_WORDS[length.most]} numbers"
-    if declared.kind not in (int, float):
+        ends = dict.fromkeys((_WORDS[length.least], _WORDS[length.most]))
+        return f"be {' or '.join(ends)} numbers"
+    number = get_args(declared.kind)[0] if get_origin(declared.kind) is tuple else declared.kind
+    if number not in (int, float):
         return ""
-    kind = Integral if declared.kind is int else Real
-    return "" if isinstance(value, kind) and declared.range.holds(value) else _right_number(declared)
+    kind = Integral if number is int else Real
+    items = value if declared.length else [value]
+    right = all(isinstance(item, kind) and declared.range.holds(item) for item in items)
+    return "" if right else ("each " if declared.length else "") + _right_number(declared.range, number is int)
 
 
 _WORDS = ("no", "one", "two", "three", "four")
 
 
-def _right_number(declared: Parameter) -> str:
-    limits, whole = declared.range, declared.kind is int
+def _right_number(limits: Range, whole: bool) -> str:
     strict = limits.gt is not None
     low = limits.gt if strict else limits.ge
     high = limits.le if limits.lt is None else limits.lt

@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import DTypeLike
 
+from calflow.science.calibration.calibration_parameters import BackgroundClipping
 from calflow.science.image import Image, impossible, without_impossible
+from calflow.science.parameters import check_values
 from calflow.science.windows import Window
 
-CLIP_METHODS = ("scatter", "error")
 # Of two samples that disagree, nothing tells which one is wrong.
 SAMPLES_TO_JUDGE = 3
 
@@ -48,9 +49,9 @@ def combine(
     sci: np.ndarray,
     err: np.ndarray,
     dq: np.ndarray,
-    sigma: float = 3.0,
-    maxiters: int | None = None,
-    clip: str = "scatter",
+    sigma: float = BackgroundClipping.sigma,
+    maxiters: int | None = BackgroundClipping.maxiters,
+    clip: str = BackgroundClipping.clip,
 ) -> Background:
     """Average background images pixel by pixel, without the outlying samples.
 
@@ -92,14 +93,11 @@ def combine(
     128 rows of 2048 pixels are up to 1.4 times faster than all at once, and the memory needed does
     not grow with the image.
     """
+    check_values(BackgroundClipping, clip=clip)
     _check_stack(sci, err, dq)
     sci, err = possible_samples(sci, err)
-    if clip == "scatter":
-        kept = _kept_by_scatter(sci, sigma, maxiters)
-    elif clip == "error":
-        kept = _kept_by_error(sci, err, sigma, maxiters)
-    else:
-        raise ValueError(f"clip is {clip!r}; it must be one of {', '.join(CLIP_METHODS)}")
+    by_scatter = clip == "scatter"
+    kept = _kept_by_scatter(sci, sigma, maxiters) if by_scatter else _kept_by_error(sci, err, sigma, maxiters)
     # Nothing survived: divided by 1, the empty sums stay 0 and nothing is subtracted there.
     number = np.maximum(kept.sum(axis=0, dtype=np.int32), 1)
     mean = _sum_of(sci, kept) / number
@@ -108,7 +106,11 @@ def combine(
 
 
 def average_integrations(
-    sci: np.ndarray, err: np.ndarray, dq: np.ndarray, sigma: float = 3.0, maxiters: int | None = None
+    sci: np.ndarray,
+    err: np.ndarray,
+    dq: np.ndarray,
+    sigma: float = BackgroundClipping.sigma,
+    maxiters: int | None = BackgroundClipping.maxiters,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average the integrations of one background exposure.
 

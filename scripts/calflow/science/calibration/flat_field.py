@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calflow.science.calibration.calibration_parameters import FlatFielding
 from calflow.science.dq_flags import DO_NOT_USE, NO_FLAT_FIELD
 from calflow.science.image import LARGEST, Image, has_value, match_nans, without_impossible
 
@@ -34,7 +35,7 @@ class Flat:
     dq: np.ndarray
 
 
-def apply_flat(image: Image, flat: Flat, inverse: bool = False) -> Image:
+def apply_flat(image: Image, flat: Flat, inverse: bool = FlatFielding.inverse) -> Image:
     """Divide an exposure by a flat, with its error, and flag the pixels that have no flat.
 
     A flat that is no value or 0 (below 1e-19, that is, of either sign) gets NO_FLAT_FIELD, every NO_FLAT_FIELD

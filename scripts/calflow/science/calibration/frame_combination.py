@@ -14,12 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calflow.science.calibration.calibration_parameters import FrameCombination
 from calflow.science.combination.median import nan_median
 from calflow.science.image import has_value
+from calflow.science.parameters import check_values
 
-METHODS = ("mean", "median", "wmean")
-ERRORS = ("measure", "propagate")
-FLAGS_OF = ("any", "all")
 # Tuning constants of the biweight: samples so many median absolute deviations away have no weight.
 LOCATION_REACH = 6.0
 SCATTER_REACH = 9.0
@@ -54,14 +53,14 @@ def combine_frames(
     err: Stack,
     dq: Stack,
     *,
-    method: str = "mean",
-    sigma_clip: bool = True,
-    sigma_low: float = 4.0,
-    sigma_high: float = 4.0,
-    min_samples: int = 3,
-    maxiters: int = 50,
-    error: str = "measure",
-    flags: str = "any",
+    method: str = FrameCombination.method,
+    sigma_clip: bool = FrameCombination.sigma_clip,
+    sigma_low: float = FrameCombination.sigma_low,
+    sigma_high: float = FrameCombination.sigma_high,
+    min_samples: int = FrameCombination.min_samples,
+    maxiters: int = FrameCombination.maxiters,
+    error: str = FrameCombination.error,
+    flags: str = FrameCombination.flags,
 ) -> Combined:
     """Combine frames, pixel by pixel.
 
@@ -109,7 +108,8 @@ def combine_frames(
     ValueError
         If the stacks differ in shape or have no frame, or a choice is none of those named.
     """
-    _check(sci, err, dq, method=method, error=error, flags=flags)
+    check_values(FrameCombination, method=method, error=error, flags=flags)
+    _check(sci, err, dq)
     shape = sci[0].shape
     out = Combined(*(np.empty(shape, dtype) for dtype in (np.float32, np.float32, np.uint32, np.int32)))
     rows = max(1, BAND_BYTES // (8 * len(sci) * shape[1]))
@@ -130,10 +130,7 @@ def combine_frames(
     return out
 
 
-def _check(sci: Stack, err: Stack, dq: Stack, **choices: str) -> None:
-    for (name, choice), known in zip(choices.items(), (METHODS, ERRORS, FLAGS_OF), strict=True):
-        if choice not in known:
-            raise ValueError(f"{name} is {choice!r}; it must be one of {', '.join(known)}")
+def _check(sci: Stack, err: Stack, dq: Stack) -> None:
     shapes = {name: [np.shape(plane) for plane in stack] for name, stack in (("sci", sci), ("err", err), ("dq", dq))}
     first = shapes["sci"][0] if shapes["sci"] else ()
     if len(first) != 2 or any(found != [first] * len(sci) for found in shapes.values()):

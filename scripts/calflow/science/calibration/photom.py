@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from calflow.science.calibration.calibration_parameters import PhotometricCalibration
 from calflow.science.image import FLOAT_PLANES, LARGEST, Image, match_nans, without_impossible
 
 # The unit of all calibrated exposures, of whatever telescope.
@@ -97,7 +98,9 @@ def square_arcsec_factor(factor: float) -> float:
     return factor * MJYSR_TO_UJYA2
 
 
-def apply_conversion(image: Image, factor: float, inverse: bool = False, *, matches_nans: bool = True) -> Image:
+def apply_conversion(
+    image: Image, factor: float, inverse: bool = PhotometricCalibration.inverse, *, matches_nans: bool = True
+) -> Image:
     """Convert an exposure from DN/s to MJy/sr, or back.
 
     Parameters

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from calflow.science.calibration.calibration_parameters import FlatNormalisation
 from calflow.science.calibration.dark_current import Dark, subtract_dark
 from calflow.science.calibration.flat_field import Flat
 from calflow.science.calibration.frame_combination import Stack, combine_frames
 from calflow.science.dq_flags import FLAGS, NO_FLAT_FIELD
 from calflow.science.image import Image
+from calflow.science.parameters import check_values
 from calflow.science.sky.sky_statistics import sky_statistic
 
-NORMALISATIONS = ("median", "mean", "mode", None)
 UNRELIABLE_DARK = np.uint32(FLAGS["UNRELIABLE_DARK"])
 UNRELIABLE_FLAT = np.uint32(FLAGS["UNRELIABLE_FLAT"])
 
@@ -54,7 +55,7 @@ def normalised_flat(
     dq: Stack,
     *,
     dark: Dark | None = None,
-    normalisation: str | None = "median",
+    normalisation: str = FlatNormalisation.normalisation,
     **combination: Any,
 ) -> Flat:
     """Combine exposures of even light into a flat.
@@ -73,8 +74,8 @@ def normalised_flat(
         The exposures, of the same light and one unit, as `combine_frames` takes them; one is enough.
     dark : Dark or None
         Subtracted from each of them. None: it already is.
-    normalisation : {"median", "mean", "mode", None}
-        What the level is of the values of the pixels that have one and no flag. None: 1.
+    normalisation : {"median", "mean", "mode", "none"}
+        What the level is of the values of the pixels that have one and no flag. "none": 1.
     **combination
         Options of `combine_frames`.
 
@@ -91,9 +92,7 @@ def normalised_flat(
         If there is no pixel for the level, the level is not positive, `normalisation` is none of
         those named, the dark has another shape, or `combine_frames` refuses the stacks or an option.
     """
-    if normalisation not in NORMALISATIONS:
-        known = ", ".join(map(str, NORMALISATIONS))
-        raise ValueError(f"normalisation is {normalisation!r}; it must be one of {known}")
+    check_values(FlatNormalisation, normalisation=normalisation)
     combined = combine_frames(sci, err, dq, **combination)
     lit = Image(combined.sci, combined.err, combined.dq)
     if dark is not None:
@@ -113,8 +112,8 @@ def _without_dark(image: Image, dark: Dark) -> Image:
     return replace(out, err=np.hypot(image.err, np.where(unknown, 0, dark.err).astype(np.float32)))
 
 
-def _level(image: Image, normalisation: str | None) -> float:
-    if normalisation is None:
+def _level(image: Image, normalisation: str) -> float:
+    if normalisation == "none":
         return 1.0
     values = image.sci[np.isfinite(image.sci) & (image.dq == 0)]
     if not values.size:

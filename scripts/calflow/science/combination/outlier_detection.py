@@ -16,8 +16,10 @@ Source of the formulas: the JWST calibration pipeline's outlier_detection step f
 
 import numpy as np
 
+from calflow.science.combination.combination_parameters import GroupDrizzling, OutlierThresholds
 from calflow.science.dq_flags import DO_NOT_USE, FLAGS
 from calflow.science.image import Image, match_nans
+from calflow.science.parameters import check_values
 
 OUTLIER = np.uint32(FLAGS["OUTLIER"])
 # An error larger than the others by this factor is not due to the light of a source, which all exposures see.
@@ -30,7 +32,7 @@ BLOT_ROWS = 128
 OFF_THE_IMAGE = -1.0
 
 
-def weight_cut(sci: np.ndarray, wht: np.ndarray, maskpt: float = 0.7) -> np.ndarray:
+def weight_cut(sci: np.ndarray, wht: np.ndarray, maskpt: float = GroupDrizzling.maskpt) -> np.ndarray:
     """Return a resampled image with NaN where its weight is low.
 
     Parameters
@@ -55,8 +57,7 @@ def weight_cut(sci: np.ndarray, wht: np.ndarray, maskpt: float = 0.7) -> np.ndar
     """
     if sci.shape != wht.shape:
         raise ValueError(f"the image has shape {sci.shape}, its weights {wht.shape}")
-    if not maskpt >= 0:
-        raise ValueError(f"maskpt is {maskpt}; it must be 0 or greater")
+    check_values(GroupDrizzling, maskpt=maskpt)
     threshold = maskpt * _clipped_mean(wht[np.isfinite(wht) & (wht != 0)])
     out = np.array(sci, np.float32)
     # A float64 number: rounded to float32, the mean of equal weights might come to lie above them.
@@ -107,9 +108,9 @@ def flag_outliers(
     blotted: np.ndarray,
     sky: float | None,
     *,
-    snr: tuple[float, float] = (5.0, 4.0),
-    scale: tuple[float, float] = (1.2, 0.7),
-    backg: float = 0.0,
+    snr: tuple[float, ...] = OutlierThresholds.snr,
+    scale: tuple[float, ...] = OutlierThresholds.scale,
+    backg: float = OutlierThresholds.backg,
 ) -> np.ndarray:
     """Return the mask of pixels that differ from the median of all exposures.
 
@@ -148,8 +149,7 @@ def flag_outliers(
         If the shapes differ, or a threshold is negative or not a number.
     """
     _check_image(image, blotted)
-    for name, pair in (("snr", snr), ("scale", scale)):
-        _check_thresholds(name, pair, 2)
+    check_values(OutlierThresholds, snr=snr, scale=scale)
     residual = _residual(image, blotted, backg if sky is None else sky)
     slope = _largest_difference(blotted)
     core, wings = (residual > _threshold(image.err, slope, *factors) for factors in zip(snr, scale, strict=True))
@@ -157,7 +157,9 @@ def flag_outliers(
     return wings
 
 
-def flag_outliers_unresampled(image: Image, median: np.ndarray, snr: float = 5.0, sky: float = 0.0) -> np.ndarray:
+def flag_outliers_unresampled(
+    image: Image, median: np.ndarray, snr: float = OutlierThresholds.snr[0], sky: float = 0.0
+) -> np.ndarray:
     """Return the mask of pixels that differ from the median of exposures on the same pixel grid.
 
     With r = |SCI - median - sky| a pixel is an outlier if r > snr ERR.
@@ -185,7 +187,7 @@ def flag_outliers_unresampled(image: Image, median: np.ndarray, snr: float = 5.0
         If the shapes differ, or the threshold is negative or not a number.
     """
     _check_image(image, median)
-    _check_thresholds("snr", (snr,), 1)
+    check_values(OutlierThresholds, snr=(snr, snr))
     return _residual(image, median, sky) > _times_error(image.err, snr)
 
 
@@ -269,12 +271,6 @@ def _clipped_mean(values: np.ndarray) -> float:
 def _check_image(image: Image, median: np.ndarray) -> None:
     if image.sci.ndim != 2 or median.shape != image.sci.shape:
         raise ValueError(f"exposure and median must be of one shape (ny, nx), not {image.sci.shape}, {median.shape}")
-
-
-def _check_thresholds(name: str, values: tuple[float, ...], number: int) -> None:
-    if len(values) != number or not all(value >= 0 for value in values):
-        wanted = "a number" if number == 1 else f"{number} numbers"
-        raise ValueError(f"{name} is {' '.join(map(str, values))}; it must be {wanted}, 0 or greater")
 
 
 def _residual(image: Image, median: np.ndarray, sky: float) -> np.ndarray:

@@ -15,15 +15,16 @@ from types import ModuleType
 
 import numpy as np
 
+from calflow.science.combination.combination_parameters import Drizzling, ResampledPlanes, ResampledVariance
 from calflow.science.dq_flags import DO_NOT_USE, bad_pixels
+from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.image import Image, has_value
+from calflow.science.parameters import check_values
 
 Bounds = tuple[tuple[int, int], tuple[int, int]]
 Window = tuple[slice, slice]
 
-KERNELS = ("square", "gaussian", "point", "turbo", "lanczos2", "lanczos3")
-WEIGHT_TYPES = ("ivm", "exptime")
-VARIANCE_TYPES = ("resampled", "propagated", "error")
+DRIZZLED_ERROR = "error"  # one more kind of variance, which users do not ask for by name
 # Of the variance, in the order in which they are added up.
 PARTS = ("var_rnoise", "var_poisson", "var_flat")
 GOOD_BITS = "~DO_NOT_USE+NON_SCIENCE"
@@ -127,22 +128,28 @@ class Resampler:
         self,
         shape: tuple[int, int],
         *,
-        kernel: str = "square",
-        pixfrac: float = 1.0,
-        fillval: str | float = "NAN",
-        weight_type: str = "ivm",
+        kernel: str = Drizzling.kernel,
+        pixfrac: float = Drizzling.pixfrac,
+        fillval: str | float = Drizzling.fillval,
+        weight_type: str = Drizzling.weight_type,
         error_weights: bool = True,
-        pixel_scale_ratio: float = 1.0,
-        enable_ctx: bool = True,
-        enable_err: bool = True,
-        report_var: bool = True,
-        propagate_dq: bool = False,
+        pixel_scale_ratio: float = GridLayout.pixel_scale_ratio,
+        enable_ctx: bool = ResampledPlanes.enable_ctx,
+        enable_err: bool = ResampledPlanes.enable_err,
+        report_var: bool = ResampledPlanes.report_var,
+        propagate_dq: bool = ResampledPlanes.propagate_dq,
         n_images: int = 1,
         good_bits: str = GOOD_BITS,
-        variance: str = "resampled",
+        variance: str = ResampledVariance.variance,
         threads: int = 1,
     ):
-        _check_parameters(kernel, pixfrac, weight_type, pixel_scale_ratio, n_images, variance, threads)
+        check_values(Drizzling, kernel=kernel, pixfrac=pixfrac, weight_type=weight_type)
+        check_values(GridLayout, pixel_scale_ratio=pixel_scale_ratio)
+        if variance != DRIZZLED_ERROR:
+            check_values(ResampledVariance, variance=variance)
+        for name, number in (("n_images", n_images), ("threads", threads)):
+            if number < 1:
+                raise ValueError(f"{name} is {number}; there must be at least one")
         ny, nx = shape
         self._shape = ny, nx
         self._weight_type = weight_type
@@ -165,7 +172,7 @@ class Resampler:
         self._errors = _ErrorSums(self._shape) if enable_err and variance == "resampled" else None
         self._propagate = enable_err and variance == "propagated"
         self._drizzled_error: Resampler | None = None
-        if enable_err and variance == "error":
+        if enable_err and variance == DRIZZLED_ERROR:
             self._drizzled_error = Resampler(
                 shape,
                 kernel=kernel,
@@ -340,7 +347,7 @@ class Resampler:
 
 def pixel_weights(
     image: Image,
-    weight_type: str = "ivm",
+    weight_type: str = Drizzling.weight_type,
     good_bits: str = GOOD_BITS,
     exposure_time: float | None = None,
     error_weights: bool = True,
@@ -712,23 +719,6 @@ def _slice_within(low: float, high: float, n: int) -> slice:
 
 def _all_of(shape: tuple[int, int]) -> Window:
     return slice(0, shape[0]), slice(0, shape[1])
-
-
-def _check_parameters(kernel, pixfrac, weight_type, pixel_scale_ratio, n_images, variance, threads) -> None:
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel is {kernel!r}; it must be one of {', '.join(KERNELS)}")
-    if not 0 <= pixfrac <= 1:
-        raise ValueError(f"pixfrac is {pixfrac}; it must be in 0..1")
-    if weight_type not in WEIGHT_TYPES:
-        raise ValueError(f"weight_type is {weight_type!r}; it must be one of {', '.join(WEIGHT_TYPES)}")
-    if not pixel_scale_ratio > 0:
-        raise ValueError(f"pixel_scale_ratio is {pixel_scale_ratio}; it must be positive")
-    if n_images < 1:
-        raise ValueError(f"n_images is {n_images}; there must be at least one")
-    if variance not in VARIANCE_TYPES:
-        raise ValueError(f"variance is {variance!r}; it must be one of {', '.join(VARIANCE_TYPES)}")
-    if threads < 1:
-        raise ValueError(f"threads is {threads}; there must be at least one")
 
 
 def _check_shapes(image, pixmap) -> None:

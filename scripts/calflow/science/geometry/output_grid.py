@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calflow.science.geometry.footprints import pixel_bounds
+from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.geometry.input_pixels import InputPixels, fiducial, mean_pixel_area, separation
 from calflow.science.geometry.polygons import clip, drop_needless_vertices, union
 from calflow.science.geometry.tan_projection import ARCSEC_PER_DEG, TanProjection, projection_of
 from calflow.science.geometry.tangent_plane import to_plane
+from calflow.science.parameters import check_values
 
 if TYPE_CHECKING:
     from gwcs import WCS
@@ -76,12 +78,12 @@ def grid_from_footprints(
     footprints: Sequence[np.ndarray],
     first: InputPixels,
     *,
-    pixel_scale_ratio: float = 1.0,
-    pixel_scale: float | None = None,
-    rotation: float | None = None,
-    crpix: tuple[float, float] | None = None,
-    crval: tuple[float, float] | None = None,
-    output_shape: tuple[int, int] | None = None,
+    pixel_scale_ratio: float = GridLayout.pixel_scale_ratio,
+    pixel_scale: float | None = GridLayout.pixel_scale,
+    rotation: float | None = GridLayout.rotation,
+    crpix: Sequence[float] | None = GridLayout.crpix,
+    crval: Sequence[float] | None = GridLayout.crval,
+    output_shape: Sequence[int] | None = GridLayout.output_shape,
 ) -> OutputGrid:
     """Lay a TAN grid over all inputs.
 
@@ -113,9 +115,7 @@ def grid_from_footprints(
         If a parameter is out of range, a footprint is 90 degrees or more from the reference
         point, or an axis gets fewer than two pixels, or more than can be counted.
     """
-    for name, value in (("pixel_scale_ratio", pixel_scale_ratio), ("pixel_scale", pixel_scale)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} is {value}; it must be positive")
+    check_values(GridLayout, pixel_scale_ratio=pixel_scale_ratio, pixel_scale=pixel_scale)
     vertices = np.concatenate([np.reshape(footprint, (-1, 2)) for footprint in footprints])
     crval = fiducial(vertices) if crval is None else (float(crval[0]), float(crval[1]))
 
@@ -150,7 +150,7 @@ def grid_from_wcs(
     tree: Mapping[str, Any],
     input_area: float,
     *,
-    output_shape: tuple[int, int] | None = None,
+    output_shape: Sequence[int] | None = GridLayout.output_shape,
 ) -> OutputGrid:
     """Use a grid the user made.
 

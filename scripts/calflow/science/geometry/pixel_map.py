@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from calflow.science.geometry.geometry import Geometry
+from calflow.science.geometry.grid_parameters import PixelMapping
 from calflow.science.geometry.output_grid import OutputGrid
 from calflow.science.geometry.smooth_map import NotSmooth, smooth_map
+from calflow.science.parameters import check_values
 
 # Largest deviation from the exact map, pixels. Rounding of degrees in float64 makes 1e-8.
 MAX_ERROR = 1e-7
 # An image with fewer pixels on an axis is evaluated pixel by pixel.
 MIN_SIZE_FOR_FIT = 16
-SPARSE_ORDERS = (1, 3)
 MIN_NODES = 10
 # Pixels around the outermost pixel centres that a window takes in.
 MARGIN = 8
@@ -30,8 +31,8 @@ def pixel_map(
     to_output: Callable[[np.ndarray, np.ndarray], np.ndarray],
     shape: tuple[int, int],
     bounds: tuple[Interval, Interval] | None = None,
-    stepsize: float = 1.0,
-    order: int = 1,
+    stepsize: float = PixelMapping.pixmap_stepsize,
+    order: int = PixelMapping.pixmap_order,
 ) -> np.ndarray:
     """Return the positions of the pixel centres of one image in the pixels of another.
 
@@ -62,10 +63,7 @@ def pixel_map(
     ValueError
         If `stepsize` is below 1 or `order` is neither 1 nor 3.
     """
-    if not stepsize >= 1:
-        raise ValueError(f"pixmap_stepsize is {stepsize}; it must be 1 (exact) or greater")
-    if order not in SPARSE_ORDERS:
-        raise ValueError(f"pixmap_order is {order}; it must be 1 or 3")
+    check_values(PixelMapping, pixmap_stepsize=stepsize, pixmap_order=order)
     pixmap = np.full((*shape, 2), np.nan)
     rows, columns = _pixels_inside(bounds, shape)
     if len(rows) and len(columns):
@@ -75,7 +73,12 @@ def pixel_map(
     return pixmap
 
 
-def map_to_grid(geometry: Geometry, grid: OutputGrid, stepsize: float = 1.0, order: int = 1) -> np.ndarray:
+def map_to_grid(
+    geometry: Geometry,
+    grid: OutputGrid,
+    stepsize: float = PixelMapping.pixmap_stepsize,
+    order: int = PixelMapping.pixmap_order,
+) -> np.ndarray:
     """Return where the pixels of an exposure lie on a grid; see `pixel_map`."""
 
     def to_output(x, y):

@@ -6,12 +6,14 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calflow.science.geometry.grid_parameters import SipFit
+from calflow.science.parameters import check_values
+
 if TYPE_CHECKING:
     from gwcs import WCS
 
 # Degrees that are tried when none is asked for; higher ones exist but are numerically unsound.
 SIP_DEGREES = range(1, 6)
-SIP_MIN_POINTS = 8
 # What belongs into a product's header: neither image sizes nor the errors of the fit.
 SIP_KEYWORDS = (
     "WCSAXES",
@@ -61,11 +63,11 @@ def sip_approximation(
     wcs: WCS,
     crpix: tuple[float, float] | None = None,
     *,
-    max_pix_error: float = 0.01,
-    degree: int | None = None,
-    max_inv_pix_error: float = 0.01,
-    inv_degree: int | None = None,
-    npoints: int = 12,
+    max_pix_error: float = SipFit.max_pix_error,
+    degree: int | None = SipFit.degree,
+    max_inv_pix_error: float = SipFit.max_inv_pix_error,
+    inv_degree: int | None = SipFit.inv_degree,
+    npoints: int = SipFit.npoints,
 ) -> SipApproximation:
     """Approximate a WCS by a TAN projection with SIP polynomials (Shupe et al. 2005).
 
@@ -80,17 +82,17 @@ def sip_approximation(
     degree, inv_degree : int or None
         None: the lowest of 1..5 that is accurate enough, else the best of them.
     npoints : int
-        Samples per axis, at least 8.
+        Samples per axis, 8 to 1024.
 
     Raises
     ------
     SipError
         If no polynomial could be fitted.
     ValueError
-        If `npoints` is too small.
+        If a parameter is out of its range.
     """
-    if npoints < SIP_MIN_POINTS:
-        raise ValueError(f"sip_npoints is {npoints}; at least {SIP_MIN_POINTS} samples per axis are needed")
+    given = {"max_pix_error": max_pix_error, "degree": degree, "npoints": npoints}
+    check_values(SipFit, **given, max_inv_pix_error=max_inv_pix_error, inv_degree=inv_degree)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SKY_STATISTICS = ("mode", "median", "midpt", "mean")
+from calflow.science.parameters import check_values
+from calflow.science.sky.sky_parameters import SkyMeasuring
+
 # Bins narrower than this fraction of the values are narrower than what float32 tells apart.
 NARROWEST_BIN = float(np.finfo(np.float32).eps)
 
@@ -56,13 +58,13 @@ class _Clipped:
 def sky_statistic(
     values: np.ndarray,
     *,
-    skystat: str = "mode",
-    lower: float | None = None,
-    upper: float | None = None,
-    nclip: int = 5,
-    lsigma: float = 4.0,
-    usigma: float = 4.0,
-    binwidth: float = 0.1,
+    skystat: str = SkyMeasuring.skystat,
+    lower: float | None = SkyMeasuring.lower,
+    upper: float | None = SkyMeasuring.upper,
+    nclip: int = SkyMeasuring.nclip,
+    lsigma: float = SkyMeasuring.lsigma,
+    usigma: float = SkyMeasuring.usigma,
+    binwidth: float = SkyMeasuring.binwidth,
 ) -> SkyStatistic | None:
     """Return the sky level of pixels.
 
@@ -92,8 +94,7 @@ def sky_statistic(
     ValueError
         If `skystat` is none of those named.
     """
-    if skystat not in SKY_STATISTICS:
-        raise ValueError(f"skystat is {skystat!r}; it must be one of {', '.join(SKY_STATISTICS)}")
+    check_values(SkyMeasuring, skystat=skystat)
     values = np.ravel(values).astype(np.float32, copy=False)
     finite = np.isfinite(values)
     if not finite.all():

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calflow.science.parameters import check_values
+from calflow.science.sky.sky_parameters import SkyMatching
 from calflow.science.sky.sky_statistics import SkyStatistic
 
-SKY_METHODS = ("match", "global+match", "global", "local", "user")
 NO_OVERLAP = "no overlap with another exposure that has usable pixels"
 # The solution is corrected by its residuals this many times; each gains some digits.
 REFINEMENTS = 3
@@ -81,8 +82,8 @@ class _Equations:
 def match_sky(
     measurements: Sequence[SkyMeasurement],
     *,
-    skymethod: str = "match",
-    match_down: bool = True,
+    skymethod: str = SkyMatching.skymethod,
+    match_down: bool = SkyMatching.match_down,
     user_levels: Sequence[tuple[str, float]] | None = None,
 ) -> list[SkyLevel]:
     """Find the sky levels of all exposures.
@@ -113,8 +114,7 @@ def match_sky(
         If the method is none of these, if names are missing, unknown or repeated, if a level given
         is not finite, or if an overlap is with a group that has no exposure.
     """
-    if skymethod not in SKY_METHODS:
-        raise ValueError(f"skymethod is {skymethod!r}; it must be one of {', '.join(SKY_METHODS)}")
+    check_values(SkyMatching, skymethod=skymethod)
     repeated = _repeated(measurement.name for measurement in measurements)
     if repeated:
         raise ValueError(f"each exposure must have its own name; repeated are {', '.join(repeated)}")

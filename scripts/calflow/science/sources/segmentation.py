@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from calflow.science.parameters import check_values
+from calflow.science.stars.finding_parameters import StarFinding
+
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
-# Spacing of the levels at which `detect_sources` looks for several sources in one.
-MULTITHRESH_MODES = ("exponential", "linear", "sinh")
 
 
 def detect_sources(
@@ -21,11 +22,11 @@ def detect_sources(
     *,
     kernel_fwhm: float,
     npixels: int,
-    connectivity: int = 8,
-    deblend: bool = True,
-    nlevels: int = 32,
-    contrast: float = 0.001,
-    multithresh_mode: str = "exponential",
+    connectivity: int = StarFinding.connectivity,
+    deblend: bool = StarFinding.deblend,
+    nlevels: int = StarFinding.nlevels,
+    contrast: float = StarFinding.contrast,
+    multithresh_mode: str = StarFinding.multithresh_mode,
 ) -> tuple[Any | None, np.ndarray]:
     """Find sources in a background-subtracted image.
 
@@ -67,8 +68,7 @@ def detect_sources(
     if not data.shape == mask.shape == np.broadcast_shapes(np.shape(threshold), data.shape) or data.ndim != 2:
         shapes = f"{data.shape}, {np.shape(threshold)} and {mask.shape}"
         raise ValueError(f"data, threshold and mask must have one shape (ny, nx), not {shapes}")
-    if multithresh_mode not in MULTITHRESH_MODES:
-        raise ValueError(f"multithresh_mode is {multithresh_mode!r}; it must be one of {', '.join(MULTITHRESH_MODES)}")
+    check_values(StarFinding, multithresh_mode=multithresh_mode)
     from photutils.segmentation import SourceFinder
     from photutils.utils.exceptions import NoDetectionsWarning
 

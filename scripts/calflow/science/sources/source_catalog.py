@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.geometry.tangent_plane import to_plane
 from calflow.science.sources.aperture_photometry import (
     Apertures,
@@ -63,7 +64,7 @@ def source_catalog(
     reference_pixel: tuple[float, float],
     apertures: Apertures,
     abvega_offset: float,
-    pixel_scale_ratio: float = 1.0,
+    pixel_scale_ratio: float = GridLayout.pixel_scale_ratio,
     parameters: CatalogParameters | None = None,
 ) -> SourceCatalog:
     """Find the sources of a combined image and measure them.

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calflow.science.geometry.tangent_plane import IDENTITY, Affine
+from calflow.science.parameters import check_parameters
 from calflow.science.stars.chance import MAX_CHANCE, accepted_together
+from calflow.science.stars.matching_parameters import CatalogMatching, GroupOrder, Matching, Robustness
 from calflow.science.stars.star_groups import Catalogue, ExposureStars, Group, SkyInCommon, groups_of
 from calflow.science.stars.star_matching import (
-    MIN_STARS,
     DoubtfulMatchError,
-    Matching,
     NoMatchError,
     Solution,
     match,
@@ -106,9 +106,9 @@ def align_relative(
     exposures: Sequence[ExposureStars],
     how: Matching | None = None,
     *,
-    expand_refcat: bool = False,
-    enforce_user_order: bool = False,
-    robust: bool = True,
+    expand_refcat: bool = GroupOrder.expand_refcat,
+    enforce_user_order: bool = GroupOrder.enforce_user_order,
+    robust: bool = Robustness.robust,
 ) -> list[Alignment]:
     """Align exposures with each other.
 
@@ -159,7 +159,7 @@ def align_absolute(
     weight: np.ndarray | None = None,
     how: Matching | None = None,
     *,
-    robust: bool = True,
+    robust: bool = Robustness.robust,
 ) -> list[Alignment]:
     """Align exposures to a catalogue, after they were aligned with each other.
 
@@ -173,7 +173,7 @@ def align_absolute(
     weight : float array, shape (n,), or None
         Weights of the catalogue in the fit.
     how : Matching, optional
-        How stars are matched and fitted; None: the defaults, with a searchrad of 6 arcsec.
+        How stars are matched and fitted; None: the defaults of `CatalogMatching`.
     robust : bool
         False, as jwst: all exposures move together, those that failed before as well. True: those
         that were aligned with each other move together, the others group by group. What cannot be
@@ -191,7 +191,7 @@ def align_absolute(
     ValueError
         As `align_relative`.
     """
-    how = Matching(searchrad=6.0) if how is None else how
+    how = CatalogMatching() if how is None else how
     _check(how)
     reference = Catalogue(np.reshape(sky, (-1, 2)), weight)
     moved = [each.moved(before.correction) for each, before in zip(exposures, relative, strict=True)]
@@ -451,12 +451,7 @@ def _text(solution: Solution) -> str:
 
 
 def _check(how: Matching) -> None:
-    if how.fitgeometry not in MIN_STARS:
-        raise ValueError(f"fitgeometry is {how.fitgeometry!r}; it must be one of {', '.join(MIN_STARS)}")
-    lengths = {"searchrad": how.searchrad, "tolerance": how.tolerance, "separation": how.separation}
-    for name, length in lengths.items():
-        if not length > 0:
-            raise ValueError(f"{name} is {length:g} arcsec; it must be more than 0")
+    check_parameters(how)
     if how.separation <= np.sqrt(2) * how.tolerance:
         raise ValueError(
             f"separation is {how.separation:g} arcsec; it must be more than sqrt(2) times the tolerance of "

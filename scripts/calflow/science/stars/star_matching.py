@@ -17,6 +17,7 @@ import numpy as np
 
 from calflow.science.geometry.tangent_plane import Affine, affine
 from calflow.science.stars.chance import MAX_CHANCE, FittedPairs
+from calflow.science.stars.matching_parameters import Matching
 
 # Stars that determine a fit of each geometry.
 MIN_STARS = {"shift": 1, "rshift": 2, "rscale": 2, "general": 3}
@@ -77,42 +78,6 @@ class PlaneStars:
 
     def __len__(self) -> int:
         return len(self.xy)
-
-
-@dataclass(frozen=True)
-class Matching:
-    """How stars are matched and fitted. Defaults as in jwst; lengths in arcsec.
-
-    Attributes
-    ----------
-    minobj : int
-        Fewest stars that must match within `tolerance`.
-    fitgeometry : {"shift", "rshift", "rscale", "general"}
-        Freedom of the fit: shift; and rotation; and scale; any affine map.
-    nclip, sigma : int, float
-        Times that residuals of `sigma` times their rms or more are left out of the fit.
-    searchrad : float
-        Largest offset that is searched for.
-    use2dhist : bool
-        Search for the offset; else it is `xoffset`, `yoffset`.
-    separation : float
-        Of stars nearer to each other than this, only one is used by `match_once`.
-    tolerance : float
-        Largest distance of stars that match, once the offset is taken off.
-    xoffset, yoffset : float
-        Exposure minus reference, if it is not searched for.
-    """
-
-    minobj: int = 15
-    fitgeometry: str = "rshift"
-    nclip: int = 3
-    sigma: float = 3.0
-    searchrad: float = 2.0
-    use2dhist: bool = True
-    separation: float = 1.0
-    tolerance: float = 0.7
-    xoffset: float = 0.0
-    yoffset: float = 0.0
 
 
 @dataclass(frozen=True)
