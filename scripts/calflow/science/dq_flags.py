@@ -71,6 +71,11 @@ CONCURRENT_SUBARRAY = np.uint32(FLAGS[SECOND_NAMES["CONCURRENT_SUBARRAY"]])
 def flag_value(name: str) -> int:
     """Return the bit value of a flag name, former and second names included.
 
+    Parameters
+    ----------
+    name : str
+        Such as ``DO_NOT_USE``.
+
     Raises
     ------
     KeyError

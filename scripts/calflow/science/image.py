@@ -82,7 +82,19 @@ def has_value(name: str, plane: np.ndarray) -> np.ndarray:
 
 
 def impossible(name: str, plane: np.ndarray) -> np.ndarray:
-    """Tell where a plane has no value though it is not NaN; arguments and result as of `has_value`."""
+    """Tell where a plane has no value though it is not NaN; arguments and result as of `has_value`.
+
+    Parameters
+    ----------
+    name : str
+        Of the plane, such as ``sci``, ``err``, ``var_flat``.
+    plane : float array, any shape
+        Its values. NaN: no value.
+
+    Returns
+    -------
+    bool array, shape of `plane`
+    """
     low, high = _RANGES[name]
     return (plane < low) | (plane > high)
 
@@ -117,6 +129,11 @@ def discard_impossible(planes: Mapping[str, np.ndarray], dq: np.ndarray | None =
 def without_impossible(image: Image) -> Image:
     """Return an image in which what is no value is NaN, and has DO_NOT_USE (`discard_impossible`).
 
+    Parameters
+    ----------
+    image : Image
+        It is not changed.
+
     Returns
     -------
     Image
@@ -135,6 +152,11 @@ def match_nans(image: Image) -> Image:
     Invalid is a pixel that has DO_NOT_USE, or no value (`has_value`) in any float plane. It gets
     DO_NOT_USE, and NaN in every float plane. The planes are changed in place.
 
+    Parameters
+    ----------
+    image : Image
+        2-D or 3-D.
+
     Returns
     -------
     Image
@@ -151,5 +173,11 @@ def match_nans(image: Image) -> Image:
 
 
 def usable(image: Image) -> int:
-    """Count the pixels that have a value in SCI and have not DO_NOT_USE."""
+    """Count the pixels that have a value in SCI and have not DO_NOT_USE.
+
+    Parameters
+    ----------
+    image : Image
+        2-D or 3-D.
+    """
     return int(np.count_nonzero(has_value("sci", image.sci) & ((image.dq & DO_NOT_USE) == 0)))

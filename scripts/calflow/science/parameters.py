@@ -32,7 +32,12 @@ class Range:
     le: float | None = None
 
     def holds(self, value: Any) -> bool:
-        """Tell whether a number lies between the limits; NaN does not, if there are any."""
+        """Tell whether a number lies between the limits; NaN does not, if there are any.
+
+        Parameters
+        ----------
+        value : float or int
+        """
         return (
             (self.gt is None or value > self.gt)
             and (self.ge is None or value >= self.ge)
@@ -79,6 +84,11 @@ class Parameter:
 def declared_parameters(kind: type) -> Mapping[str, Parameter]:
     """Return the parameters that a dataclass declares, by name, in their order.
 
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+
     Raises
     ------
     TypeError
@@ -101,6 +111,11 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
 
 def check_parameters(values: Any) -> None:
     """Check the values of a dataclass against its declarations.
+
+    Parameters
+    ----------
+    values : object
+        Of a dataclass that declares its parameters.
 
     Raises
     ------

@@ -34,11 +34,23 @@ class Window:
         return self.xstart, self.ystart, self.nx, self.ny
 
     def contains(self, other: "Window") -> bool:
-        """Tell whether all pixels of `other` are in this window."""
+        """Tell whether all pixels of `other` are in this window.
+
+        Parameters
+        ----------
+        other : Window
+            On the same detector.
+        """
         return self.overlap(other) == other
 
     def overlap(self, other: "Window") -> "Window | None":
-        """Return the pixels that both windows have, or None."""
+        """Return the pixels that both windows have, or None.
+
+        Parameters
+        ----------
+        other : Window
+            On the same detector.
+        """
         xstart, ystart = max(self.xstart, other.xstart), max(self.ystart, other.ystart)
         nx = min(self.xstart + self.nx, other.xstart + other.nx) - xstart
         ny = min(self.ystart + self.ny, other.ystart + other.ny) - ystart
@@ -46,6 +58,11 @@ class Window:
 
     def slices(self, inner: "Window") -> tuple[slice, slice]:
         """Return the (row, column) slices of `inner` in an array that covers this window.
+
+        Parameters
+        ----------
+        inner : Window
+            On the same detector.
 
         Raises
         ------

@@ -149,7 +149,18 @@ def average_integrations(
 
 
 def possible_samples(sci: np.ndarray, err: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values and errors of one shape with NaN in both where either cannot be a value (`science.image`)."""
+    """Return values and errors of one shape with NaN in both where either cannot be a value (`science.image`).
+
+    Parameters
+    ----------
+    sci, err : float array, any shape
+        Values and their errors, in one unit. NaN: not known.
+
+    Returns
+    -------
+    sci, err : float array
+        New arrays where a sample is left out; else those given.
+    """
     wrong = impossible("sci", sci) | impossible("err", err)
     if not wrong.any():
         return sci, err

@@ -119,7 +119,13 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
 
 
 def has_response(flat: Flat) -> bool:
-    """Tell whether any pixel of a flat has a positive value, and neither DO_NOT_USE nor NO_FLAT_FIELD."""
+    """Tell whether any pixel of a flat has a positive value, and neither DO_NOT_USE nor NO_FLAT_FIELD.
+
+    Parameters
+    ----------
+    flat : Flat
+        Relative response, its error and flags, shape (ny, nx).
+    """
     flagged = (flat.dq & (DO_NOT_USE | NO_FLAT_FIELD)) != 0
     return bool(np.any(has_value("sci", flat.sci) & (flat.sci > SMALLEST_RESPONSE) & ~flagged))
 

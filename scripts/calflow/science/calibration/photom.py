@@ -94,7 +94,18 @@ def conversion_factor(photmjsr: float, correction: float = 1.0) -> float:
 
 
 def square_arcsec_factor(factor: float) -> float:
-    """Return a conversion factor to MJy/sr as the one to uJy/arcsec^2."""
+    """Return a conversion factor to MJy/sr as the one to uJy/arcsec^2.
+
+    Parameters
+    ----------
+    factor : float
+        MJy/sr per DN/s.
+
+    Returns
+    -------
+    float
+        uJy/arcsec^2 per DN/s.
+    """
     return factor * MJYSR_TO_UJYA2
 
 

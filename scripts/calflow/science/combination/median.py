@@ -70,7 +70,18 @@ def median_of_groups(
 
 
 def nan_median(stack: np.ndarray) -> np.ndarray:
-    """Return the median along the first axis of the values that are not NaN; the stack is put in order in place."""
+    """Return the median along the first axis of the values that are not NaN; the stack is put in order in place.
+
+    Parameters
+    ----------
+    stack : float array, shape (n, ...)
+        Values; NaN: none.
+
+    Returns
+    -------
+    float array, shape (...)
+        NaN where there is no value.
+    """
     # numpy.nanmedian along a short axis of a large array is four to eleven times slower than this.
     if not len(stack):
         return np.full(stack.shape[1:], np.nan, stack.dtype)

@@ -401,6 +401,16 @@ def pixel_weights(
 def fill_value(text: str | float) -> str:
     """Return the fill value as drizzle takes it.
 
+    Parameters
+    ----------
+    text : str or float
+        A number, ``NAN`` or ``INDEF``, as users write it.
+
+    Returns
+    -------
+    str
+        A number, or ``NAN``.
+
     Raises
     ------
     ValueError
@@ -612,7 +622,15 @@ def _fit_single_precision(names: Sequence[str], errors: np.ndarray, seen: np.nda
 
 
 def start_kernel(n_pixels: int, n_planes: int) -> None:
-    """Start our own kernel in this process, if it is there and that pays for so many pixels, for all that it forks."""
+    """Start our own kernel in this process, if it is there and that pays for so many pixels, for all that it forks.
+
+    Parameters
+    ----------
+    n_pixels : int
+        Pixels of all exposures together.
+    n_planes : int
+        Planes of each that are combined.
+    """
     global _seconds_to_start
     if module := _one_pass_kernel(n_pixels, n_planes, threads=1):
         module.start_kernel()

@@ -82,6 +82,11 @@ def build_wcs(
 def velocity_aberration(pointing: Pointing) -> Model:
     """Return the model that scales V2, V3 (arcsec) about the aperture's reference point.
 
+    Parameters
+    ----------
+    pointing : Pointing
+        With the reference point in V2, V3 (arcsec) and the scale.
+
     Raises
     ------
     ValueError
@@ -107,6 +112,11 @@ def v2v3_to_sky(pointing: Pointing) -> Model:
 
     A sequence of rotations about the axes z, y, x, y, z turns the reference point to the x
     axis, then by the roll angle, then to its place on the sky.
+
+    Parameters
+    ----------
+    pointing : Pointing
+        With the reference point in V2, V3 (arcsec) and on the sky (degrees), and the roll angle (degrees).
     """
     from astropy.modeling.models import RotationSequence3D, Scale
     from gwcs.geometry import CartesianToSpherical, SphericalToCartesian

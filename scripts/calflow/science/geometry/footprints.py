@@ -16,6 +16,11 @@ S_REGION_DECIMALS = 9
 def footprint(wcs: WCS) -> np.ndarray:
     """Return the sky positions of the four corners of the bounding box, the outer pixel edges.
 
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        From pixels (0-based) to right ascension and declination, degrees.
+
     Returns
     -------
     float64 array, shape (4, 2)
@@ -39,6 +44,11 @@ def footprint(wcs: WCS) -> np.ndarray:
 
 def pixel_bounds(wcs: WCS) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the bounding box of a two-dimensional WCS as ((xmin, xmax), (ymin, ymax)).
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        Of two pixel axes.
 
     Raises
     ------
@@ -70,6 +80,11 @@ def s_region(*polygons: np.ndarray) -> str:
 def parse_s_region(text: str) -> list[np.ndarray]:
     """Read the polygons of an S_REGION keyword.
 
+    Parameters
+    ----------
+    text : str
+        Such as ``POLYGON ICRS  1.0 2.0 1.1 2.0 1.1 2.1``, several in a row.
+
     Returns
     -------
     list of float64 array, shape (n, 2)
@@ -96,6 +111,12 @@ def parse_s_region(text: str) -> list[np.ndarray]:
 
 
 def box_intervals(box) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return ((xmin, xmax), (ymin, ymax)) of an astropy box, whichever axis order it has."""
+    """Return ((xmin, xmax), (ymin, ymax)) of an astropy box, whichever axis order it has.
+
+    Parameters
+    ----------
+    box : astropy.modeling.bounding_box.ModelBoundingBox or tuple
+        Of two axes, x and y.
+    """
     (xmin, xmax), (ymin, ymax) = box.bounding_box(order="F")
     return (float(xmin), float(xmax)), (float(ymin), float(ymax))

@@ -62,15 +62,35 @@ class Geometry:
         return self.detector_to_plane.x_range, self.detector_to_plane.y_range
 
     def corrected(self, correction: Affine, rotation: SkyRotation = NO_ROTATION) -> Geometry:
-        """Return the geometry with another correction."""
+        """Return the geometry with another correction.
+
+        Parameters
+        ----------
+        correction : Affine
+            Of the pointing, in the tangent plane, arcsec.
+        rotation : SkyRotation
+            Of the sky, such as that which follows a moving target.
+        """
         return replace(self, correction=correction, rotation=rotation)
 
     def plane(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the corrected positions of pixels in the tangent plane, arcsec, shape (..., 2)."""
+        """Return the corrected positions of pixels in the tangent plane, arcsec, shape (..., 2).
+
+        Parameters
+        ----------
+        x, y : float array, shape (...)
+            Pixels, 0-based.
+        """
         return self.correction(self.detector_to_plane(x, y))
 
     def sky(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return right ascension (0..360) and declination of pixels, degrees, shape (..., 2)."""
+        """Return right ascension (0..360) and declination of pixels, degrees, shape (..., 2).
+
+        Parameters
+        ----------
+        x, y : float array, shape (...)
+            Pixels, 0-based.
+        """
         return self.rotation(to_sky(self.plane(x, y), self.centre))
 
     def pixel(self, sky: np.ndarray) -> np.ndarray:
@@ -79,6 +99,16 @@ class Geometry:
         By the inverse that comes with the WCS: for JWST a polynomial of its own, which is off by up
         to 0.1 pixel. That is enough to tell which pixels lie in an overlap, and the same ones as in
         jwst.
+
+        Parameters
+        ----------
+        sky : float array, shape (..., 2)
+            Right ascension and declination, degrees.
+
+        Returns
+        -------
+        float64 array, shape (..., 2)
+            x and y, 0-based.
         """
         plane = to_plane(self.rotation.inverse()(np.asarray(sky)), self.centre)
         return self.plane_to_detector(*np.moveaxis(self.correction.inverse()(plane), -1, 0))
@@ -97,6 +127,12 @@ def outline(geometry: Geometry, stepsize: int | None = None) -> np.ndarray:
     """Return the sky positions of points along the edges, about `stepsize` pixels apart, shape (n, 2).
 
     In the order of `Geometry.footprint`, which it is without a step size.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    stepsize : int or None
+        Pixels between two points, about. None: the corners alone.
     """
     if stepsize is None:
         return geometry.footprint()

@@ -44,12 +44,27 @@ class InputPixels:
     parity: int
 
     def magnified(self, factor: float) -> InputPixels:
-        """Return pixels whose sides are this factor as long."""
+        """Return pixels whose sides are this factor as long.
+
+        Parameters
+        ----------
+        factor : float
+            New over old side.
+        """
         return replace(self, scale=self.scale * factor, area=self.area * factor**2)
 
 
 def input_pixels(wcs: WCS, pointing: Pointing, shape: tuple[int, int] | None = None) -> InputPixels:
     """Return what an output grid takes over from an exposure, whose shape is needed if it has no bounding box.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        From pixels (0-based) to right ascension and declination, degrees.
+    pointing : Pointing
+        With the aperture's reference point.
+    shape : (ny, nx) or None
+        Of the exposure.
 
     Raises
     ------
@@ -72,6 +87,13 @@ def scale_at_reference(wcs: WCS, pointing: Pointing) -> float:
 
     The geometric mean of the steps to the next pixels in x and y.
 
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        From pixels (0-based) to right ascension and declination, degrees.
+    pointing : Pointing
+        With the aperture's reference point.
+
     Raises
     ------
     ValueError
@@ -93,6 +115,13 @@ def mean_pixel_area(wcs: WCS, shape: tuple[int, int] | None = None) -> float:
     """Return the mean area (arcsec^2) of the pixels in the bounding box, or in an array's shape.
 
     The area of the outline in an equal-area projection, over the number of pixels.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        From pixels (0-based) to right ascension and declination, degrees.
+    shape : (ny, nx) or None
+        None: the bounding box counts.
     """
     if shape is None:
         (xmin, xmax), (ymin, ymax) = pixel_bounds(wcs)
@@ -122,7 +151,13 @@ def fiducial(vertices: np.ndarray) -> tuple[float, float]:
 
 
 def separation(ra1, dec1, ra2, dec2) -> float:
-    """Return the great-circle distance in degrees (haversine formula, exact for small angles)."""
+    """Return the great-circle distance in degrees (haversine formula, exact for small angles).
+
+    Parameters
+    ----------
+    ra1, dec1, ra2, dec2 : float or float array
+        Right ascension and declination of two positions, degrees.
+    """
     half_dec, half_ra = np.radians(dec2 - dec1) / 2, np.radians(ra2 - ra1) / 2
     square = np.sin(half_dec) ** 2 + np.cos(np.radians(dec1)) * np.cos(np.radians(dec2)) * np.sin(half_ra) ** 2
     return np.degrees(2 * np.arcsin(np.sqrt(square)))

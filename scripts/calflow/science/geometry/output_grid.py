@@ -61,13 +61,25 @@ class OutputGrid:
         return self.projection.gwcs(self.shape, self.box)
 
     def to_pixel(self, sky: np.ndarray) -> np.ndarray:
-        """Return the output pixels (0-based) of sky positions in degrees, both shape (..., 2)."""
+        """Return the output pixels (0-based) of sky positions in degrees, both shape (..., 2).
+
+        Parameters
+        ----------
+        sky : float array, shape (..., 2)
+            Right ascension and declination, degrees.
+        """
         if self.projection is not None:
             return self.projection.to_pixel(sky)
         return np.stack(self.wcs.invert(sky[..., 0], sky[..., 1], with_bounding_box=False), axis=-1)
 
     def to_sky(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the sky positions of output pixels, both shape (..., 2), right ascension in 0..360."""
+        """Return the sky positions of output pixels, both shape (..., 2), right ascension in 0..360.
+
+        Parameters
+        ----------
+        pixels : float array, shape (..., 2)
+            x and y, 0-based.
+        """
         if self.projection is not None:
             return self.projection.to_sky(pixels)
         ra, dec = self.wcs(pixels[..., 0], pixels[..., 1], with_bounding_box=False)
@@ -199,6 +211,13 @@ def grid_from_wcs(
 def check_size(shape: tuple[int, int], max_pixels: float) -> None:
     """Refuse a grid that is too large, before memory is asked for.
 
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Of the grid.
+    max_pixels : float
+        Largest number of pixels.
+
     Raises
     ------
     ValueError
@@ -214,7 +233,13 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
 
 
 def memory_gb(pixels: float) -> float:
-    """Return the memory that it takes to combine exposures to an image of so many pixels, GB."""
+    """Return the memory that it takes to combine exposures to an image of so many pixels, GB.
+
+    Parameters
+    ----------
+    pixels : float
+        Number of pixels of the image.
+    """
     return min(pixels, 10**300) * BYTES_PER_PIXEL / 1e9  # more than that no float holds
 
 
@@ -244,6 +269,10 @@ def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
     They are exact for a WCS that is one FITS transform, as those made here. Any other is
     represented by a linear fit.
 
+    Parameters
+    ----------
+    grid : OutputGrid
+
     Raises
     ------
     ValueError
@@ -268,7 +297,12 @@ def fits_keywords(grid: OutputGrid) -> dict[str, str | int | float]:
 
 
 def pixel_area_keywords(grid: OutputGrid) -> dict[str, float]:
-    """Return the nominal pixel area: PIXAR_SR (steradian) and PIXAR_A2 (arcsec^2)."""
+    """Return the nominal pixel area: PIXAR_SR (steradian) and PIXAR_A2 (arcsec^2).
+
+    Parameters
+    ----------
+    grid : OutputGrid
+    """
     area = float(grid.pixel_scale) ** 2
     return {"PIXAR_SR": area / (ARCSEC_PER_DEG**2 * SQUARE_DEG_PER_SR), "PIXAR_A2": area}
 

@@ -79,7 +79,21 @@ def map_to_grid(
     stepsize: float = PixelMapping.pixmap_stepsize,
     order: int = PixelMapping.pixmap_order,
 ) -> np.ndarray:
-    """Return where the pixels of an exposure lie on a grid; see `pixel_map`."""
+    """Return where the pixels of an exposure lie on a grid; see `pixel_map`.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the exposure.
+    grid : OutputGrid
+    stepsize, order : float, int
+        As of `pixel_map`.
+
+    Returns
+    -------
+    float64 array, shape (ny, nx, 2)
+        x and y of each pixel in the grid, 0-based; NaN for pixels outside the bounding box.
+    """
 
     def to_output(x, y):
         return grid.to_pixel(geometry.sky(x, y))

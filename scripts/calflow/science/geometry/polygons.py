@@ -89,13 +89,29 @@ def union(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def outlines(shape: shapely.Geometry) -> list[np.ndarray]:
-    """Return the outlines of the polygons of a shape, clockwise, float64, each shape (n, 2). Holes are left out."""
+    """Return the outlines of the polygons of a shape, clockwise, float64, each shape (n, 2). Holes are left out.
+
+    Parameters
+    ----------
+    shape : shapely.Geometry
+        Polygons, in one collection or by themselves.
+    """
     parts = [part.exterior for part in shapely.get_parts(shape) if part.area > 0]
     return [shapely.get_coordinates(part if not part.is_ccw else part.reverse())[:-1] for part in parts]
 
 
 def drop_needless_vertices(polygon: np.ndarray) -> np.ndarray:
-    """Leave out vertices that nearly coincide with another or lie on a straight side."""
+    """Leave out vertices that nearly coincide with another or lie on a straight side.
+
+    Parameters
+    ----------
+    polygon : float array, shape (n, 2)
+        Vertices in a plane.
+
+    Returns
+    -------
+    float array, shape (m, 2)
+    """
     kept = list(np.asarray(polygon, float))
     changed = True
     while changed and len(kept) > 2:
@@ -110,13 +126,32 @@ def drop_needless_vertices(polygon: np.ndarray) -> np.ndarray:
 
 
 def signed_area(polygon: np.ndarray) -> float:
-    """Return the area of a polygon, negative if it runs clockwise (x to the right, y up)."""
+    """Return the area of a polygon, negative if it runs clockwise (x to the right, y up).
+
+    Parameters
+    ----------
+    polygon : float array, shape (n, 2)
+        Vertices in a plane.
+
+    Returns
+    -------
+    float
+        In the square of their unit.
+    """
     x, y = np.transpose(polygon)
     return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2)
 
 
 def contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Tell which points, shape (n, 2), are inside a polygon (crossing number), bool, shape (n,)."""
+    """Tell which points, shape (n, 2), are inside a polygon (crossing number), bool, shape (n,).
+
+    Parameters
+    ----------
+    polygon : float array, shape (m, 2)
+        Vertices in a plane.
+    points : float array, shape (n, 2)
+        In the same plane.
+    """
     x, y = np.transpose(points)[:, :, None]
     (x0, y0), (x1, y1) = np.transpose(polygon), np.transpose(np.roll(polygon, -1, axis=0))
     spans = (y0 <= y) != (y1 <= y)

@@ -69,7 +69,13 @@ NO_ROTATION = SkyRotation()
 
 
 def rotation_between(start: np.ndarray, end: np.ndarray) -> SkyRotation:
-    """Return the rotation along the great circle from one position to another, shape (2,), degrees."""
+    """Return the rotation along the great circle from one position to another, shape (2,), degrees.
+
+    Parameters
+    ----------
+    start, end : float array, shape (2,)
+        Right ascension and declination, degrees.
+    """
     a, b = to_cartesian(start), to_cartesian(end)
     across = np.cross(a, b)
     sine = np.linalg.norm(across)
@@ -80,13 +86,25 @@ def rotation_between(start: np.ndarray, end: np.ndarray) -> SkyRotation:
 
 
 def to_cartesian(sky: np.ndarray) -> np.ndarray:
-    """Return the unit vectors, shape (..., 3), of right ascension and declination in degrees, shape (..., 2)."""
+    """Return the unit vectors, shape (..., 3), of right ascension and declination in degrees, shape (..., 2).
+
+    Parameters
+    ----------
+    sky : float array, shape (..., 2)
+        Right ascension and declination, degrees.
+    """
     ra, dec = np.moveaxis(np.radians(sky), -1, 0)
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def to_spherical(vectors: np.ndarray) -> np.ndarray:
-    """Return right ascension (0..360) and declination in degrees, shape (..., 2), of vectors of shape (..., 3)."""
+    """Return right ascension (0..360) and declination in degrees, shape (..., 2), of vectors of shape (..., 3).
+
+    Parameters
+    ----------
+    vectors : float array, shape (..., 3)
+        Of any length.
+    """
     x, y, z = np.moveaxis(vectors, -1, 0)
     ra, dec = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
     return np.stack([np.mod(ra, 360.0), dec], axis=-1)

@@ -43,7 +43,16 @@ class SmoothMap:
         return np.moveaxis(chebyshev.chebval2d(v, u, self.coefficients), 0, -1)
 
     def on_grid(self, x: np.ndarray, y: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the values at all points of a rectangular grid, shape (len(y), len(x), 2)."""
+        """Return the values at all points of a rectangular grid, shape (len(y), len(x), 2).
+
+        Parameters
+        ----------
+        x : float array, shape (nx,)
+        y : float array, shape (ny,)
+            The coordinates of the columns and rows.
+        out : float64 array, shape (ny, nx, 2), or None
+            Where the values are written. None: a new array.
+        """
         n = len(self.coefficients)
         columns = chebyshev.chebvander(_to_unit(x, self.x_range), n - 1).T
         rows = chebyshev.chebvander(_to_unit(y, self.y_range), n - 1)

@@ -38,12 +38,24 @@ class TanProjection:
     pc: tuple[tuple[float, float], tuple[float, float]]
 
     def to_pixel(self, sky: np.ndarray) -> np.ndarray:
-        """Return the pixels (0-based) of sky positions in degrees, both shape (..., 2)."""
+        """Return the pixels (0-based) of sky positions in degrees, both shape (..., 2).
+
+        Parameters
+        ----------
+        sky : float array, shape (..., 2)
+            Right ascension and declination, degrees.
+        """
         scale = self.cdelt * ARCSEC_PER_DEG
         return to_plane(sky, self.crval) @ np.linalg.inv(np.array(self.pc)).T / scale + np.array(self.crpix)
 
     def to_sky(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the sky positions (degrees) of pixels, both shape (..., 2)."""
+        """Return the sky positions (degrees) of pixels, both shape (..., 2).
+
+        Parameters
+        ----------
+        pixels : float array, shape (..., 2)
+            x and y, 0-based.
+        """
         offsets = np.asarray(pixels, float) - np.array(self.crpix)
         return to_sky(offsets @ np.array(self.pc).T * (self.cdelt * ARCSEC_PER_DEG), self.crval)
 
@@ -65,14 +77,26 @@ class TanProjection:
         return Pointing(0.0, 0.0, roll, ra, dec, vparity=int(np.sign(np.linalg.det(self.matrix))), v3_yangle=0.0)
 
     def corrected(self, correction: Affine) -> TanProjection:
-        """Return the projection with a correction, in arcsec, that follows it in the tangent plane."""
+        """Return the projection with a correction, in arcsec, that follows it in the tangent plane.
+
+        Parameters
+        ----------
+        correction : Affine
+            In the tangent plane, arcsec.
+        """
         linear, shift = np.array(correction.matrix), np.array(correction.shift) / ARCSEC_PER_DEG
         matrix = linear @ self.matrix
         crpix = np.array(self.crpix) - np.linalg.solve(matrix, shift)
         return tan_projection((float(crpix[0]), float(crpix[1])), self.crval, matrix)
 
     def turned(self, rotation: SkyRotation) -> TanProjection:
-        """Return the projection of a sky that is turned."""
+        """Return the projection of a sky that is turned.
+
+        Parameters
+        ----------
+        rotation : SkyRotation
+            Of the sky.
+        """
         if rotation.is_identity:
             return self
         crval = rotation(np.array(self.crval))
@@ -93,7 +117,15 @@ class TanProjection:
         return cards | {"RADESYS": "ICRS"}
 
     def gwcs(self, shape: tuple[int, int], box: tuple[tuple[float, float], tuple[float, float]]) -> WCS:
-        """Return the projection as a gwcs with an array's shape (ny, nx) and bounding box."""
+        """Return the projection as a gwcs with an array's shape (ny, nx) and bounding box.
+
+        Parameters
+        ----------
+        shape : (ny, nx)
+            Of the image.
+        box : ((xmin, xmax), (ymin, ymax))
+            Its bounding box, pixels.
+        """
         from astropy import coordinates, units
         from astropy.modeling.models import Pix2Sky_TAN
         from gwcs import WCS
@@ -142,6 +174,11 @@ def fk5_projection(projection: TanProjection) -> TanProjection:
     """Return a projection whose sky is that of FK5, equinox 2000, as one to ICRS.
 
     Between the two frames lies a rotation of the sphere, which turns the reference point and the north there.
+
+    Parameters
+    ----------
+    projection : TanProjection
+        To FK5, equinox 2000.
     """
     from astropy import units
     from astropy.coordinates import ICRS, SkyCoord
@@ -156,7 +193,13 @@ def fk5_projection(projection: TanProjection) -> TanProjection:
 
 
 def projection_of(wcs: WCS) -> TanProjection | None:
-    """Return the TAN projection that a gwcs is, or None if it is something else."""
+    """Return the TAN projection that a gwcs is, or None if it is something else.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        From pixels (0-based) to the sky.
+    """
     from gwcs.fitswcs import FITSImagingWCSTransform
 
     transform = wcs.forward_transform

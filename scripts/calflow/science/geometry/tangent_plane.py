@@ -39,7 +39,13 @@ class Affine:
         return affine(matrix, -matrix @ np.array(self.shift))
 
     def after(self, first: Affine) -> Affine:
-        """Return the map that does `first`, then this one."""
+        """Return the map that does `first`, then this one.
+
+        Parameters
+        ----------
+        first : Affine
+            What is applied before this one.
+        """
         return affine(np.array(self.matrix) @ np.array(first.matrix), self(np.array(first.shift)))
 
 
@@ -47,7 +53,14 @@ IDENTITY = Affine()
 
 
 def affine(matrix: np.ndarray, shift: np.ndarray) -> Affine:
-    """Return an `Affine` of arrays of shape (2, 2) and (2,)."""
+    """Return an `Affine` of arrays of shape (2, 2) and (2,).
+
+    Parameters
+    ----------
+    matrix : float array, shape (2, 2)
+    shift : float array, shape (2,)
+        In the unit of the plane, arcsec.
+    """
     (a, b), (c, d) = np.asarray(matrix, float).tolist()
     x, y = np.asarray(shift, float).tolist()
     return Affine(((a, b), (c, d)), (x, y))
@@ -85,6 +98,13 @@ def to_plane(sky: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
 
 def to_sky(plane: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
     """Return the sky positions of points of a tangent plane; the inverse of `to_plane`.
+
+    Parameters
+    ----------
+    plane : float array, shape (..., 2)
+        xi to the east and eta to the north, arcsec.
+    centre : (ra, dec)
+        Where the plane touches the sky, degrees.
 
     Returns
     -------

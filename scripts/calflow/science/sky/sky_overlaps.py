@@ -124,6 +124,11 @@ def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
     is cut along the convex hull of the first: sides bent inwards lie outside the exposure, where
     there are no pixels.
 
+    Parameters
+    ----------
+    footprint, other : float array, shape (n, 2)
+        Right ascension and declination of the vertices, degrees.
+
     Raises
     ------
     ValueError

@@ -51,7 +51,13 @@ class Apertures:
             )
 
     def scaled(self, pixel_scale_ratio: float) -> Apertures:
-        """Return the apertures in pixels that are larger by a factor."""
+        """Return the apertures in pixels that are larger by a factor.
+
+        Parameters
+        ----------
+        pixel_scale_ratio : float
+            New over old pixel scale.
+        """
         return replace(
             self,
             radii=tuple(radius / pixel_scale_ratio for radius in self.radii),
@@ -62,6 +68,11 @@ class Apertures:
 
 def check_encircled_energies(ee: tuple[int, ...]) -> None:
     """Refuse encircled energies that are not three increasing percentages.
+
+    Parameters
+    ----------
+    ee : tuple of int
+        Per cent.
 
     Raises
     ------
@@ -175,6 +186,11 @@ def local_background(
 
 def ab_magnitude(flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert fluxes in Jy to AB magnitudes.
+
+    Parameters
+    ----------
+    flux, error : float array, shape (n,)
+        Fluxes and their 1-sigma errors, Jy.
 
     Returns
     -------

@@ -126,7 +126,13 @@ def source_catalog(
 
 
 def no_sources(parameters: CatalogParameters) -> SourceCatalog:
-    """Return the catalogue of an image that is not measured: all columns, no rows, no metadata, no segments."""
+    """Return the catalogue of an image that is not measured: all columns, no rows, no metadata, no segments.
+
+    Parameters
+    ----------
+    parameters : CatalogParameters
+        The encircled energies in the names of the columns.
+    """
     unused = Apertures(parameters.aperture_ee, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0), 1.0, 2.0)
     columns = _Columns(None)
     _add_all(columns, np.zeros((1, 1)), None, none_found(), unused, 0.0, Bearing(0.0, 1), parameters)
@@ -152,6 +158,11 @@ class Bearing:
         """Return the position angles, degrees from north to east, of axes at angles from x counter-clockwise.
 
         An axis has no direction: of its two angles this is the one that jwst gives, in 0..360.
+
+        Parameters
+        ----------
+        orientation : float array, shape (n,)
+            Angles in pixels, degrees.
         """
         return np.mod(180.0 - self.turn * self.north + self.turn * orientation, 360.0)
 

@@ -82,7 +82,15 @@ class FittedPairs:
 
 
 def log_poisson_tail(k: int, expected: float) -> float:
-    """Return an upper bound of the log of the probability of k or more (Chernoff 1952)."""
+    """Return an upper bound of the log of the probability of k or more (Chernoff 1952).
+
+    Parameters
+    ----------
+    k : int
+        Number of events.
+    expected : float
+        How many are expected.
+    """
     if k <= expected:
         return 0.0
     return float(k - expected - k * log(k / expected))

@@ -47,12 +47,24 @@ class ExposureStars:
     weight: np.ndarray | None = None
 
     def moved(self, correction: Affine) -> ExposureStars:
-        """Return the exposure after a correction in its own plane."""
+        """Return the exposure after a correction in its own plane.
+
+        Parameters
+        ----------
+        correction : Affine
+            In arcsec.
+        """
         sky, footprint = (move(each, correction, self.centre) for each in (self.sky, self.footprint))
         return replace(self, sky=sky, footprint=footprint)
 
     def corner_motion(self, correction: Affine) -> float:
-        """Return how far a correction in its own plane moves the corner it moves most, arcsec."""
+        """Return how far a correction in its own plane moves the corner it moves most, arcsec.
+
+        Parameters
+        ----------
+        correction : Affine
+            In arcsec.
+        """
         corners = to_plane(self.footprint, self.centre)
         return float(np.hypot(*(correction(corners) - corners).T).max())
 
@@ -111,7 +123,13 @@ class Group:
         return self.catalogue().seen_from(self.centre)
 
     def density_of(self, reference: PlaneStars) -> float:
-        """Return how many stars of its plane the group shows, of one at least, per square arcsec of its footprint."""
+        """Return how many stars of its plane the group shows, of one at least, per square arcsec of its footprint.
+
+        Parameters
+        ----------
+        reference : PlaneStars
+            Stars in the plane at the group's centre.
+        """
         outlines = [to_plane(each.footprint, self.centre) for each in self.members]
         inside = sum(np.count_nonzero(contains(each, reference.xy)) for each in outlines)
         return max(inside, 1) / sum(abs(signed_area(each)) for each in outlines)
@@ -146,6 +164,11 @@ class Group:
 
         The motion is no affine map of another plane exactly. This one is right at the corners of
         the exposure to better than 1e-6 arcsec per arcsec of motion, as far as 200 arcsec apart.
+
+        Parameters
+        ----------
+        member : ExposureStars
+            In whose plane the motion is wanted.
         """
         if member.centre == self.centre:
             return self.motion
@@ -176,7 +199,13 @@ class Catalogue:
         return len(self.sky)
 
     def seen_from(self, centre: tuple[float, float]) -> PlaneStars:
-        """Return the stars in the plane at a centre; those on the other half of the sky are left out."""
+        """Return the stars in the plane at a centre; those on the other half of the sky are left out.
+
+        Parameters
+        ----------
+        centre : (ra, dec)
+            Where the plane touches the sky, degrees.
+        """
         xy = to_plane(self.sky, centre)
         seen = np.isfinite(xy).all(axis=-1)
         return PlaneStars(xy[seen], None if self.weight is None else self.weight[seen])
@@ -185,6 +214,13 @@ class Catalogue:
         """Return it with the stars of another, but for those `known` (indices).
 
         If only one of the two has weights, those of the other are 1.
+
+        Parameters
+        ----------
+        other : Catalogue
+            Whose stars are added.
+        known : int array, shape (k,)
+            Those of its stars that are left out.
         """
         new = np.ones(len(other), bool)
         new[known] = False
@@ -195,7 +231,15 @@ class Catalogue:
         return Catalogue(np.concatenate([self.sky, other.sky[new]]), weight)
 
     def with_group(self, group: Group, tolerance: float) -> Catalogue:
-        """Return it with the stars of a group, but for those within a tolerance (arcsec) of one it has."""
+        """Return it with the stars of a group, but for those within a tolerance (arcsec) of one it has.
+
+        Parameters
+        ----------
+        group : Group
+            Whose stars are added.
+        tolerance : float
+            Nearer than this they are the same star, arcsec.
+        """
         stars = group.corrected_catalogue()
         known, _ = nearest_pairs(stars.seen_from(group.centre).xy, self.seen_from(group.centre).xy, tolerance)
         return self.with_others(stars, known)
@@ -203,6 +247,10 @@ class Catalogue:
 
 def groups_of(exposures: Sequence[ExposureStars]) -> list[Group]:
     """Return the groups of exposures, in the order of their first members.
+
+    Parameters
+    ----------
+    exposures : sequence of ExposureStars
 
     Raises
     ------
@@ -222,7 +270,21 @@ def groups_of(exposures: Sequence[ExposureStars]) -> list[Group]:
 
 
 def move(sky: np.ndarray, motion: Affine, centre: tuple[float, float]) -> np.ndarray:
-    """Return sky positions, degrees, after a motion in the plane at a centre."""
+    """Return sky positions, degrees, after a motion in the plane at a centre.
+
+    Parameters
+    ----------
+    sky : float array, shape (n, 2)
+        Right ascension and declination, degrees.
+    motion : Affine
+        In the plane, arcsec.
+    centre : (ra, dec)
+        Where the plane touches the sky, degrees.
+
+    Returns
+    -------
+    float64 array, shape (n, 2)
+    """
     if motion.is_identity:
         return sky
     return to_sky(motion(to_plane(sky, centre)), centre)
@@ -249,21 +311,36 @@ class SkyInCommon:
         self._area = {each.name: 0.0 for each in groups}
 
     def with_group(self, other: Group) -> np.ndarray:
-        """Return what each group has in common with one other, shape (n,)."""
+        """Return what each group has in common with one other, shape (n,).
+
+        Parameters
+        ----------
+        other : Group
+        """
         area = np.zeros(len(self._groups))
         for k in self._near(other):
             area[k] = self._area_of(k, self._covered(k, other))
         return area
 
     def add(self, other: Group) -> None:
-        """Add a group to those whose sky together `with_added` tells."""
+        """Add a group to those whose sky together `with_added` tells.
+
+        Parameters
+        ----------
+        other : Group
+        """
         for k in self._near(other):
             if not self._inside[k].all():
                 self._inside[k] |= self._covered(k, other)
                 self._area[self._groups[k].name] = self._area_of(k, self._inside[k])
 
     def with_added(self, group: Group) -> float:
-        """Return what a group has in common with all that were added."""
+        """Return what a group has in common with all that were added.
+
+        Parameters
+        ----------
+        group : Group
+        """
         return self._area[group.name]
 
     def _near(self, other: Group) -> np.ndarray:
