@@ -61,7 +61,13 @@ class ConfigFile:
         return _endless(self._root, self.path) if self._root else None
 
     def value(self, keys: Sequence[str]) -> Any:
-        """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key."""
+        """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            From the top of the file down.
+        """
         node = self._node(keys)
         try:
             value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
@@ -70,7 +76,13 @@ class ConfigFile:
         return _JSON_NUMBERS[value] if isinstance(value, str) and value in _JSON_NUMBERS and self._is_json else value
 
     def line(self, keys: Sequence[str]) -> int | None:
-        """Return the line, counted from 1, in which the value of a key begins; None if there is no such key."""
+        """Return the line, counted from 1, in which the value of a key begins; None if there is no such key.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            From the top of the file down.
+        """
         node = self._node(keys)
         return node.start_mark.line + 1 if node else None
 
@@ -133,7 +145,12 @@ class ConfigFile:
 
 
 def unreadable(path: Path) -> Problem | None:
-    """Return why a configuration cannot be read from a file; None if it can."""
+    """Return why a configuration cannot be read from a file; None if it can.
+
+    Parameters
+    ----------
+    path : Path
+    """
 
     def problem(wrong: str, right: str) -> Problem:
         return Problem(str(path), "", wrong, right)
@@ -177,7 +194,13 @@ def _syntax_problem(path: Path, text: str, error: yaml.MarkedYAMLError) -> Probl
 
 
 def same_value(first: Any, second: Any) -> bool:
-    """Tell whether two values of a configuration are the same, NaN included."""
+    """Tell whether two values of a configuration are the same, NaN included.
+
+    Parameters
+    ----------
+    first, second : object
+        As YAML gives them.
+    """
     return first == second or (_is_nan(first) and _is_nan(second))
 
 

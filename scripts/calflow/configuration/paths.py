@@ -17,7 +17,13 @@ _KINDS = {
 
 
 def misread(path: str) -> str | None:
-    """Return what is meant by a path that is none of this system, or that a shell would have to complete; or None."""
+    """Return what is meant by a path that is none of this system, or that a shell would have to complete; or None.
+
+    Parameters
+    ----------
+    path : str
+        As it was written.
+    """
     if _URL.match(path):
         return "this is a URL: calflow works on files of this system (S3: docs/s3.md)"
     if _WINDOWS.match(path):
@@ -30,12 +36,25 @@ def misread(path: str) -> str | None:
 
 
 def advice(path: str, otherwise: str = "") -> str:
-    """Say what would be right in place of a path at which nothing is."""
+    """Say what would be right in place of a path at which nothing is.
+
+    Parameters
+    ----------
+    path : str
+        As it was written.
+    otherwise : str
+        What to say if nothing is known of it.
+    """
     return misread(path) or otherwise or f"relative paths are taken from {os.path.abspath('.')!r}"
 
 
 def what_is_at(path: Path) -> str:
-    """Say what is at a path at which a file should be."""
+    """Say what is at a path at which a file should be.
+
+    Parameters
+    ----------
+    path : Path
+    """
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
@@ -49,13 +68,23 @@ def what_is_at(path: Path) -> str:
 
 
 def seen_from_here(path: Path) -> Path:
-    """Return a path without the working folder, if it is below that."""
+    """Return a path without the working folder, if it is below that.
+
+    Parameters
+    ----------
+    path : Path
+    """
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def no_file(path: Path) -> str:
-    """Say that no file is at a path, and what is there in its place."""
+    """Say that no file is at a path, and what is there in its place.
+
+    Parameters
+    ----------
+    path : Path
+    """
     found = what_is_at(path)
     return f"no such file {str(path)!r}" if found == "no such file" else f"{str(path)!r} is {found}"
 

@@ -69,7 +69,12 @@ class Problems(Sequence[Problem]):
         return f"Problems({self._problems!r})"
 
     def add(self, *problems: Problem) -> None:
-        """Add problems."""
+        """Add problems.
+
+        Parameters
+        ----------
+        *problems : Problem
+        """
         self._problems += problems
 
     def from_here(self) -> "NewProblems":
@@ -111,7 +116,17 @@ def _shortened(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return the advice ``did you mean 'x'?``, or the list of what is known if nothing is as like as `cutoff`."""
+    """Return the advice ``did you mean 'x'?``, or the list of what is known if nothing is as like as `cutoff`.
+
+    Parameters
+    ----------
+    name : str
+        What was written.
+    known : iterable of str
+        What it might be.
+    cutoff : float
+        From 0, anything will do, to 1, nothing but itself (`difflib.get_close_matches`).
+    """
     known = sorted(known)
     match = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     match = match or [each for each in known if each.casefold() == name.casefold()]
@@ -119,5 +134,10 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
+    """Return the first of some names, and how many more there are.
+
+    Parameters
+    ----------
+    names : sequence of str
+    """
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -41,14 +41,26 @@ def _wanted_file(value: Any) -> Any:
 
 
 def list_from_one(value: Any) -> Any:
-    """Take one text for a list of one."""
+    """Take one text for a list of one.
+
+    Parameters
+    ----------
+    value : object
+        As a file or the command line gives it.
+    """
     if value is not None and not isinstance(value, str | list | tuple):
         raise ValueError("give a text, or a list of texts")
     return [value] if isinstance(value, str) else value
 
 
 def number_from_text(value: Any) -> Any:
-    """Read "8" as 8: a choice of numbers, unlike a number, does not take text by itself."""
+    """Read "8" as 8: a choice of numbers, unlike a number, does not take text by itself.
+
+    Parameters
+    ----------
+    value : object
+        As a file or the command line gives it.
+    """
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
@@ -161,7 +173,14 @@ class Step(Section):
 
 @cache
 def kinds(section: type[Section], name: str) -> frozenset[type]:
-    """Return the plain types that are in a field's type, such as float of ``list[float] | None``."""
+    """Return the plain types that are in a field's type, such as float of ``list[float] | None``.
+
+    Parameters
+    ----------
+    section : type of Section
+    name : str
+        Of the field.
+    """
     waiting, found = [section.model_fields[name].annotation], set()
     while waiting:
         kind = waiting.pop()

@@ -126,6 +126,11 @@ class Settings(Section):
     def above(self, layer: Layer) -> "Settings":
         """Return the settings with a layer between the defaults and the parameter files.
 
+        Parameters
+        ----------
+        layer : Layer
+            Values of parameter references, and the files that they come from.
+
         Raises
         ------
         InputError
@@ -146,7 +151,15 @@ class Settings(Section):
             raise InputError(_problem(item, (), origins) for item in error.errors()) from None
 
     def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
-        """Name the file, and the key in it, of a problem with a key of the configuration."""
+        """Name the file, and the key in it, of a problem with a key of the configuration.
+
+        Parameters
+        ----------
+        problem : Problem
+            With the key of the configuration.
+        files : sequence of Path
+            The config files, the strongest first.
+        """
         origin = _origin(problem.key.partition("[")[0].split("."), self._below.origins)
         config_files = [ConfigFile(path) for path in files]
         file, key = origin or (config_file(problem.key, self._sources.config, config_files), problem.key)
@@ -376,6 +389,15 @@ def config_file(key: str, config: Mapping[str, Any], files: Sequence[ConfigFile]
     """Name the config file that gives a key, such as ``associations[1]``; the command line if none does.
 
     What is nowhere given but has a default, is to be put into the strongest file.
+
+    Parameters
+    ----------
+    key : str
+        Names with dots between them.
+    config : mapping
+        What all files come to.
+    files : sequence of ConfigFile
+        The strongest first.
     """
     path = key.partition("[")[0].split(".")
     value: Any = config
@@ -390,6 +412,10 @@ def check_files(paths: Sequence[Path]) -> str:
     """Return what is wrong with config files, of which the last is the strongest; empty if nothing is.
 
     Snakemake reads them before it reads the Snakefile, and says less of what it cannot read.
+
+    Parameters
+    ----------
+    paths : sequence of Path
     """
     problems = [problem for path in paths if (problem := unreadable(path) or ConfigFile(path).endless)]
     config: dict[str, Any] = {}

@@ -140,6 +140,12 @@ class Stage2(Section):
     resample: Resample = Field(Resample(), description="the quick-look _i2d of each exposure")
 
     def skips(self, step: str) -> bool:
-        """Tell whether a step is left out; one that has no section, being of one instrument family alone, never is."""
+        """Tell whether a step is left out; one that has no section, being of one instrument family alone, never is.
+
+        Parameters
+        ----------
+        step : str
+            Its name, such as ``flat_field``.
+        """
         section = getattr(self, step, None)
         return isinstance(section, Step) and section.skip

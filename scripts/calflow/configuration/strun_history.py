@@ -34,7 +34,15 @@ _SHARED_WITH_GAIA = ("fitgeometry", "nclip", "sigma", "use2dhist", "separation",
 
 
 def releases_of(step: str, name: str) -> str:
-    """Return the releases that had a parameter of a step which is no more; empty if there was none."""
+    """Return the releases that had a parameter of a step which is no more; empty if there was none.
+
+    Parameters
+    ----------
+    step : str
+        The name of the step in jwst.
+    name : str
+        Of the parameter.
+    """
     return DROPPED.get(step, {}).get(name, "")
 
 

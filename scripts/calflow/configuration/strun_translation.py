@@ -81,6 +81,11 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """Return a configuration with the values of another one on top of it.
 
     An empty section (None) on top of values leaves them.
+
+    Parameters
+    ----------
+    below, above : mapping
+        Sections within sections, by their names.
     """
     merged = dict(below)
     for name, value in above.items():

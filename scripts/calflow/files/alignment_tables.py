@@ -96,17 +96,38 @@ _TURN = ("turn_x", "turn_y", "turn_z")
 
 
 def write_alignment(path: Path, rows: Sequence[AlignmentRow], meta: Mapping[str, Any]) -> None:
-    """Write an alignment table as ECSV."""
+    """Write an alignment table as ECSV.
+
+    Parameters
+    ----------
+    path : Path
+    rows : sequence of AlignmentRow
+        One for each exposure.
+    meta : mapping of str to object
+        Metadata of the table, such as the name of the step.
+    """
     write_table(path, _COLUMNS, [_cells(row) for row in rows], meta)
 
 
 def read_alignment(path: Path) -> list[AlignmentRow]:
-    """Read an alignment table."""
+    """Read an alignment table.
+
+    Parameters
+    ----------
+    path : Path
+    """
     return [_row(cells) for cells in read_table(path)]
 
 
 def find_row(rows: Sequence[AlignmentRow], exposure: str) -> AlignmentRow:
-    """Return the row of an exposure."""
+    """Return the row of an exposure.
+
+    Parameters
+    ----------
+    rows : sequence of AlignmentRow
+    exposure : str
+        The root of its name.
+    """
     return next(row for row in rows if row.exposure == exposure)
 
 

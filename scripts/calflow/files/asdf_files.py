@@ -12,6 +12,10 @@ from calflow.patches import start_asdf
 def read_tree(path: Path) -> dict[str, Any]:
     """Read the whole tree of an ASDF file.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     ValueError
@@ -27,7 +31,13 @@ def read_tree(path: Path) -> dict[str, Any]:
 
 
 def wcs_from_bytes(content: bytes) -> Any:
-    """Return the gwcs that an ASDF file holds as ``meta.wcs``, or None."""
+    """Return the gwcs that an ASDF file holds as ``meta.wcs``, or None.
+
+    Parameters
+    ----------
+    content : bytes
+        The ASDF file.
+    """
     with warnings.catch_warnings():
         # Other parts of the tree refer to planes of the FITS file, which are not looked for here.
         warnings.filterwarnings("ignore", "A node failed to convert")
@@ -36,12 +46,23 @@ def wcs_from_bytes(content: bytes) -> Any:
 
 
 def wcs_to_bytes(wcs: Any) -> bytes:
-    """Return an ASDF file that holds a gwcs as ``meta.wcs``."""
+    """Return an ASDF file that holds a gwcs as ``meta.wcs``.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+    """
     return tree_to_bytes({"meta": {"wcs": wcs}})
 
 
 def tree_to_bytes(tree: dict[str, Any]) -> bytes:
-    """Return a tree as an ASDF file; the same tree gives the same bytes."""
+    """Return a tree as an ASDF file; the same tree gives the same bytes.
+
+    Parameters
+    ----------
+    tree : dict
+        Of what ASDF can hold.
+    """
     buffer = io.BytesIO()
     with start_asdf().AsdfFile(tree) as file:
         file.write_to(buffer)

@@ -50,18 +50,43 @@ def read_part(
 
 
 def read_average(path: Path) -> tuple[Background, int]:
-    """Read the average of a set, and the number of its members."""
+    """Read the average of a set, and the number of its members.
+
+    Parameters
+    ----------
+    path : Path
+    """
     with fits.open(path, memmap=False) as hdus:
         return Background(hdus["SCI"].data, hdus["ERR"].data, hdus["DQ"].data), hdus[0].header["NBKG"]
 
 
 def write_average(background: Background, members: int, path: Path) -> None:
-    """Write the average of a set of so many members."""
+    """Write the average of a set of so many members.
+
+    Parameters
+    ----------
+    background : Background
+        Planes of shape (ny, nx), DN/s.
+    members : int
+        How many exposures were averaged.
+    path : Path
+    """
     write_planes({"SCI": background.sci, "DQ": background.dq, "ERR": background.err}, members, path)
 
 
 def write_planes(planes: Mapping[str, np.ndarray], members: int, path: Path, **cards: tuple) -> None:
-    """Write planes that are made of so many background exposures, with further cards."""
+    """Write planes that are made of so many background exposures, with further cards.
+
+    Parameters
+    ----------
+    planes : mapping of str to array, shape (ny, nx)
+        By the names of their extensions.
+    members : int
+        How many exposures they come from.
+    path : Path
+    **cards : (value, comment)
+        Further cards of the primary header, by their keywords.
+    """
     primary = fits.Header()
     primary.set("DATAMODL", "ImageModel", "Type of data model")
     primary.set("NBKG", members, "Number of background exposures averaged")

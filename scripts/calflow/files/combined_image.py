@@ -40,7 +40,15 @@ class CombinedImage:
         self._wcs = WCS(self.headers["SCI"])
 
     def keyword(self, name: str, default: Any = None) -> Any:
-        """Return a keyword of the primary or, failing that, of the SCI header."""
+        """Return a keyword of the primary or, failing that, of the SCI header.
+
+        Parameters
+        ----------
+        name : str
+            The keyword.
+        default : object
+            What is returned if neither header has it.
+        """
         return self.headers["PRIMARY"].get(name, self.headers["SCI"].get(name, default))
 
     @property
@@ -50,7 +58,13 @@ class CombinedImage:
         return float(x), float(y)
 
     def to_sky(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the sky positions (degrees) of pixels (0-based), both shape (..., 2)."""
+        """Return the sky positions (degrees) of pixels (0-based), both shape (..., 2).
+
+        Parameters
+        ----------
+        pixels : float array, shape (..., 2)
+            x and y, 0-based.
+        """
         ra, dec = self._wcs.wcs_pix2world(pixels[..., 0].ravel(), pixels[..., 1].ravel(), 0)
         return np.stack([np.reshape(axis, pixels.shape[:-1]) for axis in (ra, dec)], axis=-1)
 
@@ -61,7 +75,13 @@ class CombinedImage:
 
 
 def read_combined(path: Path) -> CombinedImage:
-    """Read the planes of a combined image that a catalogue needs."""
+    """Read the planes of a combined image that a catalogue needs.
+
+    Parameters
+    ----------
+    path : Path
+        ``_i2d``.
+    """
     with fits.open(path, memmap=False) as hdus:
         sci, wht = (np.array(hdus[name].data, np.float32) for name in ("SCI", "WHT"))
         err = np.array(hdus["ERR"].data, np.float32) if "ERR" in hdus else None

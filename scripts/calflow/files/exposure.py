@@ -76,7 +76,13 @@ class Exposure:
         return self.headers["PRIMARY"]
 
     def other(self, name: str) -> Any:
-        """Return an extension that passes through unchanged, or None."""
+        """Return an extension that passes through unchanged, or None.
+
+        Parameters
+        ----------
+        name : str
+            The name of the extension.
+        """
         return next((hdu for hdu in self.others if hdu.name == name), None)
 
     @property
@@ -96,7 +102,15 @@ class Exposure:
         return self.headers["SCI"]
 
     def keyword(self, name: str, default: Any = None) -> Any:
-        """Return a keyword of the primary or, failing that, of the SCI header."""
+        """Return a keyword of the primary or, failing that, of the SCI header.
+
+        Parameters
+        ----------
+        name : str
+            The keyword.
+        default : object
+            What is returned if neither header has it.
+        """
         return self.primary.get(name, self.science.get(name, default))
 
 
@@ -179,6 +193,11 @@ def _parted(primary: fits.Header) -> dict[str, fits.Header]:
 def telling_checksums(path: Path) -> Iterator[list[str]]:
     """Log in one line which checksums of a file are wrong, in place of what astropy warns of each.
 
+    Parameters
+    ----------
+    path : Path
+        Named in the log.
+
     Yields
     ------
     list of str
@@ -200,6 +219,12 @@ def telling_checksums(path: Path) -> Iterator[list[str]]:
 def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
     """Return the name of the extension with the pixels: of those that it may have the first that is there.
 
+    Parameters
+    ----------
+    hdus : astropy.io.fits.HDUList
+    images : sequence of str
+        Names that the extension may have, the preferred one first.
+
     Raises
     ------
     ValueError
@@ -213,7 +238,14 @@ def image_extension(hdus: fits.HDUList, images: Sequence[str]) -> str:
 
 
 def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
-    """Return planes of an exposure by their extension names, as `read_exposure` does."""
+    """Return planes of an exposure by their extension names, as `read_exposure` does.
+
+    Parameters
+    ----------
+    path : Path
+    *names : str
+        Names of extensions, such as ``SCI``.
+    """
     with fits.open(path, memmap=False, ignore_blank=True) as hdus:
         planes = {name: _native(hdus[name].data, name) for name in names}
     attributes = {extension: name for name, extension in PLANES.items()}
@@ -231,6 +263,10 @@ def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return the gwcs of an exposure, and its keywords: of the primary and, failing that, of the SCI header.
 
     The shape of SCI, (ny, nx), is added as ``SHAPE``.
+
+    Parameters
+    ----------
+    path : Path
     """
     with fits.open(path, memmap=True) as hdus:
         wcs = wcs_from_bytes(hdus["ASDF"].data["ASDF_METADATA"][0].tobytes())
@@ -239,7 +275,14 @@ def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def keyword(path: Path, name: str) -> Any:
-    """Return one keyword of the SCI header of a file, or None."""
+    """Return one keyword of the SCI header of a file, or None.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        The keyword.
+    """
     with fits.open(path, memmap=True) as hdus:
         return hdus["SCI"].header.get(name)
 
@@ -249,6 +292,13 @@ def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> 
 
     FILENAME, CAL_VER and CAL_VCS are set, and DATAMODL unless it is a model of one instrument. DATE is the
     clock's only if `write_date` is set; otherwise the same exposure gives the same bytes.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    path : Path
+    write_date : bool
+        Whether DATE is the time of writing.
     """
     primary = exposure.primary.copy()
     if primary.get("DATAMODL", "ImageModel") in GENERAL_MODELS:
@@ -287,6 +337,8 @@ def write_product(
         Written after the planes.
     wcs : gwcs.WCS, bytes or None
         Written as the ASDF extension, the last; bytes are an ASDF file as it is.
+    write_date : bool
+        Whether DATE is the time of writing.
     """
     primary = primary.copy()
     primary.set("FILENAME", path.name, "Name of the file")
@@ -316,6 +368,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name in the folder of `path`; move it into place if the block succeeds.
 
     Whatever stops the block, `path` holds either what it held before or the whole new file.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is to be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -339,7 +396,13 @@ def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:
 
 
 def without_structure(header: fits.Header) -> fits.Header:
-    """Return a copy of a header without the cards that describe how the array is stored."""
+    """Return a copy of a header without the cards that describe how the array is stored.
+
+    Parameters
+    ----------
+    header : astropy Header
+        It is not changed.
+    """
     header = header.copy(strip=True)
     for keyword in ABOUT_THE_ARRAY:
         header.remove(keyword, ignore_missing=True)

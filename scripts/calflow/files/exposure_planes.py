@@ -44,5 +44,18 @@ class ExposurePlane:
 
 
 def exposure_planes(paths: Sequence[str], images: Sequence[str]) -> tuple[list[ExposurePlane], ...]:
-    """Return the stacks SCI, ERR, DQ of exposures."""
+    """Return the stacks SCI, ERR, DQ of exposures.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files of exposures, 2-D.
+    images : sequence of str
+        Names that the extension with the pixels may have.
+
+    Returns
+    -------
+    sci, err, dq : list of ExposurePlane
+        One plane of shape (ny, nx) for each exposure, which is read band by band.
+    """
     return tuple([ExposurePlane(Path(path), name, images) for path in paths] for name in _TYPES)

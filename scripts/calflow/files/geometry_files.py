@@ -13,18 +13,37 @@ from calflow.science.geometry.smooth_map import SmoothMap
 
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:
-    """Write a JSON file, complete or not at all. Numbers are read again as they were."""
+    """Write a JSON file, complete or not at all. Numbers are read again as they were.
+
+    Parameters
+    ----------
+    path : Path
+    tree : dict
+        Of what JSON can hold.
+    """
     with replacing(path) as partial:
         partial.write_text(json.dumps(tree, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file."""
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+    """
     return json.loads(Path(path).read_text())
 
 
 def write_geometry(path: Path, geometry: Geometry) -> None:
-    """Write the uncorrected geometry of an exposure."""
+    """Write the uncorrected geometry of an exposure.
+
+    Parameters
+    ----------
+    path : Path
+    geometry : Geometry
+        Without a correction.
+    """
     maps = {name: _map_to_tree(getattr(geometry, name)) for name in ("detector_to_plane", "plane_to_detector")}
     pixels = vars(geometry.pixels)
     write_json(path, {"shape": list(geometry.shape), "centre": list(geometry.centre), "pixels": pixels, **maps})
@@ -32,6 +51,10 @@ def write_geometry(path: Path, geometry: Geometry) -> None:
 
 def read_geometry(path: Path) -> Geometry:
     """Read the uncorrected geometry of an exposure.
+
+    Parameters
+    ----------
+    path : Path
 
     Raises
     ------

@@ -10,7 +10,13 @@ from calflow.science.geometry.tan_projection import TanProjection
 
 
 def write_grid(path: Path, grid: OutputGrid) -> None:
-    """Write an output grid. Of one that is no TAN projection the file that describes it has to be given again."""
+    """Write an output grid. Of one that is no TAN projection the file that describes it has to be given again.
+
+    Parameters
+    ----------
+    path : Path
+    grid : OutputGrid
+    """
     projection = grid.projection
     write_json(
         path,

@@ -19,6 +19,8 @@ def save_on_grid(
 
     Parameters
     ----------
+    path : Path
+    grid : OutputGrid
     planes : mapping of extension name to float32 array
         Beyond them SCI is NaN, anything else 0.
     origin : (y0, x0)
@@ -38,7 +40,18 @@ def save_on_grid(
 
 
 def save_image(path: Path, planes: Mapping[str, np.ndarray], science: fits.Header, wcs: Any = None) -> None:
-    """Write an image with no more than its WCS."""
+    """Write an image with no more than its WCS.
+
+    Parameters
+    ----------
+    path : Path
+    planes : mapping of str to float32 array, shape (ny, nx)
+        By the names of their extensions.
+    science : astropy Header
+        The SCI header that the keywords of the WCS are taken from.
+    wcs : gwcs.WCS, bytes or None
+        As of `write_product`.
+    """
     primary = fits.Header()
     primary["DATAMODL"] = ("ImageModel", "Type of data model")
     write_product(path, primary, planes, {"SCI": science}, wcs=wcs)

@@ -51,18 +51,34 @@ _WCS_COMMENTS = {
 
 
 def window(exposure: Exposure) -> Window:
-    """Return the detector pixels an exposure has."""
+    """Return the detector pixels an exposure has.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    """
     start = {keyword: exposure.keyword(keyword) for keyword in ("SUBSTRT1", "SUBSTRT2")}
     return detector_window(start, exposure.image.sci.shape)
 
 
 def pointing(exposure: Exposure) -> Pointing:
-    """Return where the exposure's aperture looks."""
+    """Return where the exposure's aperture looks.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    """
     return pointing_of({**exposure.science, **exposure.primary})
 
 
 def pointing_of(keywords: Mapping[str, Any]) -> Pointing:
-    """Return where an aperture looks whose keywords are given."""
+    """Return where an aperture looks whose keywords are given.
+
+    Parameters
+    ----------
+    keywords : mapping
+        Keywords of the SCI header: V2_REF, RA_REF and those that go with them.
+    """
     key: Any = keywords.get
     return Pointing(
         v2_ref=key("V2_REF"),
@@ -77,12 +93,24 @@ def pointing_of(keywords: Mapping[str, Any]) -> Pointing:
 
 
 def exposure_time(exposure: Exposure) -> float | None:
-    """Return the time that an exposure may be weighted with, s; None: not known."""
+    """Return the time that an exposure may be weighted with, s; None: not known.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    """
     return exposure.keyword("TMEASURE") or exposure.keyword("EFFEXPTM")
 
 
 def record_pointing(exposure: Exposure, pointing: Pointing) -> None:
-    """Record where the exposure's aperture looks, for an exposure that has no such keywords."""
+    """Record where the exposure's aperture looks, for an exposure that has no such keywords.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its SCI header is changed.
+    pointing : Pointing
+    """
     cards = {
         "V2_REF": (pointing.v2_ref, "[arcsec] Telescope v2 coordinate of ref point"),
         "V3_REF": (pointing.v3_ref, "[arcsec] Telescope v3 coordinate of ref point"),
@@ -96,13 +124,31 @@ def record_pointing(exposure: Exposure, pointing: Pointing) -> None:
 
 
 def record_status(exposure: Exposure, step: str, status: str) -> None:
-    """Record what became of a step: COMPLETE, SKIPPED or FAILED; of a step of one family alone by its name."""
+    """Record what became of a step: COMPLETE, SKIPPED or FAILED; of a step of one family alone by its name.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its primary header is changed.
+    step : str
+        Its name, such as ``flat_field``.
+    status : str
+        COMPLETE, SKIPPED or FAILED.
+    """
     keyword, comment = STATUS.get(step, (f"S_{step[:6].upper()}", step.replace("_", " ").capitalize()))
     exposure.primary.set(keyword, status, comment)
 
 
 def record_facts(exposure: Exposure, facts: Mapping[str, Any]) -> None:
-    """Record keywords that were made of others."""
+    """Record keywords that were made of others.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its primary header is changed.
+    facts : mapping of str to object
+        Values by keyword.
+    """
     for keyword, value in facts.items():
         exposure.primary.set(keyword, value)
 
@@ -112,6 +158,8 @@ def record_origin(exposure: Exposure, origin: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
+    exposure : Exposure
+        Its primary header is changed.
     origin : mapping of primary keyword to (value, comment)
         As `record_origin_in` takes it.
     """
@@ -122,6 +170,12 @@ def record_origin_in(primary: fits.Header, origin: Mapping[str, Any]) -> None:
     """Record the same in a primary header.
 
     FITS headers hold printable ASCII only: other characters, as paths may have, are written as escapes.
+
+    Parameters
+    ----------
+    primary : astropy Header
+        It is changed.
+    origin : mapping of primary keyword to (value, comment)
     """
     for keyword, (value, comment) in origin.items():
         text = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in value)
@@ -129,7 +183,15 @@ def record_origin_in(primary: fits.Header, origin: Mapping[str, Any]) -> None:
 
 
 def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_area_a2: float | None) -> None:
-    """Record the nominal pixel area, where it is known."""
+    """Record the nominal pixel area, where it is known.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its SCI header is changed.
+    pixel_area_sr, pixel_area_a2 : float or None
+        Steradian and square arcsec. None: not known.
+    """
     header = exposure.science
     if pixel_area_sr is not None:
         header.set("PIXAR_SR", pixel_area_sr, "Nominal pixel area in steradians")
@@ -138,7 +200,14 @@ def record_pixel_area(exposure: Exposure, pixel_area_sr: float | None, pixel_are
 
 
 def record_target(exposure: Exposure, rotation: SkyRotation) -> None:
-    """Record the mean position of a moving target, to which a rotation of the sky brings that in the exposure."""
+    """Record the mean position of a moving target, to which a rotation of the sky brings that in the exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its SCI header is changed.
+    rotation : SkyRotation
+    """
     target = exposure.keyword("MT_RA"), exposure.keyword("MT_DEC")
     if None not in target:
         for keyword, value in zip(("MT_AVRA", "MT_AVDEC"), rotation(np.array(target, float)).tolist(), strict=True):
@@ -146,14 +215,28 @@ def record_target(exposure: Exposure, rotation: SkyRotation) -> None:
 
 
 def remove_wcs(header: fits.Header) -> None:
-    """Remove a FITS WCS from a header that should have none."""
+    """Remove a FITS WCS from a header that should have none.
+
+    Parameters
+    ----------
+    header : astropy Header
+        It is changed.
+    """
     _remove_terms(header)
     for keyword in _REFERENCE_POINT:
         header.remove(keyword, ignore_missing=True)
 
 
 def replace_wcs(header: fits.Header, cards: Mapping[str, Any]) -> None:
-    """Put the cards of a FITS WCS in place of the one a SCI header has."""
+    """Put the cards of a FITS WCS in place of the one a SCI header has.
+
+    Parameters
+    ----------
+    header : astropy Header
+        It is changed.
+    cards : mapping of str to object
+        Values by keyword.
+    """
     _remove_terms(header)
     for keyword, value in cards.items():
         header.set(keyword, value, _wcs_comment(keyword))

@@ -68,6 +68,11 @@ def _check_axes(header: Mapping[str, Any]) -> None:
 def pixel_matrix(header: Mapping[str, Any]) -> np.ndarray:
     """Return the matrix from pixels to degrees, shape (2, 2).
 
+    Parameters
+    ----------
+    header : mapping
+        With CDi_j, or with CDELTi and what turns them.
+
     Raises
     ------
     NoProjection
@@ -79,7 +84,12 @@ def pixel_matrix(header: Mapping[str, Any]) -> np.ndarray:
 
 
 def check_pixels(matrix: np.ndarray) -> None:
-    """Raise NoProjection if a matrix from pixels to degrees has no inverse, or pixels of impossible sizes."""
+    """Raise NoProjection if a matrix from pixels to degrees has no inverse, or pixels of impossible sizes.
+
+    Parameters
+    ----------
+    matrix : float array, shape (2, 2)
+    """
     with np.errstate(all="ignore"):
         if not abs(np.linalg.det(matrix)) > 0:
             raise NoProjection(f"its matrix {matrix.tolist()} has no inverse")

@@ -65,6 +65,15 @@ def read_listing(path: Path, *, optional: bool = False) -> dict[str, str | None]
 def read_levels(path: Path) -> dict[str, float]:
     """Read a listing of exposures and finite numbers.
 
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to float
+        Numbers by the names of exposures.
+
     Raises
     ------
     ListingError

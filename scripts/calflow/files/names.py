@@ -157,7 +157,13 @@ def product_name(root: str, suffix: str, *components: str | None, extension: str
 
 
 def exposure_suffix(name: str) -> str | None:
-    """Return the suffix that says what kind of exposure a file is (``rate``, ``calints``...), or None."""
+    """Return the suffix that says what kind of exposure a file is (``rate``, ``calints``...), or None.
+
+    Parameters
+    ----------
+    name : str
+        The name of a file.
+    """
     match = _EXPOSURE_FILE.fullmatch(PurePath(name).name)
     return match["suffix"] if match else None
 
@@ -167,6 +173,11 @@ def check_product_name(name: str) -> str | None:
 
     A product name becomes part of the paths that are written. It is data from a file, so everything that
     could lead out of the output folder, or mean something to a shell, a pattern or Snakemake, is refused.
+
+    Parameters
+    ----------
+    name : str
+        As an association gives it.
     """
     if not name.strip():
         return "the name is empty; give it at least one letter or digit"

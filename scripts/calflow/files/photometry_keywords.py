@@ -5,13 +5,31 @@ from calflow.science.calibration.photom import square_arcsec_factor
 
 
 def record_unit(exposure: Exposure, unit: str) -> None:
-    """Record the unit of SCI and ERR."""
+    """Record the unit of SCI and ERR.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its SCI and ERR headers are changed.
+    unit : str
+        As FITS writes it.
+    """
     for name in ("SCI", "ERR"):
         exposure.headers[name].set("BUNIT", unit, "physical units of the array values")
 
 
 def record_photometry(exposure: Exposure, factor: float, unit: str) -> None:
-    """Record the unit and the conversion factor in (MJy/sr)/(DN/s)."""
+    """Record the unit and the conversion factor in (MJy/sr)/(DN/s).
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its headers are changed.
+    factor : float
+        (MJy/sr) / (DN/s).
+    unit : str
+        Of SCI and ERR, as FITS writes it.
+    """
     record_unit(exposure, unit)
     header = exposure.science
     header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")

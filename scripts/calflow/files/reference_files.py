@@ -48,7 +48,13 @@ class PhotomTable:
     pixel_area_a2: float | None
 
     def time_coefficients(self, row: int) -> dict[str, dict[str, Any]]:
-        """Return the coefficients of a row by kind, as `science.calibration.photom.time_correction` takes them."""
+        """Return the coefficients of a row by kind, as `science.calibration.photom.time_correction` takes them.
+
+        Parameters
+        ----------
+        row : int
+            Counted from 0.
+        """
         return {kind: {name: column[row] for name, column in table.items()} for kind, table in self.time_tables.items()}
 
 
@@ -58,6 +64,12 @@ def opened_reference(path: Path, checksum: bool = True) -> Iterator[fits.HDUList
 
     Of a damaged one astropy raises anything, at any access, often without its name: in the block, too, that becomes a
     `ReferenceFileError` with the name.
+
+    Parameters
+    ----------
+    path : Path
+    checksum : bool
+        Whether all of it is read and compared with its checksums.
     """
     try:
         with telling_checksums(path), fits.open(path, memmap=False, checksum=checksum) as hdus:
@@ -128,6 +140,8 @@ def write_detector_reference(
         One that is None is left out.
     keywords : mapping
         What the file is for, where it comes from.
+    write_date : bool
+        Whether DATE is the time of writing.
     """
     primary = fits.Header()
     primary.set("DATAMODL", f"{reftype.capitalize()}Model", "Type of data model")
@@ -139,6 +153,12 @@ def write_detector_reference(
 
 def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, float | None]:
     """Read the relative pixel area in a detector window, and the nominal area.
+
+    Parameters
+    ----------
+    path : Path
+    window : Window
+        The detector pixels that are wanted.
 
     Returns
     -------
@@ -153,6 +173,14 @@ def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, flo
 
 def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str] = ("SCI",)) -> Window:
     """Return the detector pixels that an image reference covers, without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path
+    planes : sequence of str
+        Names of further extensions that there must be.
+    images : sequence of str
+        Names that the extension with the pixels may have.
 
     Raises
     ------
@@ -169,6 +197,10 @@ def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str]
 
 def read_photom(path: Path) -> PhotomTable:
     """Read a PHOTOM reference.
+
+    Parameters
+    ----------
+    path : Path
 
     Raises
     ------
@@ -205,6 +237,10 @@ def read_distortion(path: Path) -> Any:
     """
     Read the distortion model: full-frame pixel (0-based) to V2, V3 (arcsec).
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     ReferenceFileError
@@ -218,7 +254,12 @@ def read_distortion(path: Path) -> Any:
 
 
 def read_filter_offsets(path: Path) -> list[dict[str, Any]]:
-    """Read the filter offsets: entries with the filter (and pupil), ``column_offset``, ``row_offset`` in pixels."""
+    """Read the filter offsets: entries with the filter (and pupil), ``column_offset``, ``row_offset`` in pixels.
+
+    Parameters
+    ----------
+    path : Path
+    """
     return [dict(entry) for entry in _entry(path, "filters")]
 
 

@@ -45,7 +45,16 @@ class SkyOfExposure:
 
 
 def write_sky(path: Path, levels: Sequence[SkyLevel], meta: Mapping[str, Any]) -> None:
-    """Write a sky table as ECSV; a missing level is NaN."""
+    """Write a sky table as ECSV; a missing level is NaN.
+
+    Parameters
+    ----------
+    path : Path
+    levels : sequence of SkyLevel
+        One for each exposure, in the unit of SCI.
+    meta : mapping of str to object
+        Metadata of the table.
+    """
     rows = [
         {
             "exposure": found.name,
@@ -84,7 +93,16 @@ def sky_of(exposure: Exposure, root: str, table: Path | None) -> SkyOfExposure:
 
 
 def record_sky(exposure: Exposure, sky: SkyOfExposure, subtract: bool) -> None:
-    """Record the sky level, and take what remains of it from SCI if it is to be subtracted."""
+    """Record the sky level, and take what remains of it from SCI if it is to be subtracted.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its primary header is changed, and SCI if the level is subtracted.
+    sky : SkyOfExposure
+        In the unit of SCI.
+    subtract : bool
+    """
     record_status(exposure, "skymatch", sky.status)
     if sky.level is None:
         if not exposure.keyword("BKGSUB"):  # a level from before is not taken off any more

@@ -73,7 +73,14 @@ class StarTable:
 
 
 def write_star_list(path: Path, stars: StarList) -> None:
-    """Write a star list as ECSV or FITS, as the name of the file ends. Positions are 0-based pixels."""
+    """Write a star list as ECSV or FITS, as the name of the file ends. Positions are 0-based pixels.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending says the format.
+    stars : StarList
+    """
     weight = {} if stars.weight is None else {"weight": stars.weight}
     table = Table(
         {"id": np.arange(1, len(stars) + 1), "x": stars.x, "y": stars.y, "flux": stars.flux} | weight,
@@ -88,9 +95,13 @@ def write_star_list(path: Path, stars: StarList) -> None:
 def read_star_list(path: Path) -> StarTable:
     """Read a star list: positions in 0-based pixels, whatever the first pixel is in the file.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
-    products.user_tables.UserTableError
+    files.user_tables.UserTableError
         If the file is no table, or has no columns that can be used.
     """
     tables = read_user_tables(path)
@@ -106,9 +117,13 @@ def read_star_list(path: Path) -> StarTable:
 def read_sky_catalog(path: Path) -> StarTable:
     """Read an astrometric catalogue: right ascension and declination, ICRS, as they stand at its epoch.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
-    products.user_tables.UserTableError
+    files.user_tables.UserTableError
         As `read_star_list`.
     """
     tables = read_user_tables(path)

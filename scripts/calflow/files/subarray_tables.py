@@ -13,7 +13,14 @@ COLUMNS = ("id", "xstart", "ystart", "xsize", "ysize")
 
 
 def record_subarrays(exposure: Exposure, subarrays: Sequence[Subarray]) -> None:
-    """Attach the table, one row per subarray, in place of one that is there."""
+    """Attach the table, one row per subarray, in place of one that is there.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Of the full frame; it is changed.
+    subarrays : sequence of Subarray
+    """
     columns = [
         fits.Column(name, "J", array=np.array([getattr(subarray, name) for subarray in subarrays], np.int32))
         for name in COLUMNS

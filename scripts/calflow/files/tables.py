@@ -45,14 +45,24 @@ def write_table(
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a table that `write_table` has written, as dicts of plain Python values."""
+    """Return the rows of a table that `write_table` has written, as dicts of plain Python values.
+
+    Parameters
+    ----------
+    path : Path
+    """
     header, names, *lines = _parse(path)
     kinds = [column["datatype"] for column in header["datatype"]]
     return [{name: _value(text, kind) for name, text, kind in zip(names, line, kinds, strict=True)} for line in lines]
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """Return the metadata of a table that `write_table` has written."""
+    """Return the metadata of a table that `write_table` has written.
+
+    Parameters
+    ----------
+    path : Path
+    """
     header, *_ = _parse(path)
     # They are written as an ordered mapping, a list of mappings of one key.
     meta = header.get("meta", {})

@@ -61,12 +61,23 @@ meta:
 
 
 def grid_to_bytes(grid: OutputGrid) -> bytes:
-    """Return an ASDF file that holds the gwcs of a grid as ``meta.wcs``."""
+    """Return an ASDF file that holds the gwcs of a grid as ``meta.wcs``.
+
+    Parameters
+    ----------
+    grid : OutputGrid
+    """
     return wcs_to_bytes(grid.wcs) if grid.projection is None else tan_wcs_to_bytes(grid)
 
 
 def tan_wcs_to_bytes(grid: OutputGrid) -> bytes:
-    """Return an ASDF file that holds the gwcs of a grid, a TAN projection, as ``meta.wcs``."""
+    """Return an ASDF file that holds the gwcs of a grid, a TAN projection, as ``meta.wcs``.
+
+    Parameters
+    ----------
+    grid : OutputGrid
+        With a projection.
+    """
     projection = grid.projection
     if projection is None:
         raise ValueError("the grid is no TAN projection")

@@ -53,6 +53,10 @@ def read_user_tables(path: Path) -> list[Table]:
     The content tells the format, whatever the name: FITS, VOTable, ECSV, each also gzipped; of other text the name
     tells CSV, else it is found out.
 
+    Parameters
+    ----------
+    path : Path
+
     Raises
     ------
     UserTableError
