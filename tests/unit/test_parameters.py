@@ -118,7 +118,7 @@ settings = read_settings({"stage3": {"tweakreg": {"halo": "4"}}}).stage3
 texts = [documents.default_config(), documents.config_schema(), documents.parameters_page()]
 finding = settings.tweakreg.finder_parameters()
 del finding["refine"]
-measuring = settings.source_catalog.model_dump(exclude={"skip", "suffix"})
+measuring = settings.source_catalog.catalog_parameters()
 step = [StarFinding(**finding).halo, CatalogParameters(**measuring).halo]
 print(json.dumps([*texts, step]))
 """

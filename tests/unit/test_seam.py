@@ -282,7 +282,7 @@ OF_THE_RUN = {"shape", "n_images", "threads", "pixel_scale_ratio"}
     [
         (
             Resampler,
-            Resample().model_dump(),
+            Resample().quick_look_parameters(),
             OF_THE_RUN - {"pixel_scale_ratio"} | {"error_weights", "good_bits", "variance"},
         ),
         (Resampler, CombinedResample().drizzle_parameters(), OF_THE_RUN | {"error_weights", "good_bits"}),
@@ -297,7 +297,7 @@ OF_THE_RUN = {"shape", "n_images", "threads", "pixel_scale_ratio"}
         (Matching, ABSOLUTE, {"xoffset", "yoffset"}),
         (find_stars, Tweakreg().finder_parameters(), {"data", "mask", "bounds", "parameters"}),
         (StarFinding, Tweakreg().finder_parameters(), set()),
-        (CatalogParameters, SourceCatalog().model_dump(), set()),
+        (CatalogParameters, SourceCatalog().catalog_parameters(), set()),
         (sip_approximation, Tweakreg().sip_parameters(), {"wcs", "crpix"}),
     ],
 )

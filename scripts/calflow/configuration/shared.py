@@ -4,7 +4,7 @@ A section inherits a group of them. Its keys are in the order of the classes tha
 and its own at the end: ``class Tweakreg(Alignment, SourceFinding, StarLists)`` begins with those of StarLists.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -16,13 +16,7 @@ from calflow.science.stars.finding_parameters import StarFinding
 # A single key
 IN_MEMORY = Field(True, description="no effect here: one exposure at a time is in memory")
 
-
-if TYPE_CHECKING:  # mypy cannot see what is made while running
-
-    class _StarFinding(StarFinding, Step): ...
-
-else:
-    _StarFinding = section_of(StarFinding, Step)
+_StarFinding: Any = section_of(StarFinding, Step)
 
 
 class SourceFinding(_StarFinding):

@@ -13,7 +13,7 @@ from calflow.science.calibration.calibration_parameters import (
     PhotometricCalibration,
 )
 from calflow.science.combination.combination_parameters import Drizzling, ResampledPlanes
-from calflow.science.geometry.grid_parameters import PixelMapping
+from calflow.science.geometry.grid_parameters import GridLayout, PixelMapping
 from calflow.science.sky.sky_parameters import SkyBoxes
 
 SKY_ROUNDS = 100  # of clipping, if no number is given
@@ -123,6 +123,10 @@ class Resample(_PixelMapping):
     """Resample to a rectified pixel grid."""
 
     skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
+
+    def quick_look_parameters(self) -> dict[str, Any]:
+        """Return what concerns one exposure on a grid of its own."""
+        return self.part(Drizzling, GridLayout, ResampledPlanes, PixelMapping)
 
 
 class Stage2(Section):

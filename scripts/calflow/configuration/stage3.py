@@ -1,6 +1,6 @@
 """The parameters of stage 3, with jwst's names and defaults, and of common pixel grids."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -210,15 +210,8 @@ class CombinedResample(_CombinedVariance):
         return parameters | ({"variance": "error"} if self.single else {})
 
 
-if TYPE_CHECKING:  # mypy cannot see what is made while running
-
-    class _Apertures(Apertures, Step): ...
-
-    class _CatalogParameters(CatalogParameters, Step): ...
-
-else:
-    _Apertures = section_of(Apertures, Step)
-    _CatalogParameters = section_of(CatalogParameters, Step)
+_Apertures: Any = section_of(Apertures, Step)
+_CatalogParameters: Any = section_of(CatalogParameters, Step)
 
 
 class Measuring(_Apertures):
@@ -239,6 +232,10 @@ class SourceCatalog(_CatalogParameters, SourceFinding, Measuring):
     """Find and measure the sources in the combined image."""
 
     skip: bool = Field(False, description="make no catalogue")
+
+    def catalog_parameters(self) -> dict[str, Any]:
+        """Return the parameters of `science.sources.source_catalog.source_catalog`."""
+        return self.part(CatalogParameters)
 
 
 class Stage3(Section):

@@ -174,10 +174,9 @@ def looked_at(plan: Plan, exposure: str) -> dict[str, str]:
 def quick_look(plan: Plan, exposure: str) -> QuickLook:
     """Return how a quick look is made."""
     planned = plan.calibrated(exposure)
-    elsewhere = {"skip", "output_wcs", "single", "blendheaders", "in_memory"}
     return QuickLook(
         origin=plan.chosen(planned).record(2),
-        resample=plan.chosen(planned).settings.stage2.resample.model_dump(exclude=elsewhere),
+        resample=plan.chosen(planned).settings.stage2.resample.quick_look_parameters(),
         max_pixels=plan.settings.max_output_pixels,
         write_date=plan.settings.write_date,
     )

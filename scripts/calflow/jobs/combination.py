@@ -81,7 +81,7 @@ def cataloguing(plan: Plan, association: str) -> Cataloguing:
     section = plan.stage3.parameters(association).source_catalog
     instrument = str(planned.header["INSTRUME"])
     return Cataloguing(
-        source_catalog=section.model_dump(exclude={"skip", "suffix"}),
+        source_catalog=section.catalog_parameters(),
         rows={
             "apcorr": planned.family.aperture_corrections[instrument].wanted(planned.header),
             "abvegaoffset": planned.family.ab_vega_offsets[instrument].wanted(planned.header),
