@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
-from calflow.files.exposure import read_exposure, replacing
+from calflow.files.exposure import read_exposure
 from calflow.files.geometry_files import read_geometry, write_json
 from calflow.files.grid_files import read_grid
 from calflow.files.intermediate_images import save_on_grid
@@ -17,6 +17,7 @@ from calflow.science.combination.outlier_detection import weight_cut
 from calflow.science.combination.resample import Resampler, pixel_weights
 from calflow.science.geometry.geometry import outline
 from calflow.science.geometry.pixel_map import covered_window, map_to_grid, pixel_range
+from calflow.whole_files import replacing
 
 # Pixels between the points of an outline: the edges of a detector are curved, but not on this scale.
 OUTLINE_STEP = 64

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from calflow.files.exposure import replacing
 from calflow.files.geometry_files import read_json
 from calflow.files.grid_files import read_grid
 from calflow.files.intermediate_images import save_on_grid
 from calflow.job import run
 from calflow.science.combination.median import median_of_groups
+from calflow.whole_files import replacing
 
 
 class LayerFile:

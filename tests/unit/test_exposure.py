@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from calflow.files.exposure import read_exposure, read_planes, replacing, write_exposure
+from calflow.files.exposure import read_exposure, read_planes, write_exposure
 from calflow.simulation import Scene, simulate
+from calflow.whole_files import replacing
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ import pytest
 
 from calflow import job
 from calflow.engine.leftovers import OLD, remove_leftovers
-from calflow.files.exposure import Exposure, replacing
+from calflow.files.exposure import Exposure
 from calflow.job import NO_SPACE, UnusableExposure, arguments_of, remark_on, run
 from calflow.science.image import Image
+from calflow.whole_files import replacing
 
 
 class Wildcards(list):
@@ -94,7 +95,8 @@ import sys, time
 from pathlib import Path
 from types import SimpleNamespace
 from calflow.job import run
-from calflow.files.exposure import Exposure, replacing
+from calflow.files.exposure import Exposure
+from calflow.whole_files import replacing
 
 def work(input, output, params):
     with replacing(Path(output[0])) as partial:

@@ -217,7 +217,7 @@ def test_a_disk_that_gets_full_leaves_the_file_that_was_there(tmp_path, monkeypa
     files.write({"a_asn.json": {"asn_id": "o001"}})
     before = (tmp_path / "a_asn.json").read_bytes()
 
-    def half(path, text):
+    def half(path, text, encoding):
         path.write_bytes(text.encode()[:5])
         raise OSError(errno.ENOSPC, "No space left on device")
 

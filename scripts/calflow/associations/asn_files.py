@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from calflow.associations.association import WHOLE_POOL, MadeAssociation, number
+from calflow.whole_files import replace_text
 
 # Says in a file that it was made here, and so may be replaced or removed.
 MADE_BY = ("made_by", "calflow")
@@ -79,12 +80,7 @@ class AsnFiles:
         for name, tree in named.items():
             path, text = self.folder / name, json.dumps(tree, indent=2) + "\n"
             if not (path.is_file() and path.read_bytes() == text.encode()):
-                temporary = path.with_name(f".{name}.{os.getpid()}")
-                try:
-                    temporary.write_text(text)
-                    temporary.replace(path)
-                finally:
-                    temporary.unlink(missing_ok=True)
+                replace_text(path, text)
         for name in self.trees.keys() - named.keys():
             (self.folder / name).unlink(missing_ok=True)
 

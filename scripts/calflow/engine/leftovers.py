@@ -1,16 +1,13 @@
 """Temporary files of jobs that were killed."""
 
 import os
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from zlib import crc32
 
 from calflow.engine.processes import is_alive
+from calflow.whole_files import PARTIAL, this_host
 
-# As calflow/files/exposure.py names them: whose process on which host writes the file.
-PARTIAL = re.compile(r"\..+\.partial-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)(\.[^.]*)?")
 OLD = 86400.0  # seconds; no job writes one file for so long
 
 
@@ -25,7 +22,7 @@ def remove_leftovers(folders: Iterable[Path]) -> int:
     folders : iterable of Path
         Looked through with all that is below them.
     """
-    host = f"{crc32(os.uname().nodename.encode()):08x}"
+    host = this_host()
     removed = 0
     for folder in folders:
         for parent, _, names in os.walk(folder):

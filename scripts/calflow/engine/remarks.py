@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from calflow.engine.text_files import replace_text
 from calflow.job import REMARK
+from calflow.whole_files import replace_text
 
 NAME = "remarks.json"
 CLOCKS = 60.0  # seconds by which the clocks of the hosts that write logs may differ

@@ -17,8 +17,8 @@ from calflow.engine.execution import Execution, Layer
 from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
 from calflow.engine.outcome import Failure, Outcome, outcome, places
 from calflow.engine.remarks import Remark, standing_remarks
-from calflow.engine.text_files import replace_text
 from calflow.printable import printable
+from calflow.whole_files import replace_text
 
 # A terminal shows this many; the file has all.
 MOST_REASONS = 10

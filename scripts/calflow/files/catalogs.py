@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calflow.files.exposure import replacing
 from calflow.files.version import VERSION
+from calflow.whole_files import replacing
 
 if TYPE_CHECKING:
     from astropy.table import QTable

@@ -4,7 +4,6 @@ The layout is that of the JWST archive; ``stdatamodels`` and jwst open these fil
 """
 
 import logging
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +19,7 @@ from astropy.io import fits
 from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
 from calflow.files.version import VERSION
 from calflow.science.image import LARGEST, Image, discard_impossible
+from calflow.whole_files import replacing
 
 log = logging.getLogger(__name__)
 # Extension name of each plane, in the order in which they are written.
@@ -361,31 +360,6 @@ def _sign(primary: fits.Header, write_date: bool = False) -> None:
     primary.set("CAL_VCS", f"calflow v{VERSION}", "Calibration Software Repository Version")
     if write_date:
         primary.set("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC date file created")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the folder of `path`; move it into place if the block succeeds.
-
-    Whatever stops the block, `path` holds either what it held before or the whole new file.
-
-    Parameters
-    ----------
-    path : Path
-        The file that is to be written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of this process alone: no other moves this file into place before it is whole. What a killed job leaves
-    # is removed by the next run, which takes the name apart (calflow/engine/leftovers.py).
-    host = crc32(os.uname().nodename.encode())
-    partial = path.with_name(f".{path.stem}.partial-{host:08x}-{os.getpid()}{path.suffix}")
-    partial.unlink(missing_ok=True)
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _wcs_hdu(wcs: Any) -> fits.BinTableHDU:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from calflow.files.exposure import replacing
 from calflow.science.geometry.geometry import Geometry
 from calflow.science.geometry.input_pixels import InputPixels
 from calflow.science.geometry.smooth_map import SmoothMap
+from calflow.whole_files import replacing
 
 
 def write_json(path: Path, tree: dict[str, Any]) -> None:

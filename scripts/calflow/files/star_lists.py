@@ -10,9 +10,9 @@ import numpy as np
 from astropy import units
 from astropy.table import Column, Table
 
-from calflow.files.exposure import replacing
 from calflow.files.user_tables import DUPLICATES, UserTableError, read_user_tables
 from calflow.science.stars.star_finding import StarList
+from calflow.whole_files import replacing
 
 # Spellings of the columns, tried in turn, without regard to case.
 PIXEL_COLUMNS = (("x", "y"), ("xcentroid", "ycentroid"), ("x_centroid", "y_centroid"), ("x_fit", "y_fit"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from calflow.files.exposure import replacing
+from calflow.whole_files import replacing
 
 
 def write_table(

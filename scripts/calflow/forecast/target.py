@@ -16,6 +16,7 @@ from calflow.jobs.sizes import Sizes
 from calflow.plan.components import TARGETS, components
 from calflow.plan.parameter_record import parameter_record
 from calflow.plan.plan import Plan
+from calflow.whole_files import replace_text
 
 PLAN = "plan"
 EVERYTHING = "all"
@@ -65,10 +66,7 @@ def show_forecast(execution: Execution, plan: Plan, targets: Sequence[str]) -> s
         products |= {target for target in targets if not execution.is_rule(target)}
     forecast = _forecast(execution, plan, targets, needed, products)
     path = Path(f"{plan.output}plan.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(forecast.as_json())
-    temporary.replace(path)
+    replace_text(path, forecast.as_json())
     return forecast_text(forecast, str(path))
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from calflow.whole_files import replace_text
 
 MAX_CACHE_ENTRIES = 100_000
 _CACHE_VERSION = "calflow headers 4"
@@ -67,8 +68,7 @@ class HeaderCache:
         newest = list(lines.items())[-MAX_CACHE_ENTRIES:]
         text = "\n".join([_CACHE_VERSION, *(f"{name}\t{line}" for name, line in newest)]) + "\n"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(self.path, text.encode("utf-8"))
+            replace_text(self.path, text)
         except OSError:
             return
         self._new = {}
@@ -96,15 +96,3 @@ class HeaderCache:
 
 def _checksum(*texts: str) -> str:
     return hashlib.blake2b("\t".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it and move it into place."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -15,6 +15,7 @@ from typing import Any
 
 from calflow.configuration.problems import InputError, Problem
 from calflow.inputs.fits_headers import HeaderError, read_hdus
+from calflow.whole_files import replacing
 
 WHOLE_BYTES = 4 * 1024**2
 _CHUNK = 64 * 1024  # one request reads most headers
@@ -95,21 +96,19 @@ def _stand_in(client: Any, bucket: str, item: dict, path: Path) -> None:
     time = int(item["LastModified"].timestamp()) * 10**9 + zlib.crc32(item["ETag"].encode()) % 10**9
     if path.is_file() and (path.stat().st_size, path.stat().st_mtime_ns) == (item["Size"], time):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w+b") as file:
-        file.truncate(item["Size"])
-        source = _Ranges(client, bucket, item, file)
-        if item["Size"] <= WHOLE_BYTES or path.suffix.lower() != ".fits":
-            source.read()
-        else:
-            with suppress(HeaderError):  # told by planning, with the rest
-                hdus = read_hdus(source, None)  # type: ignore[arg-type]
-                if not any(shape.kind == "IMAGE" and shape.shape for _, shape in hdus):
-                    source.seek(0)  # a table, as a catalogue, is looked into
-                    source.read()
-    os.utime(temporary, ns=(time, time))
-    os.replace(temporary, path)
+    with replacing(path) as partial:
+        with partial.open("w+b") as file:
+            file.truncate(item["Size"])
+            source = _Ranges(client, bucket, item, file)
+            if item["Size"] <= WHOLE_BYTES or path.suffix.lower() != ".fits":
+                source.read()
+            else:
+                with suppress(HeaderError):  # told by planning, with the rest
+                    hdus = read_hdus(source, None)  # type: ignore[arg-type]
+                    if not any(shape.kind == "IMAGE" and shape.shape for _, shape in hdus):
+                        source.seek(0)  # a table, as a catalogue, is looked into
+                        source.read()
+        os.utime(partial, ns=(time, time))
 
 
 class _Ranges:

@@ -6,7 +6,6 @@ they were submitted by, whatever has become of the inputs since.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from calflow.plan.plan import Plan
 from calflow.plan.plan_json import plan_from_json, plan_to_json
+from calflow.whole_files import replace_text
 
 # Where all stands that has a part in a plan: the modules, and the tables that some of them read.
 CODE = Path(__file__).parents[2]
@@ -31,15 +31,9 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
     place : Path
         Of the file.
     """
-    partial = place.with_name(f"{place.name}.{os.getpid()}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError, TypeError, ValueError):
         text = plan_to_json(plan)
-        partial.write_text(f"{_key(config)} {_checksum(text)}\n{text}\n")
-        os.replace(partial, place)
-    except (OSError, TypeError, ValueError):
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        replace_text(place, f"{_key(config)} {_checksum(text)}\n{text}\n")
 
 
 def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:

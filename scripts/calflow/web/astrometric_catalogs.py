@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import numpy as np
 from astropy.table import Column, Table
 
-from calflow.files.exposure import replacing
 from calflow.science.geometry.output_grid import fiducial
 from calflow.web.client import AttemptsFailed, TemporaryError, WebClient, WebError
+from calflow.whole_files import replacing
 
 log = logging.getLogger(__name__)
 

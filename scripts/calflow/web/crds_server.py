@@ -9,7 +9,6 @@ import fcntl
 import gzip
 import json
 import logging
-import os
 import pprint
 import time
 import uuid
@@ -21,6 +20,7 @@ from urllib.parse import quote
 
 from calflow.files.version import VERSION
 from calflow.web.client import AttemptsFailed, Published, WebClient, WebError
+from calflow.whole_files import replace_text
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +188,8 @@ def record_server(info: Mapping[str, Any], crds_path: Path, lock_timeout: float 
     """Write what the server says of itself into a cache, as the package crds does."""
     folder = crds_path / "config" / str(info["observatory"])
     with locked(folder, lock_timeout):
-        _write(folder / "bad_files.txt", "\n".join(map(str, info["bad_files_list"])))
-        _write(folder / "server_config", pprint.pformat(dict(info)))
+        replace_text(folder / "bad_files.txt", "\n".join(map(str, info["bad_files_list"])))
+        replace_text(folder / "server_config", pprint.pformat(dict(info)))
 
 
 @contextmanager
@@ -235,9 +235,3 @@ def _url_of(info: Mapping[str, Any], kind: str, observatory: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise WebError(f"the CRDS server {info.get('server')} keeps its files at {url!r}, not on the web")
     return url.rstrip("/") + "/"
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    os.replace(part, path)
