@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.files.alignment_tables import AlignmentRow, write_alignment
 from calflow.files.exposure_stars import read_exposure_stars
@@ -14,6 +15,9 @@ from calflow.science.geometry.tangent_plane import IDENTITY
 from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
 from calflow.science.stars.matching_parameters import Matching
 
+if TYPE_CHECKING:
+    from calflow.jobs.alignment import Aligning
+
 log = logging.getLogger(__name__)
 for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every step of every fit that is tried
     # A filter: they set their own level when they are imported, which is later.
@@ -21,7 +25,7 @@ for each in ("tweakwcs.linearfit", "tweakwcs.matchutils"):  # they tell every st
 TOLD = 5  # exposures that could not be aligned, when that ends the job
 
 
-def align(input, output, params):
+def align(input, output, params: "Aligning"):
     """Write what is done about the pointing of each exposure."""
     names = dict(params.members)
     geometries = dict(zip(names, map(read_geometry, input.geometries), strict=True))
@@ -48,20 +52,19 @@ def align(input, output, params):
 def _tweak(names, geometries, input, settings):
     """Align the exposures with each other, then with the catalogue."""
     exposures = read_exposure_stars(input.stars, names, geometries)
-    robust = settings["robust"]
     found = align_relative(
         exposures,
         Matching(**arguments_of(Matching, settings)),
         # With a catalogue jwst grows its reference from group to group.
         expand_refcat=settings["expand_refcat"] or bool(settings["abs_refcat"]),
         enforce_user_order=settings["enforce_user_order"],
-        robust=robust,
+        robust=settings["robust"],
     )
     if input.get("catalog"):
         catalog = read_sky_catalog(input.catalog)
         absolute = {name.removeprefix("abs_"): value for name, value in settings.items() if name.startswith("abs_")}
         how = Matching(**arguments_of(Matching, absolute))
-        found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=robust)
+        found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=settings["robust"])
     numbers = {exposure.name: len(exposure.sky) for exposure in exposures}
     return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]
 

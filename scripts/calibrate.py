@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.calibration.photometry import attach_area
 from calflow.calibration.work import function_named
@@ -12,12 +13,15 @@ from calflow.job import UnusableExposure, remark, remark_on, run
 from calflow.science.geometry.geometry import geometry_of
 from calflow.science.image import usable
 
+if TYPE_CHECKING:
+    from calflow.jobs.calibration import Calibration
+
 log = logging.getLogger(__name__)
 # The input that a step takes its numbers from, where it has another name than the step.
 FILES = {"bkg_subtract": "background", "dark_current": "dark", "flat_field": "flat"}
 
 
-def calibrate(input, output, params):
+def calibrate(input, output, params: "Calibration"):
     """Run the steps that the plan says, in its order, and record what became of each."""
     exposure = read_exposure(input.exposure, params.images)
     _require_usable(exposure, "before calibration")

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from calflow.job import remark, run
 from calflow.patches import start_photutils
 from calflow.science.sources.source_catalog import CatalogParameters, no_sources, source_catalog
 
+if TYPE_CHECKING:
+    from calflow.jobs.combination import Cataloguing
+
 log = logging.getLogger(__name__)
 
 
-def catalog(input, output, params):
+def catalog(input, output, params: "Cataloguing"):
     """Write the catalogue; without aperture corrections an empty one, which says that it FAILED and why."""
     start_photutils()
     image = read_combined(input.i2d)
@@ -60,7 +64,7 @@ def catalog(input, output, params):
     write_catalog(found.table, Path(output.catalog))
 
 
-def _references(input, params):
+def _references(input, params: "Cataloguing"):
     """Return apertures and magnitude offset, or raise the reason why there are none."""
     for kind in ("apcorr", "abvegaoffset"):
         if not input.get(kind):

@@ -1,13 +1,17 @@
 """Compare the files of a CRDS cache that are in use with what is published of them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.job import run
 from calflow.references.crds_checks import check_cache, mappings_of
 from calflow.web.crds_server import CrdsServer
 
+if TYPE_CHECKING:
+    from calflow.jobs.references import Checking
 
-def check(input, output, params):
+
+def check(input, output, params: "Checking"):
     """Print what was compared, what could not be, and what differs, which is an error."""
     mappings: dict[str, set[Path]] = {}
     for observatory, context in params.contexts:

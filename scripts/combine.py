@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,14 @@ from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.output_grid import grid_footprint
 from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
+if TYPE_CHECKING:
+    from calflow.jobs.combination import Combination
+
 log = logging.getLogger(__name__)
 EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 
 
-def combine(input, output, params):
+def combine(input, output, params: "Combination"):
     """Drizzle the exposures one after the other, and write the image with the headers of all."""
     settings = params.resample
     rows = read_alignment(input.alignment)
@@ -71,7 +75,7 @@ def combine(input, output, params):
     _write(grid, result, headers, [row for *_, row in members], Path(output.i2d), params)
 
 
-def _complete_status(exposure, row, params):
+def _complete_status(exposure, row, params: "Combination"):
     """Record what became of the steps before, for a single exposure that comes without a ``_crf``."""
     for step, status in {params.alignment_step: row.status, **params.status}.items():
         if STATUS[step][0] not in exposure.primary:
@@ -84,7 +88,7 @@ def _remaining_sky(exposure):
     return 0.0 if level is None or exposure.keyword("BKGSUB") else level
 
 
-def _write(grid, result, headers, rows, path, params):
+def _write(grid, result, headers, rows, path, params: "Combination"):
     settings = params.resample
     blended = blend_headers(headers, [row.group for row in rows])
     if not settings["blendheaders"]:

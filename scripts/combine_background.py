@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +13,15 @@ from calflow.science.calibration.background import Background, average_integrati
 from calflow.science.image import Image
 from calflow.science.windows import Window
 
+if TYPE_CHECKING:
+    from calflow.jobs.backgrounds import Average
+
 log = logging.getLogger(__name__)
 # Pixels of all members together that are averaged at a time: memory does not grow with their number.
 BAND_PIXELS = 2_000_000
 
 
-def combine_background(input, output, params):
+def combine_background(input, output, params: "Average"):
     """Average the members in bands of rows."""
     target = Window(*params.window)
     rows = max(1, BAND_PIXELS // (len(input.members) * params.depth * target.nx))
@@ -37,7 +41,7 @@ def combine_background(input, output, params):
     write_average(Background(**planes), len(with_values), Path(output.background))
 
 
-def _average(input, band, params, with_values):
+def _average(input, band, params: "Average", with_values):
     """Return the average in a band, and add the members that have a value there to a set."""
     settings = params.bkg_subtract
     clipping = {"sigma": settings["sigma"], "maxiters": settings["maxiters"]}

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,10 +10,13 @@ from calflow.files.geometry_files import read_geometry
 from calflow.job import run
 from calflow.web.astrometric_catalogs import cone_around, fetch_catalog, write_astrometric_catalog
 
+if TYPE_CHECKING:
+    from calflow.jobs.alignment import CatalogFetching
+
 log = logging.getLogger(__name__)
 
 
-def fetch(input, output, params):
+def fetch(input, output, params: "CatalogFetching"):
     """Write the stars in the cone around all exposures. That there are too few is for the alignment to say."""
     cone = cone_around(np.array([read_geometry(path).footprint() for path in input.geometries]))
     log.info("%s at %.4f, within %.5f deg of %.6f %+.6f", params.catalog, params.epoch, cone.radius, cone.ra, cone.dec)

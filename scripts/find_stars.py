@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from calflow.patches import start_photutils
 from calflow.science.dq_flags import DO_NOT_USE, NON_SCIENCE
 from calflow.science.stars.star_finding import StarList, find_stars
 
+if TYPE_CHECKING:
+    from calflow.jobs.alignment import Finding
+
 log = logging.getLogger(__name__)
 
 
-def find(input, output, params):
+def find(input, output, params: "Finding"):
     """Write the stars; none if nobody needs them."""
     stars = StarList(*np.empty((3, 0)))
     if params.finder:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,10 +26,13 @@ from calflow.science.combination.outlier_detection import (
 )
 from calflow.science.geometry.pixel_map import map_to_grid
 
+if TYPE_CHECKING:
+    from calflow.jobs.outliers import Flagging
+
 log = logging.getLogger(__name__)
 
 
-def flag(input, output, params):
+def flag(input, output, params: "Flagging"):
     """Write the exposure with its outliers flagged, and their number."""
     rows = read_alignment(input.alignment)
     row = find_row(rows, params.exposure)

@@ -1,6 +1,7 @@
 """Lay the output grid over the corrected footprints of one or more associations, or take the user's."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from calflow.job import UnusableExposure, run
 from calflow.science.geometry.footprints import S_REGION_DECIMALS
 from calflow.science.geometry.output_grid import check_size, far_footprints, grid_from_footprints, grid_from_wcs
 
+if TYPE_CHECKING:
+    from calflow.jobs.alignment import Grid
 
-def lay_grid(input, output, params):
+
+def lay_grid(input, output, params: "Grid"):
     """Write the grid; refuse one that is absurdly large, and name the exposure that makes it so."""
     rows = [row for path in input.alignments for row in read_alignment(path)]
     geometry = read_corrected_geometry(input.first, rows[0])

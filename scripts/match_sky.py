@@ -1,6 +1,7 @@
 """Find the sky levels of the exposures of an association from what was measured in each."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.files.geometry_files import read_json
 from calflow.files.listings import read_levels
@@ -9,8 +10,11 @@ from calflow.job import remark, run
 from calflow.science.sky.sky_statistics import SkyStatistic
 from calflow.science.sky.skymatch import SkyMeasurement, match_sky
 
+if TYPE_CHECKING:
+    from calflow.jobs.sky import Matching
 
-def match(input, output, params):
+
+def match(input, output, params: "Matching"):
     """Write the sky table."""
     settings = params.skymatch
     measurements = [_measurement(read_json(path)) for path in input.measurements]

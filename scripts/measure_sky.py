@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from calflow.science.geometry.geometry import outline
 from calflow.science.sky.sky_overlaps import exposure_sky
 from calflow.science.sky.sky_statistics import sky_statistic
 
+if TYPE_CHECKING:
+    from calflow.jobs.sky import Measuring
 
-def measure_sky(input, output, params):
+
+def measure_sky(input, output, params: "Measuring"):
     """Write the sky level and the number of pixels, in all and per overlapping group."""
     settings = params.skymatch
     rows = read_alignment(input.alignment)

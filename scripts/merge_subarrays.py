@@ -1,6 +1,7 @@
 """Put calibrated concurrent subarrays into their calibrated full frame. Makes ``_cal`` of several ``_cal``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.calibration.subarrays import MAP
 from calflow.files.exposure import read_exposure, read_wcs, write_exposure
@@ -10,8 +11,11 @@ from calflow.job import UnusableExposure, remark_on, run
 from calflow.science.calibration.subarray_map import merge_subarrays, parse_subarray_map
 from calflow.science.geometry.geometry import geometry_of
 
+if TYPE_CHECKING:
+    from calflow.jobs.calibration import Merge
 
-def merge(input, output, params):
+
+def merge(input, output, params: "Merge"):
     """Write the merged exposure, and where its pixels lie: where those of the full frame do."""
     full = read_exposure(input.full)
     ids = full.other(MAP).data

@@ -1,6 +1,7 @@
 """Model the sky that a set of background exposures shows: each calibrated, made smooth, all brought to one level."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.calibration.dark import read_dark
 from calflow.calibration.flat import read_flat
@@ -15,19 +16,24 @@ from calflow.science.sky.sky_combination import combine_skies
 from calflow.science.sky.sky_model import smooth_sky
 from calflow.science.windows import Window
 
+if TYPE_CHECKING:
+    from calflow.jobs.backgrounds import Sky
 
-def model_sky(input, output, params):
+
+def model_sky(input, output, params: "Sky"):
     """Write the sky on the window of the exposures that use it."""
     window = Window(*params.window)
     dark = read_dark(input.dark, window, params.images) if params.undarkened else None
     flat = read_flat(input.flat, window, params.images) if input.get("flat") else None
     skies = []
     for path in input.members:
-        sci, err, dq, covered = read_part(path, window, params.images)
-        if covered != window:
+        part = read_part(path, window, params.images)
+        if part is None or part[-1] != window:
+            covered = "nothing" if part is None else part[-1]
             raise UnusableExposure(f"{path} covers {covered} of {window}; a sky is modelled on all of it")
+        sci, err, dq, _ = part
         image = mean_of_integrations(Image(sci, err, dq))
-        if path in params.undarkened:
+        if dark is not None and path in params.undarkened:
             image = subtract_dark(image, dark)
         if flat is not None:
             image = divide_by_flat(image, flat)

@@ -1,6 +1,7 @@
 """Resample one calibrated exposure to a rectified grid. Makes the quick-look ``_i2d`` of ``_cal``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +23,13 @@ from calflow.science.geometry.output_grid import (
 )
 from calflow.science.geometry.pixel_map import map_to_grid, pixel_range
 
+if TYPE_CHECKING:
+    from calflow.jobs.calibration import QuickLook
+
 EXTENSIONS = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 
 
-def resample_exposure(input, output, params):
+def resample_exposure(input, output, params: "QuickLook"):
     """Drizzle the exposure on the grid that the parameters ask for."""
     settings = params.resample
     exposure = read_exposure(input.cal)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,14 @@ from calflow.science.geometry.geometry import outline
 from calflow.science.geometry.pixel_map import covered_window, map_to_grid, pixel_range
 from calflow.whole_files import replacing
 
+if TYPE_CHECKING:
+    from calflow.jobs.outliers import Group
+
 # Pixels between the points of an outline: the edges of a detector are curved, but not on this scale.
 OUTLINE_STEP = 64
 
 
-def resample_group(input, output, params):
+def resample_group(input, output, params: "Group"):
     """Write the part of the grid that the group covers, NaN where it has little weight, and where that part is.
 
     ``params.plane`` says of what: ``sci``, or ``err``, which is averaged as if it were an image.
@@ -45,7 +49,7 @@ def resample_group(input, output, params):
     write_json(Path(output.window), {"y0": origin[0], "x0": origin[1]})
 
 
-def _resampled(members, grid, input, params):
+def _resampled(members, grid, input, params: "Group"):
     """Drizzle the members on the part of the grid that they cover; return image, weights and where that part is."""
     settings = params.outlier_detection
     outlines = [grid.to_pixel(outline(read_corrected_geometry(path, row), OUTLINE_STEP)) for _, path, row in members]
@@ -66,7 +70,7 @@ def _resampled(members, grid, input, params):
     return result.sci, result.wht, (y0, x0)
 
 
-def _add(resampler, member, grid, corner, input, params):
+def _add(resampler, member, grid, corner, input, params: "Group"):
     """Add a member to a window of the grid that begins at a corner (x0, y0)."""
     cal, path, row = member
     settings = params.outlier_detection
@@ -83,7 +87,7 @@ def _add(resampler, member, grid, corner, input, params):
     )
 
 
-def _as_it_is(members, shape, input, params):
+def _as_it_is(members, shape, input, params: "Group"):
     """Return the image of the one member on its own pixels, without its sky, and its weights; NaN without members."""
     if not members:
         return np.full(shape, np.nan, np.float32), np.zeros(shape, np.float32), (0, 0)

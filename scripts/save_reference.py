@@ -1,13 +1,17 @@
 """Keep a flat or a dark as it is applied to an exposure: cut to its window, with the standard DQ bits."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.files.reference_files import read_detector_reference, write_detector_reference
 from calflow.job import run
 from calflow.science.windows import Window
 
+if TYPE_CHECKING:
+    from calflow.jobs.calibration import AppliedReference
 
-def save_reference(input, output, params):
+
+def save_reference(input, output, params: "AppliedReference"):
     """Make ``_interpolatedflat`` or ``_dark``."""
     source = Path(input.reference)
     sci, err, dq = read_detector_reference(source, Window(*params.window), params.images, params.optional)

@@ -2,15 +2,19 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calflow.job import run
 from calflow.web.client import WebError
 from calflow.web.crds_server import CrdsServer, fetch_mappings, fetch_references, record_server
 
+if TYPE_CHECKING:
+    from calflow.jobs.references import Updating
+
 log = logging.getLogger(__name__)
 
 
-def update(input, output, params):
+def update(input, output, params: "Updating"):
     """Fetch what is lacking, and then record which context is operational."""
     server = CrdsServer(params.url, params.retries)
     info = server.info()

@@ -2,9 +2,12 @@
 
 import ast
 from graphlib import CycleError, TopologicalSorter
+from inspect import signature
 from pathlib import Path
 
 import pytest
+
+from calflow.jobs.all import JOBS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CALFLOW = SCRIPTS / "calflow"
@@ -179,3 +182,22 @@ def test_what_is_reached_into_is_found():
 def test_inner_names_are_found():
     text = "from snakemake.io import ancient\nfrom snakemake.jobs import Job\ndef f():\n    self._workflow._dag = 1\n"
     assert names_of_snakemake(text) == {"snakemake.jobs.Job", "workflow._dag"}
+
+
+@pytest.mark.parametrize("name", [name for name, job in JOBS.items() if job.parameters])
+def test_scripts_take_the_parameters_that_the_job_declares(name):
+    """By its type, so that mypy finds a parameter that nobody gives."""
+    declared = signature(JOBS[name].parameters).return_annotation
+    tree = ast.parse((SCRIPTS / JOBS[name].script).read_text())
+    types = {
+        argument.annotation.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for argument in node.args.args
+        if argument.arg == "params"
+    }
+    imported = {
+        (node.module, alias.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert types == {declared.__name__}
+    assert (declared.__module__, declared.__name__) in imported

@@ -30,7 +30,7 @@ class CatalogFetching(NamedTuple):
     retries: int
 
 
-class Alignment(NamedTuple):
+class Aligning(NamedTuple):
     """Parameters of ``align``."""
 
     members: list[list[str]]  # root and group of each
@@ -102,10 +102,10 @@ def astrometric_catalog(stage3: Combinations, association: str) -> str:
     return wanted
 
 
-def alignment(plan: Plan, association: str) -> Alignment:
+def alignment(plan: Plan, association: str) -> Aligning:
     """Return how the exposures of an association are aligned."""
     planned = plan.stage3.association(association)
-    return Alignment(
+    return Aligning(
         members=planned.identities(),
         alignment_step=planned.alignment_step,
         targets=[member.target for member in planned.members] if planned.moving else None,

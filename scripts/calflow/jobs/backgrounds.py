@@ -24,7 +24,7 @@ class Average(NamedTuple):
 class Sky(NamedTuple):
     """Parameters of ``model_sky``."""
 
-    sky_model: dict[str, Any] | None
+    sky_model: dict[str, Any]
     window: Numbers
     undarkened: list[str]
     images: list[str]
@@ -68,7 +68,7 @@ def sky(plan: Plan, background: str) -> Sky:
     """Return how a smooth sky is found from a set."""
     of, user = plan.background(background)
     return Sky(
-        sky_model=plan.chosen(user).settings.stage2.bkg_subtract.sky_parameters(),
+        sky_model=plan.chosen(user).settings.stage2.bkg_subtract.sky_parameters() or {},  # planned with sky_model only
         window=of.window.numbers,
         undarkened=list(map(str, of.undarkened)),
         images=list(user.family.images),

@@ -35,7 +35,7 @@ class Fetching(NamedTuple):
 class Updating(NamedTuple):
     """Parameters of ``update_crds``."""
 
-    url: str | None
+    url: str
     crds_path: str
     contexts: list[str]
     reftypes: tuple[str, ...]  # a plan needs these themselves, not only their names
@@ -87,7 +87,8 @@ def fetching(plan: Plan, crds_file: str) -> Fetching:
 def updating(plan: Plan) -> Updating:
     """Return which mappings of the CRDS cache are brought up to date."""
     given = plan.settings.references
-    return Updating(update_url(given), str(cache_path(given)), wanted_contexts(given), parameter_types(), retries=4)
+    url = update_url(given) or ""  # refused before, by check_update
+    return Updating(url, str(cache_path(given)), wanted_contexts(given), parameter_types(), retries=4)
 
 
 def checking(plan: Plan) -> Checking:

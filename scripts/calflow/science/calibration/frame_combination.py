@@ -11,6 +11,7 @@ clipped, and 0 as the weighted mean of nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ SCATTER_REACH = 9.0
 # One array of float64 for a band of rows; about ten are needed at a time.
 BAND_BYTES = 8 * 2**20
 
-Stack = np.ndarray | Sequence[np.ndarray]
+Stack = np.ndarray | Sequence[Any]  # of planes: arrays, or what reads like one (files.exposure_planes)
 
 
 @dataclass
