@@ -18,7 +18,7 @@ def divide_flat(exposure: Exposure, input, params) -> None:
 def divide_flat_with_variance(exposure: Exposure, input, params) -> None:
     """Divide by the flat, or multiply, with its error."""
     flat = _usable(Flat(*read_detector_reference(input.flat, window(exposure), params.images)), input.flat)
-    exposure.image = apply_flat(exposure.image, flat, params.flat_field["inverse"])
+    exposure.image = apply_flat(exposure.image, flat, **params.flat_field)
 
 
 def read_flat(path: Path | str, covered: Window, images: Sequence[str]) -> Flat:
