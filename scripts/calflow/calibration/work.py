@@ -27,7 +27,7 @@ WITHOUT_DARK = "calflow.calibration.dark:without_dark"
 def work_of(steps: Iterable[tuple[str, str]]) -> list[list[str]]:
     """Return steps, given with their rules, with the functions that do them, as ``module:function``.
 
-    A rule that is not here is itself such a function: of a step that one instrument family has.
+    A rule that is not here is itself such a function, of a step that one instrument family alone has.
     """
     return [[name, WORK.get((name, rule), rule)] for name, rule in steps]
 

@@ -44,9 +44,9 @@ class Step:
     name : str
         As in the configuration, such as ``flat_field``.
     rule : str
-        A name that `calflow.calibration.work` has, such as ``variance``; or a function of the family's own folder, as
-        ``module:function``, for a step that no other family has. Such a step has no section in the configuration; its
-        status is recorded as S_ and the first six letters of its name.
+        A name that `calflow.calibration.work` has, such as ``variance``; or a function, as ``module:function``, for a
+        step that no other family has. Its status is recorded as S_ and the first six letters of its name; one that has
+        no section in the configuration cannot be skipped.
     """
 
     name: str
