@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
+.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config flow lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -52,6 +52,7 @@ help:
 	@echo "make fuzz           thousands of spoiled files for each reader of planning"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make config         write config.yaml, its schema and the page of all keys from the declared parameters"
+	@echo "make flow           draw the flow of files and rules in docs/architecture.md, from rules and jobs"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
@@ -148,6 +149,9 @@ config: $(INSTALLED)
 	$(BIN)/python scripts/settings.py > config.yaml.new && mv config.yaml.new config.yaml
 	$(BIN)/python scripts/settings.py --schema > config.schema.json.new && mv config.schema.json.new config.schema.json
 	$(BIN)/python scripts/settings.py --page > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+
+flow: $(INSTALLED)
+	$(BIN)/python docs/flow.py
 
 lint: $(TESTS_INSTALLED)
 	$(BIN)/ruff format --check .
