@@ -53,19 +53,43 @@ class Checking(NamedTuple):
 
 
 def made_reference(plan: Plan, reference: str) -> MadeReference:
-    """Return a reference file that is made."""
+    """Return the plan of a reference file that this run makes.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
     if reference not in plan.references:
         raise UnknownExposure(f"no reference maker {reference!r} in this configuration")
     return plan.references[reference]
 
 
 def exposures(plan: Plan, reference: str) -> dict[str, Any]:
-    """Return the files that a reference file is made of."""
+    """Return the files of ``make_reference``: the raw exposures, and for a flat the dark.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
     return made_reference(plan, reference).files()
 
 
 def making(plan: Plan, reference: str) -> Making:
-    """Return how a reference file is made."""
+    """Return the parameters of ``make_reference``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
     made = made_reference(plan, reference)
     return Making(
         reftype=made.settings.type,
@@ -79,19 +103,39 @@ def making(plan: Plan, reference: str) -> Making:
 
 
 def fetching(plan: Plan, crds_file: str) -> Fetching:
-    """Return whence a file of the CRDS cache is fetched."""
+    """Return the parameters of ``fetch_reference``: where a file of the CRDS cache is fetched from.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    crds_file : str
+        Its path in the folder of the references.
+    """
     fetch = plan.crds.fetches[crds_file]
     return Fetching(fetch.url, fetch.observatory, retries=4)
 
 
 def updating(plan: Plan) -> Updating:
-    """Return which mappings of the CRDS cache are brought up to date."""
+    """Return the parameters of ``update_crds``: the cache, the server and the contexts.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     given = plan.settings.references
     return Updating(update_url(given), str(cache_path(given)), wanted_contexts(given), parameter_types(), retries=4)
 
 
 def checking(plan: Plan) -> Checking:
-    """Return which files of the CRDS cache are compared, and with what."""
+    """Return the parameters of ``check_crds``: which files of the CRDS cache are compared, and with what.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     return Checking(
         contexts=plan.crds.contexts,
         mappings=plan.crds.mappings,

@@ -47,7 +47,13 @@ class Size:
         return self.image * ((self.exposures - 1) // 32)
 
     def of(self, kind: str) -> float:
-        """Return one of them by its name; ``association`` is the total."""
+        """Return one of the sizes by its name.
+
+        Parameters
+        ----------
+        kind : str
+            Name of an attribute; ``association`` is `total`.
+        """
         return self.total if kind == "association" else getattr(self, kind)
 
 
@@ -113,7 +119,13 @@ class Sizes:
         return Size(1.0, 1.0, 1.0)
 
     def association(self, name: str) -> Size:
-        """Return the size of the exposures of an association together."""
+        """Return the size of the work on all exposures of an association.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         if name not in self._associations:
             association = self._plan.stage3.association(name)
             frames = [member.size / 1e6 for member in association.members]
@@ -139,6 +151,12 @@ def _alone(pixels: int, image: tuple[int, int] | None = None) -> Size:
 
 
 def pixels_in(plan: Plan) -> int:
-    """Return how many pixels are drizzled, about: each frame of each stage once."""
+    """Return about how many pixels a run drizzles: each frame of each stage once.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     first = sum(math.prod(exposure.header.shape) for exposure in plan.exposures.values())
     return first + sum(member.size for member in plan.stage3.members.values())

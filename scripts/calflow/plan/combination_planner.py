@@ -75,7 +75,13 @@ class CombinationPlanner:
         self.star_lists = self._read_catfile()
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
-        """Return the plans of all products that nothing is wrong with."""
+        """Return the plans of all products with which nothing is wrong.
+
+        Parameters
+        ----------
+        associations : iterable of Association
+            Of level 3.
+        """
         planned: dict[str, PlannedAssociation] = {}
         for association in associations:
             for product in association.products:
@@ -396,7 +402,15 @@ class CombinationPlanner:
 
 
 def check_astrometric_catalog(settings: Settings, problems: Problems) -> None:
-    """Check that the catalogue to align to is a file or one that is known."""
+    """Check that the catalogue to align to is a file, or one that can be fetched.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    problems : Problems
+        What is wrong is added here.
+    """
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
         wrong = f"{wanted!r} is neither a file nor a catalogue that is known"

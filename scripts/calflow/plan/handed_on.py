@@ -43,7 +43,15 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
 
 
 def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:
-    """Return the plan that was left for this configuration by this code, or None; a damaged one counts as none."""
+    """Return the plan that a run left for its jobs, if it is for this configuration and code, and whole; else None.
+
+    Parameters
+    ----------
+    config : mapping of str to object
+        As Snakemake has it.
+    place : Path, optional
+        The folder of the plan.
+    """
     try:
         with place.open() as file:
             key, _, checksum = file.readline().rstrip("\n").partition(" ")

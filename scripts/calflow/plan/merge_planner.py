@@ -73,7 +73,13 @@ class MergePlanner:
         self.notices = notices
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedMerge]:
-        """Return the plans of all products that nothing is wrong with."""
+        """Return the plans of all products with which nothing is wrong.
+
+        Parameters
+        ----------
+        associations : iterable of Association
+            Those that merge subarrays.
+        """
         planned: dict[str, PlannedMerge] = {}
         for association in associations:
             for product in association.products:

@@ -6,7 +6,13 @@ from calflow.plan.plan import Plan
 
 
 def parameter_record(plan: Plan) -> list[dict[str, Any]]:
-    """Return each set of parameter references, the values of theirs that count, and for whom."""
+    """Return each set of parameter references, their values that count, and the exposures or associations.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     users = [(2, e.root, plan.chosen(e)) for e in plan.exposures.values()]
     users += [(3, a.name, a.parameters) for a in plan.stage3.associations.values() if a.parameters]
     found: dict[tuple, dict[str, Any]] = {}

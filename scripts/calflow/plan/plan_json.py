@@ -56,6 +56,11 @@ class NotAPlan(ValueError):
 def plan_to_json(plan: Plan) -> str:
     """Return a plan as text.
 
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+
     Raises
     ------
     TypeError, ValueError
@@ -68,6 +73,11 @@ def plan_to_json(plan: Plan) -> str:
 
 def plan_from_json(text: str) -> Plan:
     """Return the plan that was written as text.
+
+    Parameters
+    ----------
+    text : str
+        As `plan_to_json` returns it.
 
     Raises
     ------

@@ -74,7 +74,13 @@ class ReferenceChecker:
         self._noticed: set[tuple] = set()
 
     def check(self, exposure: PlannedExposure) -> None:
-        """Check that references are what they should be, and have what the exposure needs."""
+        """Check that references are what they should be, and have what the exposure needs.
+
+        Parameters
+        ----------
+        exposure : PlannedExposure
+            With the references that were chosen.
+        """
         user = _User(str(exposure.science), exposure.header.values, exposure.family)
         for name, reference in exposure.references.items():
             path, kind = reference.path, exposure.family.references[name]
@@ -93,9 +99,16 @@ class ReferenceChecker:
                 self._check_window(exposure, path, kind.planes, exposure.family.images)
 
     def check_catalog(self, association: PlannedAssociation, parameters: SourceCatalog) -> None:
-        """Check that the references of a catalogue are what they should be; those of the user, that they have its rows.
+        """Check the references of a catalogue; of those that the user gives, also that they have the rows it needs.
 
         Without a row in a reference that a rule chose the catalogue fails, which the rest does not depend on.
+
+        Parameters
+        ----------
+        association : PlannedAssociation
+            With the references that were chosen.
+        parameters : SourceCatalog
+            Of the catalogue.
         """
         user = _User(association.name, association.header, association.family)
         for name, reference in association.references.items():
@@ -296,7 +309,13 @@ def _rows(name: str, path: Path, wanted: list[dict[str, str]], ee: list[int]) ->
 
 
 def is_asdf(path: Path) -> bool:
-    """Tell whether a file exists and begins as an ASDF file does."""
+    """Tell whether a file exists and begins as an ASDF file does.
+
+    Parameters
+    ----------
+    path : Path
+        Of any file.
+    """
     try:
         if os.path.isfile(path):  # opening a pipe would wait for ever
             with path.open("rb") as file:
