@@ -29,7 +29,13 @@ class AsnFiles:
 
     @classmethod
     def of(cls, folder: Path) -> "AsnFiles":
-        """Look at a folder; files that cannot be read, or that others wrote, do not count."""
+        """Look at the association files in a folder. Those that cannot be read, or that others wrote, do not count.
+
+        Parameters
+        ----------
+        folder : Path
+            It need not be there.
+        """
         return cls(folder, dict(_own_files(folder)))
 
     def targets(self) -> dict[tuple[str, str], str]:
@@ -69,7 +75,12 @@ class AsnFiles:
         return named
 
     def write(self, named: Mapping[str, dict]) -> None:
-        """Write files that are not there like this, and remove those of `trees` that are not among them.
+        """Write the files that are not there in this form, and remove those of `trees` that are not among them.
+
+        Parameters
+        ----------
+        named : mapping of str to dict
+            Contents by file name.
 
         Raises
         ------

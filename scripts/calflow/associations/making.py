@@ -288,7 +288,13 @@ def _from_headers(
 
 
 def no_exposures(folder: str) -> Problem:
-    """Return the problem of a folder in which there are no exposures."""
+    """Return the problem of a folder in which there are no exposures.
+
+    Parameters
+    ----------
+    folder : str
+        Where they were looked for.
+    """
     directory = Path(os.path.expanduser(folder))
     right = "give the folder with the _rate files, or make_associations.pool"
     # Clients of the archive make folders of their own.

@@ -61,6 +61,11 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
 
     Only the YAML text is scanned, no tag in it is acted upon.
 
+    Parameters
+    ----------
+    file : BinaryIO
+        Open, at its beginning.
+
     Raises
     ------
     HeaderError
@@ -86,6 +91,11 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
 
 def read_yaml_text(file: BinaryIO) -> tuple[bytes, int]:
     """Return the YAML document of an ASDF file, which a line ``...`` ends, and the position behind that line.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Open, at its beginning.
 
     Raises
     ------

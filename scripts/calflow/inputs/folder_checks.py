@@ -11,7 +11,15 @@ MAX_NAME_BYTES = 255  # of file systems
 
 
 def check_output(settings: Settings, problems: Problems) -> None:
-    """Check that there can be a folder of the products."""
+    """Check that the folder of the products is there or can be made.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    problems : Problems
+        What is wrong is added here.
+    """
 
     def refuse(wrong: str, right: str = "give another folder") -> None:
         problems.add(Problem("config", "output", wrong, right))
@@ -37,7 +45,15 @@ def check_output(settings: Settings, problems: Problems) -> None:
 
 
 def check_input(settings: Settings, problems: Problems) -> bool:
-    """Check that the folder is there in which exposures are looked for."""
+    """Check that the folder in which exposures are looked for is there.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    problems : Problems
+        What is wrong is added here.
+    """
     folder = Path(os.path.expanduser(settings.input))
     if os.path.isdir(folder):
         return True

@@ -72,7 +72,13 @@ def _selected(path: Path) -> list[str]:
 
 
 def mapping_difference(path: Path) -> str | None:
-    """Say in what a mapping differs from its own checksum; None if it does not."""
+    """Return in what a mapping differs from its own checksum; None if it does not.
+
+    Parameters
+    ----------
+    path : Path
+        Of the mapping.
+    """
     lines = path.read_bytes().splitlines(keepends=True)
     told = [match[1] for line in lines if (match := _OWN_SHA1.search(line))]
     if not told:

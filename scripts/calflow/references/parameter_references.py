@@ -71,7 +71,15 @@ class Chosen:
 
 
 def settings_for(parameters: Chosen | None, run: Settings) -> Settings:
-    """Return the settings of something planned: those that were chosen for it, else those of the run."""
+    """Return the settings of an exposure or an association: those chosen for it, or else those of the run.
+
+    Parameters
+    ----------
+    parameters : Chosen or None
+        What was chosen for it.
+    run : Settings
+        The configuration.
+    """
     return parameters.settings if parameters else run
 
 
@@ -233,7 +241,17 @@ class ParameterReferences:
 
 @cache
 def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...]:
-    """Return the types of parameter references that a context of a CRDS cache has rules of, for an instrument."""
+    """Return the types of parameter references for which a context has rules, for an instrument.
+
+    Parameters
+    ----------
+    mappings : Path
+        The folder of the mappings.
+    context : str
+        Its name.
+    instrument : str
+        Value of INSTRUME.
+    """
     instruments = {name.upper(): file for name, file in _selector(mappings / context).items()}
     types = _selector(mappings / str(instruments.get(instrument.upper(), "")))
     known = {name.lower() for name, file in types.items() if str(file).endswith(".rmap")}

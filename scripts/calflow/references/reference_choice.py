@@ -68,6 +68,17 @@ class ReferenceChooser:
 
         A type that an exposure cannot do without, and that has no file, is a problem. If its cause is a wrong header,
         that is the problem, and the result is None.
+
+        Parameters
+        ----------
+        path : Path
+            Of the exposure.
+        header : ExposureHeader
+            Keywords of the exposure.
+        family : Family
+            The instrument family of the exposure.
+        skipped : mapping of str to str
+            Status of the steps that do not run: their references are not needed.
         """
         instrument = str(header.values["INSTRUME"])
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
@@ -101,7 +112,13 @@ class ReferenceChooser:
         return chosen
 
     def context(self, family: Family) -> dict[str, tuple[str, str]]:
-        """Return the keywords of the CRDS context of a family; ``N/A`` for a folder."""
+        """Return the keywords that record the CRDS context of a family; ``N/A`` if references are of a folder.
+
+        Parameters
+        ----------
+        family : Family
+            The instrument family.
+        """
         crds = self.settings.source == "crds"
         context = self.crds_context(family) if crds else None
         return {
@@ -113,7 +130,13 @@ class ReferenceChooser:
         }
 
     def crds_context(self, family: Family) -> CrdsContext | None:
-        """Return the context of a family, or None after adding a problem; the first time, a notice says which."""
+        """Return the context of a family, or None after adding a problem; a notice says once which it is.
+
+        Parameters
+        ----------
+        family : Family
+            The instrument family.
+        """
         key = tuple(family.observatories)
         if key not in self._contexts:
             found = self._find_context(family)
@@ -140,7 +163,13 @@ class ReferenceChooser:
         return find_context(self.settings.crds_context, self.crds_path, family.observatories, self.cache)
 
     def selector(self, context: CrdsContext) -> CrdsSelector | None:
-        """Return the rules of a context, or None after adding a problem."""
+        """Return the rules of a context, or None after adding a problem.
+
+        Parameters
+        ----------
+        context : CrdsContext
+            Of the cache.
+        """
         if context.name not in self._crds and self.crds_path:
             found = open_crds(self.crds_path, context.name, context.observatory, self.cache, self.problems)
             self._crds[context.name] = found
@@ -236,7 +265,17 @@ class ReferenceChooser:
         }
 
     def by_rules(self, names: list[str], header: ExposureHeader, family: Family) -> dict[str, Reference | Problem]:
-        """Return what the rules of CRDS choose for an exposure, whether the cache has it or not."""
+        """Return what the rules of CRDS choose for an exposure, whether the cache has it or not.
+
+        Parameters
+        ----------
+        names : list of str
+            Types of reference.
+        header : ExposureHeader
+            Keywords of the exposure.
+        family : Family
+            The instrument family of the exposure.
+        """
         context = self.crds_context(family)
         selector = self.selector(context) if context else None
         return selector.select(crds_parameters(header, family), names) if selector else {}
@@ -251,7 +290,15 @@ class ReferenceChooser:
 
 
 def crds_parameters(header: ExposureHeader, family: Family) -> Parameters:
-    """Return the keywords of an exposure under the names of CRDS."""
+    """Return the keywords of an exposure under the names of CRDS.
+
+    Parameters
+    ----------
+    header : ExposureHeader
+        Keywords of the exposure.
+    family : Family
+        The instrument family of the exposure.
+    """
     return {
         name: value for keyword, name in family.crds_names.items() if (value := header.values.get(keyword)) is not None
     }
