@@ -39,7 +39,13 @@ class NeededJob:
         return ", ".join(self.wildcards.values())
 
     def moved(self, by: int) -> "NeededJob":
-        """Return the job as one of a list in which others stand before it."""
+        """Return the job as one of a list in which others stand before it.
+
+        Parameters
+        ----------
+        by : int
+            How many jobs stand before it.
+        """
         return replace(self, after=tuple(number + by for number in self.after))
 
     @property

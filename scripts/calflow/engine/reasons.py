@@ -70,7 +70,12 @@ def _is_missing(path: Any, recorded: bool) -> bool:
 
 
 def name_of(path: Any) -> str:
-    """Return the path of one of Snakemake's files, as the plan names it: of an object in S3 what follows the prefix."""
+    """Return the path of a file as the plan has it; of an object in S3, what follows the prefix.
+
+    Parameters
+    ----------
+    path : Snakemake's file
+    """
     if not path.is_storage:
         return str(path)
     prefix = path.rule.workflow.storage_settings.default_storage_prefix or ""

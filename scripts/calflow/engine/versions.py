@@ -26,7 +26,13 @@ def is_tested(version: str) -> bool:
 
 
 def untested(version: str) -> str:
-    """Return what is told of a run with a newer version."""
+    """Return what the user is told when Snakemake is newer than the versions that are tested.
+
+    Parameters
+    ----------
+    version : str
+        Of Snakemake.
+    """
     return (
         f"Snakemake {version} is newer than {TESTED}, with which calflow is tested. It runs the jobs in its own way: "
         "the products are the same, but there is no 'snakemake plan', no summary and no lock of calflow, the command "

@@ -51,7 +51,12 @@ class Costs:
         self.recorded: dict[str, int] = {}  # how many records there are of each rule that was asked for
 
     def of(self, job: NeededJob) -> Cost:
-        """Return the estimate for a job."""
+        """Return what a job is going to take.
+
+        Parameters
+        ----------
+        job : NeededJob
+        """
         measured = self._measured.of(job.rule)
         size = self._sizes.of(job.wildcards, whole=measured.whole)
         factors = self._factors_of(job, measured)
