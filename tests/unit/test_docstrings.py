@@ -17,6 +17,10 @@ DOCUMENTED = {
     "references": 0.97,
     "jobs": 0.99,
     "plan": 0.99,
+    "engine": 0.94,
+    "forecast": 0.87,
+    "simulation": 0.99,
+    "pictures": 0.99,
 }
 HEADING = re.compile(r"^ *Parameters\n *-{10}\n", re.MULTILINE)
 NEXT_HEADING = re.compile(r"^ *[A-Z][A-Za-z ]+\n *-{4,}\n", re.MULTILINE)
