@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config flow lint clean lock audit test-s3 test-slurm
+.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -150,9 +150,6 @@ config: $(INSTALLED)
 	$(BIN)/python scripts/settings.py --schema > config.schema.json.new && mv config.schema.json.new config.schema.json
 	$(BIN)/python scripts/settings.py --page > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
-flow: $(INSTALLED)
-	$(BIN)/python docs/flow.py
-
 lint: $(TESTS_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -180,6 +177,10 @@ benchmark-planning: $(TESTS_INSTALLED)
 job-costs: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
 	$(BIN)/python benchmarks/job_memory.py
+
+.PHONY: flow
+flow: $(INSTALLED)
+	$(BIN)/python docs/flow.py
 
 accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)

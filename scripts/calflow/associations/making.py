@@ -288,13 +288,7 @@ def _from_headers(
 
 
 def no_exposures(folder: str) -> Problem:
-    """Return the problem of a folder in which there are no exposures.
-
-    Parameters
-    ----------
-    folder : str
-        Where they were looked for.
-    """
+    """Return the problem of a folder in which there are no exposures."""
     directory = Path(os.path.expanduser(folder))
     right = "give the folder with the _rate files, or make_associations.pool"
     # Clients of the archive make folders of their own.

@@ -5,15 +5,7 @@ from collections.abc import Sequence
 
 
 def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
-    """Tell whether a target is the only one on the command line.
-
-    Parameters
-    ----------
-    name : str
-        Of the target.
-    arguments : sequence of str or None, optional
-        Of the command line; those of this process if left out.
-    """
+    """Tell whether a target is the only one on the command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if name not in arguments:
         return False
@@ -28,11 +20,5 @@ def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
 
 
 def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:
-    """Return the stages that have to be planned: one if it is the only target of the command line, else both.
-
-    Parameters
-    ----------
-    arguments : sequence of str or None, optional
-        Of the command line; those of this process if left out.
-    """
+    """Return the stages that the command line asks for: one, if that is its only target, else both."""
     return tuple(stage for stage in (2, 3) if is_only_target(f"stage{stage}", arguments)) or (2, 3)

@@ -18,8 +18,8 @@ def is_tested(version: str) -> bool:
     version : str
         The one that is installed.
     """
-    found = re.match(r"(\d+)\.(\d+)", version)
-    series = (int(found[1]), int(found[2])) if found else (0, 0)
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    series = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
     if series < OLDEST:
         sys.exit(f"Snakemake {version} is too old: calflow is tested with {TESTED}. {REMEDY}. Nothing was done.")
     return series <= NEWEST

@@ -45,15 +45,7 @@ def check_output(settings: Settings, problems: Problems) -> None:
 
 
 def check_input(settings: Settings, problems: Problems) -> bool:
-    """Check that the folder in which exposures are looked for is there.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    problems : Problems
-        What is wrong is added here.
-    """
+    """Check that the folder is there in which exposures are looked for."""
     folder = Path(os.path.expanduser(settings.input))
     if os.path.isdir(folder):
         return True

@@ -220,11 +220,11 @@ def under_common_grid(plan: Plan, grid: str) -> dict[str, Any]:
     grid : str
         Its name in the configuration.
     """
-    found = [planned for planned in plan.stage3.associations.values() if planned.common_grid == grid]
-    if not found:
+    sharing = [planned for planned in plan.stage3.associations.values() if planned.common_grid == grid]
+    if not sharing:
         raise UnknownAssociation(f"no association of this configuration uses a grid {grid!r}")
-    first = found[0].members[0]
-    tables = [plan.stage3.table(planned.name, "alignment") for planned in found]
+    first = sharing[0].members[0]
+    tables = [plan.stage3.table(planned.name, "alignment") for planned in sharing]
     return {"alignments": tables, "first": first.geometry} | _output_wcs(plan.settings.grids[grid].output_wcs, first)
 
 

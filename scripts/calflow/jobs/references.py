@@ -148,14 +148,14 @@ def checking(plan: Plan) -> Checking:
 def _references_in_use(plan: Plan) -> dict[str, list[str]]:
     """Return the reference files of the CRDS cache that are in use, parameter references too, by observatory."""
     recorded = [name for entry in parameter_record(plan) for name in entry["references"]]
-    found = {}
+    in_use = {}
     for observatory, _ in plan.crds.contexts:
         folder = f"{plan.crds.references}/{observatory}/"
         # What is missing is fetched, and compared then.
         paths = {path for path in plan.reference_files if path.startswith(folder) and Path(path).is_file()}
         names = (name.removeprefix("crds://") for name in recorded)
-        found[observatory] = sorted(paths | set(filter(None, (plan.crds.find(name, observatory) for name in names))))
-    return found
+        in_use[observatory] = sorted(paths | set(filter(None, (plan.crds.find(name, observatory) for name in names))))
+    return in_use
 
 
 JOBS = {

@@ -219,9 +219,9 @@ def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
     *made : str
         Folders of files that rules make; what lies in them is left out.
     """
-    found = {}
+    stamped = {}
     for file in map(str, files):
         if not file.startswith(tuple(f"{folder}/" for folder in made)):
             status = Path(file).stat()
-            found[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
-    return found
+            stamped[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    return stamped

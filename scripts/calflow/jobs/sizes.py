@@ -100,16 +100,16 @@ class Sizes:
             frame = nx * ny * background.depth / 1e6
             return Size(frame * len(background.members), frame, frame, len(background.members))
         if "grid" in wildcards:
-            found = [
+            sharing = [
                 self.association(a.name)
                 for a in plan.stage3.associations.values()
                 if a.common_grid == wildcards["grid"]
             ]
             return Size(
-                sum(size.total for size in found),
-                max(size.frame for size in found),
-                max(size.image for size in found),
-                sum(size.exposures for size in found),
+                sum(size.total for size in sharing),
+                max(size.frame for size in sharing),
+                max(size.image for size in sharing),
+                sum(size.exposures for size in sharing),
             )
         if "reference" in wildcards and wildcards["reference"] in plan.references:
             made = plan.references[wildcards["reference"]]

@@ -64,13 +64,7 @@ def reference_folder(settings: Settings) -> str:
 
 
 def association_folder(settings: Settings) -> str:
-    """Return the folder of the associations that are made.
-
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    """
+    """Return the folder of the associations that are made."""
     given = settings.make_associations.folder
     return os.path.expanduser(given) if given else f"{output_folder(settings)}associations"
 

@@ -83,15 +83,15 @@ def plan_from_json(text: str) -> Plan:
     ------
     NotAPlan
     """
-    found: list[Any] = []
+    built: list[Any] = []
     try:
         for kind, *parts in json.loads(text):
-            found.append(_BUILD[kind]([found[part[0]] if type(part) is list else part for part in parts]))
+            built.append(_BUILD[kind]([built[part[0]] if type(part) is list else part for part in parts]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise NotAPlan(repr(error)) from None
-    if not found or not isinstance(found[-1], Plan):
+    if not built or not isinstance(built[-1], Plan):
         raise NotAPlan("the last object is no plan")
-    return found[-1]
+    return built[-1]
 
 
 class _Writer:

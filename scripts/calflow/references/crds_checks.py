@@ -72,13 +72,7 @@ def _selected(path: Path) -> list[str]:
 
 
 def mapping_difference(path: Path) -> str | None:
-    """Return in what a mapping differs from its own checksum; None if it does not.
-
-    Parameters
-    ----------
-    path : Path
-        Of the mapping.
-    """
+    """Say in what a mapping differs from its own checksum; None if it does not."""
     lines = path.read_bytes().splitlines(keepends=True)
     told = [match[1] for line in lines if (match := _OWN_SHA1.search(line))]
     if not told:

@@ -100,14 +100,14 @@ class DirectoryIndex:
             )
             problems.add(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
-        found = _reference_files(self.directory)
-        if found is None:
+        files = _reference_files(self.directory)
+        if files is None:
             wrong = f"{str(directory)!r} holds more than {MAX_ENTRIES} files and folders"
             problems.add(
                 Problem("config", "references.directory", wrong, "give the folder of the reference files alone")
             )
             return
-        for path in found:
+        for path in files:
             header = read_reference_header(path, problems, cache)
             if header is None:
                 self.unread += (path,)
