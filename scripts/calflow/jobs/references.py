@@ -90,14 +90,14 @@ def making(plan: Plan, reference: str) -> Making:
     reference : str
         Its name in the configuration.
     """
-    made = made_reference(plan, reference)
+    planned = made_reference(plan, reference)
     return Making(
-        reftype=made.settings.type,
-        combination=made.settings.combination(),
-        normalisation=made.settings.normalisation,
-        window=made.window.numbers,
-        images=list(made.family.images),
-        keywords=dict(made.keywords),
+        reftype=planned.settings.type,
+        combination=planned.settings.combination(),
+        normalisation=planned.settings.normalisation,
+        window=planned.window.numbers,
+        images=list(planned.family.images),
+        keywords=dict(planned.keywords),
         write_date=plan.settings.write_date,
     )
 

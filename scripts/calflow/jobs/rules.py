@@ -172,7 +172,7 @@ class Rules:
         files : mapping of str to object
             A path, or a list of paths, by role.
         """
-        return stamps(flat(files), *self._plan.made, self._plan.stage3.folder)
+        return stamps(flat(files), *self._plan.unstamped, self._plan.stage3.folder)
 
     def _marked(self, job: Job, files: Mapping[str, Any]) -> dict[str, Any]:
         """Mark the files that count by their names alone: a later time of such a file means nothing."""
@@ -206,7 +206,7 @@ def _named(wildcards: Any) -> dict[str, str]:
     return dict(wildcards.items())
 
 
-def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
+def stamps(files: Iterable[str | Path], *folders: str) -> dict[str, str]:
     """Return size and time of files that no rule makes, as a parameter of the rule that reads them.
 
     Snakemake compares times only: an input replaced by another file that is older than the products, as a
@@ -216,12 +216,12 @@ def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
     ----------
     files : iterable of str or Path
         Paths.
-    *made : str
-        Folders of files that rules make; what lies in them is left out.
+    *folders : str
+        What lies in them is left out: rules make it, or it counts by its name.
     """
     stamped = {}
     for file in map(str, files):
-        if not file.startswith(tuple(f"{folder}/" for folder in made)):
+        if not file.startswith(tuple(f"{folder}/" for folder in folders)):
             status = Path(file).stat()
             stamped[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
     return stamped

@@ -112,10 +112,10 @@ class Sizes:
                 sum(size.exposures for size in sharing),
             )
         if "reference" in wildcards and wildcards["reference"] in plan.references:
-            made = plan.references[wildcards["reference"]]
-            _, _, nx, ny = made.window.numbers
+            reference = plan.references[wildcards["reference"]]
+            _, _, nx, ny = reference.window.numbers
             frame = nx * ny / 1e6
-            return Size(frame * len(made.exposures), frame, frame, len(made.exposures))
+            return Size(frame * len(reference.exposures), frame, frame, len(reference.exposures))
         return Size(1.0, 1.0, 1.0)
 
     def association(self, name: str) -> Size:

@@ -158,8 +158,10 @@ class CombinationPlanner:
         if self.parameters is None or not product.sciences:
             return Chosen(self.settings)
         member = product.sciences[0]
-        made = self.exposures.get(product_root(member.expname))
-        header = made.header if made else self.read_header(member.path) if os.path.isfile(member.path) else None
+        calibrated = self.exposures.get(product_root(member.expname))
+        header = (
+            calibrated.header if calibrated else self.read_header(member.path) if os.path.isfile(member.path) else None
+        )
         chosen = self._chosen(member.path, header) if header else Chosen(self.settings)
         if "tweakreg.abs_refcat" in chosen.values:
             check_astrometric_catalog(chosen.settings, self.problems)
@@ -175,8 +177,8 @@ class CombinationPlanner:
         makes = member.suffix in ("cal", "calints", None)
         if makes and root in self.refused:
             return None  # told already
-        made = self.exposures.get(root) if makes else None
-        header = made.header if made else self._existing(association, member)
+        calibrated = self.exposures.get(root) if makes else None
+        header = calibrated.header if calibrated else self._existing(association, member)
         if header is None:
             return None
         where = f"{member.key}.expname"
@@ -185,10 +187,10 @@ class CombinationPlanner:
             self._refuse(association, where, wrong, "stage 3 combines 2-D exposures, _cal")
             return None
         values = dict(header.values)
-        if made:
-            if not self._check_made(association, where, made):
+        if calibrated:
+            if not self._check_calibrated(association, where, calibrated):
                 return None
-            cal = f"{self.folder}/{made.product('cal')}"
+            cal = f"{self.folder}/{calibrated.product('cal')}"
             geometry = f"{self.folder}/geometry/{Path(cal).stem}.json"
         else:
             new = self.problems.from_here()
@@ -210,7 +212,7 @@ class CombinationPlanner:
             size=math.prod(header.shape),
             parameters=self._chosen(member.path, header),
         )
-        return planned, header, made.errors if made else header.errors()
+        return planned, header, calibrated.errors if calibrated else header.errors()
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not os.path.isfile(member.path):
@@ -226,15 +228,17 @@ class CombinationPlanner:
             return None
         return self.read_header(member.path)
 
-    def _check_made(self, association: Association, where: str, made: Calibrated) -> bool:
+    def _check_calibrated(self, association: Association, where: str, calibrated: Calibrated) -> bool:
         """Refuse a member that stage 2 leaves without what stage 3 needs."""
         for step, lost in (("assign_wcs", "world coordinates"), ("photom", "unit of surface brightness, MJy/sr")):
-            if step in made.status:
-                wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
+            if step in calibrated.status:
+                wrong = f"{calibrated.root!r} gets no {lost}: {step} is skipped, or has no reference"
                 self._refuse(association, where, wrong, f"let {step} run")
                 return False
-        if settings_for(made.parameters, self.settings).stage2.photom.inverse:
-            self._refuse(association, where, f"{made.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr")
+        if settings_for(calibrated.parameters, self.settings).stage2.photom.inverse:
+            self._refuse(
+                association, where, f"{calibrated.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr"
+            )
             return False
         return True
 

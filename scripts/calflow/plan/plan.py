@@ -299,7 +299,7 @@ class Plan:
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
         # What lies there is made by rules; or counts by its name, as references of CRDS.
-        self.made = (self.folder, reference_folder(settings), *self.crds.folders())
+        self.unstamped = (self.folder, reference_folder(settings), *self.crds.folders())
         self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)

@@ -51,7 +51,7 @@ class ReferenceChecker:
     cache : HeaderCache
     problems : Problems
         Everything that does not fit is added here.
-    made : mapping of name to MadeReference, optional
+    made_references : mapping of name to MadeReference, optional
         References that this run makes.
     notices : list of str, optional
         What is used though it looks wrong is added here.
@@ -61,10 +61,10 @@ class ReferenceChecker:
         self,
         cache: HeaderCache,
         problems: Problems,
-        made: Mapping[str, MadeReference] | None = None,
+        made_references: Mapping[str, MadeReference] | None = None,
         notices: list[str] | None = None,
     ):
-        self.made = made or {}
+        self.made_references = made_references or {}
         self.cache = cache
         self.problems = problems
         self.notices = [] if notices is None else notices
@@ -148,7 +148,7 @@ class ReferenceChecker:
 
     def _check_made(self, exposure: PlannedExposure, name: str, path: Path) -> None:
         """Check that a reference that this run makes is for the exposure's detector, and covers it."""
-        made = next(made for made in self.made.values() if made.path == str(path))
+        made = next(made for made in self.made_references.values() if made.path == str(path))
         wanted, detector = window_of(exposure.header), exposure.header.values.get("DETECTOR")
         if made.keywords.get("DETECTOR") != detector:
             own = made.keywords.get("DETECTOR")

@@ -36,7 +36,7 @@ class ReferenceChooser:
     cache : HeaderCache
     problems : Problems
         Everything that does not fit is added here.
-    made : mapping of name to MadeReference, optional
+    made_references : mapping of name to MadeReference, optional
         References that this run makes; an override may name one.
     """
 
@@ -45,10 +45,10 @@ class ReferenceChooser:
         settings: Settings,
         cache: HeaderCache,
         problems: Problems,
-        made: Mapping[str, MadeReference] | None = None,
+        made_references: Mapping[str, MadeReference] | None = None,
     ):
         self.settings = settings.references
-        self.made = made or {}
+        self.made_references = made_references or {}
         self.settings_makers = set(settings.reference_makers)
         self.cache = cache
         self.problems = problems
@@ -224,8 +224,8 @@ class ReferenceChooser:
             if name not in known:
                 self.problems.add(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value in self.settings_makers:
-                if value in self.made:  # else told already
-                    overrides[name] = self._made_reference(key, name, self.made[value])
+                if value in self.made_references:  # else told already
+                    overrides[name] = self._made_reference(key, name, self.made_references[value])
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
