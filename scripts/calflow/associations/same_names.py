@@ -11,7 +11,7 @@ _ENDINGS = {"tso3": "-tso3", "Asn_Lv3ImageBackground": "-background"}
 
 @dataclass(frozen=True)
 class Settled:
-    """Associations of which no two make the same product, and what was done for it.
+    """Associations, no two of which make the same product, and what was changed to achieve that.
 
     Attributes
     ----------

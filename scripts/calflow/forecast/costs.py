@@ -103,7 +103,7 @@ class Costs:
 
 
 def _wildcards(like: Mapping[str, str], parts: tuple[str, ...]) -> Iterable[dict[str, str]]:
-    """Return what the wildcards of a record may be, whose file is named ``a/b`` or ``a_suffix``."""
+    """Return the wildcards that a record may belong to, by the name of its file, such as ``a/b`` or ``a_suffix``."""
     names = [name for name in like if name not in ("cal", "bsub", "catalog", "group")]
     if len(names) == len(parts):
         yield dict(zip(names, parts, strict=True))

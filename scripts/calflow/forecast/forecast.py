@@ -123,7 +123,7 @@ class Forecast:
         return sum(cost.disk for cost in self.costs)
 
     def rules(self) -> list[RuleTotal]:
-        """Return what each rule does, in the order in which they begin."""
+        """Return a summary of each rule, in the order in which rules begin."""
         grouped: dict[str, list[int]] = {}
         for number, job in enumerate(self.jobs):
             grouped.setdefault(job.rule, []).append(number)

@@ -57,7 +57,7 @@ LISTS = {
 
 
 def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
-    """Return what `meta` of an ASDF file says of the things in `KEYWORDS` and `LISTS`, by FITS keyword.
+    """Return the values in `meta` of an ASDF file that `KEYWORDS` and `LISTS` name, by FITS keyword.
 
     Only the YAML text is scanned, no tag in it is acted upon.
 

@@ -41,7 +41,7 @@ def says_nothing(asn_type: str) -> bool:
 
 
 def other_kind(asn_type: str, rule: str) -> str:
-    """Return what an association is that calflow does not do, by its type or else its rule; empty if it may be done.
+    """Return which kind of association it is, such as spectroscopy, if calflow does not process that kind; else "".
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ def _files(root: Path, module: str) -> tuple[Path, ...]:
 
 
 def _looked_at(file: Path) -> dict[str, Any]:
-    """Return what is remembered of a module.
+    """Return the statements of a module, as far as the hash of what uses them needs to know.
 
     Returns
     -------

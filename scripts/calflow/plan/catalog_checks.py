@@ -151,7 +151,7 @@ class CatalogChecker:
         return self._catalogs[path]
 
     def _remembered(self, path: Path, kind: str, look: Callable[[], dict]) -> dict | None:
-        """Return what was found in a file, from the cache if it is as it was; None and one problem if it fails."""
+        """Return the contents of a file, as remembered if it has not changed; None and a problem if that fails."""
         if path in self._broken:
             return None
         try:

@@ -312,7 +312,7 @@ class CombinationPlanner:
                     break
 
     def _check_errors(self, association: Association, product: Product, errors: Mapping[str, tuple[str, ...]]) -> None:
-        """Refuse members whose errors are told by other planes: they would neither be weighed alike nor add up."""
+        """Refuse members with other error planes than the first: weights would differ, and variances not add up."""
         first = product.sciences[0]
         for member in product.sciences:
             if errors[member.key] != errors[first.key]:

@@ -68,7 +68,7 @@ def _checksum(text: str) -> str:
 
 
 def _key(config: Mapping[str, Any]) -> str:
-    """Return what tells one configuration, and one state of the code that planned it, from others."""
+    """Return a key for the configuration and the code: another configuration, or edited code, gives another key."""
     text = json.dumps([config, _stamps(CODE)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

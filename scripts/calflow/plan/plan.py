@@ -28,7 +28,7 @@ BACKGROUND_FOLDERS = {"average": "backgrounds", "sky_model": "skies"}
 
 
 def output_folder(settings: Settings) -> str:
-    """Return what the paths of all products begin with.
+    """Return the beginning of the paths of all products: the output folder with a slash, or nothing.
 
     Parameters
     ----------

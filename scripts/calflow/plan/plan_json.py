@@ -104,7 +104,7 @@ class _Writer:
         self._kept: list[Any] = []  # so that no identity is used twice
 
     def part(self, value: Any) -> Any:
-        """Return what stands for a value, after what it is made of was written."""
+        """Write the parts of a value, and return what stands for the value itself."""
         if value is None or type(value) in (str, int, float, bool):
             return value
         if id(value) not in self._by_identity:

@@ -245,7 +245,7 @@ class ReferenceChecker:
     def _remembered(
         self, path: Path, kind: str, read: Callable[[Path], Any], right: str = "give another reference"
     ) -> Any:
-        """Return what a file covers, from the cache if the file is as it was; None and one problem if it fails."""
+        """Return what a file covers, as remembered if it has not changed; None and one problem if it cannot be read."""
         if path in self._told:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Whether an ASDF reference file is whole, and has what its type needs: told without acting upon any tag in it."""
+"""Check that an ASDF reference file is whole and has what its type needs, without acting on any tag in it."""
 
 import os
 import struct

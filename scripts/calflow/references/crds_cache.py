@@ -1,4 +1,4 @@
-"""The CRDS cache of a plan: what it lacks, and whence that is fetched."""
+"""The CRDS cache of a plan: what it lacks, and where that is fetched from."""
 
 import os
 import re

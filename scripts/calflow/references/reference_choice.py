@@ -181,7 +181,7 @@ class ReferenceChooser:
     def _cause(
         self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family
     ) -> Problem | None:
-        """Return what is wrong with the header of an exposure for which no references were found; None: nothing is."""
+        """Return the problem with the header of an exposure that explains why no references were found, or None."""
         instrument = str(header.values["INSTRUME"])
         types = sorted(name for name in failed if name in family.references)
         listed = f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"
@@ -198,7 +198,7 @@ class ReferenceChooser:
         return None
 
     def _may_be_unread(self, name: str, instrument: str) -> bool:
-        """Tell whether the only reference of a type may be one that cannot be read, which is told already."""
+        """Tell whether a reference may be missing since its file cannot be read, which is a problem already."""
         folder = self._directory
         return folder is not None and bool(folder.unread) and not folder.references(name, instrument)
 
