@@ -21,6 +21,8 @@ DOCUMENTED = {
     "forecast": 0.87,
     "simulation": 0.99,
     "pictures": 0.99,
+    "inputs": 0.85,
+    "instruments": 0.95,
 }
 HEADING = re.compile(r"^ *Parameters\n *-{10}\n", re.MULTILINE)
 NEXT_HEADING = re.compile(r"^ *[A-Z][A-Za-z ]+\n *-{4,}\n", re.MULTILINE)
