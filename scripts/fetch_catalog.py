@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def fetch(input, output, params):
-    """Write the stars in a cone around all exposures. Whether they are enough, the alignment finds out."""
+    """Write the stars in the cone around all exposures. That there are too few is for the alignment to say."""
     cone = cone_around(np.array([read_geometry(path).footprint() for path in input.geometries]))
     log.info("%s at %.4f, within %.5f deg of %.6f %+.6f", params.catalog, params.epoch, cone.radius, cone.ra, cone.dec)
     catalog = fetch_catalog(params.catalog, cone, params.epoch, params.url, params.retries)

@@ -8,7 +8,7 @@ from calflow.science.windows import Window
 
 
 def save_reference(input, output, params):
-    """Write ``_interpolatedflat`` or ``_applieddark``."""
+    """Make ``_interpolatedflat`` or ``_dark``."""
     source = Path(input.reference)
     sci, err, dq = read_detector_reference(source, Window(*params.window), params.images, params.optional)
     keywords = {f"R_{params.reftype.upper()}": source.name} | params.keywords

@@ -15,7 +15,7 @@ DOCUMENTED = {
     "associations": 0.95,
     "calibration": 0.99,
     "references": 0.95,
-    "jobs": 0.99,
+    "jobs": 0.98,
     "plan": 0.98,
     "engine": 0.7,
     "forecast": 0.87,
@@ -23,6 +23,7 @@ DOCUMENTED = {
     "pictures": 0.99,
     "inputs": 0.85,
     "instruments": 0.95,
+    "web": 0.7,
 }
 HEADING = re.compile(r"^ *Parameters\n *-{10}\n", re.MULTILINE)
 NEXT_HEADING = re.compile(r"^ *[A-Z][A-Za-z ]+\n *-{4,}\n", re.MULTILINE)

@@ -163,15 +163,7 @@ def astrometric_catalog(stage3: Combinations, association: str) -> str:
 
 
 def alignment(plan: Plan, association: str) -> Alignment:
-    """Return the parameters of ``align``.
-
-    Parameters
-    ----------
-    plan : Plan
-        What this run does.
-    association : str
-        Name of its product.
-    """
+    """Return how the exposures of an association are aligned."""
     planned = plan.stage3.association(association)
     return Alignment(
         members=planned.identities(),
