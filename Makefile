@@ -52,6 +52,7 @@ help:
 	@echo "make fuzz           thousands of spoiled files for each reader of planning"
 	@echo "make lint           format, style, types, Snakemake's own linter"
 	@echo "make config         write config.yaml, its schema and the page of all keys from the declared parameters"
+	@echo "make flow           draw the flow of files and rules in docs/architecture.md, from rules and jobs"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
@@ -176,6 +177,10 @@ benchmark-planning: $(TESTS_INSTALLED)
 job-costs: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
 	$(BIN)/python benchmarks/job_memory.py
+
+.PHONY: flow
+flow: $(INSTALLED)
+	$(BIN)/python docs/flow.py
 
 accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)

@@ -1,4 +1,4 @@
-"""Describe where the pixels of a calibrated exposure lie on the sky that this workflow has not made itself."""
+"""Describe where the pixels of a calibrated exposure from elsewhere lie on the sky."""
 
 from pathlib import Path
 

@@ -61,7 +61,7 @@ def flag(input, output, params: "Flagging"):
 
 
 def _status(row, rows):
-    """Return what becomes of the search: with fewer than two groups there is nothing to compare with."""
+    """Return the status of the search: SKIPPED if the exposure is left out, FAILED if there is no other group."""
     if not row.used:
         return "SKIPPED"
     return "COMPLETE" if len({other.group for other in rows if other.used}) > 1 else "FAILED"

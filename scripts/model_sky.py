@@ -1,4 +1,4 @@
-"""Model the sky that a set of background exposures shows: each calibrated, made smooth, all brought to one level."""
+"""Model the sky of a set of background exposures: each is calibrated and smoothed, all are scaled to one level."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -102,7 +102,7 @@ def _as_it_is(members, shape, input, params: "Group"):
 
 
 def _image(exposure, row, input, plane):
-    """Return the image of which a plane is wanted, with that in SCI, and the sky level that is to be subtracted."""
+    """Return an image with the wanted plane in SCI, and the sky level to subtract."""
     if plane == "err":
         return replace(exposure.image, sci=exposure.image.err), 0.0
     return exposure.image, sky_of(exposure, row.exposure, input.get("sky")).remaining

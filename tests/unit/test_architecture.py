@@ -155,6 +155,24 @@ def test_private_names_of_snakemake_stand_in_one_file(path):
     assert not private or path.name == "inside.py"
 
 
+def test_rules_are_short():
+    rules = [path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk")]
+    assert sum(len(text.splitlines()) for text in rules) <= 700
+    assert sum(text.count("lambda") for text in rules) <= 40
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: str(path.relative_to(SCRIPTS)))
+def test_a_class_has_few_public_methods(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not is_property(each)]
+            assert sum(not method.name.startswith("_") for method in methods) <= 15, node.name
+
+
+def is_property(function):
+    return any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
 def reached_into(source):
     """Return the private names of other packages that a text imports, and the modules in which it puts other values."""
     names = {name for name in all_imports(source) if "._" in name and not name.startswith("calflow.")}

@@ -8,7 +8,23 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "scripts/calflow"
 # How many of the public functions with parameters document them all. These numbers may only rise.
-DOCUMENTED = {"science": 0.98, "files": 0.97, "configuration": 0.93}
+DOCUMENTED = {
+    "science": 0.98,
+    "files": 0.97,
+    "configuration": 0.93,
+    "associations": 0.95,
+    "calibration": 0.99,
+    "references": 0.95,
+    "jobs": 0.98,
+    "plan": 0.98,
+    "engine": 0.7,
+    "forecast": 0.87,
+    "simulation": 0.99,
+    "pictures": 0.99,
+    "inputs": 0.85,
+    "instruments": 0.95,
+    "web": 0.7,
+}
 HEADING = re.compile(r"^ *Parameters\n *-{10}\n", re.MULTILINE)
 NEXT_HEADING = re.compile(r"^ *[A-Z][A-Za-z ]+\n *-{4,}\n", re.MULTILINE)
 

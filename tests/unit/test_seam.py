@@ -180,15 +180,15 @@ def working_functions(script, section):
 
 
 def functions_of(module, name, section):
-    """Return the function of that name in a module; if it loads functions, those that the module names."""
+    """Return the function of that name in a module; if it loads functions, those that it or a family names."""
     tree = ast.parse(module.read_text())
     own = [function for function in functions_with(tree, section) if function.name == name]
     if own:
         yield from own
         return
-    for node in ast.walk(tree):
-        named = isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.split(":")
-        if named and (other := path_of(named[0])):
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    for text in [*texts, *(step.rule for family in FAMILIES for step in family.steps)]:
+        if other := path_of(text.partition(":")[0]):
             yield from functions_with(ast.parse(other.read_text()), section)
 
 

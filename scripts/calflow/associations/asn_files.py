@@ -30,7 +30,13 @@ class AsnFiles:
 
     @classmethod
     def of(cls, folder: Path) -> "AsnFiles":
-        """Look at a folder; files that cannot be read, or that others wrote, do not count."""
+        """Look at the association files in a folder. Those that cannot be read, or that others wrote, do not count.
+
+        Parameters
+        ----------
+        folder : Path
+            It need not be there.
+        """
         return cls(folder, dict(_own_files(folder)))
 
     def targets(self) -> dict[tuple[str, str], str]:
@@ -44,7 +50,7 @@ class AsnFiles:
     def named(
         self, associations: Iterable[MadeAssociation], pool: str, targets: Mapping[tuple[str, str], str]
     ) -> dict[str, dict]:
-        """Return what files are to hold, by their names.
+        """Return the contents of the files to write, by their names.
 
         An association keeps the name that it has in the folder: it is recorded in its products, which would be stale
         under another. The others get the first free numbers.
@@ -70,7 +76,12 @@ class AsnFiles:
         return named
 
     def write(self, named: Mapping[str, dict]) -> None:
-        """Write files that are not there like this, and remove those of `trees` that are not among them.
+        """Write the files that are not there in this form, and remove those of `trees` that are not among them.
+
+        Parameters
+        ----------
+        named : mapping of str to dict
+            Contents by file name.
 
         Raises
         ------
@@ -100,7 +111,7 @@ def _own_files(folder: Path) -> Iterator[tuple[str, dict]]:
 
 
 def _key_of(tree: Mapping) -> _Key:
-    """Return what an association is known by: its kind, and what it makes of which exposure."""
+    """Return what identifies an association: its kind, and which product it makes of which exposure."""
     product = tree["products"][0]
     sciences = [member["expname"] for member in product["members"] if member["exptype"] == "science"]
     is_one = str(tree["asn_type"]).endswith("2")  # coronagraphic exposures have two of one name
@@ -117,7 +128,7 @@ def _numbered(pattern: str) -> Iterator[str]:
 
 
 def tree_of(association: MadeAssociation, pool: str, targets: Mapping[tuple[str, str], str]) -> dict:
-    """Return what the file of an association holds.
+    """Return the content of the file of an association.
 
     Parameters
     ----------

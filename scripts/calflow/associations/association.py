@@ -61,12 +61,26 @@ class MadeAssociation:
         return int(self.asn_type[-1])
 
     def of_type(self, exptype: str) -> tuple[str, ...]:
-        """Return the names of the members of a type."""
+        """Return the names of the members of a type.
+
+        Parameters
+        ----------
+        exptype : str
+            Such as ``science``.
+        """
         return tuple(member.name for member in self.members if member.exptype == exptype)
 
 
 def number(text: str, width: int) -> str:
-    """Return a number with leading zeros, or of another name what names of files may have."""
+    """Return a number with leading zeros; of what is no number, what file names may hold.
+
+    Parameters
+    ----------
+    text : str
+        Such as a program or an observation.
+    width : int
+        Digits at least.
+    """
     return text.zfill(width) if text.isdigit() else re.sub(r"[^a-z0-9]+", "", text)
 
 
@@ -90,5 +104,11 @@ def combined_name(asn_id: str, row: Row, target: str, ending: str = "") -> str:
 
 
 def unique(members: Iterable[MadeMember]) -> tuple[MadeMember, ...]:
-    """Return members, each once, in their order."""
+    """Return members, each once, in their order.
+
+    Parameters
+    ----------
+    members : iterable of MadeMember
+        In any order.
+    """
     return tuple(dict.fromkeys(members))

@@ -113,7 +113,7 @@ def _matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
 
 
 def _values(header: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a pool would say of an exposure."""
+    """Return the row that a pool would have for an exposure."""
     values = {column: _text(header, keywords) for column, keywords in KEYWORDS.items()}
     values["program"] = values["program"].lower() or UNKNOWN_PROGRAM
     digits = "".join(character for character in values["obs_num"] if character.isdigit())

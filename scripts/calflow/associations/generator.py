@@ -63,7 +63,7 @@ def _distinct(associations: Iterable[MadeAssociation]) -> list[MadeAssociation]:
 
 
 def _largest(associations: Sequence[MadeAssociation]) -> list[MadeAssociation]:
-    """Drop associations of which another with the same name has all members and more."""
+    """Drop associations all of whose members, and more, are in another one of the same name."""
     by_name: dict[str, list[MadeAssociation]] = {}
     for association in associations:
         by_name.setdefault(association.product, []).append(association)

@@ -11,7 +11,15 @@ COLUMNS_NEEDED = ("filename", "program", "exp_type", "instrume")
 
 
 class PoolError(Exception):
-    """What is wrong with a pool, and what would be right."""
+    """What is wrong with a pool, and what would be right.
+
+    Parameters
+    ----------
+    wrong : str
+        What is wrong.
+    right : str
+        What would be right, or what to do.
+    """
 
     def __init__(self, wrong: str, right: str):
         super().__init__(wrong)
@@ -55,7 +63,17 @@ def read_pool(text: str) -> list[Row]:
 
 
 def row_of(filename: str, values: Mapping[str, str], candidates: tuple[Candidate, ...]) -> Row:
-    """Return a row of the values that are given."""
+    """Return a row of a pool.
+
+    Parameters
+    ----------
+    filename : str
+        Of the exposure.
+    values : mapping of str to str
+        By column.
+    candidates : tuple of Candidate
+        The associations that the exposure is a candidate of.
+    """
     lower = {column: value.strip().lower() for column, value in values.items()}
     if number := lower.get("obs_num"):
         lower["obs_num"] = number.lstrip("0") or "0"  # 1 in a pool, 001 in headers

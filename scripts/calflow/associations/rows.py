@@ -128,7 +128,13 @@ class Row:
         return kinds.PREFIXES.get(self["instrume"], "jw")
 
     def member(self, suffix: str) -> str:
-        """Return the name of the exposure's file with a suffix. A name without a known suffix is kept."""
+        """Return the file name of the exposure with another suffix; a name without a known suffix is kept.
+
+        Parameters
+        ----------
+        suffix : str
+            Such as ``cal``.
+        """
         return _SUFFIX.sub(f"_{suffix}", self.filename, count=1)
 
     @property

@@ -11,7 +11,7 @@ _ENDINGS = {"tso3": "-tso3", "Asn_Lv3ImageBackground": "-background"}
 
 @dataclass(frozen=True)
 class Settled:
-    """Associations of which no two make the same product, and what was done for it.
+    """Associations, no two of which make the same product, and what was changed to achieve that.
 
     Attributes
     ----------
@@ -29,6 +29,11 @@ def settle(associations: Iterable[MadeAssociation]) -> Settled:
     An exposure with backgrounds of two candidates gets all of them; exposures of one target and filter that only
     differ in the type of their visit are combined; a time series, or a background, that is called like an image gets
     an ending.
+
+    Parameters
+    ----------
+    associations : iterable of MadeAssociation
+        All that were made.
     """
     by_name: dict[tuple[int, str], list[MadeAssociation]] = {}
     for association in associations:

@@ -6,6 +6,16 @@ from calflow.science.calibration.background import subtract
 
 
 def subtract_average(exposure: Exposure, input, params) -> None:
-    """Subtract the average of the background exposures."""
+    """Subtract the average of the background exposures.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `background`.
+    params : Snakemake's Params
+        Not used.
+    """
     background, _ = read_average(input.background)
     exposure.image = subtract(exposure.image, background)

@@ -11,18 +11,53 @@ from calflow.science.windows import Window
 
 
 def divide_flat(exposure: Exposure, input, params) -> None:
-    """Divide by the flat, of which only the flags count beside the values."""
+    """Divide by the flat, of which only the flags count beside the values.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `flat`.
+    params : Snakemake's Params
+        Its parameters: `images`.
+    """
     exposure.image = divide_by_flat(exposure.image, read_flat(input.flat, window(exposure), params.images))
 
 
 def divide_flat_with_variance(exposure: Exposure, input, params) -> None:
-    """Divide by the flat, or multiply, with its error."""
+    """Divide by the flat, with its error; or multiply, to undo it.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `flat`.
+    params : Snakemake's Params
+        Its parameters: `images`, and `flat_field`, those of `FlatFielding`.
+    """
     flat = _usable(Flat(*read_detector_reference(input.flat, window(exposure), params.images)), input.flat)
-    exposure.image = apply_flat(exposure.image, flat, params.flat_field["inverse"])
+    exposure.image = apply_flat(exposure.image, flat, **params.flat_field)
 
 
 def read_flat(path: Path | str, covered: Window, images: Sequence[str]) -> Flat:
-    """Return the part of a flat that covers a detector window; it may have no ERR and no DQ."""
+    """Return the part of a flat that covers a detector window; it may have no ERR and no DQ.
+
+    Parameters
+    ----------
+    path : Path or str
+        Of the flat.
+    covered : Window
+        Detector pixels.
+    images : sequence of str
+        Names that the extension with the pixels may have.
+
+    Raises
+    ------
+    ReferenceFileError
+        If no pixel has a response.
+    """
     return _usable(Flat(*read_detector_reference(Path(path), covered, images, optional=("ERR", "DQ"))), path)
 
 

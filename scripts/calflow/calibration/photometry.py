@@ -34,7 +34,15 @@ convert_and_match_nans = partial(_convert, matches_nans=True)
 
 
 def attach_area(exposure: Exposure, input) -> None:
-    """Attach the relative pixel area, and record the nominal one."""
+    """Attach the relative pixel area of the AREA reference, and record the nominal one.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `area`.
+    """
     exposure.area, *pixel_area = read_area(input.area, window(exposure))
     record_pixel_area(exposure, *pixel_area)
 

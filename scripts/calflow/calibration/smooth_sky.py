@@ -15,7 +15,17 @@ log = logging.getLogger(__name__)
 
 
 def subtract_smooth_sky(exposure: Exposure, input, params) -> None:
-    """Subtract a smooth sky: that of the background exposures brought to the level of this one, or its own."""
+    """Subtract a smooth sky: that of the background exposures, scaled to the level of this one; without any, its own.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `background`, if there is one.
+    params : Snakemake's Params
+        Its parameters: `sky_model`.
+    """
     image = mean_of_integrations(exposure.image)
     own = smooth_sky(image, **params.sky_model)
     if input.get("background"):
@@ -30,7 +40,13 @@ def subtract_smooth_sky(exposure: Exposure, input, params) -> None:
 
 
 def mean_of_integrations(image: Image) -> Image:
-    """Return a 2-D exposure as it is, and the average of a 3-D one."""
+    """Return a 2-D exposure as it is, and the average of a 3-D one.
+
+    Parameters
+    ----------
+    image : Image
+        2-D or 3-D.
+    """
     if image.sci.ndim == 2:
         return image
     sci, err, dq = average_integrations(image.sci, image.err, image.dq)

@@ -8,7 +8,17 @@ MAP = "SUBARR_MAP"
 
 
 def flag_concurrent(exposure: Exposure, input, params) -> None:
-    """Flag the pixels of the map, and attach the table of its subarrays."""
+    """Flag the pixels that concurrent subarrays read, by the map in the exposure, and attach a table of the subarrays.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        Not used.
+    params : Snakemake's Params
+        Not used.
+    """
     ids = exposure.other(MAP).data
     record_subarrays(exposure, parse_subarray_map(ids))
     exposure.image = flag_subarrays(exposure.image, ids)

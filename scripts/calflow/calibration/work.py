@@ -25,14 +25,25 @@ WITHOUT_DARK = "calflow.calibration.dark:without_dark"
 
 
 def work_of(steps: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Return steps, given with their rules, with the functions that do them, as ``module:function``.
+    """Return steps with the functions that do them, as ``module:function``.
 
-    A rule that is not here is itself such a function: of a step that one instrument family has.
+    A rule that is not here is itself such a function, of a step that one instrument family alone has.
+
+    Parameters
+    ----------
+    steps : iterable of (str, str)
+        Name and rule of each.
     """
     return [[name, WORK.get((name, rule), rule)] for name, rule in steps]
 
 
 def function_named(name: str) -> Callable[..., Any]:
-    """Load a function that is given as ``module:function``."""
+    """Import a function that is given as ``module:function``.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``calflow.calibration.flat:divide_flat``.
+    """
     module, _, function = name.partition(":")
     return getattr(import_module(module), function)

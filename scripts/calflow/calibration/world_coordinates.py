@@ -18,7 +18,17 @@ log = logging.getLogger(__name__)
 
 
 def from_distortion(exposure: Exposure, input, params) -> None:
-    """Attach the WCS that the pointing of the telescope and the distortion reference give."""
+    """Attach the WCS that the pointing of the telescope and the distortion reference give.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        The files of the job: `distortion`, and `filteroffset` if there is one.
+    params : Snakemake's Params
+        Its parameters: `full_frame`, `filter_offset` and `sip`.
+    """
     offset = _filter_offset(input, **params.filter_offset)
     full_frame = Window(1, 1, *params.full_frame)
     exposure.wcs = build_wcs(
@@ -28,7 +38,17 @@ def from_distortion(exposure: Exposure, input, params) -> None:
 
 
 def from_header(exposure: Exposure, input, params) -> None:
-    """Attach the TAN projection that the header describes; without a telescope frame, as if the sky were it."""
+    """Attach the TAN projection that the header describes, and record the pointing that it amounts to.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        It is changed.
+    input : Snakemake's InputFiles
+        Not used.
+    params : Snakemake's Params
+        Not used.
+    """
     projection = read_projection({**exposure.science, **exposure.primary})
     ny, nx = exposure.image.sci.shape[-2:]
     exposure.wcs = projection.gwcs((ny, nx), ((-0.5, nx - 0.5), (-0.5, ny - 0.5)))

@@ -78,7 +78,7 @@ class Problems(Sequence[Problem]):
         self._problems += problems
 
     def from_here(self) -> "NewProblems":
-        """Return what tells, whenever it is asked, whether a problem was added after this call."""
+        """Return an object that tells, whenever it is asked, whether a problem was added after this call."""
         return NewProblems(self)
 
     def raise_any(self) -> None:

@@ -125,7 +125,7 @@ class Resample(_PixelMapping):
     skip: bool = Field(False, description="do not run; S_RESAMP is SKIPPED")
 
     def quick_look_parameters(self) -> dict[str, Any]:
-        """Return what concerns one exposure on a grid of its own."""
+        """Return the parameters of the quick look of one exposure, on a grid of its own."""
         return self.part(Drizzling, GridLayout, ResampledPlanes, PixelMapping)
 
 

@@ -114,7 +114,7 @@ class Tweakreg(SipApproximation, Alignment, SourceFinding, StarLists):
         return super().finder_parameters() | {"refine": self.robust}
 
     def alignment_parameters(self) -> dict[str, Any]:
-        """Return what concerns the alignment of star lists."""
+        """Return the parameters of the alignment of star lists."""
         values = {"robust": self.robust, "on_failure": self.on_failure} | self.part(Alignment)
         del values["save_abs_catalog"]
         return values
@@ -148,11 +148,11 @@ class Skymatch(_SkyMeasuring):
         return self
 
     def measuring_parameters(self) -> dict[str, Any]:
-        """Return what concerns the measurement in one exposure."""
+        """Return the parameters of the measurement in one exposure."""
         return {"skymethod": self.skymethod} | self.part(SkyMeasuring)
 
     def matching_parameters(self) -> dict[str, Any]:
-        """Return what concerns the levels of an association."""
+        """Return the parameters by which the levels of an association are matched."""
         return self.part(SkyMatching) | {"skystat": self.skystat}
 
 
@@ -184,12 +184,12 @@ class OutlierDetection(_Compared):
         return self.save_intermediate_results and self.resample_data
 
     def resampling_parameters(self) -> dict[str, Any]:
-        """Return what concerns the resampling of a group."""
+        """Return the parameters of the resampling of a group."""
         others = {"resample_data": self.resample_data, "good_bits": self.good_bits}
         return self.part(GroupDrizzling) | others | self.part(PixelMapping)
 
     def flagging_parameters(self) -> dict[str, Any]:
-        """Return what concerns the search in one exposure."""
+        """Return the parameters of the search in one exposure."""
         return self.part(OutlierThresholds) | {"resample_data": self.resample_data} | self.part(PixelMapping)
 
 
@@ -205,7 +205,7 @@ class CombinedResample(_CombinedVariance):
     )
 
     def drizzle_parameters(self) -> dict[str, Any]:
-        """Return what concerns the combination on a given grid."""
+        """Return the parameters of the combination on a given grid."""
         parameters = self.model_dump(exclude={*OutputGrid.model_fields, "skip", "single", "in_memory"})
         return parameters | ({"variance": "error"} if self.single else {})
 

@@ -198,7 +198,7 @@ def _parameters(path: str, place: str, values: dict[str, Any], steps: Any = None
 
 
 def _yaml_tree(text: bytes) -> dict[str, Any]:
-    """Return what concerns parameters of a YAML document."""
+    """Return the part of a YAML document that holds parameters."""
     import yaml
 
     try:

@@ -1,4 +1,4 @@
-"""What the command line asks for and cannot get: told before any job, and without Snakemake's own words for it."""
+"""Targets and options of the command line that cannot work are refused before any job, in our own words."""
 
 import heapq
 import itertools

@@ -49,7 +49,15 @@ def _may_tell(job: Any) -> bool:
 
 
 class CutOff(Scheduler):
-    """The scheduler of a run, which does not start what would make what is there."""
+    """The scheduler of a run. It does not start jobs whose products would come out as they are.
+
+    Parameters
+    ----------
+    *arguments : object
+        What Snakemake's scheduler takes.
+    **options : object
+        Alike.
+    """
 
     checksums: Checksums
 
@@ -63,7 +71,14 @@ class CutOff(Scheduler):
         return self._unchanged.left_out
 
     def run(self, jobs: Iterable[Any], executor: Any = None) -> None:
-        """Start jobs that are ready, but for those that may be left out."""
+        """Start jobs that are ready, except those whose products would come out as they are.
+
+        Parameters
+        ----------
+        jobs : iterable of Snakemake's jobs
+        executor : Snakemake's executor
+            The one for local jobs; None: the usual one.
+        """
         jobs = list(jobs)
         if not (self.dryrun or self.touch):
             unchanged = self._unchanged_of(jobs)

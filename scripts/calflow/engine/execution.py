@@ -69,7 +69,13 @@ class Execution:
         return list(self.workflow.dag_settings.targets)
 
     def aim_at(self, targets: Sequence[str]) -> None:
-        """Ask for other targets."""
+        """Ask for other targets than those of the command line.
+
+        Parameters
+        ----------
+        targets : sequence of str
+            Files and rules.
+        """
         self.workflow.dag_settings.targets = list(targets)
 
     def compare_content(self) -> None:
@@ -89,7 +95,13 @@ class Execution:
         return any(whole) or dag.forcetargets or not all(map(self.is_rule, dag.forcerun))
 
     def is_rule(self, name: str) -> bool:
-        """Tell whether a target is the name of a rule."""
+        """Tell whether a target is the name of a rule.
+
+        Parameters
+        ----------
+        name : str
+            Of the target.
+        """
         return bool(self.workflow.is_rule(name))
 
 

@@ -22,7 +22,13 @@ class ExitStatuses:
 
     @contextmanager
     def watched(self, log: str) -> Iterator[None]:
-        """Remember the status with which a script fails in this block, or that it could not even be started."""
+        """In this block, remember the exit status with which a script fails, or that it could not even be started.
+
+        Parameters
+        ----------
+        log : str
+            The log file of the job.
+        """
         try:
             yield
         except subprocess.CalledProcessError as error:
@@ -34,7 +40,13 @@ class ExitStatuses:
             raise
 
     def reason(self, log: str) -> str:
-        """Return why a job failed that left no reason in its log."""
+        """Return why a job failed that wrote no reason into its log.
+
+        Parameters
+        ----------
+        log : str
+            The log file of the job.
+        """
         if log in self._without_space:
             folder = Path(".snakemake").absolute()
             return (
@@ -53,7 +65,13 @@ class ExitStatuses:
 
 
 def watch_scripts(statuses: ExitStatuses) -> None:
-    """Remember how the scripts end that this process runs from now on."""
+    """From now on remember how the scripts end that this process runs.
+
+    Parameters
+    ----------
+    statuses : ExitStatuses
+        Where it is remembered.
+    """
 
     def evaluate_and_watch(script: Any, evaluate: Callable[[], None]) -> None:
         with statuses.watched(str(next(iter(script.log), ""))):

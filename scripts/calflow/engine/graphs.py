@@ -39,7 +39,13 @@ def with_graph(execution: Execution, targets: Sequence[str], use: Callable[[Any]
 
 
 def needs_a_run(workflow: Any) -> bool:
-    """Tell whether anything is stale in the graph of a workflow."""
+    """Tell whether any job has to run.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        With its graph.
+    """
     return next(iter(workflow.dag.needrun_jobs()), None) is not None
 
 
@@ -91,12 +97,24 @@ def _one(number: int) -> Any:
 
 
 def processes_for(graphs: int) -> int:
-    """Return how many processes to share graphs out to."""
+    """Return how many processes to share graphs out to.
+
+    Parameters
+    ----------
+    graphs : int
+        How many there are.
+    """
     return max(1, min(graphs, len(os.sched_getaffinity(0)), 8))
 
 
 def shared_out(parts: Iterable[tuple[int, list[str]]]) -> list[list[str]]:
-    """Join small lists of targets, each with the number of its exposures, to lists for about `PER_GRAPH`."""
+    """Join short lists of targets to longer ones, of about `PER_GRAPH` exposures each.
+
+    Parameters
+    ----------
+    parts : iterable of (int, list of str)
+        The number of exposures, and the targets, of each.
+    """
     joined: list[list[str]] = []
     room = 0
     for exposures, targets in parts:

@@ -43,7 +43,18 @@ def execute_by(workflow: Any, execute: Callable[[Any, Any, Callable[[], Any]], A
 
 
 def build_graph(workflow: Any, executor_plugin: Any, executor_settings: Any, targets: Sequence[str]) -> None:
-    """Build the graph of some targets as an execution would, without locks and without what only a run needs."""
+    """Build the graph of some targets as an execution would, but without locks and without what only a run needs.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    executor_plugin : Snakemake's plugin
+        How jobs are executed.
+    executor_settings : Snakemake's settings
+        Of that plugin.
+    targets : sequence of str
+        Files and rules.
+    """
     workflow._executor_plugin = executor_plugin
     workflow.executor_settings = executor_settings
     workflow.dag_settings.targets = list(targets)
@@ -65,18 +76,33 @@ def _nothing() -> None:
 
 
 def forget_graph(workflow: Any) -> None:
-    """Let go of the graph and of what is recorded of its files, so that another can be built."""
+    """Let go of the graph of a workflow and of what is recorded of its files, so that another can be built.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     workflow._dag = workflow._persistence = None
 
 
 def renew_threads(workflow: Any) -> None:
-    """Give a workflow event loops and threads of its own, after a fork."""
+    """Give a workflow event loops and threads of its own, after a fork.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     workflow._async_runners = {}
     workflow._async_executor = ThreadPoolExecutor()
 
 
 def remove_locks(workflow: Any) -> None:
-    """Delete Snakemake's locks as soon as it has looked where they are, before it asks whether there are any."""
+    """Have Snakemake delete its locks, between finding where they would be and asking whether there are any.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     prepare = workflow._prepare_dag
 
     def prepare_and_unlock(*arguments: Any, **options: Any) -> Any:
@@ -90,18 +116,37 @@ def remove_locks(workflow: Any) -> None:
 
 
 def default_resources(workflow: Any, *names: str) -> dict[str, Any]:
-    """Return those of some default resources that are given, as they are given: what is computed per job is a text."""
+    """Return those of the named default resources that are given, as they are given: one computed per job is a text.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    *names : str
+        Such as ``mem_mb``.
+    """
     given = workflow.resource_settings._parsed_default_resources
     return {name: given[name].raw for name in names if name in given}
 
 
 def schedule_by(scheduler: type) -> None:
-    """Have the runs of this process scheduled by a subclass of Snakemake's scheduler."""
+    """Have the runs of this process scheduled by a subclass of Snakemake's scheduler.
+
+    Parameters
+    ----------
+    scheduler : type
+        A subclass of Snakemake's scheduler.
+    """
     vars(snakemake.workflow)["JobScheduler"] = scheduler
 
 
 def evaluate_scripts_by(evaluate: Callable[[Any, Callable[[], None]], None]) -> None:
-    """Have a function called in place of each script of a local job: with the script, and what writes and runs it."""
+    """Have a function called in place of each script of a local job.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes the script, and a function that writes and runs it.
+    """
     original = PythonScript.evaluate
 
     def evaluate_instead(script: Any, edit: bool = False) -> None:
@@ -111,7 +156,13 @@ def evaluate_scripts_by(evaluate: Callable[[Any, Callable[[], None]], None]) -> 
 
 
 def start_scripts_by(start: Callable[[Any, str, Callable[[], None]], None]) -> None:
-    """Have a function called in place of the start of Python: with the script, its file, and what starts Python."""
+    """Have a function called in place of each start of Python for a script.
+
+    Parameters
+    ----------
+    start : callable
+        Takes the script, its file, and a function that starts Python.
+    """
     original = PythonScript.execute_script
 
     def start_instead(script: Any, fname: str, edit: bool = False) -> None:

@@ -39,7 +39,13 @@ class NeededJob:
         return ", ".join(self.wildcards.values())
 
     def moved(self, by: int) -> "NeededJob":
-        """Return the job as one of a list in which others stand before it."""
+        """Return the job as one of a list in which others stand before it.
+
+        Parameters
+        ----------
+        by : int
+            How many jobs stand before it.
+        """
         return replace(self, after=tuple(number + by for number in self.after))
 
     @property
@@ -81,14 +87,14 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
     """
     dag = workflow.dag
     index: dict[Any, int] = {}
-    found: list[NeededJob] = []
+    needed: list[NeededJob] = []
     unrecorded: list[str] = []
     for level in dag.toposorted():
         unrecorded += [name_of(job.output[0]) for job in level if dag.reason(job).no_metadata and not dag.needrun(job)]
         for job in sorted((job for job in level if dag.needrun(job) and job.output), key=_order):
-            index[job] = len(found)
+            index[job] = len(needed)
             temporary = tuple(name_of(path) for path in job.output if path.is_temp)
-            found.append(
+            needed.append(
                 NeededJob(
                     rule=job.rule.name,
                     wildcards=dict(job.wildcards_dict),
@@ -99,15 +105,15 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
                     priority=int(job.rule.priority or 0),
                 )
             )
-    return NeededJobs(found, sorted(unrecorded))
+    return NeededJobs(needed, sorted(unrecorded))
 
 
 def _causes(job: Any, workflow: Any, is_reference: Callable[[str], bool]) -> tuple[Cause, ...]:
     """Return why a job runs; of one behind another also what Snakemake does not look at: what changed of its own."""
     reason, persistence = workflow.dag.reason(job), workflow.persistence
-    found = causes_of(job, reason, persistence, is_reference)
-    if found != (Cause(FOLLOWS),) or not persistence.has_metadata(job):
-        return found
+    causes = causes_of(job, reason, persistence, is_reference)
+    if causes != (Cause(FOLLOWS),) or not persistence.has_metadata(job):
+        return causes
     reason.params_changed = persistence.params_changed(job)
     reason.input_changed = any(persistence.input_changed(job))
     return causes_of(job, reason, persistence, is_reference)

@@ -5,17 +5,32 @@ from typing import Any
 
 
 def is_job(workflow: Any) -> bool:
-    """Tell whether this Snakemake was started by another, on a cluster, to do one of its jobs."""
+    """Tell whether this Snakemake was started by another, on a cluster, to do one of its jobs.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     return not getattr(workflow, "is_main_process", True)
 
 
 def is_local(workflow: Any) -> bool:
-    """Tell whether jobs run on this machine, which is known when the Snakefile has been read."""
+    """Tell whether jobs run on this machine. That is known once the Snakefile has been read.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     return bool(getattr(workflow, "local_exec", True))
 
 
 def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
-    """Return the name of the default storage provider, its prefix, and what returns its boto3 client if it is S3."""
+    """Return the default storage provider, its prefix, and a function that returns its boto3 client if it is S3.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
     settings = workflow.storage_settings
 
     def client() -> Any:

@@ -41,14 +41,14 @@ def causes_of(job: Any, reason: Any, persistence: Any, is_reference: Callable[[s
     tuple of Cause
         In the order of `KINDS`, each once.
     """
-    found = {*_of_outputs(job, reason, persistence), *_of_inputs(job, reason, persistence, is_reference)}
+    causes = {*_of_outputs(job, reason, persistence), *_of_inputs(job, reason, persistence, is_reference)}
     if reason.params_changed:
-        found |= {*_of_parameters(job, reason.params_changed, persistence, is_reference)}
+        causes |= {*_of_parameters(job, reason.params_changed, persistence, is_reference)}
     if reason.forced:
-        found.add(Cause(FORCED))
-    if not found:
-        found.add(Cause(FOLLOWS))
-    return tuple(sorted(found, key=lambda cause: (KINDS.index(cause.kind), cause.about)))
+        causes.add(Cause(FORCED))
+    if not causes:
+        causes.add(Cause(FOLLOWS))
+    return tuple(sorted(causes, key=lambda cause: (KINDS.index(cause.kind), cause.about)))
 
 
 def _of_outputs(job: Any, reason: Any, persistence: Any) -> Iterator[Cause]:
@@ -70,7 +70,12 @@ def _is_missing(path: Any, recorded: bool) -> bool:
 
 
 def name_of(path: Any) -> str:
-    """Return the path of one of Snakemake's files, as the plan names it: of an object in S3 what follows the prefix."""
+    """Return the path of a file as the plan has it; of an object in S3, what follows the prefix.
+
+    Parameters
+    ----------
+    path : Snakemake's file
+    """
     if not path.is_storage:
         return str(path)
     prefix = path.rule.workflow.storage_settings.default_storage_prefix or ""

@@ -42,6 +42,13 @@ class Scheduler(JobScheduler):
     """Snakemake's scheduler, which ends after the jobs that run on SIGTERM, and as soon as it can on SIGINT.
 
     A second SIGINT raises `KeyboardInterrupt` wherever it is. Dry runs have nothing to bring to an end: they die.
+
+    Parameters
+    ----------
+    *arguments : object
+        What Snakemake's scheduler takes.
+    **options : object
+        Alike.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -82,7 +89,15 @@ class OpenJobs(threading.Semaphore):
         self.release()
 
     def acquire(self, *arguments: Any, **options: Any) -> bool:
-        """Wait, as a semaphore does, and raise `KeyboardInterrupt` after an interrupt."""
+        """Wait, as a semaphore does, and raise `KeyboardInterrupt` after an interrupt.
+
+        Parameters
+        ----------
+        *arguments : object
+            What a semaphore takes.
+        **options : object
+            Alike.
+        """
         acquired = super().acquire(*arguments, **options)
         if self._interrupted:
             raise KeyboardInterrupt

@@ -35,7 +35,15 @@ def check_slurm(workflow: Any) -> None:
 
 
 def refusal(account: str | None, partition: str | None) -> str | None:
-    """Return why SLURM would not take a job of this account in this partition, and what there is instead."""
+    """Return why SLURM would refuse jobs of this account in this partition, and what there is instead; else None.
+
+    Parameters
+    ----------
+    account : str or None
+        None: the default one.
+    partition : str or None
+        Alike.
+    """
     if shutil.which("sbatch") is None:
         return "there is no sbatch here; start the run where jobs are submitted, such as a login node"
     options = [

@@ -29,7 +29,13 @@ class Checksums:
         self._known: dict[str, tuple[Stamp, str]] = {}
 
     def of(self, path: str) -> str | None:
-        """Return the checksum as Snakemake records it, or None of what is no product, or not there."""
+        """Return the checksum of a product as Snakemake records it; None if the file is no product, or not there.
+
+        Parameters
+        ----------
+        path : str
+            As rules have it.
+        """
         stamp = stamp_of(path)
         if stamp is None or not self._is_product(path):
             return None
@@ -45,7 +51,13 @@ class Checksums:
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """Return what tells a file from the one that was there before it, or None if there is none."""
+    """Return what tells a file from the one that was there before it; None if it is not there.
+
+    Parameters
+    ----------
+    path : str
+        As rules have it.
+    """
     try:
         status = os.stat(path)
     except OSError:
@@ -54,7 +66,13 @@ def stamp_of(path: str) -> Stamp | None:
 
 
 def time_of(path: str) -> float | None:
-    """Return when a file was written, or None if there is none."""
+    """Return when a file was last written; None if it is not there.
+
+    Parameters
+    ----------
+    path : str
+        As rules have it.
+    """
     try:
         return os.stat(path).st_mtime
     except OSError:
@@ -100,7 +118,13 @@ class Unchanged:
         return [job for job in jobs if all(self._is_same(one) and not self._is_awaited(one) for one in members(job))]
 
     def leave_out(self, job: Any) -> None:
-        """Take note that a job is left out, and give its files the time of now, so that no plan has to read them."""
+        """Note that a job is left out. Its files get the time of now, so that later plans need not read them.
+
+        Parameters
+        ----------
+        job : Snakemake's job
+            Or a group of jobs.
+        """
         for one in members(job):
             self.left_out.add(one)
             for path in map(str, [*one.output, *([one.benchmark] if one.benchmark else [])]):
@@ -109,7 +133,13 @@ class Unchanged:
                     os.utime(path)
 
     def expect(self, job: Any) -> None:
-        """Take note of a job that is going to run."""
+        """Note that a job is going to run.
+
+        Parameters
+        ----------
+        job : Snakemake's job
+            Or a group of jobs.
+        """
         self._started.update(members(job))
         for one in members(job):
             self._before |= {str(path): stamp_of(str(path)) for path in one.output}
@@ -202,5 +232,11 @@ class Unchanged:
 
 
 def members(job: Any) -> list[Any]:
-    """Return the jobs of a group, or a job that is none in a list."""
+    """Return the jobs of a group; of a single job, a list of it.
+
+    Parameters
+    ----------
+    job : Snakemake's job
+        Or a group of jobs.
+    """
     return list(job) if job.is_group() else [job]

@@ -18,15 +18,21 @@ def is_tested(version: str) -> bool:
     version : str
         The one that is installed.
     """
-    found = re.match(r"(\d+)\.(\d+)", version)
-    series = (int(found[1]), int(found[2])) if found else (0, 0)
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    series = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
     if series < OLDEST:
         sys.exit(f"Snakemake {version} is too old: calflow is tested with {TESTED}. {REMEDY}. Nothing was done.")
     return series <= NEWEST
 
 
 def untested(version: str) -> str:
-    """Return what is told of a run with a newer version."""
+    """Return what the user is told when Snakemake is newer than the versions that are tested.
+
+    Parameters
+    ----------
+    version : str
+        Of Snakemake.
+    """
     return (
         f"Snakemake {version} is newer than {TESTED}, with which calflow is tested. It runs the jobs in its own way: "
         "the products are the same, but there is no 'snakemake plan', no summary and no lock of calflow, the command "

@@ -51,7 +51,12 @@ class Costs:
         self.recorded: dict[str, int] = {}  # how many records there are of each rule that was asked for
 
     def of(self, job: NeededJob) -> Cost:
-        """Return the estimate for a job."""
+        """Return what a job is going to take.
+
+        Parameters
+        ----------
+        job : NeededJob
+        """
         measured = self._measured.of(job.rule)
         size = self._sizes.of(job.wildcards, whole=measured.whole)
         factors = self._factors_of(job, measured)
@@ -98,7 +103,7 @@ class Costs:
 
 
 def _wildcards(like: Mapping[str, str], parts: tuple[str, ...]) -> Iterable[dict[str, str]]:
-    """Return what the wildcards of a record may be, whose file is named ``a/b`` or ``a_suffix``."""
+    """Return the wildcards that a record may belong to, by the name of its file, such as ``a/b`` or ``a_suffix``."""
     names = [name for name in like if name not in ("cal", "bsub", "catalog", "group")]
     if len(names) == len(parts):
         yield dict(zip(names, parts, strict=True))

@@ -40,6 +40,15 @@ def least_of(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Le
     """Return the least that a run has to do: jobs with a reason of their own, and the layers that these read.
 
     None if these are all.
+
+    Parameters
+    ----------
+    jobs : sequence of NeededJob
+        All that may have to run.
+    costs : sequence of Cost
+        Of each of them.
+    cores : int
+        That a run has.
     """
     sure = {number for number, job in enumerate(jobs) if job.kind != FOLLOWS}
     ahead = list(sure)
@@ -114,7 +123,7 @@ class Forecast:
         return sum(cost.disk for cost in self.costs)
 
     def rules(self) -> list[RuleTotal]:
-        """Return what each rule does, in the order in which they begin."""
+        """Return a summary of each rule, in the order in which rules begin."""
         grouped: dict[str, list[int]] = {}
         for number, job in enumerate(self.jobs):
             grouped.setdefault(job.rule, []).append(number)
@@ -196,7 +205,13 @@ def _job_tree(job: NeededJob, cost: Cost) -> dict[str, Any]:
 
 
 def joined(found: Iterable[NeededJobs]) -> NeededJobs:
-    """Return the jobs of several graphs as those of one."""
+    """Return the jobs of several graphs as if they were of one.
+
+    Parameters
+    ----------
+    found : iterable of NeededJobs
+        Of each graph.
+    """
     jobs: list[NeededJob] = []
     unrecorded: list[str] = []
     for graph in found:
@@ -206,7 +221,13 @@ def joined(found: Iterable[NeededJobs]) -> NeededJobs:
 
 
 def size_on_disk(jobs: Iterable[NeededJob]) -> float:
-    """Return what the files take now that jobs are going to make, MB."""
+    """Return how much the files take now, MB, that jobs are going to replace.
+
+    Parameters
+    ----------
+    jobs : iterable of NeededJob
+        Those that have to run.
+    """
     total = 0
     for job in jobs:
         for path in () if job.kind == NEW else job.outputs:

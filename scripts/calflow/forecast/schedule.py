@@ -72,6 +72,14 @@ class Peak:
         self.memory = self.temporary = 0.0
 
     def see(self, memory: float, temporary: float) -> None:
-        """Take note of values."""
+        """Take note of what is in use at some time, MB.
+
+        Parameters
+        ----------
+        memory : float
+            Of all jobs that run.
+        temporary : float
+            Of all files that are going to be removed.
+        """
         self.memory = max(self.memory, memory)
         self.temporary = max(self.temporary, temporary)

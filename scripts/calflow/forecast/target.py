@@ -27,7 +27,13 @@ SAMPLE = 50
 
 
 def offer_plan(plan: Plan) -> Layer:
-    """Return what has Snakemake print the forecast, and run nothing, when `plan` is among its targets."""
+    """Return the layer that prints the forecast and runs nothing, if `plan` is among the targets.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    """
 
     def execute_or_forecast(execution: Execution, execute: Callable[[], Any]) -> Any:
         targets = execution.targets
@@ -41,7 +47,13 @@ def offer_plan(plan: Plan) -> Layer:
 
 
 def look_ahead(plan: Plan) -> Layer:
-    """Return what has runs of large plans leave out what is up to date, before Snakemake builds its graph."""
+    """Return the layer that has runs of large plans leave out what is up to date, before the graph is built.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    """
 
     def execute_what_is_stale(execution: Execution, execute: Callable[[], Any]) -> Any:
         execution.aim_at(stale_targets(execution, plan, execution.targets))
@@ -51,7 +63,17 @@ def look_ahead(plan: Plan) -> Layer:
 
 
 def show_forecast(execution: Execution, plan: Plan, targets: Sequence[str]) -> str:
-    """Write the forecast of targets to a file, and return it as text."""
+    """Write the forecast of some targets to a file, and return it as text.
+
+    Parameters
+    ----------
+    execution : Execution
+        What was asked for, and the workflow.
+    plan : Plan
+        Of the run.
+    targets : sequence of str
+        Files and rules.
+    """
 
     def look(graph: Any) -> NeededJobs:
         return needed_jobs(graph, plan.is_reference)
@@ -102,7 +124,15 @@ def _leaves_out(execution: Execution, plan: Plan) -> bool:
 
 
 def concerned(plan: Plan, jobs: Sequence[NeededJob]) -> tuple[list[str], list[str]]:
-    """Return the exposures and the associations that jobs work on, each once."""
+    """Return the exposures and the associations that jobs work on, each once.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    jobs : sequence of NeededJob
+        Those that have to run.
+    """
     exposures: dict[str, None] = {}
     associations: dict[str, None] = {}
     for job in jobs:
@@ -122,6 +152,15 @@ def separable(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[
     """Return the files that targets stand for, in lists whose graphs have nothing in common.
 
     None if the targets, or other options of the command line, need the whole graph.
+
+    Parameters
+    ----------
+    execution : Execution
+        What was asked for, and the workflow.
+    plan : Plan
+        Of the run.
+    targets : sequence of str
+        Files and rules.
     """
     if execution.is_whole or not set(targets) <= {EVERYTHING, *TARGETS}:
         return None
@@ -134,7 +173,17 @@ def _paths(part: Any, targets: Sequence[str]) -> list[str]:
 
 
 def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[str]:
-    """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it."""
+    """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it.
+
+    Parameters
+    ----------
+    execution : Execution
+        What was asked for, and the workflow.
+    plan : Plan
+        Of the run.
+    targets : sequence of str
+        Of the command line.
+    """
     targets = list(targets)
     if len(plan.exposures) < WORTHWHILE or execution.touches or execution.forces_all:
         return targets

@@ -57,9 +57,14 @@ LISTS = {
 
 
 def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
-    """Return what `meta` of an ASDF file says of the things in `KEYWORDS` and `LISTS`, by FITS keyword.
+    """Return the values in `meta` of an ASDF file that `KEYWORDS` and `LISTS` name, by FITS keyword.
 
     Only the YAML text is scanned, no tag in it is acted upon.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Open, at its beginning.
 
     Raises
     ------
@@ -86,6 +91,11 @@ def read_asdf_meta(file: BinaryIO) -> dict[str, Value]:
 
 def read_yaml_text(file: BinaryIO) -> tuple[bytes, int]:
     """Return the YAML document of an ASDF file, which a line ``...`` ends, and the position behind that line.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Open, at its beginning.
 
     Raises
     ------

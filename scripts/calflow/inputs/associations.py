@@ -601,7 +601,7 @@ def _wrong_name(name: str) -> _Refusal:
 
 
 def _wrong_folders(folders: str) -> _Refusal:
-    """Return what is wrong with the folders in the name of a product, which are not used."""
+    """Return what is wrong with the folders in the name of a product; folders are not used."""
     if ".." in folders.split("/"):
         return f"the name leads through '..' ({folders + '/...'!r})", "give the name alone"
     return None

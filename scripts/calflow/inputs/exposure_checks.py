@@ -35,6 +35,17 @@ DATE_AND_TIME = ("DATE-OBS", "TIME-OBS")
 def check_science(path: Path, header: ExposureHeader, family: Family | None, problems: Problems) -> Variant | None:
     """Check that stage 2 can process an exposure.
 
+    Parameters
+    ----------
+    path : Path
+        Of the exposure.
+    header : ExposureHeader
+        Keywords of the exposure.
+    family : Family or None
+        None: the telescope is not known.
+    problems : Problems
+        What is wrong is added here.
+
     Returns
     -------
     Variant or None
@@ -73,7 +84,21 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
 def check_background(
     path: Path, header: ExposureHeader, science: ExposureHeader, family: Family, problems: Problems
 ) -> None:
-    """Check that a background exposure can be subtracted from a science exposure."""
+    """Check that a background exposure can be subtracted from a science exposure.
+
+    Parameters
+    ----------
+    path : Path
+        Of the background exposure.
+    header : ExposureHeader
+        Its keywords.
+    science : ExposureHeader
+        Keywords of the science exposure.
+    family : Family
+        The instrument family.
+    problems : Problems
+        What is wrong is added here.
+    """
 
     def refuse(key: str, wrong: str, right: str) -> None:
         problems.add(Problem(str(path), key, wrong, right))
@@ -108,8 +133,14 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
 
     Parameters
     ----------
+    path : Path
+        Of the exposure.
+    header : ExposureHeader
+        Keywords of the exposure.
     subtract : bool or None
         Whether the sky is going to be subtracted from the pixels. None: nothing is done about it.
+    problems : Problems
+        What is wrong is added here.
     """
     values = header.values
 
@@ -148,14 +179,34 @@ def check_calibrated(path: Path, header: ExposureHeader, subtract: bool | None, 
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Tell whether two values of a keyword mean the same: references, too, are chosen in capitals."""
+    """Tell whether two values of a keyword mean the same; capitals make no difference, as in the choice of references.
+
+    Parameters
+    ----------
+    one : object
+        Of the keyword.
+    other : object
+        Alike.
+    """
     if isinstance(one, str) and isinstance(other, str):
         return one.strip().upper() == other.strip().upper()
     return bool(one == other)
 
 
 def different_errors(name: str, errors: tuple[str, ...], other: str, others: tuple[str, ...]) -> str:
-    """Say in what the planes that tell of the errors of two exposures differ."""
+    """Say in which planes of errors two exposures differ.
+
+    Parameters
+    ----------
+    name : str
+        Of one exposure.
+    errors : tuple of str
+        Its planes.
+    other : str
+        Of the other exposure.
+    others : tuple of str
+        Its planes.
+    """
     # Where ERR is not among them though it is in the file, the variances tell it.
     told = {*errors, "ERR"} if {"VAR_POISSON", "VAR_RNOISE"} <= set(errors) else errors
     if lacking := [plane for plane in others if plane not in told]:

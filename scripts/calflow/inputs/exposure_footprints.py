@@ -36,7 +36,15 @@ class Footprint:
     pixels: InputPixels
 
     def moved(self, target: tuple[float, float], to: tuple[float, float]) -> "Footprint":
-        """Return the footprint moved with a target to where that is wanted."""
+        """Return the footprint as it would be if the target were elsewhere on the sky.
+
+        Parameters
+        ----------
+        target : (float, float)
+            Where the target was, (right ascension, declination) in degrees.
+        to : (float, float)
+            Where it should be, alike.
+        """
         return replace(self, vertices=to_sky(to_plane(self.vertices, target), to))
 
 
@@ -45,6 +53,11 @@ def footprint_of(header: ExposureHeader) -> Footprint | None:
 
     Of a calibrated one S_REGION counts. Before that it may be of an older pointing: of RA_REF, DEC_REF and ROLL_REF the
     world coordinates are going to be made (here, with CRPIX and CDELT); or of the linear WCS, if the family takes that.
+
+    Parameters
+    ----------
+    header : ExposureHeader
+        Keywords of the exposure.
     """
     ways = [_from_projection, _from_region]
     for way in reversed(ways) if header.values.get("S_WCS") == "COMPLETE" else ways:
@@ -58,7 +71,15 @@ def footprint_of(header: ExposureHeader) -> Footprint | None:
 def with_targets_together(
     footprints: Mapping[str, Footprint], targets: Mapping[str, tuple[float, float] | None]
 ) -> dict[str, Footprint]:
-    """Return footprints moved so that their moving target is in one place: the middle of where it was."""
+    """Return footprints moved so that their moving target stands still, in the middle of where it was.
+
+    Parameters
+    ----------
+    footprints : mapping of str to Footprint
+        By the root of the exposure.
+    targets : mapping of str to (float, float) or None
+        (right ascension, declination) in degrees, alike; None: not known.
+    """
     known = {name: target for name, target in targets.items() if target is not None and np.isfinite(target).all()}
     if set(known) < set(footprints):
         return dict(footprints)
@@ -70,6 +91,11 @@ def extent(polygons: Sequence[np.ndarray]) -> tuple[tuple[float, float], tuple[f
     """Return the middle of sky polygons (right ascension and declination, degrees), their width and height, arcsec.
 
     The sizes are NaN if something is 90 degrees or more from the middle.
+
+    Parameters
+    ----------
+    polygons : sequence of float array, shape (n, 2)
+        Right ascension and declination of the corners, degrees.
     """
     vertices = np.concatenate(polygons)
     middle = fiducial(vertices)
@@ -78,7 +104,13 @@ def extent(polygons: Sequence[np.ndarray]) -> tuple[tuple[float, float], tuple[f
 
 
 def outer_corners(shape: Sequence[int]) -> np.ndarray:
-    """Return the outer corners of an image of a shape (ny, nx), pixels (x, y from 0), shape (4, 2)."""
+    """Return the outer corners of an image, pixels (x, y) counted from 0, shape (4, 2).
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (ny, nx).
+    """
     ny, nx = shape
     return np.array([(-0.5, -0.5), (-0.5, ny - 0.5), (nx - 0.5, ny - 0.5), (nx - 0.5, -0.5)])
 

@@ -71,6 +71,13 @@ class HeaderError(Exception):
     ----------
     wrong, right : str
         What is wrong, and what would be right or what to do.
+
+    Parameters
+    ----------
+    wrong : str
+        What is wrong.
+    right : str
+        What would be right, or what to do.
     """
 
     def __init__(self, wrong: str, right: str):

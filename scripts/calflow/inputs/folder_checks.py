@@ -11,7 +11,15 @@ MAX_NAME_BYTES = 255  # of file systems
 
 
 def check_output(settings: Settings, problems: Problems) -> None:
-    """Check that there can be a folder of the products."""
+    """Check that the folder of the products is there or can be made.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    problems : Problems
+        What is wrong is added here.
+    """
 
     def refuse(wrong: str, right: str = "give another folder") -> None:
         problems.add(Problem("config", "output", wrong, right))

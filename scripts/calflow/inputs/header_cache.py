@@ -34,6 +34,15 @@ class HeaderCache:
     def remembered(self, path: Path, kind: str, look: Callable[[], dict]) -> dict:
         """Return the entry of a file as it is now; if there is none, remember and return what `look` finds.
 
+        Parameters
+        ----------
+        path : Path
+            Of the file.
+        kind : str
+            Which of the things that are remembered of it.
+        look : callable
+            Takes the path, and returns what is to be remembered; JSON.
+
         Raises
         ------
         OSError
@@ -47,7 +56,17 @@ class HeaderCache:
         return entry
 
     def get(self, path: Path, status: os.stat_result, kind: str) -> dict | None:
-        """Return the entry of a file with this status, or None."""
+        """Return the entry of a file with this status, or None.
+
+        Parameters
+        ----------
+        path : Path
+            Of the file.
+        status : os.stat_result
+            Of the file, as it is now.
+        kind : str
+            Which of the things that are remembered of it.
+        """
         name = self._name(path, kind)
         stamp, _, rest = self._lines.get(name, "").partition("\t")
         checksum, _, text = rest.partition("\t")
@@ -56,7 +75,19 @@ class HeaderCache:
         return json.loads(text)
 
     def put(self, path: Path, status: os.stat_result, kind: str, entry: dict) -> None:
-        """Remember an entry; `save` writes it."""
+        """Remember an entry; `save` writes it.
+
+        Parameters
+        ----------
+        path : Path
+            Of the file.
+        status : os.stat_result
+            Of the file, when it was looked at.
+        kind : str
+            Which of the things that are remembered of it.
+        entry : dict
+            JSON.
+        """
         name, stamp, text = self._name(path, kind), self._stamp(status), json.dumps(entry, separators=(",", ":"))
         self._lines[name] = self._new[name] = f"{stamp}\t{_checksum(name, stamp, text)}\t{text}"
 

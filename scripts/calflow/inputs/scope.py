@@ -36,12 +36,18 @@ _INTEGRATIONS = frozenset(("calints", "crfints"))
 
 
 def says_nothing(asn_type: str) -> bool:
-    """Tell whether a type (lower case) leaves it to the rule and the members what the association is."""
+    """Tell whether a type does not say what the association is, so that its rule and its members decide.
+
+    Parameters
+    ----------
+    asn_type : str
+        In lower case.
+    """
     return asn_type in _NO_TYPES
 
 
 def other_kind(asn_type: str, rule: str) -> str:
-    """Return what an association is that calflow does not do, by its type or else its rule; empty if it may be done.
+    """Return which kind of association it is, such as spectroscopy, if calflow does not process that kind; else "".
 
     Parameters
     ----------
@@ -57,7 +63,13 @@ def other_kind(asn_type: str, rule: str) -> str:
 
 
 def combines_integrations(suffixes: Iterable[str | None]) -> bool:
-    """Tell whether all members have integrations: time series, coronagraphy or interferometry, whatever their type."""
+    """Tell whether all members have integrations: time series, coronagraphy or interferometry, whatever their type.
+
+    Parameters
+    ----------
+    suffixes : iterable of str or None
+        Of the members; None: a name without a known suffix.
+    """
     found = set(suffixes)
     return bool(found) and found <= _INTEGRATIONS
 

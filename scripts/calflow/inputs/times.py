@@ -13,6 +13,11 @@ def observation_time(header: dict[str, Value]) -> datetime | None:
     """Return the start (UTC) of an exposure from DATE-OBS and TIME-OBS; None if they are not a date and a time.
 
     Both are as FITS writes them, not in the other ways of ISO 8601; without TIME-OBS it is midnight.
+
+    Parameters
+    ----------
+    header : dict of str to Value
+        Keywords of the exposure.
     """
     date, time = header.get("DATE-OBS"), header.get("TIME-OBS")
     text = f"{date}T{'00:00:00' if time in (None, '') else time}"
@@ -20,7 +25,13 @@ def observation_time(header: dict[str, Value]) -> datetime | None:
 
 
 def parse_useafter(value: Value) -> datetime | None:
-    """Return the time (UTC) of a USEAFTER value, or None if it is not one."""
+    """Return the time (UTC) of a USEAFTER value, or None if it is not one.
+
+    Parameters
+    ----------
+    value : Value
+        Of the keyword.
+    """
     if not isinstance(value, str):
         return None
     time = _iso_time(value.strip())
@@ -36,6 +47,11 @@ def decimal_year(date: str) -> float:
     """Return a date of ISO 8601, as ``2023-03-12`` or ``2023-03-12T06:00:00``, as a decimal year.
 
     The year, and the part of it that has passed, of 365 or 366 days.
+
+    Parameters
+    ----------
+    date : str
+        As ``2023-03-12`` or ``2023-03-12T06:00:00``.
 
     Raises
     ------

@@ -38,7 +38,13 @@ FAMILIES = _families()
 
 
 def family_of(header: Mapping[str, Any]) -> Family | None:
-    """Return the family whose telescope a header names, or None."""
+    """Return the family whose telescope a header names, or None.
+
+    Parameters
+    ----------
+    header : mapping of str to object
+        Keywords of an exposure.
+    """
     telescope = str(header.get("TELESCOP", "")).strip().upper()
     return next((family for family in FAMILIES if telescope in family.telescopes), None)
 
@@ -64,7 +70,15 @@ def image_extensions() -> frozenset[str]:
 
 
 def layout_of(header: Mapping[str, Any], extensions: Collection[str]) -> Layout:
-    """Return the layout of a file: of those of its family the first whose image it has, else the first."""
+    """Return the layout of a file: of its family's layouts the first whose image the file has, else the first.
+
+    Parameters
+    ----------
+    header : mapping of str to object
+        Its keywords.
+    extensions : collection of str
+        Names of its extensions.
+    """
     family = family_of(header)
     if family is None and header.get("TELESCOP"):  # which is then what is wrong, whatever the file has
         # The primary HDU is always there, and has no pixels in most files.

@@ -44,9 +44,9 @@ class Step:
     name : str
         As in the configuration, such as ``flat_field``.
     rule : str
-        A name that `calflow.calibration.work` has, such as ``variance``; or a function of the family's own folder, as
-        ``module:function``, for a step that no other family has. Such a step has no section in the configuration; its
-        status is recorded as S_ and the first six letters of its name.
+        A name that `calflow.calibration.work` has, such as ``variance``; or a function, as ``module:function``, for a
+        step that no other family has. Its status is recorded as S_ and the first six letters of its name; one that has
+        no section in the configuration cannot be skipped.
     """
 
     name: str
@@ -116,7 +116,13 @@ class Variant:
     resample: Use = Use.ABSENT
 
     def applies(self, header: Mapping[str, Any]) -> bool:
-        """Tell whether an exposure with these keywords is of this variant."""
+        """Tell whether an exposure with these keywords is of this variant.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         value = header.get(self.keyword)
         text = ("T" if value else "F") if isinstance(value, bool) else str(value or "")
         return (not self.exp_types or header.get("EXP_TYPE") in self.exp_types) and self.contains in text
@@ -138,7 +144,13 @@ class RowMatch:
     optional: frozenset[str] = frozenset()
 
     def wanted(self, header: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return the alternatives with the exposure's values in place of the keywords."""
+        """Return the alternatives with the exposure's values in place of the keywords.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         return [
             {
                 column: source[1:-1] if source.startswith("'") else str(header.get(source, "")).strip().upper()
@@ -289,11 +301,23 @@ class Family:
         return tuple(dict.fromkeys(["SCI", *(layout.image for layout in self.layouts)]))
 
     def rules_of(self, name: str) -> tuple[str, ...]:
-        """Return the ways in which a step can be done."""
+        """Return the ways in which a step can be done.
+
+        Parameters
+        ----------
+        name : str
+            Of the step.
+        """
         return tuple(step.rule for step in self.steps if step.name == name)
 
     def derived(self, header: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keywords that an exposure has not got, or has with another meaning, and that others give."""
+        """Return the keywords that are made of others: where the exposure has none, or one with another meaning.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         missing = [
             keyword
             for keyword in self.derived_keywords
@@ -303,7 +327,13 @@ class Family:
         return {keyword: value for keyword, value in found.items() if value is not None}
 
     def variant(self, header: Mapping[str, Any]) -> Variant | None:
-        """Return the variant of an exposure, or None if its type is not imaging."""
+        """Return the variant of an exposure, or None if its type is not imaging.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         return next((variant for variant in self.variants if variant.applies(header)), None)
 
     def group_keywords(self) -> tuple[str, ...]:
@@ -311,11 +341,23 @@ class Family:
         return tuple(name for _, name, _, _ in Formatter().parse(self.group_id) if name)
 
     def group_of(self, header: Mapping[str, Any]) -> str | None:
-        """Return what exposures taken at once have in common, or None if a keyword is missing."""
+        """Return the name of the group of exposures that were taken at once, or None if a keyword is missing.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         values = {keyword: header.get(keyword) for keyword in self.group_keywords()}
         return None if None in values.values() or "" in values.values() else self.group_id.format(**values)
 
     def is_moving(self, header: Mapping[str, Any]) -> bool:
-        """Tell whether an exposure followed a moving target."""
+        """Tell whether an exposure followed a moving target.
+
+        Parameters
+        ----------
+        header : mapping of str to object
+            Keywords of the exposure.
+        """
         keyword, value = self.moving_target
         return str(header.get(keyword, "")).strip().upper() == value

@@ -48,18 +48,42 @@ class Grid(NamedTuple):
 
 
 def calibrated(plan: Plan, member: str) -> dict[str, str]:
-    """Return the calibrated exposure that is a member of any association, and its geometry."""
+    """Return the files of ``find_stars``: a calibrated exposure of some association, and its geometry.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    member : str
+        Root of the names of its products.
+    """
     planned = plan.stage3.exposure(member)
     return {"cal": planned.cal, "geometry": planned.geometry}
 
 
 def pixels(plan: Plan, member: str) -> dict[str, str]:
-    """Return the calibrated exposure alone."""
+    """Return the file of ``describe_geometry``: a calibrated exposure.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    member : str
+        Root of the names of its products.
+    """
     return {"cal": plan.stage3.exposure(member).cal}
 
 
 def finding(plan: Plan, member: str) -> Finding:
-    """Return by what stars of an exposure are found, whatever association it is in."""
+    """Return the parameters of ``find_stars``, which are the same for all associations that an exposure is in.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    member : str
+        Root of the names of its products.
+    """
     planned = plan.stage3.exposure(member)
     if not plan.stage3.finds_stars(member):
         return Finding(None)
@@ -68,19 +92,47 @@ def finding(plan: Plan, member: str) -> Finding:
 
 
 def geometries(plan: Plan, association: str, catalog: str = "") -> dict[str, Any]:
-    """Return the geometry files of the members of an association, in its order."""
+    """Return the files of ``fetch_catalog``: the geometry of each member of an association, in its order.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    catalog : str, optional
+        Not used: the same exposures for any catalogue.
+    """
     return {"geometries": [member.geometry for member in plan.stage3.association(association).members]}
 
 
 def catalog_fetching(plan: Plan, association: str, catalog: str) -> CatalogFetching:
-    """Return which catalogue is fetched."""
+    """Return the parameters of ``fetch_catalog``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    catalog : str
+        Its name in lower case, such as ``gaiadr3``.
+    """
     observed = str(plan.stage3.association(association).header["DATE-OBS"])
     url = os.environ.get("ASTROMETRIC_CATALOG_URL")
     return CatalogFetching(catalog.upper(), decimal_year(observed), url, retries=4)
 
 
 def aligned(plan: Plan, association: str) -> dict[str, Any]:
-    """Return what the alignment of an association is found from."""
+    """Return the files of ``align``: geometries and star lists of the members, and the astrometric catalogue, if any.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     stage3, planned = plan.stage3, plan.stage3.association(association)
     files = geometries(plan, association)
     if planned.runs("tweakreg") and not planned.moving:
@@ -95,7 +147,15 @@ def _stars(stage3: Combinations, member: PlannedMember) -> str:
 
 
 def astrometric_catalog(stage3: Combinations, association: str) -> str:
-    """Return the astrometric catalogue that an association is aligned to."""
+    """Return the astrometric catalogue that an association is aligned to: the user's file, or one that is fetched.
+
+    Parameters
+    ----------
+    stage3 : Combinations
+        The associations of the plan.
+    association : str
+        Name of its product.
+    """
     wanted = stage3.parameters(association).tweakreg.abs_refcat
     if wanted.upper() in ONLINE_CATALOGS:
         return stage3.path(f"catalogs/{association}_fit_{wanted.lower()}_ref.ecsv")
@@ -115,24 +175,48 @@ def alignment(plan: Plan, association: str) -> Aligning:
 
 
 def under_grid(plan: Plan, association: str) -> dict[str, Any]:
-    """Return what the grid of an association is laid over."""
+    """Return the files of ``lay_grid``: the alignment, the geometry of the first member, and the user's WCS, if any.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     first = plan.stage3.association(association).members[0]
     return under_outlier_grid(plan, association) | _output_wcs(plan.settings.stage3.resample.output_wcs, first)
 
 
 def under_outlier_grid(plan: Plan, association: str) -> dict[str, Any]:
-    """Return what the grid of the outlier search is laid over."""
+    """Return the files of ``lay_outlier_grid``: the alignment, and the geometry of the first member.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     first = plan.stage3.association(association).members[0]
     return {"alignments": [plan.stage3.table(association, "alignment")], "first": first.geometry}
 
 
 def under_common_grid(plan: Plan, grid: str) -> dict[str, Any]:
-    """Return what a common grid is laid over."""
-    found = [planned for planned in plan.stage3.associations.values() if planned.common_grid == grid]
-    if not found:
+    """Return the files of ``lay_common_grid``: the alignments of all associations that share the grid.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    grid : str
+        Its name in the configuration.
+    """
+    sharing = [planned for planned in plan.stage3.associations.values() if planned.common_grid == grid]
+    if not sharing:
         raise UnknownAssociation(f"no association of this configuration uses a grid {grid!r}")
-    first = found[0].members[0]
-    tables = [plan.stage3.table(planned.name, "alignment") for planned in found]
+    first = sharing[0].members[0]
+    tables = [plan.stage3.table(planned.name, "alignment") for planned in sharing]
     return {"alignments": tables, "first": first.geometry} | _output_wcs(plan.settings.grids[grid].output_wcs, first)
 
 
@@ -142,19 +226,43 @@ def _output_wcs(file: str, first: PlannedMember) -> dict[str, str]:
 
 
 def grid(plan: Plan, association: str) -> Grid:
-    """Return how the grid is laid that an association does not share."""
+    """Return the parameters of ``lay_grid``, for an association that shares its grid with no other.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     section = plan.stage3.parameters(association).resample
     return Grid(section.grid_parameters(), plan.settings.max_output_pixels)
 
 
 def outlier_grid(plan: Plan, association: str) -> Grid:
-    """Return how the grid of the outlier search is laid: that of the input."""
+    """Return the parameters of ``lay_outlier_grid``: the defaults, whatever the output grid is.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     section = type(plan.settings.stage3.resample)()
     return Grid(section.grid_parameters(), plan.settings.max_output_pixels)
 
 
 def common_grid(plan: Plan, grid: str) -> Grid:
-    """Return how a common grid is laid."""
+    """Return the parameters of ``lay_common_grid``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    grid : str
+        Its name in the configuration.
+    """
     return Grid(plan.settings.grids[grid].grid_parameters(), plan.settings.max_output_pixels)
 
 

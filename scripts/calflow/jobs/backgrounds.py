@@ -40,12 +40,28 @@ class Subtraction(NamedTuple):
 
 
 def members(plan: Plan, background: str) -> dict[str, Any]:
-    """Return the background exposures of a set, and the references that they are calibrated with before."""
+    """Return the files of ``combine_background`` and ``model_sky``: background exposures and their references.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    background : str
+        Name of the set.
+    """
     return plan.background(background)[0].files()
 
 
 def average(plan: Plan, background: str) -> Average:
-    """Return how a set is averaged."""
+    """Return the parameters of ``combine_background``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    background : str
+        Name of the set.
+    """
     of, user = plan.background(background)
     section = plan.chosen(user).settings.stage2.bkg_subtract
     return Average(
@@ -59,13 +75,29 @@ def average(plan: Plan, background: str) -> Average:
 
 
 def without_dark(plan: Plan, background: str) -> list[str]:
-    """Return the function that takes the dark out of the members of a set, if that is to be done."""
+    """Return the function that subtracts the dark from the members of a set, in a list; empty if there is no need.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    background : str
+        Name of the set.
+    """
     of, _ = plan.background(background)
     return [WITHOUT_DARK] if of.undarkened else []
 
 
 def sky(plan: Plan, background: str) -> Sky:
-    """Return how a smooth sky is found from a set."""
+    """Return the parameters of ``model_sky``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    background : str
+        Name of the set.
+    """
     of, user = plan.background(background)
     return Sky(
         sky_model=plan.chosen(user).settings.stage2.bkg_subtract.sky_parameters() or {},  # planned with sky_model only
@@ -76,7 +108,17 @@ def sky(plan: Plan, background: str) -> Sky:
 
 
 def subtracted(plan: Plan, exposure: str, bsub: str = "") -> dict[str, str]:
-    """Return an exposure and the background that is subtracted from it."""
+    """Return the files of ``subtract_background``: an exposure, and the combined background.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    bsub : str, optional
+        ``bsub`` or ``bsubints``; empty: for a job that subtracts the background among other steps.
+    """
     planned = plan.exposure(exposure, bsub)
     if planned.background is None:
         raise UnknownExposure(f"{exposure!r} has no background exposures to subtract")
@@ -87,7 +129,17 @@ def subtracted(plan: Plan, exposure: str, bsub: str = "") -> dict[str, str]:
 
 
 def subtraction(plan: Plan, exposure: str, bsub: str) -> Subtraction:
-    """Return what a script needs to know to subtract a background."""
+    """Return the parameters of ``subtract_background``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    bsub : str
+        ``bsub``, or ``bsubints`` of an exposure with integrations.
+    """
     planned = plan.exposure(exposure)
     return Subtraction(
         images=list(planned.family.images),
@@ -98,7 +150,15 @@ def subtraction(plan: Plan, exposure: str, bsub: str) -> Subtraction:
 
 
 def combined(plan: Plan, exposure: str) -> dict[str, str]:
-    """Return the combined background of an exposure."""
+    """Return the file of ``save_combined_background``: the combined background of an exposure.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     return {"background": subtracted(plan, exposure)["background"]}
 
 

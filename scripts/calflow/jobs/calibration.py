@@ -64,7 +64,17 @@ class QuickLook(NamedTuple):
 
 
 def calibrated(plan: Plan, exposure: str, cal: str) -> dict[str, str]:
-    """Return the files that an exposure is calibrated with."""
+    """Return the files of ``calibrate``: the exposure, its background and its references.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    cal : str
+        ``cal``, or ``calints`` of an exposure with integrations.
+    """
     planned = plan.exposure(exposure, cal)
     files = {"exposure": str(planned.science)}
     if plan.saves_bsub(planned):
@@ -75,7 +85,17 @@ def calibrated(plan: Plan, exposure: str, cal: str) -> dict[str, str]:
 
 
 def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
-    """Return how an exposure is calibrated."""
+    """Return the parameters of ``calibrate``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    cal : str
+        ``cal``, or ``calints`` of an exposure with integrations.
+    """
     planned = plan.exposure(exposure)
     stage2 = plan.chosen(planned).settings.stage2
     ny, nx = planned.family.instruments[planned.instrument]
@@ -106,7 +126,17 @@ def _steps(plan: Plan, exposure: str) -> list[list[str]]:
 
 
 def step_functions(plan: Plan, exposure: str, cal: str) -> list[str]:
-    """Return the functions of the steps of an exposure."""
+    """Return the functions that ``calibrate`` calls for an exposure, as ``module:function``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    cal : str
+        ``cal``, or ``calints`` of an exposure with integrations.
+    """
     return [function for _, function in _steps(plan, exposure)]
 
 
@@ -126,19 +156,49 @@ def _filter_offset(plan: Plan, exposure: str) -> dict[str, Any]:
 
 
 def frames(plan: Plan, merged: str, cal: str) -> dict[str, Any]:
-    """Return a full frame and its subarrays in the order of their ids."""
+    """Return the files of ``merge_subarrays``: a full frame, and its subarrays in the order of their ids.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    merged : str
+        Root of the names of its products.
+    cal : str
+        ``cal``, or ``calints`` of an exposure with integrations.
+    """
     merge = plan.merge(merged, cal)
     return {"full": merge.full, "subarrays": [merge.subarrays[number] for number in sorted(merge.subarrays)]}
 
 
 def merge(plan: Plan, merged: str, cal: str) -> Merge:
-    """Return how subarrays are put into a full frame."""
+    """Return the parameters of ``merge_subarrays``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    merged : str
+        Root of the names of its products.
+    cal : str
+        ``cal``, or ``calints`` of an exposure with integrations.
+    """
     planned = plan.merge(merged)
     return Merge(sorted(planned.subarrays), association_record(planned), plan.settings.write_date)
 
 
 def applied(reftype: str, plan: Plan, exposure: str) -> dict[str, str]:
-    """Return the flat or the dark of an exposure, and the exposure."""
+    """Return the files of ``save_flat`` and ``save_dark``: an exposure, and the reference that it is calibrated with.
+
+    Parameters
+    ----------
+    reftype : str
+        ``flat`` or ``dark``.
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     planned = plan.exposure(exposure)
     path = planned.reference(reftype)
     if path is None:
@@ -147,7 +207,17 @@ def applied(reftype: str, plan: Plan, exposure: str) -> dict[str, str]:
 
 
 def applied_reference(reftype: str, plan: Plan, exposure: str) -> AppliedReference:
-    """Return how the flat or the dark of an exposure is cut out."""
+    """Return the parameters of ``save_flat`` and ``save_dark``.
+
+    Parameters
+    ----------
+    reftype : str
+        ``flat`` or ``dark``.
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     planned = plan.exposure(exposure)
     required = planned.family.references[reftype].planes or ()
     values = planned.header.values
@@ -162,7 +232,15 @@ def applied_reference(reftype: str, plan: Plan, exposure: str) -> AppliedReferen
 
 
 def looked_at(plan: Plan, exposure: str) -> dict[str, str]:
-    """Return the files that the quick look of an exposure, or of a merged one, is made of."""
+    """Return the files of ``resample_exposure``: a calibrated or a merged exposure, its geometry, and the user's WCS.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     planned = plan.calibrated(exposure)
     if not planned.quick_look:
         raise UnknownExposure(f"{exposure!r} gets no quick look: not of its type of exposure, or resample is skipped")
@@ -172,7 +250,15 @@ def looked_at(plan: Plan, exposure: str) -> dict[str, str]:
 
 
 def quick_look(plan: Plan, exposure: str) -> QuickLook:
-    """Return how a quick look is made."""
+    """Return the parameters of ``resample_exposure``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     planned = plan.calibrated(exposure)
     return QuickLook(
         origin=plan.chosen(planned).record(2),

@@ -57,7 +57,15 @@ class CodeHashes:
         return hashlib.sha256("\n".join(self._all_of(script, functions)).encode()).hexdigest()[:12]
 
     def libraries(self, script: Path, *functions: str) -> set[str]:
-        """Return the top-level modules of other libraries that the same code names."""
+        """Return the modules of other libraries, by their first names, that the code of a job imports.
+
+        Parameters
+        ----------
+        script : Path
+            The script of the job.
+        *functions : str
+            What the script loads besides, as ``module:function``.
+        """
         named = {said.partition(":")[0].partition(".")[0] for said in self._all_of(script, functions) if ":" in said}
         return named - sys.stdlib_module_names
 
@@ -154,7 +162,7 @@ def _files(root: Path, module: str) -> tuple[Path, ...]:
 
 
 def _looked_at(file: Path) -> dict[str, Any]:
-    """Return what is remembered of a module.
+    """Return the statements of a module, as far as the hash of what uses them needs to know.
 
     Returns
     -------

@@ -31,7 +31,17 @@ class Cataloguing(NamedTuple):
 
 
 def combined(plan: Plan, association: str, group: str = "") -> dict[str, Any]:
-    """Return what the image of an association, or of one of its groups by number, is made of."""
+    """Return the files of ``combine``, or of ``combine_group``: exposures, geometries, alignment and grid.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    group : str, optional
+        Number of the group, from 0; empty: all of the association.
+    """
     stage3, planned = plan.stage3, plan.stage3.association(association)
     members = _members(plan, association, group)
     common = planned.common_grid
@@ -45,7 +55,17 @@ def combined(plan: Plan, association: str, group: str = "") -> dict[str, Any]:
 
 
 def combination(plan: Plan, association: str, group: str = "") -> Combination:
-    """Return how exposures are combined."""
+    """Return the parameters of ``combine``, or of ``combine_group``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    group : str, optional
+        Number of the group, from 0; empty: all of the association.
+    """
     planned = plan.stage3.association(association)
     return Combination(
         members=[[member.root, member.group] for member in _members(plan, association, group)],
@@ -69,14 +89,30 @@ def _members(plan: Plan, association: str, group: str) -> Sequence[PlannedMember
 
 
 def catalogued(plan: Plan, association: str) -> dict[str, str]:
-    """Return what a source catalogue is made of."""
+    """Return the files of ``catalog_sources``: the combined image, and the references of the catalogue.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     references = plan.stage3.association(association).references
     files = {"i2d": plan.stage3.path(f"{association}_i2d.fits")}
     return files | {kind: str(reference.path) for kind, reference in references.items() if reference.path}
 
 
 def cataloguing(plan: Plan, association: str) -> Cataloguing:
-    """Return how sources are catalogued."""
+    """Return the parameters of ``catalog_sources``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     planned = plan.stage3.association(association)
     section = plan.stage3.parameters(association).source_catalog
     instrument = str(planned.header["INSTRUME"])

@@ -51,10 +51,24 @@ class Job:
 
 
 def nothing(*_: Any, **__: Any) -> dict[str, Any]:
-    """Return the files of a job that reads none."""
+    """Return no files, for a job that reads none.
+
+    Parameters
+    ----------
+    *_ : object
+        Whatever other jobs take.
+    **__ : object
+        Alike.
+    """
     return {}
 
 
 def flat(files: Mapping[str, Any]) -> list[str]:
-    """Return the files of all roles."""
+    """Return the files of all roles as one list.
+
+    Parameters
+    ----------
+    files : mapping of str to object
+        A path, or a list of paths, by role.
+    """
     return [item for value in files.values() for item in ([value] if isinstance(value, str) else value)]

@@ -30,7 +30,15 @@ def versions(modules: Iterable[str]) -> str:
 
 
 def changes(before: str, now: str) -> list[str]:
-    """Return what differs between two texts of `versions`, such as ``photutils 3.0.0 -> 3.1.1``."""
+    """Return what differs between two texts of `versions`, such as ``photutils 3.0.0 -> 3.1.1``.
+
+    Parameters
+    ----------
+    before : str
+        As it is on record.
+    now : str
+        As it is now.
+    """
     old, new = (dict(each.split(" ", 1) for each in _listed(text)) for text in (before, now))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name} {old.get(name, '(none)')} -> {new.get(name, '(none)')}" for name in names]

@@ -23,7 +23,13 @@ class Line:
     slope: float
 
     def at(self, size: float) -> float:
-        """Return what a job of a size, Mpixel, takes."""
+        """Return what a job of a size takes.
+
+        Parameters
+        ----------
+        size : float
+            Mpixel.
+        """
         return self.start + self.slope * size
 
 
@@ -56,15 +62,33 @@ class MeasuredCost:
         return self.size == "association"
 
     def seconds_of(self, size: Size) -> float:
-        """Return the time of a job, seconds."""
+        """Return the time of a job, seconds.
+
+        Parameters
+        ----------
+        size : Size
+            Of its work.
+        """
         return self.seconds.at(size.of(self.size))
 
     def memory_of(self, size: Size) -> float:
-        """Return the memory of a job, MB."""
+        """Return the memory of a job, MB.
+
+        Parameters
+        ----------
+        size : Size
+            Of its work.
+        """
         return sum(mb if name == "start" else mb * size.of(name) for name, mb in self.memory_mb.items())
 
     def disk_of(self, size: Size) -> tuple[float, float]:
-        """Return what a job writes that stays, and that does not, MB."""
+        """Return what a job writes, MB: first what stays, then what is removed when it has been read.
+
+        Parameters
+        ----------
+        size : Size
+            Of its work.
+        """
         return self.disk * size.of(self.size), self.temporary * size.of(self.size)
 
 
@@ -81,7 +105,13 @@ class MeasuredCosts:
         self._rules: dict[str, Any] = json.loads(path.read_text())["rules"]
 
     def of(self, rule: str) -> MeasuredCost:
-        """Return what the jobs of a rule take; what was not measured is that of the rule which it is like."""
+        """Return what the jobs of a rule take; if it was not measured, the costs of the job it is declared to be like.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        """
         job = JOBS.get(rule)
         alike = self._rules.get(job.like, {}) if job else {}
         entry = UNKNOWN | alike | self._rules.get(rule, {})

@@ -34,7 +34,17 @@ class Flagging(NamedTuple):
 
 
 def grouped(plane: str, plan: Plan, crf: str) -> dict[str, Any]:
-    """Return what a group, or its errors, are resampled from."""
+    """Return the files of ``resample_group``, or of ``resample_error``: the exposures of a group and how they lie.
+
+    Parameters
+    ----------
+    plane : str
+        ``sci`` or ``err``.
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf`` of the first member of the group.
+    """
     stage3, members = plan.stage3, plan.stage3.group(crf)
     name = stage3.crf_of(crf).association
     return {
@@ -47,14 +57,34 @@ def grouped(plane: str, plan: Plan, crf: str) -> dict[str, Any]:
 
 
 def group(plane: str, plan: Plan, crf: str) -> Group:
-    """Return how a group is resampled."""
+    """Return the parameters of ``resample_group``, or of ``resample_error``.
+
+    Parameters
+    ----------
+    plane : str
+        ``sci`` or ``err``.
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf`` of the first member of the group.
+    """
     section = plan.stage3.parameters(plan.stage3.crf_of(crf).association).outlier_detection
     exposures = [member.root for member in plan.stage3.group(crf)]
     return Group(plane, exposures, section.resampling_parameters())
 
 
 def layers(suffix: str, plan: Plan, crf: str) -> dict[str, Any]:
-    """Return what the median of an association, named after its first group, is taken of."""
+    """Return the files of ``take_median``: the resampled groups of an association, and the grid.
+
+    Parameters
+    ----------
+    suffix : str
+        ``layer``, or ``layer_error`` for the errors.
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf`` of the first member of the association.
+    """
     stage3 = plan.stage3
     association = stage3.association(stage3.crf_of(crf).association)
     roots = [association.crf_root(members[0]) for members in association.groups().values()]
@@ -66,7 +96,15 @@ def layers(suffix: str, plan: Plan, crf: str) -> dict[str, Any]:
 
 
 def flagged(plan: Plan, crf: str) -> dict[str, str]:
-    """Return what a ``_crf`` is made of."""
+    """Return the files of ``flag_outliers``: an exposure, how it lies, its sky level, the median and the grid.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf``: of the exposure and the association.
+    """
     stage3 = plan.stage3
     name, root = stage3.crf_of(crf)
     association = stage3.association(name)
@@ -81,7 +119,15 @@ def flagged(plan: Plan, crf: str) -> dict[str, str]:
 
 
 def flagging(plan: Plan, crf: str) -> Flagging:
-    """Return how outliers of an exposure are flagged."""
+    """Return the parameters of ``flag_outliers``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf``: of the exposure and the association.
+    """
     name, root = plan.stage3.crf_of(crf)
     association, stage3 = plan.stage3.association(name), plan.stage3.parameters(name)
     return Flagging(
@@ -98,12 +144,28 @@ def flagging(plan: Plan, crf: str) -> Flagging:
 
 
 def correction(plan: Plan, crf: str) -> list[str]:
-    """Return the function that corrects the pointing of an exposure."""
+    """Return the function that corrects the WCS of an exposure, as ``module:function``, in a list.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    crf : str
+        Root of the ``_crf``: of the exposure and the association.
+    """
     return [plan.stage3.association(plan.stage3.crf_of(crf).association).family.wcs_correction]
 
 
 def counts(plan: Plan, association: str) -> dict[str, Any]:
-    """Return the numbers of outliers of the members of an association."""
+    """Return the files of ``count_outliers``: the number of outliers in each member of an association.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     planned = plan.stage3.association(association)
     return {"counts": [plan.stage3.path(f"outliers/{planned.crf_root(m)}_count.json") for m in planned.members]}
 

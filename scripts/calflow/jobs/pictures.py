@@ -6,7 +6,13 @@ from calflow.plan.plan import Plan, UnknownExposure
 
 
 def exposure(plan: Plan) -> dict[str, str]:
-    """Return one exposure before and after stage 2."""
+    """Return the files of ``demo_picture``: the first exposure with a quick look, before and after stage 2.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     for planned in plan.exposures.values():
         if planned.quick_look:
             return {"rate": str(planned.science)} | {kind: plan.path(planned, kind) for kind in ("cal", "i2d")}
@@ -14,7 +20,13 @@ def exposure(plan: Plan) -> dict[str, str]:
 
 
 def combined(plan: Plan) -> dict[str, str]:
-    """Return an exposure before and after stage 3, and the products of its association."""
+    """Return the files of ``demo_combined_picture``: an exposure, and the products of stage 3 that it is part of.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     for name, association in plan.stage3.associations.items():
         for member in association.members:
             planned = plan.exposures.get(member.root)

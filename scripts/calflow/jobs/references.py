@@ -53,46 +53,90 @@ class Checking(NamedTuple):
 
 
 def made_reference(plan: Plan, reference: str) -> MadeReference:
-    """Return a reference file that is made."""
+    """Return the plan of a reference file that this run makes.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
     if reference not in plan.references:
         raise UnknownExposure(f"no reference maker {reference!r} in this configuration")
     return plan.references[reference]
 
 
 def exposures(plan: Plan, reference: str) -> dict[str, Any]:
-    """Return the files that a reference file is made of."""
+    """Return the files of ``make_reference``: the raw exposures, and for a flat the dark.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
     return made_reference(plan, reference).files()
 
 
 def making(plan: Plan, reference: str) -> Making:
-    """Return how a reference file is made."""
-    made = made_reference(plan, reference)
+    """Return the parameters of ``make_reference``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
+    planned = made_reference(plan, reference)
     return Making(
-        reftype=made.settings.type,
-        combination=made.settings.combination(),
-        normalisation=made.settings.normalisation,
-        window=made.window.numbers,
-        images=list(made.family.images),
-        keywords=dict(made.keywords),
+        reftype=planned.settings.type,
+        combination=planned.settings.combination(),
+        normalisation=planned.settings.normalisation,
+        window=planned.window.numbers,
+        images=list(planned.family.images),
+        keywords=dict(planned.keywords),
         write_date=plan.settings.write_date,
     )
 
 
 def fetching(plan: Plan, crds_file: str) -> Fetching:
-    """Return whence a file of the CRDS cache is fetched."""
+    """Return the parameters of ``fetch_reference``: where a file of the CRDS cache is fetched from.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    crds_file : str
+        Its path in the folder of the references.
+    """
     fetch = plan.crds.fetches[crds_file]
     return Fetching(fetch.url, fetch.observatory, retries=4)
 
 
 def updating(plan: Plan) -> Updating:
-    """Return which mappings of the CRDS cache are brought up to date."""
+    """Return the parameters of ``update_crds``: the cache, the server and the contexts.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     given = plan.settings.references
     url = update_url(given) or ""  # refused before, by check_update
     return Updating(url, str(cache_path(given)), wanted_contexts(given), parameter_types(), retries=4)
 
 
 def checking(plan: Plan) -> Checking:
-    """Return which files of the CRDS cache are compared, and with what."""
+    """Return the parameters of ``check_crds``: which files of the CRDS cache are compared, and with what.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     return Checking(
         contexts=plan.crds.contexts,
         mappings=plan.crds.mappings,
@@ -105,14 +149,14 @@ def checking(plan: Plan) -> Checking:
 def _references_in_use(plan: Plan) -> dict[str, list[str]]:
     """Return the reference files of the CRDS cache that are in use, parameter references too, by observatory."""
     recorded = [name for entry in parameter_record(plan) for name in entry["references"]]
-    found = {}
+    in_use = {}
     for observatory, _ in plan.crds.contexts:
         folder = f"{plan.crds.references}/{observatory}/"
         # What is missing is fetched, and compared then.
         paths = {path for path in plan.reference_files if path.startswith(folder) and Path(path).is_file()}
         names = (name.removeprefix("crds://") for name in recorded)
-        found[observatory] = sorted(paths | set(filter(None, (plan.crds.find(name, observatory) for name in names))))
-    return found
+        in_use[observatory] = sorted(paths | set(filter(None, (plan.crds.find(name, observatory) for name in names))))
+    return in_use
 
 
 JOBS = {

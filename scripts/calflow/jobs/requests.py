@@ -54,7 +54,16 @@ class Requests:
         return attempt * (math.ceil(script) + beside)
 
     def minutes(self, rule: str, wildcards: Any, attempt: int) -> int:
-        """Return the time after which a job is ended; parameters alike."""
+        """Return the time after which a job is ended, minutes.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        wildcards : mapping of name to str
+        attempt : int
+            1 for the first one.
+        """
         cost = self._costs.of(rule)
         seconds = cost.seconds_of(self._sizes.of(wildcards, whole=cost.whole))
         return attempt * (MINUTES_BESIDE + math.ceil(TIME_MARGIN * seconds / 60))

@@ -35,7 +35,13 @@ class Rules:
         self._scripts = scripts
 
     def files(self, rule: str) -> Callable[[Any], dict[str, Any]]:
-        """Return the input function of a rule."""
+        """Return the input function of a rule: from wildcards to files by role.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        """
         job = JOBS[rule]
 
         def files(wildcards: Any) -> dict[str, Any]:
@@ -44,7 +50,13 @@ class Rules:
         return files
 
     def parameters(self, rule: str) -> dict[str, Any]:
-        """Return the parameters of a rule, by their names: constants, or functions of the wildcards."""
+        """Return the ``params`` of a rule: functions of the wildcards, by the name of the parameter.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
+        """
         job = JOBS[rule]
         known = _Last(lambda wildcards: job.parameters(self._plan, **_named(wildcards)) if job.parameters else None)
 
@@ -61,7 +73,13 @@ class Rules:
         return found
 
     def code(self, script: str) -> dict[str, str]:
-        """Return the parameters that say by which code, its own and of libraries, a script does its work."""
+        """Return the parameters that tell which code a script runs: a hash of ours, and the versions of libraries.
+
+        Parameters
+        ----------
+        script : str
+            Its file name.
+        """
         return self._made_by(self._scripts / script)
 
     def _code(self, job: Job) -> dict[str, Any]:
@@ -84,10 +102,15 @@ class Rules:
 
     def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
         """
-        Return the memory and the time that a rule asks for.
+        Return the memory (MB) and the time (minutes) that a rule asks for.
 
         They are functions of the wildcards alone: of what depends on the input, too, Snakemake silently leaves out
         of a group what it cannot tell before the group's first job has run.
+
+        Parameters
+        ----------
+        rule : str
+            Its name.
         """
         return {
             "mem_mb": lambda wildcards, attempt: self._requests.memory(rule, wildcards, attempt),
@@ -118,20 +141,38 @@ class Rules:
         return group
 
     def geometry(self, wildcard: str) -> dict[str, str]:
-        """Return the output that says where the pixels of an exposure lie, for stage 3, if their WCS is found."""
+        """Return the geometry as an output of a rule, for stage 3; nothing if assign_wcs is skipped.
+
+        Parameters
+        ----------
+        wildcard : str
+            The one that names the exposure.
+        """
         plan = self._plan
         skipped = plan.settings.stage2.assign_wcs.skip
         return {} if skipped else {"geometry": f"{plan.folder}/geometry/{{{wildcard}}}_{{cal}}.json"}
 
     def saved_image(self, suffix: str) -> dict[str, str]:
-        """Return an intermediate product of the search for outliers as an output, if it is wanted."""
+        """Return an intermediate product of the outlier search as an output, if the configuration wants it.
+
+        Parameters
+        ----------
+        suffix : str
+            Such as ``blot``.
+        """
         stage3 = self._plan.stage3
         wanted = stage3.settings.stage3.outlier_detection.saves_images()
         return {f"{suffix}_image": stage3.path(f"{{crf}}_{suffix}.fits")} if wanted else {}
 
     def stamps(self, files: Mapping[str, Any]) -> dict[str, str]:
-        """Return the `stamps` of the files that a rule reads and no rule makes."""
-        return stamps(flat(files), *self._plan.made, self._plan.stage3.folder)
+        """Return the `stamps` of the files that a rule reads and no rule makes.
+
+        Parameters
+        ----------
+        files : mapping of str to object
+            A path, or a list of paths, by role.
+        """
+        return stamps(flat(files), *self._plan.unstamped, self._plan.stage3.folder)
 
     def _marked(self, job: Job, files: Mapping[str, Any]) -> dict[str, Any]:
         """Mark the files that count by their names alone: a later time of such a file means nothing."""
@@ -165,15 +206,22 @@ def _named(wildcards: Any) -> dict[str, str]:
     return dict(wildcards.items())
 
 
-def stamps(files: Iterable[str | Path], *made: str) -> dict[str, str]:
-    """Return size and time of the files that are not in the folders `made`, to go with a rule's parameters.
+def stamps(files: Iterable[str | Path], *folders: str) -> dict[str, str]:
+    """Return size and time of files that no rule makes, as a parameter of the rule that reads them.
 
     Snakemake compares times only: an input replaced by another file that is older than the products, as a
     download or a copy with its time kept, would go unnoticed.
+
+    Parameters
+    ----------
+    files : iterable of str or Path
+        Paths.
+    *folders : str
+        What lies in them is left out: rules make it, or it counts by its name.
     """
-    found = {}
+    stamped = {}
     for file in map(str, files):
-        if not file.startswith(tuple(f"{folder}/" for folder in made)):
+        if not file.startswith(tuple(f"{folder}/" for folder in folders)):
             status = Path(file).stat()
-            found[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
-    return found
+            stamped[file] = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    return stamped

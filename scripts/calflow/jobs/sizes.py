@@ -47,7 +47,13 @@ class Size:
         return self.image * ((self.exposures - 1) // 32)
 
     def of(self, kind: str) -> float:
-        """Return one of them by its name; ``association`` is the total."""
+        """Return one of the sizes by its name.
+
+        Parameters
+        ----------
+        kind : str
+            Name of an attribute; ``association`` is `total`.
+        """
         return self.total if kind == "association" else getattr(self, kind)
 
 
@@ -94,26 +100,32 @@ class Sizes:
             frame = nx * ny * background.depth / 1e6
             return Size(frame * len(background.members), frame, frame, len(background.members))
         if "grid" in wildcards:
-            found = [
+            sharing = [
                 self.association(a.name)
                 for a in plan.stage3.associations.values()
                 if a.common_grid == wildcards["grid"]
             ]
             return Size(
-                sum(size.total for size in found),
-                max(size.frame for size in found),
-                max(size.image for size in found),
-                sum(size.exposures for size in found),
+                sum(size.total for size in sharing),
+                max(size.frame for size in sharing),
+                max(size.image for size in sharing),
+                sum(size.exposures for size in sharing),
             )
         if "reference" in wildcards and wildcards["reference"] in plan.references:
-            made = plan.references[wildcards["reference"]]
-            _, _, nx, ny = made.window.numbers
+            reference = plan.references[wildcards["reference"]]
+            _, _, nx, ny = reference.window.numbers
             frame = nx * ny / 1e6
-            return Size(frame * len(made.exposures), frame, frame, len(made.exposures))
+            return Size(frame * len(reference.exposures), frame, frame, len(reference.exposures))
         return Size(1.0, 1.0, 1.0)
 
     def association(self, name: str) -> Size:
-        """Return the size of the exposures of an association together."""
+        """Return the size of the work on all exposures of an association.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         if name not in self._associations:
             association = self._plan.stage3.association(name)
             frames = [member.size / 1e6 for member in association.members]
@@ -139,6 +151,12 @@ def _alone(pixels: int, image: tuple[int, int] | None = None) -> Size:
 
 
 def pixels_in(plan: Plan) -> int:
-    """Return how many pixels are drizzled, about: each frame of each stage once."""
+    """Return about how many pixels a run drizzles: each frame of each stage once.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     first = sum(math.prod(exposure.header.shape) for exposure in plan.exposures.values())
     return first + sum(member.size for member in plan.stage3.members.values())

@@ -20,17 +20,45 @@ class Matching(NamedTuple):
 
 
 def aligned(plan: Plan, association: str, member: str) -> dict[str, str]:
-    """Return an exposure of an association, and where its pixels lie."""
+    """Return the files of ``measure_sky``: an exposure, its geometry and the alignment.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    member : str
+        Root of the names of its products.
+    """
     return plan.stage3.aligned(association, member)
 
 
 def measuring(plan: Plan, association: str, member: str) -> Measuring:
-    """Return how the sky of an exposure is measured."""
+    """Return the parameters of ``measure_sky``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    member : str
+        Root of the names of its products.
+    """
     return Measuring(member, plan.stage3.parameters(association).skymatch.measuring_parameters())
 
 
 def measured(plan: Plan, association: str) -> dict[str, Any]:
-    """Return what the sky levels of an association are found from."""
+    """Return the files of ``match_sky``: what was measured in each member, and the user's list of levels, if any.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     stage3 = plan.stage3
     members = stage3.association(association).members
     files: dict[str, Any] = {"measurements": [stage3.path(f"sky/{association}/{m.root}.json") for m in members]}
@@ -40,7 +68,15 @@ def measured(plan: Plan, association: str) -> dict[str, Any]:
 
 
 def matching(plan: Plan, association: str) -> Matching:
-    """Return how sky levels are matched."""
+    """Return the parameters of ``match_sky``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
     return Matching(plan.stage3.parameters(association).skymatch.matching_parameters())
 
 

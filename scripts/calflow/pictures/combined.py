@@ -114,7 +114,13 @@ def make_picture(products: Products, out_png: Path) -> None:
 
 
 def residual_rms(rows: Sequence[AlignmentRow]) -> float:
-    """Return the quadratic mean of the residuals of the exposures that were fitted, milliarcsec; NaN if none was."""
+    """Return the quadratic mean of the residuals of the exposures that were fitted, milliarcsec; NaN if none was.
+
+    Parameters
+    ----------
+    rows : sequence of AlignmentRow
+        Of the alignment table.
+    """
     found = [row.rms for row in rows if np.isfinite(row.rms)]
     return 1000 * float(np.sqrt(np.mean(np.square(found)))) if found else np.nan
 
@@ -147,6 +153,13 @@ def find_outliers(crf: Path, combined: Panel) -> tuple[np.ndarray, int]:
     """Return where an exposure has outliers, as pixels (n, 2) of the combined image, and how many pixels they are.
 
     Neighbouring pixels are one outlier.
+
+    Parameters
+    ----------
+    crf : Path
+        The exposure.
+    combined : Panel
+        The combined image.
     """
     from astropy.io import fits
     from astropy.wcs import WCS
@@ -162,7 +175,15 @@ def find_outliers(crf: Path, combined: Panel) -> tuple[np.ndarray, int]:
 
 
 def crowding(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a map of how many of some positions are about each pixel."""
+    """Return a map of how many of some positions lie near each pixel.
+
+    Parameters
+    ----------
+    pixels : float array, shape (n, 2)
+        The positions (x, y).
+    shape : (int, int)
+        (ny, nx).
+    """
     from scipy.ndimage import gaussian_filter
 
     x, y = pixels.T
@@ -171,7 +192,14 @@ def crowding(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def regrid(panel: Panel, grid: Panel) -> np.ndarray:
-    """Return the pixels of a panel nearest to those of another; NaN outside."""
+    """Return the pixels of a panel nearest to those of another; NaN outside.
+
+    Parameters
+    ----------
+    panel : Panel
+    grid : Panel
+        The other one.
+    """
     from scipy.ndimage import affine_transform
 
     to_pixels = np.linalg.inv(np.vstack([panel.to_plot, [0, 0, 1]])) @ np.vstack([grid.to_plot, [0, 0, 1]])

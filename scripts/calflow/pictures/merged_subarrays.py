@@ -105,6 +105,11 @@ def make_picture(products: Products, out_png: Path) -> None:
 def find_saturated(path: Path) -> np.ndarray:
     """Return the centre, 0-based pixel (x, y), of the largest saturated spot of an exposure.
 
+    Parameters
+    ----------
+    path : Path
+        Of the exposure.
+
     Raises
     ------
     ValueError

@@ -43,7 +43,17 @@ class Panel:
 
 
 def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
-    """Return a figure of some inches, and its axes."""
+    """Return a figure of some inches, and its axes.
+
+    Parameters
+    ----------
+    width : float
+        Inches.
+    height : float
+        Alike.
+    **subplots : object
+        What matplotlib's ``subplots`` takes.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -56,7 +66,14 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
 
 
 def save_figure(figure: Any, out_png: Path) -> None:
-    """Write a figure; the same figure gives the same bytes."""
+    """Write a figure; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    out_png : Path
+        Its file.
+    """
     from matplotlib import pyplot
 
     figure.savefig(out_png, **PNG)
@@ -67,6 +84,11 @@ def read_image(path: Path) -> tuple[np.ndarray, Any]:
     """Return the pixels, in the byte order of the machine, and the header of the SCI extension.
 
     World coordinates that stand in the primary header are added to it.
+
+    Parameters
+    ----------
+    path : Path
+        Of a product.
     """
     from astropy.io import fits
 
@@ -80,7 +102,17 @@ def read_image(path: Path) -> tuple[np.ndarray, Any]:
 
 
 def pixel_panel(title: str, data: np.ndarray, header: Any) -> Panel:
-    """Return an image in the pixels of its detector."""
+    """Return an image in the pixels of its detector.
+
+    Parameters
+    ----------
+    title : str
+        What stands above it.
+    data : float array, shape (ny, nx)
+        Brightness.
+    header : fits.Header
+        Of the SCI extension.
+    """
     return Panel(title, data, header, np.array([[1.0, 0, 0], [0, 1.0, 0]]), PIXEL_AXES)
 
 
@@ -125,12 +157,25 @@ def find_patch(interest: np.ndarray, covered: np.ndarray) -> np.ndarray:
 
 
 def in_plot(panel: Panel, pixels: np.ndarray) -> np.ndarray:
-    """Return pixels (n, 2) of a panel in the coordinates of the plot."""
+    """Return pixels (n, 2) of a panel in the coordinates of the plot.
+
+    Parameters
+    ----------
+    panel : Panel
+    pixels : float array, shape (n, 2)
+        Pixels (x, y) from 0.
+    """
     return pixels @ panel.to_plot[:, :2].T + panel.to_plot[:, 2]
 
 
 def limits(data: np.ndarray) -> tuple[float, float, float]:
-    """Return the brightness limits, and where the scale turns from linear to logarithmic."""
+    """Return the brightness limits, and where the scale turns from linear to logarithmic.
+
+    Parameters
+    ----------
+    data : float array, shape (ny, nx)
+        Brightness; NaN does not count.
+    """
     sky = np.nanmedian(data)
     below = np.nanpercentile(data, 16)
     noise = sky - below
@@ -142,14 +187,32 @@ def limits(data: np.ndarray) -> tuple[float, float, float]:
 
 
 def brightness_scale(low: float, high: float, softening: float) -> Any:
-    """Return the scale that is linear about zero and logarithmic far from it."""
+    """Return the scale that is linear about zero and logarithmic far from it.
+
+    Parameters
+    ----------
+    low : float
+        Brightness that is black.
+    high : float
+        Brightness that is white.
+    softening : float
+        Brightness at which it turns from linear to logarithmic.
+    """
     from matplotlib.colors import AsinhNorm
 
     return AsinhNorm(softening, low, high)
 
 
 def draw(axes: Any, panel: Panel, norm: Any = None) -> Any:
-    """Draw the whole of a panel; return the image, for a colour bar. Colours need no scale `norm`."""
+    """Draw the whole of a panel; return the image, for a colour bar.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    panel : Panel
+    norm : matplotlib Normalize, optional
+        The brightness scale; a panel in colours needs none.
+    """
     import matplotlib
     from matplotlib.transforms import Affine2D
 
@@ -166,13 +229,25 @@ def draw(axes: Any, panel: Panel, norm: Any = None) -> Any:
 
 
 def outline(panel: Panel) -> np.ndarray:
-    """Return the corners (4, 2) of a panel in the coordinates of the plot."""
+    """Return the corners (4, 2) of a panel in the coordinates of the plot.
+
+    Parameters
+    ----------
+    panel : Panel
+    """
     ny, nx = panel.data.shape[:2]
     return in_plot(panel, np.array([[-0.5, -0.5], [nx - 0.5, -0.5], [nx - 0.5, ny - 0.5], [-0.5, ny - 0.5]]))
 
 
 def zoom(axes: Any, corners: np.ndarray) -> None:
-    """Show the rectangle around some points; east is to the left."""
+    """Show the rectangle around some points; east is to the left.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    corners : float array, shape (n, 2)
+        In the coordinates of the plot.
+    """
     (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
     if axes.get_xlabel() == SKY_AXES[0]:
         left, right = right, left
@@ -180,14 +255,27 @@ def zoom(axes: Any, corners: np.ndarray) -> None:
 
 
 def mark_patch(axes: Any, patch: np.ndarray) -> None:
-    """Draw the outline of the patch that is shown enlarged."""
+    """Draw the outline of the patch that is shown enlarged.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    patch : float array, shape (4, 2)
+        Its corners, in the coordinates of the plot.
+    """
     from matplotlib.patches import Polygon
 
     axes.add_patch(Polygon(patch, fill=False, edgecolor=MARK, linewidth=1.4))
 
 
 def draw_compass(axes: Any, panel: Panel) -> None:
-    """Draw arrows to the north and the east into the lower left corner."""
+    """Draw arrows to the north and the east into the lower left corner.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    panel : Panel
+    """
     from astropy.wcs import WCS
 
     # From arcsec east and north to pixels, to plot coordinates, to the direction on the page.
@@ -214,7 +302,16 @@ def draw_compass(axes: Any, panel: Panel) -> None:
 
 
 def label_bar(bar: Any, unit: str, norm: Any) -> None:
-    """Put round numbers on a colour bar, wherever there is room for one."""
+    """Put round numbers on a colour bar, wherever there is room for one.
+
+    Parameters
+    ----------
+    bar : matplotlib Colorbar
+    unit : str
+        What stands below it.
+    norm : matplotlib Normalize
+        Its brightness scale.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     wanted = MaxNLocator(nbins=60, steps=[1, 2, 5, 10]).tick_values(norm.vmin, norm.vmax)

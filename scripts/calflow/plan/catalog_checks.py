@@ -62,10 +62,10 @@ class CatalogChecker:
         path = Path(tweakreg.abs_refcat)
         if not tweakreg.abs_refcat or tweakreg.abs_refcat.upper() in ONLINE_CATALOGS or not os.path.isfile(path):
             return  # there is none, or that it is not there is told
-        found = self._remembered(path, "sky catalogue", lambda: _contents(self._catalog(path)))
-        if found is None or not self._check_rows(path, found):
+        contents = self._remembered(path, "sky catalogue", lambda: _contents(self._catalog(path)))
+        if contents is None or not self._check_rows(path, contents):
             return
-        self._tell_motion(path, found, association)
+        self._tell_motion(path, contents, association)
         if footprints is None:
             return
         polygons = [footprint.vertices for footprint in footprints.values()]
@@ -79,8 +79,8 @@ class CatalogChecker:
         (ra, dec), (width, height) = extent(polygons)
         field = f"{association.name}, {width:.3g} x {height:.3g} arcsec around [{ra:.5f}, {dec:.5f}]"
         if near["stars"] == 0:
-            at_ra, at_dec, radius = found["place"]
-            wrong = f"none of its {found['stars']} positions lies in the field of {field}"
+            at_ra, at_dec, radius = contents["place"]
+            wrong = f"none of its {contents['stars']} positions lies in the field of {field}"
             right = (
                 f"they lie within {radius:.3g} degrees of [{at_ra:.5f}, {at_dec:.5f}]; give a catalogue of this field"
             )
@@ -105,30 +105,30 @@ class CatalogChecker:
             if path is None or not os.path.isfile(path):
                 continue
             ny, nx = shapes[member.root][-2:]
-            found = self._remembered(path, f"star list {nx} x {ny}", partial(_list_contents, path, (nx, ny)))
-            if found is None or not self._check_rows(path, found):
+            contents = self._remembered(path, f"star list {nx} x {ny}", partial(_list_contents, path, (nx, ny)))
+            if contents is None or not self._check_rows(path, contents):
                 continue
-            if found["inside"] == 0:
-                wrong = f"none of its {found['stars']} positions lies in the {nx} x {ny} pixels of {member.root}"
+            if contents["inside"] == 0:
+                wrong = f"none of its {contents['stars']} positions lies in the {nx} x {ny} pixels of {member.root}"
                 self.problems.add(Problem(str(path), "", wrong, "give its pixels, 0 in the middle of the first"))
 
     # ----------------------------------------------------------------------------------------------------
 
-    def _check_rows(self, path: Path, found: Mapping[str, Any]) -> bool:
+    def _check_rows(self, path: Path, contents: Mapping[str, Any]) -> bool:
         """Tell a table without a star; return whether it has some."""
-        if found["stars"] or path in self._told:
-            return bool(found["stars"])
+        if contents["stars"] or path in self._told:
+            return bool(contents["stars"])
         self._told.add(path)
-        if found["rows"]:
-            wrong = f"no position in any of its {found['rows']} rows"
+        if contents["rows"]:
+            wrong = f"no position in any of its {contents['rows']} rows"
             self.problems.add(Problem(str(path), "", wrong, "give finite numbers"))
         else:
             self.notices.append(f"{path}: has no rows, so that nothing is aligned by it")
         return False
 
-    def _tell_motion(self, path: Path, found: Mapping[str, Any], association: PlannedAssociation) -> None:
+    def _tell_motion(self, path: Path, contents: Mapping[str, Any], association: PlannedAssociation) -> None:
         """Say that proper motions are not applied, if that makes a difference."""
-        motion, epoch = found["motion"], found["epoch"]
+        motion, epoch = contents["motion"], contents["epoch"]
         if not motion or path in self._told:
             return
         observed = decimal_year(str(association.header["DATE-OBS"]))
@@ -151,7 +151,7 @@ class CatalogChecker:
         return self._catalogs[path]
 
     def _remembered(self, path: Path, kind: str, look: Callable[[], dict]) -> dict | None:
-        """Return what was found in a file, from the cache if it is as it was; None and one problem if it fails."""
+        """Return the contents of a file, as remembered if it has not changed; None and a problem if that fails."""
         if path in self._broken:
             return None
         try:

@@ -118,11 +118,23 @@ class PlannedAssociation:
         return "assign_mtwcs" if self.moving else "tweakreg"
 
     def runs(self, step: str) -> bool:
-        """Tell whether a step runs."""
+        """Tell whether a step runs.
+
+        Parameters
+        ----------
+        step : str
+            Its name, such as ``tweakreg``.
+        """
         return step not in self.status
 
     def status_of(self, *steps: str) -> dict[str, str]:
-        """Return which of some steps do not run, with their status."""
+        """Return the steps, of those that are named, that do not run, each with its status.
+
+        Parameters
+        ----------
+        *steps : str
+            Such as ``skymatch``.
+        """
         return {step: self.status[step] for step in steps if step in self.status}
 
     def identities(self) -> list[list[str]]:
@@ -137,11 +149,25 @@ class PlannedAssociation:
         return groups
 
     def crf_root(self, member: PlannedMember) -> str:
-        """Return the beginning of the names of what is made of a member in this association."""
+        """Return the root of the ``_crf`` of a member: its own, and the id of the association.
+
+        Parameters
+        ----------
+        member : PlannedMember
+            Of this association.
+        """
         return "_".join([member.root, *([self.asn_id] if self.asn_id else [])])
 
     def crf(self, member: PlannedMember, suffix: str = "crf") -> str:
-        """Return the file name of a product of one of its exposures."""
+        """Return the file name of what is made of a member in this association.
+
+        Parameters
+        ----------
+        member : PlannedMember
+            Of this association.
+        suffix : str, optional
+            Such as ``i2d``.
+        """
         return product_name(self.crf_root(member), suffix)
 
 
@@ -153,6 +179,15 @@ class Combinations:
     """The associations of stage 3, and where their files are.
 
     Methods that take a name raise `UnknownAssociation` for one that is not in this configuration.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    folder : str
+        Of the products.
+    associations : list of PlannedAssociation
+        All of them.
     """
 
     def __init__(self, settings: Settings, folder: str, associations: list[PlannedAssociation]):
@@ -174,7 +209,13 @@ class Combinations:
         return [path for association in self.associations.values() for path in self.products_of(association)]
 
     def products_of(self, association: PlannedAssociation) -> list[str]:
-        """Return the paths of the products of an association that are kept."""
+        """Return the paths of the products of an association that are kept.
+
+        Parameters
+        ----------
+        association : PlannedAssociation
+            One of these.
+        """
         stage3 = self.settings.stage3
         paths = []
         if not association.single:
@@ -195,35 +236,79 @@ class Combinations:
         return paths
 
     def association(self, name: str) -> PlannedAssociation:
-        """Return an association by the name of its product."""
+        """Return an association by the name of its product.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         if name not in self.associations:
             raise UnknownAssociation(f"no association {name!r} in this configuration")
         return self.associations[name]
 
     def parameters(self, name: str) -> Stage3:
-        """Return the parameters of stage 3 of an association."""
+        """Return the parameters of stage 3 of an association.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         return settings_for(self.association(name).parameters, self.settings).stage3
 
     def exposure(self, root: str) -> PlannedMember:
-        """Return a calibrated exposure that is a member of any association."""
+        """Return a calibrated exposure that is a member of any association.
+
+        Parameters
+        ----------
+        root : str
+            Root of the names of its products.
+        """
         if root not in self.members:
             raise UnknownAssociation(f"no calibrated exposure {root!r} in this configuration")
         return self.members[root]
 
     def finds_stars(self, root: str) -> bool:
-        """Tell whether stars of an exposure are looked for: some association is aligned by them."""
+        """Tell whether stars of an exposure are looked for, since some association is aligned by them.
+
+        Parameters
+        ----------
+        root : str
+            Root of the names of its products.
+        """
         return root in self._aligned_by_stars
 
     def path(self, name: str) -> str:
-        """Return the path of a file of stage 3."""
+        """Return the path of a file of stage 3.
+
+        Parameters
+        ----------
+        name : str
+            Its name in the folder of stage 3.
+        """
         return f"{self.folder}/{name}"
 
     def table(self, name: str, kind: str) -> str:
-        """Return the path of a table of an association."""
+        """Return the path of a table of an association.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        kind : str
+            ``alignment``, ``sky`` or ``outliers``.
+        """
         return self.path(f"{name}_{kind}.ecsv")
 
     def grid(self, name: str) -> str:
-        """Return the grid on which an association is combined."""
+        """Return the path of the grid on which an association is combined.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         association = self.association(name)
         if association.common_grid:
             return self.path(f"grids/{association.common_grid}.json")
@@ -236,17 +321,35 @@ class Combinations:
         return self.path(f"{name}_grid.json")
 
     def outlier_grid(self, name: str) -> str:
-        """Return the grid on which outliers are looked for: that of the input, whatever the output is."""
+        """Return the path of the grid on which outliers are looked for, which does not depend on the output grid.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         return self.path(f"outliers/{name}_grid.json")
 
     def crf_of(self, crf: str) -> Crf:
-        """Return the association and the member that the root of a ``_crf`` stands for."""
+        """Return the association and the member that the root of a ``_crf`` stands for.
+
+        Parameters
+        ----------
+        crf : str
+            The root.
+        """
         if crf not in self._crfs:
             raise UnknownAssociation(f"no exposure {crf!r} in an association of this configuration")
         return self._crfs[crf]
 
     def group(self, crf: str) -> list[PlannedMember]:
-        """Return the members of the group whose first member a ``_crf`` root stands for."""
+        """Return the members of the group whose first member a ``_crf`` root stands for.
+
+        Parameters
+        ----------
+        crf : str
+            The root.
+        """
         name, root = self.crf_of(crf)
         for members in self.association(name).groups().values():
             if members[0].root == root:
@@ -254,7 +357,15 @@ class Combinations:
         raise UnknownAssociation(f"{crf!r} is not the first of its group")
 
     def aligned(self, name: str, root: str) -> dict[str, str]:
-        """Return a member of an association, and the files that say where its pixels lie."""
+        """Return the files of a member of an association: pixels, geometry and alignment.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        root : str
+            Root of the names of its products.
+        """
         for member in self.association(name).members:
             if member.root == root:
                 return {
@@ -265,7 +376,13 @@ class Combinations:
         raise UnknownAssociation(f"{name!r} has no exposure {root!r}")
 
     def sky(self, name: str) -> dict[str, str]:
-        """Return the table of the sky levels of an association, if they are matched."""
+        """Return the table of sky levels of an association as a role and its file; nothing if the sky is not matched.
+
+        Parameters
+        ----------
+        name : str
+            Of its product.
+        """
         return {"sky": self.table(name, "sky")} if self.association(name).runs("skymatch") else {}
 
     def record(self, name: str, *without: str) -> dict[str, tuple[str, str]]:

@@ -58,7 +58,15 @@ class CombinationChecker:
     def check(
         self, associations: Sequence[PlannedAssociation], sources: Mapping[str, Source]
     ) -> list[PlannedAssociation]:
-        """Check associations; return them with the sizes that their images are going to have."""
+        """Check associations; return them with the sizes that their images are going to have.
+
+        Parameters
+        ----------
+        associations : sequence of PlannedAssociation
+            Those that nothing was wrong with so far.
+        sources : mapping of str to Source
+            Where each member comes from, by its root.
+        """
         footprints = {a.name: _footprints(a, sources[a.name].headers) for a in associations}
         shapes: dict[str, tuple[int, int] | None] = {}
         for association in associations:

@@ -75,7 +75,13 @@ class CombinationPlanner:
         self.star_lists = self._read_catfile()
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
-        """Return the plans of all products that nothing is wrong with."""
+        """Return the plans of all products with which nothing is wrong.
+
+        Parameters
+        ----------
+        associations : iterable of Association
+            Of level 3.
+        """
         planned: dict[str, PlannedAssociation] = {}
         for association in associations:
             for product in association.products:
@@ -152,8 +158,10 @@ class CombinationPlanner:
         if self.parameters is None or not product.sciences:
             return Chosen(self.settings)
         member = product.sciences[0]
-        made = self.exposures.get(product_root(member.expname))
-        header = made.header if made else self.read_header(member.path) if os.path.isfile(member.path) else None
+        calibrated = self.exposures.get(product_root(member.expname))
+        header = (
+            calibrated.header if calibrated else self.read_header(member.path) if os.path.isfile(member.path) else None
+        )
         chosen = self._chosen(member.path, header) if header else Chosen(self.settings)
         if "tweakreg.abs_refcat" in chosen.values:
             check_astrometric_catalog(chosen.settings, self.problems)
@@ -169,8 +177,8 @@ class CombinationPlanner:
         makes = member.suffix in ("cal", "calints", None)
         if makes and root in self.refused:
             return None  # told already
-        made = self.exposures.get(root) if makes else None
-        header = made.header if made else self._existing(association, member)
+        calibrated = self.exposures.get(root) if makes else None
+        header = calibrated.header if calibrated else self._existing(association, member)
         if header is None:
             return None
         where = f"{member.key}.expname"
@@ -179,10 +187,10 @@ class CombinationPlanner:
             self._refuse(association, where, wrong, "stage 3 combines 2-D exposures, _cal")
             return None
         values = dict(header.values)
-        if made:
-            if not self._check_made(association, where, made):
+        if calibrated:
+            if not self._check_calibrated(association, where, calibrated):
                 return None
-            cal = f"{self.folder}/{made.product('cal')}"
+            cal = f"{self.folder}/{calibrated.product('cal')}"
             geometry = f"{self.folder}/geometry/{Path(cal).stem}.json"
         else:
             new = self.problems.from_here()
@@ -204,7 +212,7 @@ class CombinationPlanner:
             size=math.prod(header.shape),
             parameters=self._chosen(member.path, header),
         )
-        return planned, header, made.errors if made else header.errors()
+        return planned, header, calibrated.errors if calibrated else header.errors()
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not os.path.isfile(member.path):
@@ -220,15 +228,17 @@ class CombinationPlanner:
             return None
         return self.read_header(member.path)
 
-    def _check_made(self, association: Association, where: str, made: Calibrated) -> bool:
+    def _check_calibrated(self, association: Association, where: str, calibrated: Calibrated) -> bool:
         """Refuse a member that stage 2 leaves without what stage 3 needs."""
         for step, lost in (("assign_wcs", "world coordinates"), ("photom", "unit of surface brightness, MJy/sr")):
-            if step in made.status:
-                wrong = f"{made.root!r} gets no {lost}: {step} is skipped, or has no reference"
+            if step in calibrated.status:
+                wrong = f"{calibrated.root!r} gets no {lost}: {step} is skipped, or has no reference"
                 self._refuse(association, where, wrong, f"let {step} run")
                 return False
-        if settings_for(made.parameters, self.settings).stage2.photom.inverse:
-            self._refuse(association, where, f"{made.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr")
+        if settings_for(calibrated.parameters, self.settings).stage2.photom.inverse:
+            self._refuse(
+                association, where, f"{calibrated.root!r} gets DN/s: photom.inverse is set", "stage 3 needs MJy/sr"
+            )
             return False
         return True
 
@@ -302,7 +312,7 @@ class CombinationPlanner:
                     break
 
     def _check_errors(self, association: Association, product: Product, errors: Mapping[str, tuple[str, ...]]) -> None:
-        """Refuse members whose errors are told by other planes: they would neither be weighed alike nor add up."""
+        """Refuse members with other error planes than the first: weights would differ, and variances not add up."""
         first = product.sciences[0]
         for member in product.sciences:
             if errors[member.key] != errors[first.key]:
@@ -396,7 +406,15 @@ class CombinationPlanner:
 
 
 def check_astrometric_catalog(settings: Settings, problems: Problems) -> None:
-    """Check that the catalogue to align to is a file or one that is known."""
+    """Check that the catalogue to align to is a file, or one that can be fetched.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    problems : Problems
+        What is wrong is added here.
+    """
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
         wrong = f"{wanted!r} is neither a file nor a catalogue that is known"

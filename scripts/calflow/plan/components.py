@@ -40,12 +40,12 @@ def components(plan: Plan) -> list[Component]:
     sets = _DisjointSets()
     for node, shared in _links(plan):
         sets.join(node, shared)
-    found: dict[str, Component] = {}
+    by_root: dict[str, Component] = {}
     for node, target, paths, exposures in _products(plan):
-        component = found.setdefault(sets.root(node), Component())
+        component = by_root.setdefault(sets.root(node), Component())
         component.products[target] += paths
         component.exposures += exposures
-    return list(found.values())
+    return list(by_root.values())
 
 
 def _links(plan: Plan) -> Iterator[tuple[str, str]]:

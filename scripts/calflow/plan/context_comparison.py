@@ -25,9 +25,22 @@ def compare_contexts(
     associations: Iterable[PlannedAssociation],
     merges: Iterable[PlannedMerge] = (),
 ) -> tuple[ReferenceChange, ...]:
-    """Return what changes with ``references.compare_context``; nothing if that is not set.
+    """Return what another context, ``references.compare_context``, would change; nothing if none is set.
 
     A context that cannot be used is a problem.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    chooser : ReferenceChooser
+        What chooses the references of this run.
+    exposures : iterable of PlannedExposure
+        Of stage 2.
+    associations : iterable of PlannedAssociation
+        Of stage 3.
+    merges : iterable of PlannedMerge, optional
+        Full frames with subarrays.
     """
     if not settings.references.compare_context:
         return ()
@@ -60,7 +73,13 @@ def _users(
 
 
 def comparison_lines(changes: Sequence[ReferenceChange]) -> list[str]:
-    """Return the changes as a table for the terminal."""
+    """Return the changes as the lines of a table for the terminal.
+
+    Parameters
+    ----------
+    changes : sequence of ReferenceChange
+        Of single types of reference.
+    """
     if not changes:
         return ["no reference changes"]
     rows = [("reference", "before", "after", "exposures", "associations")]

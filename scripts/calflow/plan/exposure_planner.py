@@ -66,7 +66,15 @@ class ExposurePlanner:
             self.notices.append(f"{step} is SKIPPED for {exposures}: the {name} reference is N/A")
 
     def plan(self, association: Association, product: Product) -> PlannedExposure | None:
-        """Return the plan of a product of a level-2 association, or None after adding problems."""
+        """Return the plan of a product of a level-2 association, or None after adding problems.
+
+        Parameters
+        ----------
+        association : Association
+            Of level 2.
+        product : Product
+            Of this association.
+        """
         path = product.science.path
         header = self.read_header(path)
         if header is None:

@@ -88,7 +88,12 @@ class GridChecker:
         self._broken: set[str] = set()
 
     def check_quick_looks(self, exposures: Sequence[Exposure]) -> list[Exposure]:
-        """Check the grids of quick looks, up to the first that is wrong: one section is at fault for all.
+        """Check the grids of quick looks, up to the first that is wrong: they share one section of the configuration.
+
+        Parameters
+        ----------
+        exposures : sequence of PlannedExposure or PlannedMerge
+            In any order.
 
         Returns
         -------

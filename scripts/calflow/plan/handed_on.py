@@ -37,7 +37,15 @@ def hand_on(plan: Plan, config: Mapping[str, Any], place: Path = PLACE) -> None:
 
 
 def handed_on(config: Mapping[str, Any], place: Path = PLACE) -> Plan | None:
-    """Return the plan that was left for this configuration by this code, or None; a damaged one counts as none."""
+    """Return the plan that a run left for its jobs, if it is for this configuration and code, and whole; else None.
+
+    Parameters
+    ----------
+    config : mapping of str to object
+        As Snakemake has it.
+    place : Path, optional
+        The folder of the plan.
+    """
     try:
         with place.open() as file:
             key, _, checksum = file.readline().rstrip("\n").partition(" ")
@@ -54,7 +62,7 @@ def _checksum(text: str) -> str:
 
 
 def _key(config: Mapping[str, Any]) -> str:
-    """Return what tells one configuration, and one state of the code that planned it, from others."""
+    """Return a key for the configuration and the code: another configuration, or edited code, gives another key."""
     text = json.dumps([config, _stamps(CODE)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -27,7 +27,7 @@ class _Found:
     member: Member
     header: ExposureHeader
     path: str
-    made: PlannedExposure | None
+    planned: PlannedExposure | None
 
     @property
     def number(self) -> Any:
@@ -35,7 +35,7 @@ class _Found:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        return self.made.errors if self.made else self.header.errors()
+        return self.planned.errors if self.planned else self.header.errors()
 
 
 class MergePlanner:
@@ -73,7 +73,13 @@ class MergePlanner:
         self.notices = notices
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedMerge]:
-        """Return the plans of all products that nothing is wrong with."""
+        """Return the plans of all products with which nothing is wrong.
+
+        Parameters
+        ----------
+        associations : iterable of Association
+            Those that merge subarrays.
+        """
         planned: dict[str, PlannedMerge] = {}
         for association in associations:
             for product in association.products:
@@ -111,18 +117,18 @@ class MergePlanner:
             full=full.path,
             subarrays={number: item.path for number, item in by_id.items()},
             errors=full.errors,
-            status=full.made.status if full.made else {},
-            quick_look=full.made.quick_look if full.made else False,
-            parameters=full.made.parameters if full.made else None,
+            status=full.planned.status if full.planned else {},
+            quick_look=full.planned.quick_look if full.planned else False,
+            parameters=full.planned.parameters if full.planned else None,
         )
 
     def _find(self, association: Association, member: Member) -> _Found | None:
         root = product_root(member.expname)
         if root in self.refused:
             return None  # told already
-        made = self.exposures.get(root)
-        if made:
-            return _Found(member, made.header, f"{self.folder}/{made.product('cal')}", made)
+        planned = self.exposures.get(root)
+        if planned:
+            return _Found(member, planned.header, f"{self.folder}/{planned.product('cal')}", planned)
         if not os.path.isfile(member.path):
             wrong = f"{no_file(member.path)}, and no exposure of this configuration makes it"
             right = "give the level-2 association or the _rate file that it is made of, or the file itself"

@@ -6,12 +6,18 @@ from calflow.plan.plan import Plan
 
 
 def parameter_record(plan: Plan) -> list[dict[str, Any]]:
-    """Return each set of parameter references, the values of theirs that count, and for whom."""
+    """Return each set of parameter references, their values that count, and the exposures or associations.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     users = [(2, e.root, plan.chosen(e)) for e in plan.exposures.values()]
     users += [(3, a.name, a.parameters) for a in plan.stage3.associations.values() if a.parameters]
-    found: dict[tuple, dict[str, Any]] = {}
+    entries: dict[tuple, dict[str, Any]] = {}
     for stage, name, chosen in users:
         if chosen.references:
             entry = {"stage": stage, "references": list(chosen.references), "values": dict(chosen.values), "of": []}
-            found.setdefault((stage, chosen.references), entry)["of"].append(name)
-    return list(found.values())
+            entries.setdefault((stage, chosen.references), entry)["of"].append(name)
+    return list(entries.values())

@@ -28,18 +28,38 @@ BACKGROUND_FOLDERS = {"average": "backgrounds", "sky_model": "skies"}
 
 
 def output_folder(settings: Settings) -> str:
-    """Return what the paths of all products begin with."""
+    """Return the beginning of the paths of all products: the output folder with a slash, or nothing.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    """
     # Snakemake warns of paths that begin with "./", and does not find them under another spelling.
     return "" if settings.output == "." else f"{settings.output}/"
 
 
 def stage_folder(settings: Settings, stage: int) -> str:
-    """Return the folder of the products of a stage."""
+    """Return the folder of the products of a stage.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    stage : int
+        2 or 3.
+    """
     return f"{output_folder(settings)}stage{stage}"
 
 
 def reference_folder(settings: Settings) -> str:
-    """Return the folder of the reference files that are made."""
+    """Return the folder of the reference files that are made.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    """
     return f"{output_folder(settings)}references"
 
 
@@ -163,12 +183,24 @@ class PlannedExposure:
         return self.header.errors(flat=any(step == "flat_field" for step, _ in self.steps))
 
     def reference(self, reftype: str) -> Path | None:
-        """Return the file of a type of reference, or None if none is used."""
+        """Return the file of a type of reference, or None if none is used.
+
+        Parameters
+        ----------
+        reftype : str
+            Such as ``flat``.
+        """
         reference = self.references.get(reftype)
         return reference.path if reference else None
 
     def product(self, suffix: str) -> str:
-        """Return the file name of a product; ``bsub`` and ``cal`` of a cube end in ``ints``."""
+        """Return the file name of a product; ``bsub`` and ``cal`` of a cube end in ``ints``.
+
+        Parameters
+        ----------
+        suffix : str
+            Such as ``i2d``.
+        """
         return product_name(self.root, f"{suffix}ints" if self.cube and suffix in ("bsub", "cal") else suffix)
 
 
@@ -213,7 +245,13 @@ class PlannedMerge:
     parameters: Chosen | None = None
 
     def product(self, suffix: str) -> str:
-        """Return the file name of a product; ``cal`` of a cube ends in ``ints``."""
+        """Return the file name of a product; ``cal`` of a cube ends in ``ints``.
+
+        Parameters
+        ----------
+        suffix : str
+            Such as ``i2d``.
+        """
         return product_name(self.root, f"{suffix}ints" if self.header.is_cube and suffix == "cal" else suffix)
 
 
@@ -224,6 +262,23 @@ class Plan:
     """The exposures of a configuration and what is made of them: an index, in which jobs look things up.
 
     Methods that take a name raise `UnknownExposure` for one that is not in this configuration.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    exposures : iterable of PlannedExposure
+        Of stage 2.
+    associations : iterable of PlannedAssociation, optional
+        Of stage 3.
+    notices : iterable of str, optional
+        What the user is told, though nothing is wrong.
+    merges : iterable of PlannedMerge, optional
+        Full frames into which subarrays are put.
+    references : mapping of str to MadeReference or None, optional
+        Reference files that are made, by name.
+    cache : CrdsCache or None, optional
+        The CRDS cache, and what is fetched into it; if left out, none is used.
     """
 
     def __init__(
@@ -244,7 +299,7 @@ class Plan:
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
         # What lies there is made by rules; or counts by its name, as references of CRDS.
-        self.made = (self.folder, reference_folder(settings), *self.crds.folders())
+        self.unstamped = (self.folder, reference_folder(settings), *self.crds.folders())
         self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
@@ -267,7 +322,13 @@ class Plan:
         return [path for calibrated in planned for path in self.products_of(calibrated)]
 
     def products_of(self, calibrated: Calibrated) -> list[str]:
-        """Return the paths of the products of an exposure, or of a merged one, that are kept."""
+        """Return the paths of the products of an exposure, or of a merged one, that are kept.
+
+        Parameters
+        ----------
+        calibrated : Calibrated
+            An exposure of this plan, or a merged one.
+        """
         suffixes = ["cal", *(["i2d"] if calibrated.quick_look else [])]
         if isinstance(calibrated, PlannedExposure):
             suffixes += self._wanted_extras(calibrated)
@@ -289,7 +350,13 @@ class Plan:
         return [made.path for made in self.references.values()]
 
     def is_reference(self, path: str) -> bool:
-        """Tell whether a file is a reference file: one that is used, or another one in their folders."""
+        """Tell whether a file is a reference file: one that is used, or another in a folder of references.
+
+        Parameters
+        ----------
+        path : str
+            As rules have it.
+        """
         return path in self.reference_files or path.startswith(self._reference_folders)
 
     @cached_property
@@ -306,7 +373,15 @@ class Plan:
         return tuple(f"{folder.rstrip('/')}/" for folder in folders if folder)
 
     def exposure(self, root: str, suffix: str = "") -> PlannedExposure:
-        """Return an exposure; with the suffix of a product, only if it is one that the exposure has."""
+        """Return an exposure.
+
+        Parameters
+        ----------
+        root : str
+            Root of the names of its products.
+        suffix : str, optional
+            Of one of its products: an error if the exposure has no such product.
+        """
         if root not in self.exposures:
             raise UnknownExposure(f"no exposure {root!r} in this configuration")
         exposure = self.exposures[root]
@@ -314,38 +389,84 @@ class Plan:
         return exposure
 
     def merge(self, root: str, suffix: str = "") -> PlannedMerge:
-        """Return what is merged to an exposure, alike."""
+        """Return a full frame into which subarrays are put.
+
+        Parameters
+        ----------
+        root : str
+            Root of the names of its products.
+        suffix : str, optional
+            Of one of its products: an error if the full frame has no such product.
+        """
         if root not in self.merges:
             raise UnknownExposure(f"no association of this configuration merges subarrays to {root!r}")
         _check_suffix(root, suffix, self.merges[root].header.is_cube)
         return self.merges[root]
 
     def calibrated(self, root: str) -> Calibrated:
-        """Return an exposure or a merged one."""
+        """Return an exposure or a merged one.
+
+        Parameters
+        ----------
+        root : str
+            Root of the names of its products.
+        """
         return self.merges[root] if root in self.merges else self.exposure(root)
 
     def chosen(self, calibrated: Calibrated) -> Chosen:
-        """Return the parameters of an exposure or of a merged one."""
+        """Return the parameters of an exposure or of a merged one.
+
+        Parameters
+        ----------
+        calibrated : Calibrated
+            An exposure of this plan, or a merged one.
+        """
         return calibrated.parameters or Chosen(self.settings)
 
     def background(self, name: str) -> tuple[BackgroundSet, PlannedExposure]:
-        """Return a background set by its name, and one of the exposures from which it is subtracted."""
+        """Return a background set, and one of the exposures from which it is subtracted.
+
+        Parameters
+        ----------
+        name : str
+            Of the set.
+        """
         user = self._background_users.get(name)
         if user is None or user.background is None:
             raise UnknownExposure(f"no background set {name!r} in this configuration")
         return user.background, user
 
     def saves_bsub(self, exposure: PlannedExposure) -> bool:
-        """Tell whether the background is subtracted by a job of its own, whose product is kept."""
+        """Tell whether a job of its own subtracts the background, since the ``_bsub`` is kept.
+
+        Parameters
+        ----------
+        exposure : PlannedExposure
+            Of this plan.
+        """
         background = exposure.background
         return background is not None and background.rule == "average" and self.settings.stage2.save_bsub
 
     def path(self, calibrated: Calibrated, suffix: str) -> str:
-        """Return the path of a product of stage 2."""
+        """Return the path of a product of stage 2.
+
+        Parameters
+        ----------
+        calibrated : Calibrated
+            An exposure of this plan, or a merged one.
+        suffix : str
+            Such as ``i2d``.
+        """
         return f"{self.folder}/{calibrated.product(suffix)}"
 
     def geometry(self, exposure: Calibrated) -> str:
-        """Return the path of the file that says where the pixels of an exposure lie on the sky."""
+        """Return the path of the file that says where the pixels of an exposure lie on the sky.
+
+        Parameters
+        ----------
+        exposure : Calibrated
+            Of this plan, or a merged one.
+        """
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
 
 
@@ -356,7 +477,13 @@ def _check_suffix(root: str, suffix: str, cube: bool) -> None:
 
 
 def association_record(planned: Calibrated) -> dict[str, tuple[str, str]]:
-    """Return the keywords, with comments, that name the association of an exposure."""
+    """Return the keywords, with comments, that name the association of an exposure.
+
+    Parameters
+    ----------
+    planned : Calibrated
+        An exposure of this plan, or a merged one.
+    """
     return {
         "ASNPOOL": (planned.pool, "Name of the ASN pool"),
         "ASNTABLE": (planned.table, "Name of the ASN table"),

@@ -56,6 +56,11 @@ class NotAPlan(ValueError):
 def plan_to_json(plan: Plan) -> str:
     """Return a plan as text.
 
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+
     Raises
     ------
     TypeError, ValueError
@@ -69,19 +74,24 @@ def plan_to_json(plan: Plan) -> str:
 def plan_from_json(text: str) -> Plan:
     """Return the plan that was written as text.
 
+    Parameters
+    ----------
+    text : str
+        As `plan_to_json` returns it.
+
     Raises
     ------
     NotAPlan
     """
-    found: list[Any] = []
+    built: list[Any] = []
     try:
         for kind, *parts in json.loads(text):
-            found.append(_BUILD[kind]([found[part[0]] if type(part) is list else part for part in parts]))
+            built.append(_BUILD[kind]([built[part[0]] if type(part) is list else part for part in parts]))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise NotAPlan(repr(error)) from None
-    if not found or not isinstance(found[-1], Plan):
+    if not built or not isinstance(built[-1], Plan):
         raise NotAPlan("the last object is no plan")
-    return found[-1]
+    return built[-1]
 
 
 class _Writer:
@@ -94,7 +104,7 @@ class _Writer:
         self._kept: list[Any] = []  # so that no identity is used twice
 
     def part(self, value: Any) -> Any:
-        """Return what stands for a value, after what it is made of was written."""
+        """Write the parts of a value, and return what stands for the value itself."""
         if value is None or type(value) in (str, int, float, bool):
             return value
         if id(value) not in self._by_identity:

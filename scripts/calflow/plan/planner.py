@@ -118,11 +118,11 @@ class _Planner:
         self.left_out: list[Association] = []
         self.made_associations: MadeAssociations | None = None
         folder = reference_folder(settings)
-        self.made = plan_references(settings.reference_makers, folder, self._header, self.problems)
-        self.chooser = ReferenceChooser(settings, cache, self.problems, self.made)
+        self.made_references = plan_references(settings.reference_makers, folder, self._header, self.problems)
+        self.chooser = ReferenceChooser(settings, cache, self.problems, self.made_references)
         self.parameters = ParameterReferences(settings, self.chooser, cache, self.problems, self.notices)
         self.combination_checker = CombinationChecker(settings, cache, self.problems, self.notices)
-        self.checker = ReferenceChecker(cache, self.problems, self.made, self.notices)
+        self.checker = ReferenceChecker(cache, self.problems, self.made_references, self.notices)
 
     def plan(self, stages: Collection[int]) -> Plan:
         """Return the plan, or raise InputError."""
@@ -139,7 +139,7 @@ class _Planner:
             self.problems.add(Problem("config", "stage2.resample", wrong, "set stage2.resample.skip too"))
         folder = stage_folder(self.settings, 2)
         merger = MergePlanner(exposures, self.refused, folder, self._header, self.problems, self.notices)
-        self._check_characters(str(path) for made in self.made.values() for path in made.exposures)
+        self._check_characters(str(path) for made in self.made_references.values() for path in made.exposures)
         merges = merger.plan([a for a in associations if a.merges])
         self._check_characters(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         grids = self.combination_checker.grids
@@ -149,10 +149,10 @@ class _Planner:
         crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if not self.problems:
-            self._tell_left_out({2: bool(exposures or merges or self.made), 3: bool(combinations)}, stages)
+            self._tell_left_out({2: bool(exposures or merges or self.made_references), 3: bool(combinations)}, stages)
         self.problems.raise_any()
         self.notices += self.chooser.notices
-        plan = Plan(self.settings, exposures, combinations, self.notices, merges, self.made, crds)
+        plan = Plan(self.settings, exposures, combinations, self.notices, merges, self.made_references, crds)
         plan.made_associations = self.made_associations
         return plan
 
@@ -168,7 +168,7 @@ class _Planner:
 
     def _made_associations(self) -> MadeAssociations | None:
         folder = Path(association_folder(self.settings))
-        calibrators = [path for made in self.made.values() for path in made.exposures]
+        calibrators = [path for made in self.made_references.values() for path in made.exposures]
         return make_associations(self.settings, self._header, self.problems, folder, calibrators)
 
     def _use_made_associations(self) -> list[Association | None]:

@@ -51,7 +51,7 @@ class ReferenceChecker:
     cache : HeaderCache
     problems : Problems
         Everything that does not fit is added here.
-    made : mapping of name to MadeReference, optional
+    made_references : mapping of name to MadeReference, optional
         References that this run makes.
     notices : list of str, optional
         What is used though it looks wrong is added here.
@@ -61,10 +61,10 @@ class ReferenceChecker:
         self,
         cache: HeaderCache,
         problems: Problems,
-        made: Mapping[str, MadeReference] | None = None,
+        made_references: Mapping[str, MadeReference] | None = None,
         notices: list[str] | None = None,
     ):
-        self.made = made or {}
+        self.made_references = made_references or {}
         self.cache = cache
         self.problems = problems
         self.notices = [] if notices is None else notices
@@ -74,7 +74,13 @@ class ReferenceChecker:
         self._noticed: set[tuple] = set()
 
     def check(self, exposure: PlannedExposure) -> None:
-        """Check that references are what they should be, and have what the exposure needs."""
+        """Check that references are what they should be, and have what the exposure needs.
+
+        Parameters
+        ----------
+        exposure : PlannedExposure
+            With the references that were chosen.
+        """
         user = _User(str(exposure.science), exposure.header.values, exposure.family)
         for name, reference in exposure.references.items():
             path, kind = reference.path, exposure.family.references[name]
@@ -93,9 +99,16 @@ class ReferenceChecker:
                 self._check_window(exposure, path, kind.planes, exposure.family.images)
 
     def check_catalog(self, association: PlannedAssociation, parameters: SourceCatalog) -> None:
-        """Check that the references of a catalogue are what they should be; those of the user, that they have its rows.
+        """Check the references of a catalogue; of those that the user gives, also that they have the rows it needs.
 
         Without a row in a reference that a rule chose the catalogue fails, which the rest does not depend on.
+
+        Parameters
+        ----------
+        association : PlannedAssociation
+            With the references that were chosen.
+        parameters : SourceCatalog
+            Of the catalogue.
         """
         user = _User(association.name, association.header, association.family)
         for name, reference in association.references.items():
@@ -135,7 +148,7 @@ class ReferenceChecker:
 
     def _check_made(self, exposure: PlannedExposure, name: str, path: Path) -> None:
         """Check that a reference that this run makes is for the exposure's detector, and covers it."""
-        made = next(made for made in self.made.values() if made.path == str(path))
+        made = next(made for made in self.made_references.values() if made.path == str(path))
         wanted, detector = window_of(exposure.header), exposure.header.values.get("DETECTOR")
         if made.keywords.get("DETECTOR") != detector:
             own = made.keywords.get("DETECTOR")
@@ -232,7 +245,7 @@ class ReferenceChecker:
     def _remembered(
         self, path: Path, kind: str, read: Callable[[Path], Any], right: str = "give another reference"
     ) -> Any:
-        """Return what a file covers, from the cache if the file is as it was; None and one problem if it fails."""
+        """Return what a file covers, as remembered if it has not changed; None and one problem if it cannot be read."""
         if path in self._told:
             return None
         try:
@@ -296,7 +309,13 @@ def _rows(name: str, path: Path, wanted: list[dict[str, str]], ee: list[int]) ->
 
 
 def is_asdf(path: Path) -> bool:
-    """Tell whether a file exists and begins as an ASDF file does."""
+    """Tell whether a file exists and begins as an ASDF file does.
+
+    Parameters
+    ----------
+    path : Path
+        Of any file.
+    """
     try:
         if os.path.isfile(path):  # opening a pipe would wait for ever
             with path.open("rb") as file:

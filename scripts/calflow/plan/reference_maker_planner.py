@@ -41,7 +41,7 @@ def plan_references(
         From a path to its `ExposureHeader`, or None after adding a problem.
     problems : Problems
     """
-    made = {}
+    references = {}
     for name, maker in makers.items():
         key = f"reference_makers.{name}"
         new = problems.from_here()
@@ -60,8 +60,8 @@ def plan_references(
         if family is not None and not new.any():
             path, window = f"{folder}/{name}.fits", window_of(headers[0])
             keywords = _keywords(headers, maker, family, window)
-            made[name] = MadeReference(name, path, maker, tuple(paths), family, window, keywords, dark)
-    return made
+            references[name] = MadeReference(name, path, maker, tuple(paths), family, window, keywords, dark)
+    return references
 
 
 def _dark(

@@ -1,4 +1,4 @@
-"""Whether an ASDF reference file is whole, and has what its type needs: told without acting upon any tag in it."""
+"""Check that an ASDF reference file is whole and has what its type needs, without acting on any tag in it."""
 
 import os
 import struct
@@ -42,9 +42,9 @@ def check_asdf_reference(file: BinaryIO, reftype: str) -> None:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         wrong = f"not readable as ASDF ({str(error).splitlines()[0]})"
         raise HeaderError(wrong, "get the file again") from None
-    found = _count_blocks(file, end)
-    if found < blocks:
-        raise HeaderError(f"truncated: it has {found} of {blocks} binary blocks", "get the file again")
+    present = _count_blocks(file, end)
+    if present < blocks:
+        raise HeaderError(f"truncated: it has {present} of {blocks} binary blocks", "get the file again")
     if reftype not in _ENTRIES:
         return
     key, node, tag, what = _ENTRIES[reftype]

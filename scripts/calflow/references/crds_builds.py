@@ -36,7 +36,12 @@ def builds() -> Mapping[str, str]:
 
 
 def pinned(name: str) -> str:
-    """Return the context that a name stands for: that of a build, else itself.
+    """Return the context that a name stands for: that of a build of the archive's pipeline, or the name itself.
+
+    Parameters
+    ----------
+    name : str
+        Of a build, such as ``build-12.1``, or of a context.
 
     Raises
     ------

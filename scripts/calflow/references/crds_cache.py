@@ -1,4 +1,4 @@
-"""The CRDS cache of a plan: what it lacks, and whence that is fetched."""
+"""The CRDS cache of a plan: what it lacks, and where that is fetched from."""
 
 import os
 import re
@@ -69,7 +69,15 @@ class CrdsCache:
         return (self.references,) if self.references else ()
 
     def find(self, name: str, observatory: str) -> str | None:
-        """Return the path of a reference, by its name, in a cache laid out by instrument, the second part, or flat."""
+        """Return the path of a reference in the cache, in the folder of its instrument or flat; None: not there.
+
+        Parameters
+        ----------
+        name : str
+            Of its file, such as ``jwst_miri_flat_0001.fits``.
+        observatory : str
+            Its name in CRDS, such as ``jwst``.
+        """
         folder = f"{self.references}/{observatory}"
         places = (f"{folder}/{part}/{name}" for part in name.split("_")[1:2])
         return next((path for path in (*places, f"{folder}/{name}") if os.path.isfile(path)), None)
@@ -80,25 +88,50 @@ class CrdsCache:
 
 
 def cache_path(settings: References) -> Path | None:
-    """Return the CRDS cache of a configuration, or None if it names none."""
+    """Return the CRDS cache of a configuration, or None if it names none.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    """
     given = settings.crds_path or os.environ.get(PATH_VARIABLE)
     return Path(os.path.expanduser(given)) if given else None
 
 
 def server_url(settings: References, observatory: str) -> str | None:
-    """Return the server of an observatory, or None if none is known."""
+    """Return the server of an observatory, or None if none is known.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    observatory : str
+        Its name in CRDS, such as ``jwst``.
+    """
     given = settings.crds_server or os.environ.get(SERVER_VARIABLE) or crds_servers().get(observatory)
     # "serverless" is how the package crds is told to do without one.
     return given if given and given.startswith(("http://", "https://")) and "serverless" not in given else None
 
 
 def update_url(settings: References) -> str | None:
-    """Return the server that `update_crds` asks: the given one, else the first that is known."""
+    """Return the server that `update_crds` asks: the given one, else the first that is known.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    """
     return server_url(settings, next(iter(crds_servers()), ""))
 
 
 def wanted_contexts(settings: References) -> list[str]:
-    """Return the contexts that `update_crds` is to fetch: pinned ones, or ``operational``.
+    """Return the contexts that `update_crds` fetches: those that the configuration pins, or ``operational``.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
 
     Raises
     ------
@@ -110,7 +143,13 @@ def wanted_contexts(settings: References) -> list[str]:
 
 
 def pinned_contexts(settings: References) -> list[tuple[str, str]]:
-    """Return the observatory and the name of each context that a configuration pins, or compares with."""
+    """Return the contexts that a configuration pins or compares with, each with its observatory.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    """
     try:
         names = [name for name in wanted_contexts(settings) if name.endswith(".pmap")]
     except UnknownBuild:  # told where it is used
@@ -119,7 +158,13 @@ def pinned_contexts(settings: References) -> list[tuple[str, str]]:
 
 
 def check_update(settings: References) -> None:
-    """Raise InputError if `update_crds` has no cache to bring up to date, or no server."""
+    """Raise InputError if `update_crds` has no cache to bring up to date, or no server.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    """
     problems = Problems()
     if cache_path(settings) is None:
         right = f"set it, or the environment variable {PATH_VARIABLE}"
@@ -135,7 +180,13 @@ def check_update(settings: References) -> None:
 
 
 def check_crds_source(settings: References) -> None:
-    """Raise InputError if `check_crds` has no cache to check."""
+    """Raise InputError if `check_crds` has no cache to check.
+
+    Parameters
+    ----------
+    settings : References
+        The configuration.
+    """
     if settings.source != "crds":
         right = "set references.source: crds and references.crds_path; files of a folder have no published checksums"
         raise InputError([Problem("config", "references.source", f"is {settings.source!r}, not a CRDS cache", right)])
@@ -157,7 +208,17 @@ class MissingReferences:
         self._kinds: dict[Path, tuple[str, str]] = {}
 
     def add(self, chosen: Mapping[str, Reference | Problem], observatory: str, user: Path) -> None:
-        """Note which of the references of an exposure, or of an association, are missing."""
+        """Note which of the references that were chosen are not in the cache.
+
+        Parameters
+        ----------
+        chosen : mapping of str to Reference or Problem
+            By type.
+        observatory : str
+            Its name in CRDS, such as ``jwst``.
+        user : Path
+            The exposure, or the association, that they were chosen for.
+        """
         for reftype, reference in chosen.items():
             if isinstance(reference, Reference) and reference.path and reference.missing:
                 self._users.setdefault(reference.path, []).append(user)

@@ -140,12 +140,30 @@ def _operational(crds_path: Path, observatories: Sequence[str], cache: HeaderCac
 
 
 def server_config(crds_path: Path, observatory: str) -> Path:
-    """Return the file in which a cache keeps what the server told."""
+    """Return the path of the file in which a cache keeps what the server said.
+
+    Parameters
+    ----------
+    crds_path : Path
+        The CRDS cache.
+    observatory : str
+        Its name in CRDS, such as ``jwst``.
+    """
     return crds_path / "config" / observatory / _SERVER_CONFIG
 
 
 def read_server_record(crds_path: Path, observatory: str, cache: HeaderCache | None) -> ServerRecord | Problem | None:
-    """Read what the server told; None: a cache that was copied together by hand has no such record."""
+    """Read what the server said when the cache was last brought up to date; None: the cache has no such record.
+
+    Parameters
+    ----------
+    crds_path : Path
+        The CRDS cache.
+    observatory : str
+        Its name in CRDS, such as ``jwst``.
+    cache : HeaderCache or None
+        Of headers and other contents of files.
+    """
     path = server_config(crds_path, observatory)
 
     def read() -> dict[str, Any]:

@@ -78,6 +78,19 @@ class CrdsSelector:
 
     Only the mapping files of the cache are used: neither the environment (``CRDS_PATH``...) nor a server nor
     the cache's own idea of the current context plays a part, and nothing is written into the cache.
+
+    Parameters
+    ----------
+    crds_path : Path
+        The CRDS cache.
+    context : str
+        Its name, such as ``jwst_1241.pmap``.
+    observatory : str
+        Its name in CRDS, such as ``jwst``.
+    bad_files : frozenset of str
+        Names of references that CRDS has marked as bad.
+    cache : HeaderCache or None
+        Of headers and other contents of files.
     """
 
     def __init__(
@@ -124,7 +137,15 @@ class CrdsSelector:
         }
 
     def names(self, parameters: Parameters, reftypes: Iterable[str]) -> dict[str, str | Problem]:
-        """Return, for each type, the name of the file that the rules choose, ``N/A``, or a Problem."""
+        """Return for each type the name of the file that the rules choose, ``N/A``, or a Problem.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            What the rules choose by.
+        reftypes : iterable of str
+            Types of reference.
+        """
         reftypes = tuple(sorted({reftype.lower() for reftype in reftypes}))
         names = self._remembered(parameters, reftypes)
         return self._look_up(parameters, reftypes) if names is None else names

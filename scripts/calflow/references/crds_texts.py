@@ -9,6 +9,11 @@ from typing import Any
 def parse_python(text: str) -> ast.Module:
     """Return the syntax tree of a text of CRDS, which writes its mappings and records as Python.
 
+    Parameters
+    ----------
+    text : str
+        Of a mapping, or of a record.
+
     Raises
     ------
     ValueError
@@ -25,6 +30,11 @@ def parse_python(text: str) -> ast.Module:
 def literal(node: ast.expr) -> Any:
     """Return the value of a syntax tree that holds nothing but literals.
 
+    Parameters
+    ----------
+    node : ast.expr
+        Of a mapping, or of a record.
+
     Raises
     ------
     ValueError
@@ -37,7 +47,12 @@ def literal(node: ast.expr) -> Any:
 
 
 def read_selector(path: Path) -> dict[str, Any]:
-    """Return what a mapping selects: by instrument of a context, by type of the mapping of an instrument.
+    """Return what a mapping selects: of a context the mappings by instrument, of an instrument those by type.
+
+    Parameters
+    ----------
+    path : Path
+        Of the mapping.
 
     Raises
     ------

@@ -71,7 +71,15 @@ class Chosen:
 
 
 def settings_for(parameters: Chosen | None, run: Settings) -> Settings:
-    """Return the settings of something planned: those that were chosen for it, else those of the run."""
+    """Return the settings of an exposure or an association: those chosen for it, or else those of the run.
+
+    Parameters
+    ----------
+    parameters : Chosen or None
+        What was chosen for it.
+    run : Settings
+        The configuration.
+    """
     return parameters.settings if parameters else run
 
 
@@ -125,8 +133,8 @@ class ParameterReferences:
         # As jwst does: those of the steps, and over them those of the pipeline.
         types = tuple(family.parameter_types[stage])
         from_crds = self.settings.references.source == "crds"
-        found = (self._from_crds if from_crds else self._from_directory)(types, path, header, family)
-        references = tuple(found[reftype] for reftype in types if reftype in found)
+        by_type = (self._from_crds if from_crds else self._from_directory)(types, path, header, family)
+        references = tuple(by_type[reftype] for reftype in types if reftype in by_type)
         key = (stage, *(reference.path for reference in references))
         if key not in self._sets:
             self._sets[key] = self._read(stage, references)
@@ -141,12 +149,12 @@ class ParameterReferences:
         wanted = [reftype for reftype in types if reftype in known]
         chosen = self.chooser.by_rules(wanted, header, family) if wanted else {}
         # To jwst, too, rules that do not cover an exposure are no parameters.
-        found = {reftype: item for reftype, item in chosen.items() if isinstance(item, Reference) and item.path}
-        for reftype in [reftype for reftype, item in found.items() if item.missing]:
+        by_type = {reftype: item for reftype, item in chosen.items() if isinstance(item, Reference) and item.path}
+        for reftype in [reftype for reftype, item in by_type.items() if item.missing]:
             # What is in it is part of the plan: no job of the plan can fetch it.
-            name = Path(str(found.pop(reftype).path)).name
+            name = Path(str(by_type.pop(reftype).path)).name
             self._tell(Problem(str(self.chooser.crds_path), reftype, f"needs {name!r}; not in the cache", UPDATE))
-        return found
+        return by_type
 
     def _types_of(self, family: Family, instrument: str) -> tuple[str, ...]:
         """Return the types that the context has rules of: most have few, and to ask crds for the others is slow."""
@@ -164,17 +172,17 @@ class ParameterReferences:
             return {}
         if self._index is None:
             self._index = DirectoryIndex(folder, self.header_cache, Problems())
-        found = {}
+        by_type = {}
         selectors = tuple(family.parameter_selectors)
         for reftype in types:
             if not self._index.references(reftype, str(header.values["INSTRUME"])):
                 continue
             item = select_from_directory(self._index, reftype, selectors, header.values, observed)
             if isinstance(item, Reference):
-                found[reftype] = item
+                by_type[reftype] = item
             elif not item.wrong.startswith(f"no {reftype} reference"):
                 self._tell(item)
-        return found
+        return by_type
 
     # What they say --------------------------------------------------------------------------------------
 
@@ -233,7 +241,17 @@ class ParameterReferences:
 
 @cache
 def known_types(mappings: Path, context: str, instrument: str) -> tuple[str, ...]:
-    """Return the types of parameter references that a context of a CRDS cache has rules of, for an instrument."""
+    """Return the types of parameter references for which a context has rules, for an instrument.
+
+    Parameters
+    ----------
+    mappings : Path
+        The folder of the mappings.
+    context : str
+        Its name.
+    instrument : str
+        Value of INSTRUME.
+    """
     instruments = {name.upper(): file for name, file in _selector(mappings / context).items()}
     types = _selector(mappings / str(instruments.get(instrument.upper(), "")))
     known = {name.lower() for name, file in types.items() if str(file).endswith(".rmap")}

@@ -36,7 +36,7 @@ class ReferenceChooser:
     cache : HeaderCache
     problems : Problems
         Everything that does not fit is added here.
-    made : mapping of name to MadeReference, optional
+    made_references : mapping of name to MadeReference, optional
         References that this run makes; an override may name one.
     """
 
@@ -45,10 +45,10 @@ class ReferenceChooser:
         settings: Settings,
         cache: HeaderCache,
         problems: Problems,
-        made: Mapping[str, MadeReference] | None = None,
+        made_references: Mapping[str, MadeReference] | None = None,
     ):
         self.settings = settings.references
-        self.made = made or {}
+        self.made_references = made_references or {}
         self.settings_makers = set(settings.reference_makers)
         self.cache = cache
         self.problems = problems
@@ -68,6 +68,17 @@ class ReferenceChooser:
 
         A type that an exposure cannot do without, and that has no file, is a problem. If its cause is a wrong header,
         that is the problem, and the result is None.
+
+        Parameters
+        ----------
+        path : Path
+            Of the exposure.
+        header : ExposureHeader
+            Keywords of the exposure.
+        family : Family
+            The instrument family of the exposure.
+        skipped : mapping of str to str
+            Status of the steps that do not run: their references are not needed.
         """
         instrument = str(header.values["INSTRUME"])
         wanted = {name: kind for name, kind in family.references.items() if kind.step not in skipped}
@@ -101,7 +112,13 @@ class ReferenceChooser:
         return chosen
 
     def context(self, family: Family) -> dict[str, tuple[str, str]]:
-        """Return the keywords of the CRDS context of a family; ``N/A`` for a folder."""
+        """Return the keywords that record the CRDS context of a family; ``N/A`` if references are of a folder.
+
+        Parameters
+        ----------
+        family : Family
+            The instrument family.
+        """
         crds = self.settings.source == "crds"
         context = self.crds_context(family) if crds else None
         return {
@@ -113,7 +130,13 @@ class ReferenceChooser:
         }
 
     def crds_context(self, family: Family) -> CrdsContext | None:
-        """Return the context of a family, or None after adding a problem; the first time, a notice says which."""
+        """Return the context of a family, or None after adding a problem; a notice says once which it is.
+
+        Parameters
+        ----------
+        family : Family
+            The instrument family.
+        """
         key = tuple(family.observatories)
         if key not in self._contexts:
             found = self._find_context(family)
@@ -140,7 +163,13 @@ class ReferenceChooser:
         return find_context(self.settings.crds_context, self.crds_path, family.observatories, self.cache)
 
     def selector(self, context: CrdsContext) -> CrdsSelector | None:
-        """Return the rules of a context, or None after adding a problem."""
+        """Return the rules of a context, or None after adding a problem.
+
+        Parameters
+        ----------
+        context : CrdsContext
+            Of the cache.
+        """
         if context.name not in self._crds and self.crds_path:
             found = open_crds(self.crds_path, context.name, context.observatory, self.cache, self.problems)
             self._crds[context.name] = found
@@ -152,7 +181,7 @@ class ReferenceChooser:
     def _cause(
         self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family
     ) -> Problem | None:
-        """Return what is wrong with the header of an exposure for which no references were found; None: nothing is."""
+        """Return the problem with the header of an exposure that explains why no references were found, or None."""
         instrument = str(header.values["INSTRUME"])
         types = sorted(name for name in failed if name in family.references)
         listed = f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"
@@ -169,7 +198,7 @@ class ReferenceChooser:
         return None
 
     def _may_be_unread(self, name: str, instrument: str) -> bool:
-        """Tell whether the only reference of a type may be one that cannot be read, which is told already."""
+        """Tell whether a reference may be missing since its file cannot be read, which is a problem already."""
         folder = self._directory
         return folder is not None and bool(folder.unread) and not folder.references(name, instrument)
 
@@ -195,8 +224,8 @@ class ReferenceChooser:
             if name not in known:
                 self.problems.add(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value in self.settings_makers:
-                if value in self.made:  # else told already
-                    overrides[name] = self._made_reference(key, name, self.made[value])
+                if value in self.made_references:  # else told already
+                    overrides[name] = self._made_reference(key, name, self.made_references[value])
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
@@ -236,7 +265,17 @@ class ReferenceChooser:
         }
 
     def by_rules(self, names: list[str], header: ExposureHeader, family: Family) -> dict[str, Reference | Problem]:
-        """Return what the rules of CRDS choose for an exposure, whether the cache has it or not."""
+        """Return what the rules of CRDS choose for an exposure, whether the cache has it or not.
+
+        Parameters
+        ----------
+        names : list of str
+            Types of reference.
+        header : ExposureHeader
+            Keywords of the exposure.
+        family : Family
+            The instrument family of the exposure.
+        """
         context = self.crds_context(family)
         selector = self.selector(context) if context else None
         return selector.select(crds_parameters(header, family), names) if selector else {}
@@ -251,7 +290,15 @@ class ReferenceChooser:
 
 
 def crds_parameters(header: ExposureHeader, family: Family) -> Parameters:
-    """Return the keywords of an exposure under the names of CRDS."""
+    """Return the keywords of an exposure under the names of CRDS.
+
+    Parameters
+    ----------
+    header : ExposureHeader
+        Keywords of the exposure.
+    family : Family
+        The instrument family of the exposure.
+    """
     return {
         name: value for keyword, name in family.crds_names.items() if (value := header.values.get(keyword)) is not None
     }

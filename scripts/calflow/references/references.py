@@ -100,14 +100,14 @@ class DirectoryIndex:
             )
             problems.add(Problem("config", "references.directory", wrong, advice(str(directory), NO_REFERENCES)))
             return
-        found = _reference_files(self.directory)
-        if found is None:
+        files = _reference_files(self.directory)
+        if files is None:
             wrong = f"{str(directory)!r} holds more than {MAX_ENTRIES} files and folders"
             problems.add(
                 Problem("config", "references.directory", wrong, "give the folder of the reference files alone")
             )
             return
-        for path in found:
+        for path in files:
             header = read_reference_header(path, problems, cache)
             if header is None:
                 self.unread += (path,)
@@ -116,12 +116,30 @@ class DirectoryIndex:
                 self._references.setdefault(key, []).append(header)
 
     def references(self, reftype: str, instrument: str) -> list[ReferenceHeader]:
-        """Return the references of a type for an instrument, those for any instrument included."""
+        """Return the references of a type for an instrument, with those that are for any instrument.
+
+        Parameters
+        ----------
+        reftype : str
+            Such as ``flat``.
+        instrument : str
+            Value of INSTRUME.
+        """
         names = dict.fromkeys([_text(instrument), *sorted(_ANY_VALUE)])
         return [header for name in names for header in self._references.get((_text(reftype), name), ())]
 
     def matches(self, reftype: str, instrument: str, wanted: tuple[tuple[str, str], ...]) -> list[_Match]:
-        """Return the references that fit the wanted values of the selectors, whatever their date."""
+        """Return the references that fit the wanted values of the selectors, whatever their date.
+
+        Parameters
+        ----------
+        reftype : str
+            Such as ``flat``.
+        instrument : str
+            Value of INSTRUME.
+        wanted : tuple of (str, str)
+            Keywords, each with its value.
+        """
         key = (_text(reftype), _text(instrument), wanted)
         if key not in self._matches:
             self._matches[key] = [

@@ -11,7 +11,15 @@ CANDIDATE = "o001"
 
 
 def association_name(scene: Scene, kind: str) -> str:
-    """Return the file name of an association: `jw<program>-<id>_<time>_<type>_<number>_asn.json`."""
+    """Return the file name of an association: `jw<program>-<id>_<time>_<type>_<number>_asn.json`.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    kind : str
+        ``image2``, ``image3`` and the like.
+    """
     return f"jw{scene.program}-{CANDIDATE}_{_timestamp()}_{kind}_00001_asn.json"
 
 
@@ -34,7 +42,15 @@ def stage2_association(scene: Scene, science: Sequence[str], background: Sequenc
 
 
 def stage3_association(scene: Scene, science: Sequence[str]) -> dict:
-    """Return the stage-3 association of the calibrated exposures."""
+    """Return the stage-3 association of the calibrated exposures.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    science : sequence of str
+        File names of the count-rate exposures.
+    """
     suffix = "_calints" if scene.nints else "_cal"
     members = [_member(f"{name.rpartition('_')[0]}{suffix}.fits", "science") for name in science]
     products = [{"name": product_name(scene), "members": members}]
@@ -42,12 +58,24 @@ def stage3_association(scene: Scene, science: Sequence[str]) -> dict:
 
 
 def stage2_type(scene: Scene) -> str:
-    """Return the type of the stage-2 association."""
+    """Return the type of the stage-2 association.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     return "tso-image2" if scene.is_tso else "image2"
 
 
 def product_name(scene: Scene) -> str:
-    """Return the name of the combined product: target, instrument, optical elements and subarray."""
+    """Return the name of the combined product: target, instrument, optical elements and subarray.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     preset = scene.preset
     elements = "-".join(sorted(name.lower() for name in (preset.filter, preset.pupil) if name)) or "clear"
     name = f"jw{scene.program}-{CANDIDATE}_t001_{preset.instrument.lower()}_{elements}"
@@ -57,7 +85,15 @@ def product_name(scene: Scene) -> str:
 
 
 def write_association(path: Path, association: dict) -> None:
-    """Write an association as JSON."""
+    """Write an association as JSON.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    association : dict
+        Its content.
+    """
     path.write_text(json.dumps(association, indent=4) + "\n")
 
 

@@ -53,7 +53,15 @@ class Detector:
 
 
 def make_detector(scene: Scene, number: int = 0) -> Detector:
-    """Return the `number`-th detector of a scene."""
+    """Return one of the detectors of a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    number : int, optional
+        From 0.
+    """
     instrument = scene.preset.beside(number)
     random = scene.random(DETECTOR_STREAM, 2 * number)
     read_variance = (instrument.read_noise / instrument.integration_time) ** 2
@@ -70,7 +78,13 @@ def make_detector(scene: Scene, number: int = 0) -> Detector:
 
 
 def reference_pixels(instrument: Instrument) -> np.ndarray:
-    """Return the mask of the reference-pixel border, shape (ny, nx)."""
+    """Return the mask of the reference-pixel border, shape (ny, nx).
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
+    """
     columns, rows = instrument.border
     ny, nx = instrument.shape
     border = np.ones((ny, nx), bool)
@@ -83,6 +97,11 @@ def background_shape(instrument: Instrument) -> np.ndarray:
 
     It stands for the thermal glow of the telescope: a slope and a broad bump that stay on the
     detector when the telescope moves.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
     """
     ny, nx = instrument.shape
     y, x = np.linspace(-1, 1, ny, dtype=np.float32)[:, None], np.linspace(-1, 1, nx, dtype=np.float32)

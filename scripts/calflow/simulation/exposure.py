@@ -115,7 +115,15 @@ class Exposure:
 
 
 def exposure_times(scene: Scene, index: int) -> ExposureTimes:
-    """Return the times of the `index`-th exposure (from 0) of all exposures of a scene."""
+    """Return the times of an exposure of a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    index : int
+        From 0, of all exposures of the scene.
+    """
     seconds = scene.preset.integration_time * max(scene.nints, 1)
     start = START + timedelta(seconds=index * (seconds + OVERHEAD))
     return ExposureTimes(start, scene.preset.integration_time, scene.nints)

@@ -49,6 +49,17 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     VAR_POISSON comes from the noise-free signal, not from the measured one. Cosmic rays may raise both
     variances of their pixels, in proportion (`Scene.cosmic_ray_error`).
 
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the exposure.
+    sources : Table
+        The true sources, as by `make_sources`.
+
     Returns
     -------
     image : Image
@@ -84,7 +95,19 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
 
 
 def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
-    """Write an exposure as the archive's `_rate` or `_rateints` file."""
+    """Write an exposure as the archive's `_rate` or `_rateints` file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    image : Image
+        Its pixels.
+    """
     science = science_header(exposure, scene)
     hdus = [
         fits.PrimaryHDU(header=primary_header(exposure, scene)),
@@ -104,7 +127,15 @@ def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -
 
 
 def write_signal(path: Path, signal: Signal) -> None:
-    """Write the truth about the pixels of an exposure: extensions RATE and COSMIC_RAYS, DN/s."""
+    """Write the truth about the pixels of an exposure: extensions RATE and COSMIC_RAYS, DN/s.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    signal : Signal
+        As by `expose`.
+    """
     hdus = [
         fits.PrimaryHDU(),
         fits.ImageHDU(signal.rate, name="RATE"),
@@ -114,7 +145,19 @@ def write_signal(path: Path, signal: Signal) -> None:
 
 
 def noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> np.ndarray:
-    """Return what the detector would measure without noise, DN/s, float32, shape (ny, nx) of the exposure's window."""
+    """Return what the detector would measure without noise, DN/s, float32, shape (ny, nx) of the exposure's window.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the exposure.
+    sources : Table
+        The true sources, as by `make_sources`.
+    """
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]

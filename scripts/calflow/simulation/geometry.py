@@ -31,13 +31,29 @@ class Pointing:
     roll: float
 
     def offset(self, east: float, north: float, roll: float = 0.0) -> "Pointing":
-        """Return the attitude moved by `east` and `north` arcsec on the sky and `roll` degrees."""
+        """Return the attitude moved on the sky.
+
+        Parameters
+        ----------
+        east : float
+            Arcsec.
+        north : float
+            Arcsec.
+        roll : float, optional
+            Degrees.
+        """
         dec = self.dec + north / 3600
         return Pointing((self.ra + east / 3600 / np.cos(np.radians(dec))) % 360, dec, self.roll + roll)
 
 
 class Optics:
-    """Distortion of a detector: full-frame 0-based pixel to (V2, V3) in arcsec."""
+    """Distortion of a detector: full-frame 0-based pixel to (V2, V3) in arcsec.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
+    """
 
     def __init__(self, instrument: Instrument):
         self.instrument = instrument
@@ -46,12 +62,28 @@ class Optics:
         self.rotation = np.array(instrument.to_v2v3)
 
     def from_reference_point(self, x, y):
-        """Return the distances in pixels, with the filter's offset, from the aperture's reference point."""
+        """Return the distances in pixels, with the filter's offset, from the aperture's reference point.
+
+        Parameters
+        ----------
+        x : float array
+            Full-frame pixels from 0.
+        y : float array
+            Alike.
+        """
         column_offset, row_offset = self.instrument.filter_offset
         return x + column_offset - (self.instrument.x_reference - 1), y + row_offset - (self.instrument.y_reference - 1)
 
     def to_v2v3(self, x, y):
-        """Return V2, V3 in arcsec of full-frame 0-based pixels."""
+        """Return V2, V3 in arcsec of full-frame 0-based pixels.
+
+        Parameters
+        ----------
+        x : float array
+            Full-frame pixels from 0.
+        y : float array
+            Alike.
+        """
         dx, dy = self.from_reference_point(np.asarray(x, float), np.asarray(y, float))
         ideal = (
             polynomial.polyval2d(dx, dy, self.x_coefficients),
@@ -63,7 +95,15 @@ class Optics:
         )
 
     def from_v2v3(self, v2, v3):
-        """Return the full-frame 0-based pixels of V2, V3 in arcsec, by iteration to 1e-9 pixel."""
+        """Return the full-frame 0-based pixels of V2, V3 in arcsec, by iteration to 1e-9 pixel.
+
+        Parameters
+        ----------
+        v2 : float array
+            Arcsec.
+        v3 : float array
+            Alike.
+        """
         v2, v3 = (
             np.asarray(v2, float) - self.instrument.v2_ref,
             np.asarray(v3, float) - self.instrument.v3_ref,
@@ -84,7 +124,13 @@ class Optics:
         )
 
     def relative_area(self, window: Window) -> np.ndarray:
-        """Return the pixel areas of a window relative to that at the reference point, shape (ny, nx)."""
+        """Return the pixel areas of a window relative to that at the reference point, shape (ny, nx).
+
+        Parameters
+        ----------
+        window : Window
+            Pixels of the detector.
+        """
         x = np.arange(window.nx) + window.xstart - 1.0
         y = np.arange(window.ny) + window.ystart - 1.0
         dx, dy = self.from_reference_point(x, y)
@@ -116,7 +162,15 @@ class Geometry:
     velocity_scale: float = 1.0
 
     def to_sky(self, x, y):
-        """Return RA and Dec in degrees of 0-based pixels."""
+        """Return RA and Dec in degrees of 0-based pixels.
+
+        Parameters
+        ----------
+        x : float array
+            Pixels of the exposure, from 0.
+        y : float array
+            Alike.
+        """
         instrument, scale = self.optics.instrument, self.velocity_scale
         v2, v3 = self.optics.to_v2v3(np.asarray(x) + self.window.xstart - 1, np.asarray(y) + self.window.ystart - 1)
         v2 = scale * v2 + (1 - scale) * instrument.v2_ref
@@ -125,7 +179,15 @@ class Geometry:
         return np.degrees(np.arctan2(vector[1], vector[0])) % 360, np.degrees(np.arcsin(vector[2]))
 
     def to_pixel(self, ra, dec):
-        """Return the 0-based pixels that look at RA and Dec in degrees."""
+        """Return the 0-based pixels that look at RA and Dec in degrees.
+
+        Parameters
+        ----------
+        ra : float array
+            Degrees.
+        dec : float array
+            Alike.
+        """
         instrument, scale = self.optics.instrument, self.velocity_scale
         vector = np.einsum("ji,j...->i...", self.attitude(), _unit_vector(np.radians(ra), np.radians(dec)))
         v2 = np.arctan2(vector[1], vector[0]) / ARCSEC
@@ -147,7 +209,13 @@ class Geometry:
         )
 
     def pointing_of(self, other: Instrument) -> Pointing:
-        """Return where the reference point of another detector looks at while this one is pointed so."""
+        """Return where the reference point of another detector looks while this one has its pointing.
+
+        Parameters
+        ----------
+        other : Instrument
+            The other detector.
+        """
         v2, v3 = other.v2_ref * ARCSEC, other.v3_ref * ARCSEC
         attitude = self.attitude()
         place = attitude @ _unit_vector(v2, v3)
@@ -161,7 +229,13 @@ class Geometry:
 
 
 def telescope_axis(attitude: np.ndarray) -> tuple[float, float, float]:
-    """Return RA and Dec of the V1 axis and the position angle of V3 there, in degrees."""
+    """Return RA and Dec of the V1 axis and the position angle of V3 there, in degrees.
+
+    Parameters
+    ----------
+    attitude : float array, shape (3, 3)
+        From the axes of the telescope to those of the sky.
+    """
     return _direction(attitude[:, 0], attitude[:, 2])
 
 

@@ -18,12 +18,26 @@ STAGE1_STEPS = {
 
 
 def isoformat(moment: datetime) -> str:
-    """Return a time as the archive's headers have it, to the millisecond."""
+    """Return a time as the archive's headers have it, to the millisecond.
+
+    Parameters
+    ----------
+    moment : datetime
+        UTC.
+    """
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
 def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
-    """Return the primary header of an exposure."""
+    """Return the primary header of an exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    """
     groups: dict[str, list[tuple]] = {
         "": _file(exposure),
         "Program information": [
@@ -68,7 +82,15 @@ def primary_header(exposure: Exposure, scene: Scene) -> fits.Header:
 
 
 def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
-    """Return the header of the SCI extension, with what the spacecraft believed of its pointing."""
+    """Return the header of the SCI extension, with the pointing as the spacecraft believed it to be.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    """
     times = exposure.times
     groups: dict[str, list[tuple]] = {
         "": [
@@ -95,7 +117,13 @@ def science_header(exposure: Exposure, scene: Scene) -> fits.Header:
 
 
 def linear_wcs(exposure: Exposure) -> list[tuple]:
-    """Return the cards of the TAN projection that holds at the reference point of the header's pointing."""
+    """Return the cards of the TAN projection that holds at the reference point of the header's pointing.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    """
     preset, window, nominal = exposure.instrument, exposure.geometry.window, exposure.nominal
     angle = np.radians(nominal.roll + preset.v3i_yang)
     cosine, sine, parity = float(np.cos(angle)), float(np.sin(angle)), preset.vparity
@@ -217,7 +245,13 @@ def _exposure_parameters(exposure: Exposure, scene: Scene) -> list[tuple]:
 
 
 def window_cards(window: Window) -> list[tuple]:
-    """Return where the pixels of a file are on the detector."""
+    """Return where the pixels of a file are on the detector.
+
+    Parameters
+    ----------
+    window : Window
+        Pixels of the detector.
+    """
     return [
         ("SUBSTRT1", window.xstart, "Starting pixel in axis 1 direction"),
         ("SUBSTRT2", window.ystart, "Starting pixel in axis 2 direction"),

@@ -129,7 +129,13 @@ class Instrument:
         return (self.vparity * cosine, sine), (-self.vparity * sine, cosine)
 
     def beside(self, number: int) -> "Instrument":
-        """Return the `number`-th detector of the square, 0 for this one: alike but for its name and place."""
+        """Return another detector of the square of four, alike except for its name and place.
+
+        Parameters
+        ----------
+        number : int
+            0 for this one.
+        """
         if number == 0:
             return self
         detector = self.others[number - 1]

@@ -109,7 +109,13 @@ def simulate(directory: Path, scene: Scene) -> Truth:
 
 
 def sky_noise(scene: Scene) -> float:
-    """Return the noise of an average sky pixel of one integration, MJy/sr."""
+    """Return the noise of an average sky pixel of one integration, MJy/sr.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     instrument = scene.preset
     sky = (instrument.sky if scene.sky is None else scene.sky) / instrument.photmjsr
     poisson = sky / (instrument.gain * instrument.integration_time)
@@ -118,7 +124,13 @@ def sky_noise(scene: Scene) -> float:
 
 
 def plan_exposures(scene: Scene) -> list[Exposure]:
-    """Return the exposures of a scene, science first."""
+    """Return the exposures of a scene, science first.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     instrument = scene.preset
     instruments = [instrument.beside(number) for number in range(scene.detectors)]
     window = scene.window or scene.full_frame
@@ -165,7 +177,15 @@ def _seen_by(own: Instrument, detector: int, first: Instrument, window: Window, 
 
 
 def write_sources(path: Path, sources: Table) -> None:
-    """Write the true sources, with their units, as ECSV."""
+    """Write the true sources, with their units, as ECSV.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    sources : Table
+        The true sources, as by `make_sources`.
+    """
     sources = sources.copy()
     for name, unit in (
         ("ra", "deg"),

@@ -12,7 +12,15 @@ TIME_TABLES = {"linear": LINEAR, "exponential": EXPONENTIAL, "powerlaw": POWERLA
 
 
 def conversion_at(instrument: Instrument, mjd: float) -> float:
-    """Return MJy/sr per DN/s at a time, from the numbers as the reference file stores them."""
+    """Return MJy/sr per DN/s at a time, from the numbers as the reference file stores them.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
+    mjd : float
+        The time, days.
+    """
     if not instrument.time_dependence:
         return float(np.float32(instrument.photmjsr))
     stored = {name: float(np.float32(value)) for name, value in TIME_TABLES[instrument.time_dependence].items()}

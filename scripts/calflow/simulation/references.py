@@ -45,6 +45,15 @@ ENCIRCLED_ENERGIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 def write_references(directory: Path, scene: Scene, detector: Detector) -> dict[str, Path]:
     """Write all reference files of a detector into `directory`.
 
+    Parameters
+    ----------
+    directory : Path
+        It must be there.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the exposure.
+
     Returns
     -------
     dict of str to Path
@@ -77,6 +86,11 @@ def distortion_tree(instrument: Instrument) -> dict:
 
     Its `inverse` is a polynomial of the same degree, fitted, and therefore only good to a
     fraction of a pixel, as in the real reference files.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
     """
     from astropy.modeling.models import Mapping, Polynomial2D, Shift
 
@@ -100,7 +114,13 @@ def distortion_tree(instrument: Instrument) -> dict:
 
 
 def flag_definitions(flags: Sequence[tuple[int, str, str]]) -> fits.BinTableHDU:
-    """Return the DQ_DEF table of a reference file that has its own bits: value, name, meaning."""
+    """Return the DQ_DEF table of a reference file that has its own bits: value, name, meaning.
+
+    Parameters
+    ----------
+    flags : sequence of (int, str, str)
+        Value, name and meaning of each bit.
+    """
     columns = [
         fits.Column("BIT", "J", array=np.array([value.bit_length() - 1 for value, _, _ in flags], np.int32)),
         fits.Column("VALUE", "J", bzero=2**31, array=np.array([value for value, _, _ in flags], np.uint32)),
@@ -111,7 +131,17 @@ def flag_definitions(flags: Sequence[tuple[int, str, str]]) -> fits.BinTableHDU:
 
 
 def write_fits(path: Path, header: Mapping[str, str | int | float], *extensions: fits.ImageHDU | fits.BinTableHDU):
-    """Write a reference file of a primary header and some extensions."""
+    """Write a reference file of a primary header and some extensions.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    header : mapping of str to str or int or float
+        Keywords of the primary header.
+    *extensions : fits.ImageHDU or fits.BinTableHDU
+        In their order.
+    """
     primary = fits.PrimaryHDU(header=fits.Header(list(header.items())))
     for extension in extensions:
         extension.ver = 1

@@ -18,13 +18,25 @@ STAMP_SIGMAS = 5.0
 
 
 def psf_sigmas(instrument: Instrument) -> list[tuple[float, float]]:
-    """Return the Gaussians of the point spread function: (part of the light, sigma in pixels)."""
+    """Return the Gaussians of the point spread function: (part of the light, sigma in pixels).
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
+    """
     core = instrument.fwhm / FWHM_PER_SIGMA
     return [(part, core * width) for part, width in instrument.psf]
 
 
 def peak_fraction(instrument: Instrument) -> float:
-    """Return the part of a star's light that falls into the pixel it is centred on."""
+    """Return the part of a star's light that falls into the pixel it is centred on.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        With its telescope and filter.
+    """
     return sum(part * erf(0.5 / (np.sqrt(2) * sigma)) ** 2 for part, sigma in psf_sigmas(instrument))
 
 
@@ -124,6 +136,11 @@ def _galaxy_parts(source, scale: np.ndarray) -> list[tuple[float, np.ndarray]]:
 @cache
 def sersic_gaussians(index: float) -> tuple[tuple[float, float], ...]:
     """Return a Sersic profile of half-light radius 1 as a sum of Gaussians, after Hogg & Lang (2013).
+
+    Parameters
+    ----------
+    index : float
+        The Sersic index.
 
     Returns
     -------

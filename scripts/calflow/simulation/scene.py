@@ -185,12 +185,24 @@ class Scene:
         return list(zip((radii * np.cos(angles)).tolist(), (radii * np.sin(angles)).tolist(), strict=True))
 
     def random(self, *stream: int) -> np.random.Generator:
-        """Return the random numbers of one purpose."""
+        """Return the random numbers for one purpose, which do not depend on how many others were drawn.
+
+        Parameters
+        ----------
+        *stream : int
+            Numbers that name the purpose.
+        """
         return np.random.default_rng([self.seed, *stream])
 
 
 def science_pointings(scene: Scene) -> list[Pointing]:
-    """Return the attitudes that the headers of the science exposures will tell."""
+    """Return the attitudes that the headers of the science exposures will tell.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     centre = Pointing(scene.ra, scene.dec, scene.roll)
     angle = np.radians(scene.roll + scene.preset.v3i_yang)
     parity = scene.preset.vparity
@@ -205,7 +217,13 @@ def science_pointings(scene: Scene) -> list[Pointing]:
 
 
 def true_pointings(scene: Scene) -> list[Pointing]:
-    """Return the attitudes at which the science exposures are really taken."""
+    """Return the attitudes at which the science exposures are really taken.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     random = scene.random(POINTING_STREAM)
     errors = random.standard_normal((scene.exposures, 3))
     errors[0] = 0.0
@@ -223,7 +241,13 @@ def true_pointings(scene: Scene) -> list[Pointing]:
 
 
 def background_pointings(scene: Scene) -> list[Pointing]:
-    """Return the attitudes of the background exposures: one empty field, five arcmin to the east."""
+    """Return the attitudes of the background exposures: one empty field, five arcmin to the east.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     centre = Pointing(scene.ra, scene.dec, scene.roll).offset(300.0, 0.0)
     return [centre.offset(4.0 * i, 3.0 * i) for i in range(scene.backgrounds)]
 

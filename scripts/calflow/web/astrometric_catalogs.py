@@ -143,7 +143,15 @@ def read_answer(text: str, source: str) -> Table:
 
 
 def write_astrometric_catalog(path: Path, catalog: Table) -> None:
-    """Write a catalogue as ECSV, complete or not at all. The same catalogue gives the same bytes."""
+    """Write a catalogue as ECSV, complete or not at all. The same catalogue gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    catalog : Table
+        As it was fetched.
+    """
     with replacing(path) as partial:
         catalog.write(partial, format="ascii.ecsv", overwrite=True)
 

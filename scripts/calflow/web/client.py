@@ -85,7 +85,13 @@ class Published:
     algorithm: str = "sha1"
 
     def difference(self, path: Path) -> str | None:
-        """Say in what a file is not what was published; None if it is."""
+        """Say how a file differs from what was published; None if it does not.
+
+        Parameters
+        ----------
+        path : Path
+            Of the file.
+        """
         size = path.stat().st_size
         if size != self.size:
             return f"{size} bytes instead of {self.size}"

@@ -80,7 +80,15 @@ class CrdsServer:
         return found
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the server and return its result."""
+        """Call a method of the server and return its result.
+
+        Parameters
+        ----------
+        method : str
+            Of the server's JSON-RPC interface.
+        *arguments : object
+            What the method takes.
+        """
         number = f"calflow-{VERSION}-{uuid.uuid4()}"
         body = json.dumps({"jsonrpc": "1.0", "method": method, "params": arguments, "id": number})
         url = f"{self.url}/json/{method}/{number}/"
@@ -99,7 +107,17 @@ class CrdsServer:
         return result
 
     def download(self, url: str, path: Path, published: Published) -> None:
-        """Download a file into a folder that is `locked`, as `WebClient.download` does."""
+        """Download a file into a folder that is `locked`, as `WebClient.download` does.
+
+        Parameters
+        ----------
+        url : str
+            Of the file.
+        path : Path
+            Of the new file.
+        published : Published
+            Its size and checksum.
+        """
         with self._named(path.name):
             self._client.download(url, path, published)
 
@@ -114,6 +132,17 @@ class CrdsServer:
 
 def fetch_reference(server: CrdsServer, observatory: str, path: Path, lock_timeout: float = LOCK_TIMEOUT) -> None:
     """Fetch a reference file into a cache; a file that another run has put there meanwhile is left alone.
+
+    Parameters
+    ----------
+    server : CrdsServer
+        Of the observatory.
+    observatory : str
+        Its name in CRDS, such as ``jwst``.
+    path : Path
+        Of the file in the cache.
+    lock_timeout : float, optional
+        How long to wait for other runs, s.
 
     Raises
     ------
@@ -135,7 +164,21 @@ def fetch_reference(server: CrdsServer, observatory: str, path: Path, lock_timeo
 def fetch_mappings(
     server: CrdsServer, info: Mapping[str, Any], crds_path: Path, context: str, lock_timeout: float = LOCK_TIMEOUT
 ) -> list[str]:
-    """Fetch the mappings of a context that a cache lacks, the context itself last, and return their names."""
+    """Fetch the mappings of a context that a cache lacks, the context itself last, and return their names.
+
+    Parameters
+    ----------
+    server : CrdsServer
+        Of the observatory.
+    info : mapping of str to object
+        What the server says of itself.
+    crds_path : Path
+        The cache.
+    context : str
+        Its name, such as ``jwst_1364.pmap``.
+    lock_timeout : float, optional
+        How long to wait for other runs, s.
+    """
     observatory = str(info["observatory"])
     folder = crds_path / "mappings" / observatory
     if (folder / context).is_file():
@@ -164,7 +207,23 @@ def fetch_references(
     reftypes: Iterable[str],
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> list[str]:
-    """Fetch the references of a context that are of some types, and that a cache lacks, and return their names."""
+    """Fetch the references of a context, of some types, that a cache lacks; return their names.
+
+    Parameters
+    ----------
+    server : CrdsServer
+        Of the observatory.
+    info : mapping of str to object
+        What the server says of itself.
+    crds_path : Path
+        The cache.
+    context : str
+        Its name, such as ``jwst_1364.pmap``.
+    reftypes : iterable of str
+        Types of reference.
+    lock_timeout : float, optional
+        How long to wait for other runs, s.
+    """
     observatory = str(info["observatory"])
     kinds = tuple(f"_{reftype}_" for reftype in reftypes)
     names = [str(name) for name in server.call("get_reference_names", context)]
@@ -185,7 +244,17 @@ def fetch_references(
 
 
 def record_server(info: Mapping[str, Any], crds_path: Path, lock_timeout: float = LOCK_TIMEOUT) -> None:
-    """Write what the server says of itself into a cache, as the package crds does."""
+    """Write what the server says of itself into a cache, as the package crds does.
+
+    Parameters
+    ----------
+    info : mapping of str to object
+        What the server says of itself.
+    crds_path : Path
+        The cache.
+    lock_timeout : float, optional
+        How long to wait for other runs, s.
+    """
     folder = crds_path / "config" / str(info["observatory"])
     with locked(folder, lock_timeout):
         replace_text(folder / "bad_files.txt", "\n".join(map(str, info["bad_files_list"])))
@@ -195,6 +264,13 @@ def record_server(info: Mapping[str, Any], crds_path: Path, lock_timeout: float 
 @contextmanager
 def locked(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
     """Let one run at a time download into a folder. The lock of a run that is killed goes with it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cache.
+    timeout : float, optional
+        How long to wait for other runs, s.
 
     Raises
     ------

@@ -41,7 +41,13 @@ def libraries(pixels: int) -> list[Library]:
 
 
 def load(library: Library) -> None:
-    """Import a module, or call what starts one. What cannot be had is left to the job that wants it, to tell why."""
+    """Import a module, or call what starts one. If that fails, the job that needs it tries again, and says why.
+
+    Parameters
+    ----------
+    library : Library
+        One of those listed here.
+    """
     with suppress(Exception):
         if isinstance(library, str):
             importlib.import_module(library)

@@ -25,7 +25,15 @@ REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
 
 
 def serve(requests: socket.socket, pixels: int) -> NoReturn:
-    """Load the libraries, one whenever there is nothing else to do, and fork for every job, when its own are loaded."""
+    """Load libraries while nothing else is to do, and fork for every job once those that it needs are loaded.
+
+    Parameters
+    ----------
+    requests : socket.socket
+        Jobs come by it.
+    pixels : int
+        About how many the run drizzles: whether it pays to load numba.
+    """
     from calflow.engine.warm_start.libraries import libraries, load
     from calflow.job import end_with_parent
 

@@ -24,7 +24,13 @@ NAN_FRACTION = 1e-4
 
 
 def make_iris_detector(scene: Scene) -> Detector:
-    """Return the detector of a field; its dark rate has glow and grain besides the hot pixels."""
+    """Return the detector of a field; its dark rate has glow and grain besides the hot pixels.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
     detector = make_detector(scene)
     ny, nx = detector.dark_rate.shape
     random = scene.random(DARK_STREAM)
@@ -81,7 +87,13 @@ def expose_iris(planned: IrisExposure, iris: IrisField, detector: Detector, dark
 
 
 def subarray_map(planned: IrisExposure) -> np.ndarray:
-    """Return the number of the concurrent subarray of each pixel, 0: none; uint16, shape (ny, nx)."""
+    """Return the number of the concurrent subarray of each pixel, 0: none; uint16, shape (ny, nx).
+
+    Parameters
+    ----------
+    planned : IrisExposure
+        One of its exposures.
+    """
     ids = np.zeros((planned.window.ny, planned.window.nx), np.uint16)
     for number, window in enumerate(planned.concurrent, start=1):
         ids[planned.window.slices(window)] = number
@@ -89,7 +101,19 @@ def subarray_map(planned: IrisExposure) -> np.ndarray:
 
 
 def write_iris_exposure(path: Path, planned: IrisExposure, scene: Scene, image: Image) -> None:
-    """Write an exposure as a `_rate` file of the layout that has all keywords in the primary header."""
+    """Write an exposure as a `_rate` file of the layout that has all keywords in the primary header.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file.
+    planned : IrisExposure
+        One of its exposures.
+    scene : Scene
+        What is simulated.
+    image : Image
+        Its count rates.
+    """
     planes = {"SCI": image.sci, "ERR": image.err, "DQ": image.dq}
     if planned.concurrent:
         planes["SUBARR_MAP"] = subarray_map(planned)

@@ -125,7 +125,13 @@ class IrisExposure:
 
 
 def plan_iris_exposures(iris: IrisField) -> list[IrisExposure]:
-    """Return the files of a field: full frames of the science, their subarrays, and the backgrounds."""
+    """Return the files of a field: full frames of the science, their subarrays, and the backgrounds.
+
+    Parameters
+    ----------
+    iris : IrisField
+        The field.
+    """
     scene = iris.scene
     plans = plan_exposures(scene)
     science: list[IrisExposure] = []
@@ -151,7 +157,13 @@ def plan_iris_exposures(iris: IrisField) -> list[IrisExposure]:
 
 
 def make_iris_sources(iris: IrisField) -> Table:
-    """Return the sources of a field, as `simulation.scene.make_sources` does: the bright stars come first."""
+    """Return the sources of a field, as `simulation.scene.make_sources` does: the bright stars come first.
+
+    Parameters
+    ----------
+    iris : IrisField
+        The field.
+    """
     scene, instrument = iris.scene, iris.scene.preset
     part = peak_fraction(instrument)
     others = make_sources(scene, sky_noise(scene), part)

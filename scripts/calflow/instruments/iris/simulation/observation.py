@@ -47,7 +47,13 @@ class IrisTruth:
     sources: Table
 
     def path(self, planned: IrisExposure) -> Path:
-        """Return the file of an exposure."""
+        """Return the file of an exposure.
+
+        Parameters
+        ----------
+        planned : IrisExposure
+            One of its exposures.
+        """
         return self.directory / "rate" / planned.exposure.filename
 
 
@@ -87,7 +93,15 @@ def simulate_iris(directory: Path, iris: IrisField) -> IrisTruth:
 
 
 def stage2_association(iris: IrisField, exposures: Sequence[IrisExposure]) -> dict:
-    """Return the stage-2 association: one product per full frame and per subarray, each with all backgrounds."""
+    """Return the stage-2 association: one product per full frame and per subarray, each with all backgrounds.
+
+    Parameters
+    ----------
+    iris : IrisField
+        The field.
+    exposures : sequence of IrisExposure
+        All of the field.
+    """
     backgrounds = [_member(p.exposure.filename, "background") for p in exposures if p.exposure.background]
     products = [
         {"name": p.exposure.name, "members": [_member(p.exposure.filename, "science"), *backgrounds]}
@@ -98,7 +112,15 @@ def stage2_association(iris: IrisField, exposures: Sequence[IrisExposure]) -> di
 
 
 def merge_association(iris: IrisField, exposures: Sequence[IrisExposure]) -> dict:
-    """Return the association that puts calibrated subarrays into their full frames: one product per full frame."""
+    """Return the association that puts calibrated subarrays into their full frames: one product per full frame.
+
+    Parameters
+    ----------
+    iris : IrisField
+        The field.
+    exposures : sequence of IrisExposure
+        All of the field.
+    """
     products = []
     for frame in (p for p in exposures if p.concurrent):
         parts = [p for p in exposures if p.subarray_id and p.exposure.number == frame.exposure.number]
@@ -108,7 +130,15 @@ def merge_association(iris: IrisField, exposures: Sequence[IrisExposure]) -> dic
 
 
 def stage3_association(iris: IrisField, exposures: Sequence[IrisExposure]) -> dict:
-    """Return the stage-3 association of the full frames, with the subarrays merged into those that have some."""
+    """Return the stage-3 association of the full frames, with the subarrays merged into those that have some.
+
+    Parameters
+    ----------
+    iris : IrisField
+        The field.
+    exposures : sequence of IrisExposure
+        All of the field.
+    """
     frames = [p for p in exposures if not p.exposure.background and not p.subarray_id]
     names = [_merged_name(p) if p.concurrent else p.exposure.name for p in frames]
     preset = iris.scene.preset

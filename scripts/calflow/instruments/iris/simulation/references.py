@@ -19,7 +19,15 @@ DARK_ERROR = 0.01
 
 
 def make_dark(scene: Scene, detector: Detector) -> Image:
-    """Return the dark reference: the true rate with its error, the flags of bad pixels, NaN where nothing is known."""
+    """Return the dark reference: the true rate with its error, the flags of bad pixels, NaN where nothing is known.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the field.
+    """
     random = scene.random(DARK_STREAM, 1)
     sci = detector.dark_rate + DARK_ERROR * random.standard_normal(detector.dark_rate.shape, dtype=np.float32)
     err, dq = np.full_like(sci, DARK_ERROR), detector.dq.copy()
@@ -31,9 +39,16 @@ def make_dark(scene: Scene, detector: Detector) -> Image:
 
 
 def make_flat(scene: Scene, detector: Detector) -> Image:
-    """Return the flat reference, flags in the bits of `FLAT_FLAGS`: the true response with its error, and odd pixels.
+    """Return the flat reference: the true response with its error, and odd pixels; flags in the bits of `FLAT_FLAGS`.
 
     Odd are pixels with each of the flags, and such that are NaN, zero or negative without one.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the field.
     """
     random = scene.random(DETECTOR_STREAM, 1)
     bits = {name: np.uint32(value) for value, name, _ in FLAT_FLAGS}
@@ -52,6 +67,17 @@ def make_flat(scene: Scene, detector: Detector) -> Image:
 
 def write_iris_references(directory: Path, scene: Scene, dark: Image, flat: Image) -> dict[str, Path]:
     """Write the reference files of a field into `directory`.
+
+    Parameters
+    ----------
+    directory : Path
+        It must be there.
+    scene : Scene
+        What is simulated.
+    dark : Image
+        As by `make_dark`.
+    flat : Image
+        As by `make_flat`.
 
     Returns
     -------
