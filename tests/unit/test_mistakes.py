@@ -83,7 +83,7 @@ CONFIGURATIONS = {
     "a key that is no name": "yes: 5\n",
     "more stars than are kept": "stage3: {tweakreg: {minobj: 1000}}\n",
     "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
-    "a variable": "output: $HOME/results\n",
+    "a variable": "output: $RESULTS/f770w\n",
     "the root": "output: /\n",
     "an unknown user": "output: ~anna.b/x\n",
     "a folder of Windows": 'output: "D:\\\\results"\n',
@@ -108,6 +108,7 @@ def test_configuration(field, text):
         ASSOCIATIONS,
         ASSOCIATIONS + "references: {source: crds, crds_path: nowhere}\n",
         ASSOCIATIONS + "references: {source: crds, crds_path: data, crds_context: 1500}\n",
+        "associations: [data/lost_asn.json]\nreferences: {directory: data/references}\n",
         "associations: [data/lost_asn.json, '$DATA/*_asn.json']\nreferences: {directory: data/references}\n",
     ],
 )

@@ -155,7 +155,7 @@ def make_associations(
     """
     new = problems.from_here()
     asn_files = AsnFiles.of(folder)
-    directory = Path(os.path.expanduser(settings.input))
+    directory = Path(settings.input)
     _check_links(settings, problems)
     try:
         with os.scandir(directory) as entries:
@@ -232,7 +232,7 @@ def _check_links(settings: Settings, problems: Problems) -> None:
 
 def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> _Found | None:
     given = str(settings.make_associations.pool)
-    path = Path(os.path.expanduser(given))
+    path = Path(given)
     if not path.is_file():
         problems.add(Problem("config", "make_associations.pool", no_file(path), "give a pool file of the archive"))
         return None
@@ -289,7 +289,7 @@ def _from_headers(
 
 def no_exposures(folder: str) -> Problem:
     """Return the problem of a folder in which there are no exposures."""
-    directory = Path(os.path.expanduser(folder))
+    directory = Path(folder)
     right = "give the folder with the _rate files, or make_associations.pool"
     # Clients of the archive make folders of their own.
     for below in ("*", "*/*", "*/*/*"):

@@ -216,8 +216,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
     Parameters
     ----------
     patterns : list of str
-        Paths or globs (``*``, ``?``, ``[]``, ``**``); ``~`` is expanded. A file whose own name looks like
-        a glob is taken as it is.
+        Paths or globs (``*``, ``?``, ``[]``, ``**``). A file whose own name looks like a glob is taken as it is.
     key : str
         The configuration key, for the problems.
     problems : Problems
@@ -236,10 +235,9 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
         if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
             problems.add(Problem(file, here, f"{pattern!r} is not a path", "give a file name or a glob"))
             continue
-        expanded = os.path.expanduser(pattern)
-        matches = [expanded]
-        if has_magic(expanded) and not os.path.lexists(expanded):
-            matches = _matches(expanded)
+        matches = [pattern]
+        if has_magic(pattern) and not os.path.lexists(pattern):
+            matches = _matches(pattern)
             if not matches:
                 problems.add(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
         for match in matches:

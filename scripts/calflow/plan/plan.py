@@ -4,7 +4,6 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,8 +44,7 @@ def reference_folder(settings: Settings) -> str:
 
 def association_folder(settings: Settings) -> str:
     """Return the folder of the associations that are made."""
-    given = settings.make_associations.folder
-    return os.path.expanduser(given) if given else f"{output_folder(settings)}associations"
+    return settings.make_associations.folder or f"{output_folder(settings)}associations"
 
 
 class UnknownExposure(Exception):
