@@ -1,5 +1,6 @@
 """docs/mistakes.md says what calflow says: each mistake is made here, and its answer has to stand on that page."""
 
+import bz2
 import gzip
 import os
 import re
@@ -153,6 +154,14 @@ def compress(path):
     path.write_bytes(gzip.compress(path.read_bytes()))
 
 
+def compress_otherwise(path):
+    path.write_bytes(bz2.compress(path.read_bytes()))
+
+
+def compress_and_cut(path):
+    path.write_bytes(gzip.compress(path.read_bytes())[:5000])
+
+
 def make_fifo(path):
     path.unlink()
     os.mkfifo(path)
@@ -184,7 +193,8 @@ FILES = [
     (RATE, make_loop),
     (RATE, make_fifo),
     (RATE, make_folder),
-    (RATE, compress),
+    (RATE, compress_otherwise),
+    (RATE, compress_and_cut),
     (RATE, lambda path: os.truncate(path, 40_000)),
 ]
 
