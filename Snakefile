@@ -59,6 +59,10 @@ try:
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
+    elif is_only_target("download"):
+        from calflow.archive.download import download
+
+        sys.exit(download(settings, config_files, dry="-n" in sys.argv or "--dry-run" in sys.argv))
     elif is_only_target("associations"):
         made = only_associations(settings, config_files, cache=Path(".snakemake/calflow/headers"))
         if "-n" not in sys.argv and "--dry-run" not in sys.argv:
@@ -118,6 +122,11 @@ rule all:
 rule plan:
     message:
         "never a job: the plan is printed before any job, see scripts/calflow/forecast"
+
+
+rule download:
+    message:
+        "never a job: exposures are fetched before any job, see scripts/calflow/archive"
 
 
 rule associations:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "calibration": {"files", "science"},
     "configuration": {"printable", "science"},
     "inputs": {"configuration", "files", "instruments", "science", "whole_files"},
+    "archive": {"configuration", "files", "instruments", "printable", "web"},
     "associations": {"configuration", "files", "inputs", "instruments", "whole_files"},
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
     "plan": {

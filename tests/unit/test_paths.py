@@ -163,7 +163,8 @@ def test_a_variable_without_a_value(monkeypatch, path):
 NO_PATHS = set(
     """
     targets filters make_associations.backgrounds references.crds_context references.compare_context
-    references.crds_server reference_makers.useafter
+    references.crds_server reference_makers.useafter download.targets download.filters download.instruments
+    download.url
     """.split()
 )
 

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
+from calflow.configuration.downloading import Download
 from calflow.configuration.paths import advice, expanded
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.reference_makers import ReferenceMaker
@@ -116,6 +117,9 @@ class Settings(Section):
     )
     make_associations: AssociationMaking = Field(
         AssociationMaking(), description="how associations are made; docs/associations.md"
+    )
+    download: Download = Field(
+        Download(), description="what `snakemake download` fetches from the archive; docs/download.md"
     )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
