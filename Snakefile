@@ -2,6 +2,7 @@
 # The configuration is in config.yaml; what a run will do is decided in scripts/calflow/plan.
 import copy
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,12 +10,18 @@ from pathlib import Path
 from snakemake import __version__ as snakemake_version
 from snakemake.utils import min_version
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
+if not isinstance(workflow.current_basedir, os.PathLike):  # of a module that is github(...)
+    sys.exit("calflow is a package, too, and has to lie on this machine: clone it, and name that Snakefile")
+HERE = Path(workflow.current_basedir)
+IS_MODULE = HERE != Path(workflow.basedir)  # of another workflow: docs/module.md
+SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from calflow.engine.versions import is_tested
 
-if is_tested(snakemake_version):  # says more of one that is too old than min_version does
+if IS_MODULE:
+    from calflow.module_run import ModuleRun as Run
+elif is_tested(snakemake_version):  # says more of one that is too old than min_version does
     from calflow.run import Run
 else:
     from calflow.plain_run import PlainRun as Run
@@ -26,9 +33,9 @@ logging.raiseExceptions = False
 
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
 given_files = workflow.configfiles[::-1]  # those of the user, the strongest first
+if not IS_MODULE:  # whose config has no defaults: those are declared
 
-
-configfile: f"{workflow.basedir}/config.yaml"
+    configfile: f"{HERE}/config.yaml"
 
 
 from calflow.configuration.paths import seen_from_here
@@ -42,6 +49,7 @@ from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
 from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
+from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.printable import printable
@@ -49,8 +57,10 @@ from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
-config_files = [*map(seen_from_here, given_files), SHIPPED]
+config_files = [] if IS_MODULE else [*map(seen_from_here, given_files), SHIPPED]
 try:
+    if IS_MODULE:
+        config = given = below_prefix(config, workflow)
     plan = handed_on(config) if run.is_job else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)
     if plan:
@@ -81,7 +91,7 @@ try:
             is_job=run.is_job,
         )
 except InputError as error:
-    sys.exit(str(error))
+    sys.exit(str(named_after_module(error) if IS_MODULE else error))
 
 if plan.made_associations:
     logger.info(printable(plan.made_associations.summary()))
@@ -112,26 +122,26 @@ wildcard_constraints:
 
 # Functions, so that a target that is not wanted costs nothing.
 rule all:
-    default_target: True
+    default_target: not IS_MODULE
     input:
         lambda wildcards: plan.products(),
     message:
         "everything is made"
 
 
-rule plan:
-    message:
-        "never a job: the plan is printed before any job, see scripts/calflow/forecast"
+if not IS_MODULE:
 
+    rule plan:
+        message:
+            "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
-rule download:
-    message:
-        "never a job: exposures are fetched before any job, see scripts/calflow/archive"
+    rule download:
+        message:
+            "never a job: exposures are fetched before any job, see scripts/calflow/archive"
 
-
-rule associations:
-    message:
-        "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
+    rule associations:
+        message:
+            "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
 
 
 rule references:
@@ -159,12 +169,16 @@ include: "rules/common.smk"
 include: "rules/references.smk"
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
-include: "rules/demo.smk"
-include: "rules/demo_iris.smk"
+
+
+if not IS_MODULE:
+
+    include: "rules/demo.smk"
+    include: "rules/demo_iris.smk"
 
 
 code_hashes.save()
-set_environment(workflow, "../envs/calflow.yaml")
+set_environment(workflow, "../envs/calflow.yaml", HERE)
 run.surround(plan, config)
 
 

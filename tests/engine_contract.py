@@ -46,6 +46,12 @@ CONTRACT = {
     "workflow.is_main_process": Use(
         "workflow.is_main_process is True", "telling a run from the job of a cluster", "jobs would wait for the lock"
     ),
+    "workflow.modifier": Use(
+        "(modifier := workflow.modifier.path_modifier).prefix is None and modifier.inner_modifier is None"
+        " and modifier.modifies_prefixes is False",
+        "the prefix of a module",
+        "`prefix` where calflow is a module of another workflow",
+    ),
     "workflow.executor_plugin": Use("workflow.executor_plugin.name == 'local'", "telling SLURM", "the check of SLURM"),
     "workflow.executor_settings": Use(
         "hasattr(workflow, 'executor_settings')", "building a graph; how SLURM is asked", f"the check of SLURM, {PLAN}"

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "forecast": {"engine", "jobs", "plan", "references", "whole_files"},
     "run": {"engine", "forecast", "jobs", "plan"},
     "plain_run": {"engine", "plan"},
+    "module_run": {"engine", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
 }
