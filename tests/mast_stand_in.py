@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 MOST = 2  # exposures in one answer, whatever was asked for
 REFUSALS = {"busy": 429, "broken": 500, "gone": 404}
-BEHAVIOURS = (*REFUSALS, "cut", "longer", "damaged", "slow", "refused range")
+BEHAVIOURS = (*REFUSALS, "elsewhere", "cut", "longer", "damaged", "slow", "refused range")
 
 
 @dataclass
@@ -43,6 +43,7 @@ class MastStandIn:
     url: str = ""
     asked: Counter = field(default_factory=Counter)  # by path, files by name
     ranges: list[str] = field(default_factory=list)
+    at_store: list[dict] = field(default_factory=list)  # the headers of requests that were led on to a store
     at_once: int = 0  # the most files that were being sent at a time
     under_way: int = 0
 
@@ -127,6 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
         content = stand_in.files[name]
         turns = stand_in.behaviour.get(name, [])
         how = turns.pop(0) if turns else ""
+        if how == "elsewhere":  # the same server under another name, with the rest of the turns
+            self.answer(302, b"", Location=f"http://localhost:{urlsplit(stand_in.url).port}{self.path}&signed=1")
+            return
+        if "&signed=1" in self.path:
+            stand_in.at_store.append(dict(self.headers))
         if how in REFUSALS:
             self.answer(REFUSALS[how], b"", Retry_After="7" if how == "busy" else "0")
             return

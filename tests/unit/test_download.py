@@ -207,6 +207,17 @@ def test_proprietary_files_need_a_token(fetch, mast, monkeypatch):
     assert "good" not in said
 
 
+def test_a_store_to_which_the_archive_leads_gets_no_token(fetch, mast, monkeypatch):
+    monkeypatch.setenv("MAST_API_TOKEN", "good")
+    name = rates(LONG)[0]
+    mast.behaviour[name] = ["elsewhere", "cut", "elsewhere"]
+    assert fetch(observations=2)[0] == 0
+    assert (fetch.folder / name).read_bytes() == mast.files[name]
+    assert len(mast.at_store) == 2
+    assert all("Authorization" not in headers for headers in mast.at_store)
+    assert mast.at_store[1]["Range"] == f"bytes={len(mast.files[name]) // 2}-"
+
+
 def test_files_that_are_there_stay_as_they_are(fetch, mast):
     fetch.folder.mkdir()
     (fetch.folder / rates(FIRST)[0]).write_bytes(b"of my own")
@@ -255,6 +266,7 @@ def test_names_that_lead_elsewhere_are_not_written(fetch, mast):
         ({"filters": "F115W"}, "filters", "has 'F115W'; there are"),
         ({"observations": 7}, "observations", "has '7'; there are 1, 2, 3"),
         ({"targets": ["M-92", "M-93"]}, "targets", "has 'M-93'; there are"),
+        ({"targets": "SKY", "filters": "F200W"}, "targets", "fits targets and filters together; select less"),
     ],
 )
 def test_wishes_that_cannot_be_met(fetch, wanted, key, text):

@@ -97,6 +97,10 @@ def selected(exposures: Sequence[ArchivedExposure], wanted: Download) -> tuple[l
                 problems.append(Problem("config", f"download.{key}", wrong, f"there are {some(there)}"))
         if patterns:
             kept = [exposure for exposure in kept if _fits(values(exposure), patterns)]
+    if exposures and not kept and not problems:
+        keys = [key for key, (patterns, _) in wishes.items() if patterns]
+        wrong = f"no exposure of programme {wanted.program} fits {' and '.join(keys)} together"
+        problems.append(Problem("config", f"download.{keys[0]}", wrong, "select less"))
     return kept, problems
 
 
