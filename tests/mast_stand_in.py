@@ -109,17 +109,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.stand_in.asked[self.path] += 1
         wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.answer(200, json.dumps(self.stand_in.search(wanted)).encode())
+        is_search = self.path == "/search"
+        answer = self.stand_in.search(wanted) if is_search else self.stand_in.products(wanted["dataset_ids"])
+        self.answer(200, json.dumps(answer).encode())
 
     def do_GET(self):
-        address = urlsplit(self.path)
-        query = parse_qs(address.query)
-        if address.path == "/list_products":
-            self.stand_in.asked[address.path] += 1
-            found = self.stand_in.products(query["dataset_ids"][0].split(","))
-            self.answer(200, json.dumps(found).encode())
-        else:
-            self.send_file(query["product_name"][0].rpartition("/")[2])
+        query = parse_qs(urlsplit(self.path).query)
+        self.send_file(query["product_name"][0].rpartition("/")[2])
 
     def send_file(self, name: str) -> None:
         """Send a file in the way that is its turn."""

@@ -87,6 +87,14 @@ def test_what_is_missing_is_fetched_and_nothing_twice(fetch, mast):
     }
 
 
+def test_a_large_programme_is_asked_for_in_parts(fetch, mast, monkeypatch):
+    monkeypatch.setattr("calflow.web.mast.FILESETS", 2)
+    assert fetch()[0] == 0
+    assert fetch.there() == rates(FIRST, SECOND, LONG)
+    assert mast.asked["/search"] == 3  # five rows, two at a time
+    assert mast.asked["/post_list_products"] == 2  # three images
+
+
 def test_a_dry_run_fetches_nothing(fetch):
     status, said = fetch(dry=True)
     assert status == 0

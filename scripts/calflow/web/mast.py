@@ -1,7 +1,7 @@
 """The archive of JWST (MAST): which exposures a programme has, their files, and their download, verified.
 
 The requests are those of the archive's search page, which `MastMissions` of astroquery makes too: ``search`` for the
-exposures, ``list_products`` for their files, ``retrieve_product`` for a file.
+exposures, ``post_list_products`` for their files, ``retrieve_product`` for a file.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from calflow.web.client import AttemptsFailed, Published, Refused, WebClient, WebError
 
@@ -18,7 +18,7 @@ from calflow.web.client import AttemptsFailed, Published, Refused, WebClient, We
 SEARCH_TIMEOUT = 300.0
 FILE_TIMEOUT = 60.0
 AT_A_TIME = 5000  # exposures in one answer
-FILESETS = 50  # of which files are asked for at once; they stand in the address
+FILESETS = 500  # of which files are asked for at once
 COLUMNS = ("fileSetName", "observtn", "targprop", "targname", "instrume", "filter", "opticalElements", "exp_type")
 TOKEN_VARIABLE = "MAST_API_TOKEN"  # noqa: S105
 TOKENS = "https://auth.mast.stsci.edu/token"
@@ -84,7 +84,7 @@ class Archive:
                 "limit": AT_A_TIME,
                 "offset": len(found),
             }
-            answer = self._ask("search", body=json.dumps(wanted).encode())
+            answer = self._ask("search", wanted)
             rows = answer.get("results") if isinstance(answer, Mapping) else None
             if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
                 raise self._other("search", answer)
@@ -104,10 +104,10 @@ class Archive:
         found: dict[str, ArchiveFile] = {}
         for start in range(0, len(filesets), FILESETS):
             part = filesets[start : start + FILESETS]
-            answer = self._ask(f"list_products?{urlencode({'dataset_ids': ','.join(part)})}")
+            answer = self._ask("post_list_products", {"dataset_ids": list(part)})
             rows = answer.get("products") if isinstance(answer, Mapping) else None
             if not isinstance(rows, list):
-                raise self._other("list_products", answer)
+                raise self._other("post_list_products", answer)
             for row in _flat(rows):
                 if file := self._file(row):
                     found.setdefault(file.name, file)
@@ -134,12 +134,12 @@ class Archive:
             return f"; it is proprietary, and the token in {TOKEN_VARIABLE} is of nobody who may have it, or too old"
         return f"; it is proprietary: set {TOKEN_VARIABLE} to a token of {TOKENS}"
 
-    def _ask(self, what: str, body: bytes | None = None) -> Any:
-        """Return what the archive answers, JSON."""
+    def _ask(self, what: str, wanted: Mapping[str, Any]) -> Any:
+        """Return what the archive answers, JSON as the question."""
         client = WebClient(min(self._retries, 2), SEARCH_TIMEOUT, "archive", self._headers)
-        url = f"{self.url}/{what}"
+        url, body = f"{self.url}/{what}", json.dumps(wanted).encode()
         try:
-            text = client.attempt(what.partition("?")[0], lambda: client.read(url, body, "application/json"))
+            text = client.attempt(what, lambda: client.read(url, body, "application/json"))
         except AttemptsFailed as error:
             raise WebError(f"the archive {self.url} cannot be asked: {error}") from None
         except Refused as error:
@@ -147,12 +147,12 @@ class Archive:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise self._other(what.partition("?")[0], text) from None
+            raise self._other(what, text) from None
 
     def _file(self, row: Any) -> ArchiveFile | None:
         """Return a file of the archive's list; None for what has no name that can be written."""
         if not isinstance(row, Mapping):
-            raise self._other("list_products", row)
+            raise self._other("post_list_products", row)
         name = _text(row.get("filename"))
         if not _FILE_NAME.fullmatch(name):
             return None
