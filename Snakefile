@@ -36,7 +36,7 @@ from calflow.jobs.code_hash import CodeHashes
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
 from calflow.plan.plan import Plan
-from calflow.plan.planner import make_plan, only_associations
+from calflow.plan.planner import make_plan
 from calflow.jobs.requests import Requests
 from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
@@ -44,11 +44,14 @@ from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
+from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
+if not run.is_job:
+    answer_command(config, given, [*map(seen_from_here, given_files)])
 config_files = [*map(seen_from_here, given_files), SHIPPED]
 try:
     plan = handed_on(config) if run.is_job else None
@@ -59,12 +62,6 @@ try:
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
-    elif is_only_target("associations"):
-        made = only_associations(settings, config_files, cache=Path(".snakemake/calflow/headers"))
-        if "-n" not in sys.argv and "--dry-run" not in sys.argv:
-            made.write()
-        print(printable(made.table(), keep="\n"))
-        sys.exit()
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
@@ -120,9 +117,13 @@ rule plan:
         "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
 
-rule associations:
-    message:
-        "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
+for command in COMMANDS:
+
+    rule:
+        name:
+            command
+        message:
+            "never a job: it is answered before any job, see scripts/calflow/commands"
 
 
 rule references:

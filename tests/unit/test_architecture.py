@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "jobs": {"calibration", "inputs", "instruments", "plan", "references"},
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science"},
     "forecast": {"engine", "jobs", "plan", "references"},
+    "results": {"files", "inputs", "plan"},
+    "commands": {"configuration", "engine", "plan", "printable", "results"},
     "run": {"engine", "forecast", "jobs", "plan"},
     "plain_run": {"engine", "plan"},
     "simulation": {"files", "science"},

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from snakemake.exceptions import InputFunctionException, MissingRuleException
@@ -71,10 +72,17 @@ def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], 
     asked = [name for name in targets if name != "plan"] or ["all"]
     if any(name not in products for name in asked) or any(products[name]() for name in asked):
         return
-    right = "give input, the folder with the exposures: 'Own data' in README.md"
+    problem = nothing_to_make(" ".join(asked))
     if any(products["all"]()):
-        right = f"there is something for {', '.join(name for name, files in products.items() if files())}"
-    raise InputError([Problem("the configuration", "", f"names nothing to make for {' '.join(asked)}", right)])
+        others = ", ".join(name for name, files in products.items() if files())
+        problem = replace(problem, right=f"there is something for {others}")
+    raise InputError([problem])
+
+
+def nothing_to_make(targets: str = "all") -> Problem:
+    """Return the problem of a configuration that names nothing to make for some targets."""
+    right = "give input, the folder with the exposures: 'Own data' in README.md"
+    return Problem("the configuration", "", f"names nothing to make for {targets}", right)
 
 
 def _unknown(

@@ -125,6 +125,14 @@ class RunLock:
                 return
 
 
+def who_runs(path: Path = LOCK) -> str:
+    """Return which run on this host holds a lock, in words; empty if none does."""
+    run = _read(path)
+    if not run or run.get("host") != _host() or not is_alive(run["pid"], path.stat().st_mtime):
+        return ""
+    return f"{_who(run).replace('Another run', 'A run')} works in this folder."
+
+
 def _host() -> str:
     return os.uname().nodename
 
