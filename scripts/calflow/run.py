@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calflow.display.display import Display
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.execution import surround
@@ -59,6 +60,7 @@ class Run:
         """
         self._plan, self._config = plan, config
         self._summary = Summary(self._workflow, Path(f"{plan.output}logs"), plan.notices, plan.names())
+        self._display = Display(self._workflow, plan, self._summary.reason_of)
         products = {
             "all": plan.products,
             "references": plan.reference_products,
@@ -73,6 +75,7 @@ class Run:
                 check_command_line(products, (UnknownExposure, UnknownAssociation)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
+                self._display.around(),
                 look_ahead(plan),
                 tell_of_nothing(self._summary),
             ],
@@ -83,12 +86,14 @@ class Run:
         check_slurm(self._workflow)
         if not is_local(self._workflow):
             hand_on(self._plan, self._config)
-        start_launcher(self._workflow, pixels_in(self._plan))
         self._summary.watch()
+        self._display.begin()
+        start_launcher(self._workflow, pixels_in(self._plan))
 
     def end(self) -> None:
         """Do what comes after the last job, whatever became of it."""
         stop_launcher()
+        self._display.end()
         self._summary.tell()
         stop_timers()
 

@@ -75,6 +75,10 @@ class Summary:
                 watch_scripts(self._statuses)
                 logger.addFilter(_tells_something)
 
+    def reason_of(self, log: str) -> str:
+        """Return why a job failed that has left no reason in its log."""
+        return self._statuses.reason(log)
+
     def tell(self) -> None:
         """Tell what became of the run that is watched: on the terminal, and all of it in the files."""
         if self._started is not None:
