@@ -1,6 +1,7 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
 from calflow.plan.plan import Plan, UnknownExposure
+from calflow.results.associations import made_of_association
 
 FOLDERS = ("stage2", "stage3", "references")
 
@@ -59,7 +61,8 @@ class Run:
             What the plan was made of.
         """
         self._plan, self._config = plan, config
-        self._summary = Summary(self._workflow, Path(f"{plan.output}logs"), plan.notices, plan.names())
+        logs = Path(f"{plan.output}logs")
+        self._summary = Summary(self._workflow, logs, plan.notices, plan.names(), self._associations)
         self._display = Display(self._workflow, plan, self._summary.reason_of)
         products = {
             "all": plan.products,
@@ -96,6 +99,11 @@ class Run:
         self._display.end()
         self._summary.tell()
         stop_timers()
+
+    def _associations(self) -> dict[str, dict[str, Any]]:
+        """Return how the associations went of which something is made: by a line for people, the same for programs."""
+        found = [made_of_association(self._plan, planned) for planned in self._plan.stage3.associations.values()]
+        return {str(made): asdict(made) for made in found if made.products}
 
     def _remove_leftovers(self) -> None:
         remove_leftovers(map(Path, self._folders()))

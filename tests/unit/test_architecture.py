@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "results": {"files", "inputs", "plan"},
     "commands": {"configuration", "engine", "plan", "printable", "results"},
     "display": {"engine", "forecast", "jobs", "plan"},
-    "run": {"display", "engine", "forecast", "jobs", "plan"},
+    "run": {"display", "engine", "forecast", "jobs", "plan", "results"},
     "plain_run": {"engine", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},

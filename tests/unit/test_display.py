@@ -77,7 +77,7 @@ def test_what_waits_for_a_failed_job_is_blocked_until_that_is_tried_again():
     progress.begin(1, 0.0)
     progress.fail(1, 3.0)
     assert progress.whole(3.0) == Row("", 3, 0, failed=1, blocked=1, elapsed=3.0, left=20.0)
-    assert bar_lines(progress, 3.0, 80, marks=HASHES)[-1] == "0/3, 1 failed, 1 blocked jobs, 0:03, about 0:20 left"
+    assert bar_lines(progress, 3.0, 80, marks=HASHES)[-1] == "0/3 jobs, 1 failed, 1 blocked, 0:03, about 0:20 left"
     progress.begin(1, 4.0)
     assert progress.whole(4.0) == Row("", 3, 0, elapsed=4.0, left=30.0)
     progress.finish(1, 10.0)

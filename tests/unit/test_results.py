@@ -1,8 +1,12 @@
 """What tables and logs say of how far things are."""
 
+import pytest
+
+from calflow.commands.status import STEPS, with_failures
 from calflow.engine.outcome import Failure, failures_in
+from calflow.jobs.all import JOBS
 from calflow.results.made import Made, there
-from calflow.results.tables import catalog_status, joint_status, table_rows
+from calflow.results.tables import catalog_status, joint_status, median_of, table_rows
 
 TABLE = """\
 # %ECSV 1.0
@@ -69,3 +73,22 @@ def test_jobs_that_failed_and_were_not_run_again(tmp_path):
         Failure("align", ("o001",), "last", str(tmp_path / "align/o001.log")),
         Failure("calibrate", ("a", "cal"), "no pixel: all are NaN", str(tmp_path / "calibrate/a_cal.log")),
     ]
+
+
+def test_the_median_of_what_are_numbers():
+    rows = [{"rms": text} for text in ("0.002", "nan", "0.004", "x")]
+    assert median_of(rows, "rms") == pytest.approx(0.003)
+    assert median_of([{"rms": "nan"}, {}], "rms") is None
+    assert median_of([], "rms") is None
+
+
+def test_steps_whose_job_failed_are_failed():
+    made = Made("a", {"flat_field": "not made", "photom": "SKIPPED", "resample": "not made"})
+    failures = [Failure("calibrate", ("a", "cal"), "", ""), Failure("resample_exposure", ("b",), "", "")]
+    steps = {"flat_field": "FAILED", "photom": "SKIPPED", "resample": "not made"}
+    assert with_failures(made, {"a"}, failures).steps == steps
+    assert with_failures(made, {"c"}, failures) == made
+
+
+def test_rules_whose_failures_are_known_are_rules():
+    assert set(STEPS) <= set(JOBS)

@@ -1,8 +1,8 @@
 """``snakemake status``: what is made of each exposure and association; ``snakemake status json`` for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,19 @@ from calflow.plan.planner import make_plan
 from calflow.results.associations import made_of_association
 from calflow.results.exposures import made_of_exposure
 from calflow.results.made import NOT_MADE, Made
+from calflow.results.tables import FAILED
 
 FORM = "json"
+# What is not made when a job of these rules failed; of `calibrate` all but the quick look.
+STEPS = {
+    "merge_subarrays": ("merge_subarrays",),
+    "resample_exposure": ("resample",),
+    "align": ("assign_mtwcs", "tweakreg"),
+    **dict.fromkeys(("measure_sky", "match_sky"), ("skymatch",)),
+    **dict.fromkeys(("resample_group", "take_median", "flag_outliers", "count_outliers"), ("outlier_detection",)),
+    **dict.fromkeys(("lay_grid", "combine", "combine_group"), ("resample",)),
+    "catalog_sources": ("source_catalog",),
+}
 ABSENT = "-"  # of a step that an exposure does not have
 
 
@@ -104,14 +115,38 @@ def status_of(plan: Plan) -> Status:
     logs = Path(f"{plan.output}logs")
     exposures = [made_of_exposure(plan, planned) for planned in plan.all_calibrated()]
     associations = [made_of_association(plan, planned) for planned in plan.stage3.associations.values()]
+    failures = failures_in(logs, _names_without(plan, [*exposures, *associations]))
+    crfs = {found.name: {found.crf_root(one) for one in found.members} for found in plan.stage3.associations.values()}
     return Status(
-        exposures,
-        associations,
-        failures_in(logs, _names_without(plan, [*exposures, *associations])),
+        [with_failures(made, {made.name}, failures) for made in exposures],
+        [with_failures(made, {made.name, *crfs[made.name]}, failures) for made in associations],
+        failures,
         standing_remarks(logs, plan.names()),
         plan.notices,
         who_runs(),
     )
+
+
+def with_failures(made: Made, names: Set[str], failures: Iterable[Failure]) -> Made:
+    """Return what is made with the steps FAILED that are not made since their job failed.
+
+    Parameters
+    ----------
+    made : Made
+    names : collection of str
+        Of what its jobs work on.
+    failures : iterable of Failure
+    """
+    steps = dict(made.steps)
+    for failure in failures:
+        if not names.isdisjoint(failure.wildcards):
+            failed = [step for step in steps if steps[step] == NOT_MADE and _is_step_of(step, failure.rule)]
+            steps |= dict.fromkeys(failed, FAILED)
+    return replace(made, steps=steps)
+
+
+def _is_step_of(step: str, rule: str) -> bool:
+    return step != "resample" if rule == "calibrate" else step in STEPS.get(rule, ())
 
 
 def _names_without(plan: Plan, every: Iterable[Made]) -> set[str]:

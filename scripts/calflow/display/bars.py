@@ -91,7 +91,8 @@ def _last(progress: Progress, now: float) -> str:
     whole = progress.whole(now)
     at_work = ", ".join(f"{rule} x {n}" if n > 1 else rule for rule, n in progress.at_work().most_common())
     left = f", about {clock(whole.left)} left" if whole.left is not None else ""
-    return f"{_counts(whole)} jobs, {clock(now)}{left}" + (f"; now {at_work}" if at_work else "")
+    counts = _counts(whole).replace(f"/{whole.total}", f"/{whole.total} jobs")
+    return f"{counts}, {clock(now)}{left}" + (f"; now {at_work}" if at_work else "")
 
 
 def _cut(text: str, length: int) -> str:

@@ -68,6 +68,7 @@ class RunLog(logging.Formatter):
     def put_in_place(self) -> None:
         """Begin to take the place of Snakemake's words."""
         self._handler.addFilter(self.filter)
+        self._handler.addFilter(_is_new)  # which stays: some of it is said at the very end
         self._handler.setFormatter(self)
 
     def give_back(self) -> None:
@@ -107,10 +108,12 @@ class RunLog(logging.Formatter):
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
-    text = str(record.msg)
-    if text.startswith(SAID):
-        return False
-    return record.levelno > logging.INFO or text.startswith(KEPT) or not _is_of_snakemake(record.pathname)
+    kept = str(record.msg).startswith(KEPT)
+    return record.levelno > logging.INFO or kept or not _is_of_snakemake(record.pathname)
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(SAID)
 
 
 def _is_of_snakemake(path: str) -> bool:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import Plan
 from calflow.results.made import NOT_MADE, Made, there
-from calflow.results.tables import COMPLETE, SKIPPED, catalog_status, joint_status, table_rows
+from calflow.results.tables import COMPLETE, SKIPPED, catalog_status, joint_status, median_of, table_rows
 
 
 def made_of_association(plan: Plan, planned: PlannedAssociation) -> Made:
@@ -31,16 +30,15 @@ def made_of_association(plan: Plan, planned: PlannedAssociation) -> Made:
         "source_catalog": lambda: cataloged,
     }
     steps = {step: planned.status.get(step) or look() or NOT_MADE for step, look in found.items()}
-    good = [row for row in rows["alignment"] if row["status"] == COMPLETE]
-    residuals = [rms for row in good if (rms := float(row["rms"])) == rms]
-    used = [row for row in rows["alignment"] if row["used"] == "True"] if rows["alignment"] else planned.members
+    good = [row for row in rows["alignment"] if row.get("status") == COMPLETE]
+    used = [row for row in rows["alignment"] if row.get("used") == "True"]
     return Made(
         name,
         steps,
         products,
         missing,
         aligned=len(good) if rows["alignment"] and steps[planned.alignment_step] != SKIPPED else None,
-        combined=len(used),
-        rms=median(residuals) if residuals else None,
+        combined=len(used if rows["alignment"] else planned.members),
+        rms=median_of(good, "rms"),
         sources=sources if cataloged and planned.runs("source_catalog") else None,
     )

@@ -1,9 +1,12 @@
 """The tables of stage 3, as far as they say how a step went: their text, without the start of astropy."""
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 COMPLETE, SKIPPED, FAILED = "COMPLETE", "SKIPPED", "FAILED"
 
@@ -33,6 +36,22 @@ def joint_status(rows: Iterable[Mapping[str, str]]) -> str:
     """
     found = Counter(row.get("status") for row in rows)
     return next((status for status in (FAILED, COMPLETE, SKIPPED) if found[status]), "")
+
+
+def median_of(rows: Iterable[Mapping[str, str]], column: str) -> float | None:
+    """Return the median of a column; None if no row has a number there.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+    column : str
+    """
+    numbers = []
+    for row in rows:
+        with suppress(ValueError, TypeError):
+            numbers.append(float(row.get(column, "nan")))
+    finite = list(filter(math.isfinite, numbers))
+    return median(finite) if finite else None
 
 
 def catalog_status(path: Path) -> tuple[str, int]:
