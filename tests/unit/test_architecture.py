@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "forecast": {"engine", "jobs", "plan", "references"},
     "results": {"files", "inputs", "plan"},
     "commands": {"configuration", "engine", "plan", "printable", "results"},
-    "display": {"engine", "forecast", "jobs", "plan"},
+    "display": {"engine", "forecast", "jobs", "plan", "printable"},
     "run": {"display", "engine", "forecast", "jobs", "plan", "results"},
     "plain_run": {"engine", "plan"},
     "simulation": {"files", "science"},

@@ -15,7 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from calflow.display.bars import HASHES, bar_lines, clock
 from calflow.display.display import Display, is_live
 from calflow.display.progress import OTHER, STAGE2, STAGE3, Progress, Row, Task
-from calflow.engine.run_log import RunLog
+from calflow.engine import run_log
+from calflow.engine.run_log import HANDLER, RunLog
 from calflow.engine.screen import Screen
 
 
@@ -253,6 +254,36 @@ def test_other_jobs_tell_all_that_they_make(told):
     told.display._progress = Progress([Task(7, "demo", "", OTHER, products=("a.png", "b.png"))])
     lines = told.tell("x", event=LogEvent.JOB_FINISHED, job_id=7)[0].splitlines()
     assert [line.split()[-1] for line in lines] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    "option", ["verbose", "quiet", "printshellcmds", "show_failed_logs", "debug_dag", "log_handler_settings", "dryrun"]
+)
+def test_who_asks_for_snakemakes_words_gets_them(option, monkeypatch):
+    handler = logging.StreamHandler()
+    handler.name = HANDLER
+    monkeypatch.setattr(run_log.logger, "handlers", [handler])
+    settings = SimpleNamespace(
+        verbose=False,
+        quiet=None,
+        printshellcmds=False,
+        show_failed_logs=False,
+        debug_dag=False,
+        log_handler_settings={},
+        dryrun=False,
+    )
+    workflow = SimpleNamespace(output_settings=settings, is_main_process=True)
+    assert run_log.terminal_handler(workflow) is handler
+    assert run_log.terminal_handler(SimpleNamespace(output_settings=settings, is_main_process=False)) is None
+    setattr(settings, option, {"rich": None} if option == "log_handler_settings" else True)
+    assert run_log.terminal_handler(workflow) is None
+
+
+def test_another_handler_of_snakemake_is_left_alone(monkeypatch):
+    monkeypatch.setattr(run_log.logger, "handlers", [logging.StreamHandler()])
+    names = ("verbose", "quiet", "printshellcmds", "show_failed_logs", "debug_dag", "log_handler_settings", "dryrun")
+    workflow = SimpleNamespace(output_settings=SimpleNamespace(**dict.fromkeys(names)), is_main_process=True)
+    assert run_log.terminal_handler(workflow) is None
 
 
 SCRIPT = """

@@ -9,10 +9,13 @@ from tests.workflow.conftest import Workflow
 
 def test_status_of_a_finished_folder(combined):
     (combined.folder / "results/stage3/jw01234-o001_t001_nircam_clear-f200w_cat.reg").unlink()
+    os.utime(combined.folder / "data/rate/jw01234001001_02101_00003_nrcb1_rate.fits")
     run = combined.run("status")
     assert run.code == 0, run.output
     lines = run.output.splitlines()
-    steps = next(line for line in lines if line.startswith("jw01234001001_02101_00002_nrcb1 ")).split()[1:]
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("jw01234001001_")}
+    steps = rows["jw01234001001_02101_00002_nrcb1"]
+    assert rows["jw01234001001_02101_00003_nrcb1"] == ["stale", "stale", "stale", "SKIPPED"]
     assert steps == ["COMPLETE", "COMPLETE", "COMPLETE", "SKIPPED"]  # no background, no quick look
     (told,) = [line for line in lines if line.startswith("jw01234-o001_t001_nircam_clear-f200w: ")]
     assert re.fullmatch(r"[^:]+: 4 aligned, rms [\d.]+ mas; 4 combined; \d+ sources; 1 product not made", told)

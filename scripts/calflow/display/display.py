@@ -78,7 +78,7 @@ class Display:
         self._progress = Progress(tasks_of(self._plan, jobs, self._at_once or len(jobs)))
         whole = self._progress.whole(0.0)
         about = f", about {clock(whole.left)}" if whole.left is not None else ""
-        say(f"{whole.total} jobs{about}")
+        say(f"{whole.total} job{'' if whole.total == 1 else 's'}{about}")
         if is_live(handler.stream):
             marks = BLOCKS if "utf" in (handler.stream.encoding or "").lower() else HASHES
             self._screen = Screen(

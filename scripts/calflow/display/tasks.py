@@ -9,6 +9,7 @@ from calflow.forecast.costs import Costs
 from calflow.forecast.schedule import schedule
 from calflow.jobs.sizes import Sizes
 from calflow.plan.plan import Plan, reference_folder
+from calflow.printable import printable
 
 
 def tasks_of(plan: Plan, jobs: Sequence[NeededJob], at_once: int) -> list[Task]:
@@ -34,10 +35,11 @@ def tasks_of(plan: Plan, jobs: Sequence[NeededJob], at_once: int) -> list[Task]:
     for job, end in zip(jobs, ends, strict=True):
         files = [*job.outputs, *job.temporary]
         stage = next((stage for folder, stage in folders.items() if files[0].startswith(folder)), OTHER)
-        kept = [path for path in job.outputs if path in products or stage == OTHER]
+        kept = tuple(path for path in job.outputs if path in products or stage == OTHER)
         numbers = tuple(jobs[other].number for other in job.after)
-        association = _association(plan, job) if stage == STAGE3 else ""
-        tasks.append(Task(job.number, job.rule, job.name, stage, association, tuple(kept), numbers, end))
+        association = printable(_association(plan, job)) if stage == STAGE3 else ""
+        name, kept = printable(job.name), tuple(map(printable, kept))
+        tasks.append(Task(job.number, job.rule, name, stage, association, kept, numbers, end))
     return tasks
 
 
