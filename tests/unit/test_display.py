@@ -66,6 +66,19 @@ def test_a_run_that_is_slower_than_forecast_takes_longer_the_more_of_it_is_seen(
     assert progress.whole(40.0).left == pytest.approx(10.0 * (1 / 3 + 2 / 3 * 2))
 
 
+def test_the_time_left_runs_down_and_is_not_told_when_it_is_over():
+    progress = two_stages()
+    progress.begin(1, 0.0)
+    assert [progress.whole(now).left for now in (0.0, 12.0, 29.0, 31.0)] == [30.0, 18.0, 1.0, None]
+
+
+def test_what_is_left_out_makes_the_rest_no_faster():
+    progress = two_stages()
+    progress.finish(1, 0.5, left_out=True)
+    progress.finish(2, 0.5, left_out=True)
+    assert progress.whole(0.5).left == pytest.approx(10.0)
+
+
 def test_without_a_forecast_no_time_is_given():
     progress = two_stages(ends=False)
     progress.begin(1, 0.0)
@@ -77,10 +90,10 @@ def test_what_waits_for_a_failed_job_is_blocked_until_that_is_tried_again():
     progress = two_stages()
     progress.begin(1, 0.0)
     progress.fail(1, 3.0)
-    assert progress.whole(3.0) == Row("", 3, 0, failed=1, blocked=1, elapsed=3.0, left=20.0)
-    assert bar_lines(progress, 3.0, 80, marks=HASHES)[-1] == "0/3 jobs, 1 failed, 1 blocked, 0:03, about 0:20 left"
+    assert progress.whole(3.0) == Row("", 3, 0, failed=1, blocked=1, elapsed=3.0, left=17.0)
+    assert bar_lines(progress, 3.0, 80, marks=HASHES)[-1] == "0/3 jobs, 1 failed, 1 blocked, 0:03, about 0:17 left"
     progress.begin(1, 4.0)
-    assert progress.whole(4.0) == Row("", 3, 0, elapsed=4.0, left=30.0)
+    assert progress.whole(4.0) == Row("", 3, 0, elapsed=4.0, left=26.0)
     progress.finish(1, 10.0)
     assert progress.done == 1
 

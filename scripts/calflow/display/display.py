@@ -106,7 +106,7 @@ class Display:
 
     def left_out(self, number: int) -> str:
         """Take note that a job is not run."""
-        self._progress.finish(number, self._now())
+        self._progress.finish(number, self._now(), left_out=True)
         task = self._progress.tasks.get(number)
         return "" if task is None or self._screen else f"{self._count()}  as before: {task.rule} {task.name}"
 
@@ -117,10 +117,8 @@ class Display:
             return ""
         wildcards = task.name.split(", ") if task.name else []
         told = reason_in(Path(log), task.rule, wildcards, self._started)
-        if of_a_group and not told:  # another job of the group is to blame
-            return ""
         self._progress.fail(number, self._now())
-        if told and self._is_local:
+        if (told and self._is_local) or (of_a_group and not told):  # another job of the group is to blame
             return ""
         return f"FAILED {task.rule} {task.name}: {told or self._reason(log)} (log: {log})"
 

@@ -97,7 +97,7 @@ class Progress:
         for group in [self._whole, *self._stages.values(), *_all_of(self._associations)]:
             group.ends.sort()
         self._end = self._whole.ends[-1][0] if self._whole.ends else 0.0
-        self._reached = 0.0
+        self._reached = self._spared = self._reached_at = 0.0
 
     @property
     def total(self) -> int:
@@ -119,12 +119,14 @@ class Progress:
         for group in self._groups_of[number]:
             group.first = now if group.first is None else group.first
 
-    def finish(self, number: int, now: float) -> None:
-        """Take note that a job is done, or need not be done."""
+    def finish(self, number: int, now: float, *, left_out: bool = False) -> None:
+        """Take note that a job is done, or need not be done and is left out."""
         if number not in self.tasks:
             return
         self._become(number, DONE)
-        self._reached = max(self._reached, self.tasks[number].end or 0.0)
+        if (gain := (self.tasks[number].end or 0.0) - self._reached) > 0:
+            self._reached, self._reached_at = self._reached + gain, now
+            self._spared += gain if left_out else 0.0
         for group in self._groups_of[number]:
             group.first = now if group.first is None else group.first
             group.last = now
@@ -205,16 +207,20 @@ class Progress:
         )
 
     def _left(self, group: "_Group", now: float) -> float | None:
-        """Return when jobs are done, by the forecast, and the more of the run is done, by how that has fared."""
+        """Return when jobs are done, by the forecast, and the more of the run is done, by how that has fared.
+
+        None if that is not known, or over.
+        """
         while group.ends and self._states[group.ends[-1][1]] in OVER:
             group.ends.pop()
         if not group.ends:
             return None
-        pace = 1.0
-        if self._reached > 0:
-            share = self._reached / self._end
-            pace = 1 - share + share * now / self._reached
-        return max(group.ends[-1][0] - self._reached, 0.0) * pace
+        pace, ran = 1.0, self._reached - self._spared
+        if ran > 0:
+            share = ran / self._end
+            pace = 1 - share + share * self._reached_at / ran
+        left = (group.ends[-1][0] - self._reached) * pace - (now - self._reached_at)
+        return left if left > 0 else None
 
     def _behind(self, number: int) -> list[int]:
         """Return the jobs that wait for a job, directly or not."""
