@@ -72,6 +72,14 @@ def test_the_time_left_runs_down_and_is_not_told_when_it_is_over():
     assert [progress.whole(now).left for now in (0.0, 12.0, 29.0, 31.0)] == [30.0, 18.0, 1.0, None]
 
 
+def test_a_run_that_was_stopped_has_no_time_left():
+    progress = two_stages()
+    progress.begin(1, 0.0)
+    progress.end()
+    assert bar_lines(progress, 4.0, 70, marks=HASHES)[-1] == "0/3 jobs, 0:04"
+    assert " left" not in bar_lines(progress, 4.0, 70, marks=HASHES)[0]
+
+
 def test_what_is_left_out_makes_the_rest_no_faster():
     progress = two_stages()
     progress.finish(1, 0.5, left_out=True)

@@ -88,6 +88,7 @@ class Display:
 
     def end(self) -> None:
         """Leave the bars as they are, and the terminal to others."""
+        self._progress.end()
         if self._screen:
             self._screen.close()
             self._screen = None

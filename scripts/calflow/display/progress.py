@@ -98,6 +98,7 @@ class Progress:
             group.ends.sort()
         self._end = self._whole.ends[-1][0] if self._whole.ends else 0.0
         self._reached = self._spared = self._reached_at = 0.0
+        self._ended = False
 
     @property
     def total(self) -> int:
@@ -140,6 +141,11 @@ class Progress:
             group.last = now
         for other in self._behind(number):
             self._become(other, BLOCKED)
+
+    def end(self) -> None:
+        """Take note that the run ended, done or not: nothing is left to wait for."""
+        self._ended = True
+        self._running.clear()
 
     def at_work(self) -> Counter[str]:
         """Return how many jobs of which rule run."""
@@ -213,7 +219,7 @@ class Progress:
         """
         while group.ends and self._states[group.ends[-1][1]] in OVER:
             group.ends.pop()
-        if not group.ends:
+        if not group.ends or self._ended:
             return None
         pace, ran = 1.0, self._reached - self._spared
         if ran > 0:
