@@ -5,7 +5,7 @@ import pytest
 from calflow.commands.status import STEPS, with_failures
 from calflow.engine.outcome import Failure, failures_in
 from calflow.jobs.all import JOBS
-from calflow.results.made import Made, there
+from calflow.results.made import Made, MadeAssociation, there
 from calflow.results.tables import catalog_status, joint_status, median_of, table_rows
 
 TABLE = """\
@@ -49,9 +49,11 @@ def test_a_catalogue_says_how_it_went_and_how_many_sources_it_has(tmp_path):
 
 
 def test_an_association_in_one_line():
-    made = Made("o001", {"resample": "COMPLETE"}, aligned=3, combined=4, rms=0.00301, sources=72, missing=("a", "b"))
+    made = MadeAssociation(
+        "o001", {"resample": "COMPLETE"}, aligned=3, combined=4, rms=0.00301, sources=72, missing=("a", "b")
+    )
     assert str(made) == "o001: 3 aligned, rms 3.0 mas; 4 combined; 72 sources; 2 products not made"
-    assert str(Made("o002", {"resample": "not made"}, missing=("a",))) == "o002: 1 product not made"
+    assert str(MadeAssociation("o002", {"resample": "not made"}, missing=("a",))) == "o002: 1 product not made"
 
 
 def test_what_is_there(tmp_path):

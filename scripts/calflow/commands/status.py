@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from calflow.commands.asked import HEADERS, Answer, Asked
 from calflow.configuration.problems import InputError, Problem
@@ -16,7 +16,7 @@ from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
 from calflow.results.associations import made_of_association
 from calflow.results.exposures import made_of_exposure
-from calflow.results.made import NOT_MADE, Made
+from calflow.results.made import NOT_MADE, Made, MadeAssociation
 from calflow.results.tables import FAILED
 
 FORM = "json"
@@ -30,6 +30,7 @@ STEPS = {
     **dict.fromkeys(("lay_grid", "combine", "combine_group"), ("resample",)),
     "catalog_sources": ("source_catalog",),
 }
+AnyMade = TypeVar("AnyMade", bound=Made)
 ABSENT = "-"  # of a step that an exposure does not have
 
 
@@ -39,7 +40,8 @@ class Status:
 
     Attributes
     ----------
-    exposures, associations : sequence of Made
+    exposures : sequence of Made
+    associations : sequence of MadeAssociation
     failures : sequence of Failure
         Why products are not there, as far as the logs tell.
     remarks : sequence of Remark
@@ -51,7 +53,7 @@ class Status:
     """
 
     exposures: Sequence[Made]
-    associations: Sequence[Made]
+    associations: Sequence[MadeAssociation]
     failures: Sequence[Failure] = ()
     remarks: Sequence[Remark] = ()
     notices: Sequence[str] = ()
@@ -127,7 +129,7 @@ def status_of(plan: Plan) -> Status:
     )
 
 
-def with_failures(made: Made, names: Set[str], failures: Iterable[Failure]) -> Made:
+def with_failures(made: AnyMade, names: Set[str], failures: Iterable[Failure]) -> AnyMade:
     """Return what is made with the steps FAILED that are not made since their job failed.
 
     Parameters

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import Plan
-from calflow.results.made import NOT_MADE, Made, there
+from calflow.results.made import NOT_MADE, MadeAssociation, there
 from calflow.results.tables import COMPLETE, SKIPPED, catalog_status, joint_status, median_of, table_rows
 
 
-def made_of_association(plan: Plan, planned: PlannedAssociation) -> Made:
+def made_of_association(plan: Plan, planned: PlannedAssociation) -> MadeAssociation:
     """Return how far an association is.
 
     Parameters
@@ -20,7 +20,8 @@ def made_of_association(plan: Plan, planned: PlannedAssociation) -> Made:
     stage3, name = plan.stage3, planned.name
     rows = {kind: table_rows(Path(stage3.table(name, kind))) for kind in ("alignment", "sky", "outliers")}
     products, missing = there(stage3.products_of(planned))
-    image = any(path.endswith("_i2d.fits") for path in products)
+    start = stage3.path(f"{name}_")
+    image = any(path.startswith(start) and path.endswith("i2d.fits") for path in products)
     cataloged, sources = catalog_status(Path(stage3.path(f"{name}_cat.ecsv")))
     found: dict[str, Callable[[], str]] = {
         planned.alignment_step: lambda: joint_status(rows["alignment"]),
@@ -32,7 +33,7 @@ def made_of_association(plan: Plan, planned: PlannedAssociation) -> Made:
     steps = {step: planned.status.get(step) or look() or NOT_MADE for step, look in found.items()}
     good = [row for row in rows["alignment"] if row.get("status") == COMPLETE]
     used = [row for row in rows["alignment"] if row.get("used") == "True"]
-    return Made(
+    return MadeAssociation(
         name,
         steps,
         products,

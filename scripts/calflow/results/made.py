@@ -1,6 +1,6 @@
 """How far an exposure or an association is: the state of every step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ NOT_MADE, STALE = "not made", "stale"
 
 @dataclass(frozen=True)
 class Made:
-    """What is made of an exposure or an association.
+    """How far an exposure or an association is.
 
     Attributes
     ----------
@@ -22,8 +22,22 @@ class Made:
         Those that are there.
     missing : tuple of str
         Those that are not.
+    """
+
+    name: str
+    steps: Mapping[str, str] = field(default_factory=dict)
+    products: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MadeAssociation(Made):
+    """How far an association is, and how it went.
+
+    Attributes
+    ----------
     aligned : int or None
-        Of an association: how many exposures are aligned; None without an alignment.
+        How many exposures are aligned; None without an alignment.
     combined : int
         How many go into the image.
     rms : float or None
@@ -32,17 +46,13 @@ class Made:
         In the catalogue.
     """
 
-    name: str
-    steps: dict[str, str] = field(default_factory=dict)
-    products: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
     aligned: int | None = None
     combined: int = 0
     rms: float | None = None
     sources: int | None = None
 
     def __str__(self) -> str:
-        """Return how an association went, in one line."""
+        """Return all that in one line."""
         parts = []
         if self.aligned is not None:
             rms = f", rms {1000 * self.rms:.1f} mas" if self.rms is not None else ""
@@ -61,7 +71,7 @@ def there(paths: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     ----------
     paths : iterable of str
     """
-    found = {path: Path(path).exists() for path in paths}
-    return tuple(path for path, is_there in found.items() if is_there), tuple(
-        path for path, is_there in found.items() if not is_there
-    )
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for path in paths:
+        found[Path(path).exists()].append(path)
+    return tuple(found[True]), tuple(found[False])
