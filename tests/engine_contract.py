@@ -116,7 +116,8 @@ CONTRACT = {
         DISPLAY,
     ),
     "logging.JOB_INFO": Use(
-        "{record['jobid'] for record in records['job_info']} == {job.jobid for job in dag.jobs}",
+        "{record['jobid'] for record in records['job_info']} == {job.jobid for job in dag.jobs}"
+        " and {'rule_name', 'rule_msg'} <= set(records['job_info'][0])",
         "which jobs run",
         DISPLAY,
     ),

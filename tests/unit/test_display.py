@@ -218,12 +218,19 @@ def told(monkeypatch):
 
 
 def test_a_line_for_each_product_and_none_for_the_rest(told):
-    assert told.tell("x", event=LogEvent.JOB_INFO, jobid=1) == []
+    assert told.tell("x", event=LogEvent.JOB_INFO, jobid=1, rule_name="calibrate", rule_msg="a: flat field") == []
     (line,) = told.tell("x", event=LogEvent.JOB_FINISHED, job_id=1)
     assert re.fullmatch(r"\d\d:\d\d:\d\d  1/3  a_cal", line)
     for event in (LogEvent.WORKFLOW_STARTED, LogEvent.RUN_INFO, LogEvent.PROGRESS, LogEvent.RESOURCES_INFO):
         assert told.tell("x", event=event) == []
     assert told.tell("x", event=LogEvent.JOB_FINISHED, job_id=0) == []  # the target itself
+
+
+def test_a_target_with_something_to_say_says_it(told):
+    begun = {"event": LogEvent.JOB_INFO, "jobid": 0}
+    assert told.tell("x", **begun, rule_name="demo", rule_msg="look at a.png") == ["look at a.png"]
+    assert told.tell("x", **begun, rule_name="all", rule_msg="everything is made") == []
+    assert told.tell("x", **begun, rule_name="check_crds", rule_msg=None) == []
 
 
 def test_jobs_that_are_left_out_count_as_done(told):

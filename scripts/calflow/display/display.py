@@ -16,6 +16,8 @@ from calflow.engine.needed_jobs import needed_jobs
 from calflow.engine.outcome import reason_in
 from calflow.engine.run_log import RunLog, begin_quietly, say, terminal_handler
 from calflow.engine.screen import Screen
+from calflow.forecast.target import EVERYTHING
+from calflow.plan.components import TARGETS
 from calflow.plan.plan import Plan
 
 
@@ -76,6 +78,8 @@ class Display:
         self._started = time.time()
         jobs = needed_jobs(self._workflow).jobs
         self._progress = Progress(tasks_of(self._plan, jobs, self._at_once or len(jobs)))
+        if not jobs:
+            return
         whole = self._progress.whole(0.0)
         about = f", about {clock(whole.left)}" if whole.left is not None else ""
         say(f"{whole.total} job{'' if whole.total == 1 else 's'}{about}")
@@ -93,9 +97,10 @@ class Display:
             self._screen.close()
             self._screen = None
 
-    def started(self, number: int) -> None:
-        """Take note that a job runs."""
+    def started(self, number: int, rule: str, message: str) -> str:
+        """Take note that a job runs; of one that makes no file return what it is about, unless the summary says it."""
         self._progress.begin(number, self._now())
+        return "" if number in self._progress.tasks or rule in (EVERYTHING, *TARGETS) else message
 
     def finished(self, number: int) -> str:
         """Take note that a job is done, and return a line for each of its products; with bars, none."""

@@ -36,11 +36,11 @@ BEFORE = "Assuming unrestricted shared filesystem usage"  # before an execution,
 class Listener(Protocol):
     """Who hears of the jobs of a run, by the numbers that Snakemake gives them, and says what is to be told."""
 
-    def started(self, number: int) -> None:
-        """Hear that a job runs, or waits in the queue of a cluster."""
+    def started(self, number: int, rule: str, message: str) -> str:
+        """Hear that a job runs, or waits in the queue of a cluster, and return what to tell; nothing: not a line."""
 
     def finished(self, number: int) -> str:
-        """Hear that a job is done, and return what to tell; nothing: not a line."""
+        """Hear that a job is done, and return what to tell."""
 
     def failed(self, number: int, log: str, *, of_a_group: bool) -> str:
         """Hear that a job failed, alone or together with others, and return what to tell."""
@@ -91,18 +91,18 @@ class RunLog(logging.Formatter):
         """Return what is told of a record in other words than Snakemake's: "" nothing, None those of Snakemake."""
         event, content, listener = getattr(record, "event", None), record.__dict__, self._listener
         if event == LogEvent.JOB_INFO:
-            listener.started(content["jobid"])
-        elif event == LogEvent.JOB_FINISHED:
+            return listener.started(content["jobid"], content["rule_name"], content["rule_msg"] or "")
+        if event == LogEvent.JOB_FINISHED:
             return listener.finished(content["job_id"])
-        elif event == LogEvent.JOB_ERROR:
+        if event == LogEvent.JOB_ERROR:
             log = next(iter(content["log"]), "")
             return listener.failed(content["jobid"], log, of_a_group=content["indent"])
-        elif event == LogEvent.GROUP_ERROR:
+        if event == LogEvent.GROUP_ERROR:
             rules = ", ".join(info["rule_name"] for info in content["job_error_info"])
             return f"A group of jobs failed: {rules} (log: {', '.join(content['aux_logs'])})"
-        elif "left_out" in content:
+        if "left_out" in content:
             return listener.left_out(content["left_out"])
-        elif event not in SILENT:
+        if event not in SILENT:
             return None if _is_needed(record) else ""
         return ""
 
