@@ -50,9 +50,15 @@ from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
-if not run.is_job:
-    answer_command(config, given, [*map(seen_from_here, given_files)])
 config_files = [*map(seen_from_here, given_files), SHIPPED]
+
+
+def look_into_storage(settings):
+    mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+
+
+if not run.is_job:
+    answer_command(config, given, config_files, look_into_storage)
 try:
     plan = handed_on(config) if run.is_job else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)
@@ -65,7 +71,7 @@ try:
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
-        mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+        look_into_storage(settings)
         plan = make_plan(
             settings,
             config_files,

@@ -1,12 +1,12 @@
 """What a command is asked with, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.settings import SHIPPED, Settings, read_settings
+from calflow.configuration.settings import Settings, read_settings
 
 HEADERS = Path(".snakemake/calflow/headers")
 
@@ -21,8 +21,10 @@ class Asked:
         What stands behind it on the command line.
     config, given : mapping
         The configuration, and what of it the user gave.
-    given_files : sequence of Path
-        The user's configuration files, the strongest first.
+    files : sequence of Path
+        The configuration files, the strongest first.
+    prepare : callable
+        Called with the settings before files are looked for, which may be in a storage.
     is_dry : bool
         Whether nothing may be written.
     """
@@ -30,18 +32,16 @@ class Asked:
     words: Sequence[str]
     config: Mapping[str, Any]
     given: Mapping[str, Any]
-    given_files: Sequence[Path] = ()
+    files: Sequence[Path] = ()
+    prepare: Callable[[Settings], None] = lambda settings: None
     is_dry: bool = False
-
-    @property
-    def files(self) -> list[Path]:
-        """All configuration files, the strongest first."""
-        return [*self.given_files, SHIPPED]
 
     @cached_property
     def settings(self) -> Settings:
         """The configuration, checked; raises InputError."""
-        return read_settings(self.config, self.files, given=self.given)
+        settings = read_settings(self.config, self.files, given=self.given)
+        self.prepare(settings)
+        return settings
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """All commands by name, and the one place where they are answered."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from calflow.commands.asked import Answer, Asked
 from calflow.configuration.problems import InputError, Problem
+from calflow.configuration.settings import Settings
 from calflow.engine.targets import is_dry, targets_with
 from calflow.printable import printable
 
@@ -30,15 +31,22 @@ COMMANDS = {
 }
 
 
-def answer_command(config: Mapping[str, Any], given: Mapping[str, Any], given_files: list[Path]) -> None:
+def answer_command(
+    config: Mapping[str, Any],
+    given: Mapping[str, Any],
+    files: Sequence[Path],
+    prepare: Callable[[Settings], None] = lambda settings: None,
+) -> None:
     """Answer the command on the command line, if there is one, and end this process.
 
     Parameters
     ----------
     config, given : mapping
         The configuration, and what of it the user gave.
-    given_files : list of Path
-        The user's configuration files, the strongest first.
+    files : sequence of Path
+        The configuration files, the strongest first.
+    prepare : callable
+        Called with the settings before files are looked for, which may be in a storage.
     """
     targets = targets_with(COMMANDS)
     if not targets:
@@ -47,7 +55,7 @@ def answer_command(config: Mapping[str, Any], given: Mapping[str, Any], given_fi
         name, *words = _split(targets)
         # A module of its own, since each needs others: help no planner.
         function: Callable[[Asked], Answer] = import_module(f"calflow.commands.{COMMANDS[name].module}").answer
-        answer = function(Asked(words, config, given, given_files, is_dry()))
+        answer = function(Asked(words, config, given, files, prepare, is_dry()))
     except InputError as error:
         sys.exit(str(error))
     try:
