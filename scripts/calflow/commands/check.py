@@ -1,8 +1,7 @@
 """``snakemake check``: the configuration and all inputs are looked at as by a run, and that is all."""
 
 from calflow.commands.asked import HEADERS, Answer, Asked
-from calflow.configuration.problems import InputError
-from calflow.engine.command_line import nothing_to_make
+from calflow.configuration.problems import InputError, nothing_to_make
 from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
 

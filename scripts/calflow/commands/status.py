@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calflow.commands.asked import HEADERS, Answer, Asked
-from calflow.configuration.problems import InputError, Problem
-from calflow.engine.command_line import nothing_to_make
-from calflow.engine.lock import who_runs
+from calflow.configuration.problems import InputError, Problem, nothing_to_make
+from calflow.engine.lock_holder import who_runs
 from calflow.engine.outcome import Failure, failures_in
 from calflow.engine.remarks import Remark, standing_remarks
 from calflow.plan.plan import Plan

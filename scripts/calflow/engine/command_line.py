@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake.exceptions import InputFunctionException, MissingRuleException
 
-from calflow.configuration.problems import InputError, Problem, nearest
+from calflow.configuration.problems import InputError, Problem, nearest, nothing_to_make
 from calflow.engine.execution import Execution, Layer
 
 COMMAND = "command line"
@@ -77,12 +77,6 @@ def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], 
         others = ", ".join(name for name, files in products.items() if files())
         problem = replace(problem, right=f"there is something for {others}")
     raise InputError([problem])
-
-
-def nothing_to_make(targets: str = "all") -> Problem:
-    """Return the problem of a configuration that names nothing to make for some targets."""
-    right = "give input, the folder with the exposures: 'Own data' in README.md"
-    return Problem("the configuration", "", f"names nothing to make for {targets}", right)
 
 
 def _unknown(
