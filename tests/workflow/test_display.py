@@ -1,4 +1,4 @@
-"""A real run in a terminal, and one that writes to a file."""
+"""A real run in a terminal; test_night.py looks at one whose output is no terminal."""
 
 import os
 import pty
@@ -26,7 +26,7 @@ def in_terminal(command, folder):
     return text.decode().replace("\r\n", "\n"), process.wait()
 
 
-def test_bars_in_a_terminal_and_lines_in_a_file(workflow):
+def test_bars_in_a_terminal(workflow):
     workflow.run("help")  # writes the configuration
     options = ["--cores", "1", "--configfile", "my.yaml", "--until", "combine_background"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *options]
@@ -34,15 +34,8 @@ def test_bars_in_a_terminal_and_lines_in_a_file(workflow):
     assert status == 0, text
     assert "\x1b[?25" not in text  # the cursor is never hidden
     text = re.sub(r"\x1b\[\d*[mFJ]", "", text)
-    assert re.search(r"^1 job, about 0:0\d$", text, re.MULTILINE)
-    assert re.search(r"^stage 2  \S+  1/1  0:0\d$", text, re.MULTILINE)
-    assert re.search(r"^1/1 jobs, 0:0\d$", text, re.MULTILINE)
+    assert re.search(r"^1 job, about \d+:\d\d$", text, re.MULTILINE)
+    assert re.search(r"^stage 2  \S+  1/1  \d+:\d\d$", text, re.MULTILINE)
+    assert re.search(r"^1/1 jobs, \d+:\d\d$", text, re.MULTILINE)
     assert "Finished jobid" not in text
     assert "Finished jobid" in "".join(log.read_text() for log in workflow.logs())
-
-    run = workflow.run()
-    assert run.code == 0, run.output
-    assert len(re.findall(r"^\d\d:\d\d:\d\d +\d+/\d+  results/stage2/\S+_cal.fits$", run.output, re.MULTILINE)) == 2
-    assert "Building DAG" not in run.output
-    assert "\x1b" not in run.output
-    assert run.rules["calibrate"] == 2
