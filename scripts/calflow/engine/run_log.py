@@ -150,4 +150,9 @@ def say(text: str) -> None:
 
 def begin_quietly(handler: logging.Handler) -> None:
     """Leave out what Snakemake says between the Snakefile and an execution."""
-    handler.addFilter(lambda record: not str(record.msg).startswith(BEFORE))
+    handler.addFilter(_is_of_use)
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    begun = getattr(record, "event", None) == LogEvent.WORKFLOW_STARTED  # in 9.20 it comes before
+    return not begun and not str(record.msg).startswith(BEFORE)
