@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science"},
     "forecast": {"engine", "jobs", "plan", "references"},
     "results": {"files", "inputs", "plan"},
-    "commands": {"configuration", "engine", "plan", "printable", "results"},
+    "commands": {"configuration", "engine", "files", "plan", "printable", "results"},
     "display": {"engine", "forecast", "jobs", "plan", "printable"},
     "run": {"display", "engine", "forecast", "jobs", "plan", "results"},
     "plain_run": {"engine", "plan"},

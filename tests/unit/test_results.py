@@ -2,7 +2,7 @@
 
 import pytest
 
-from calflow.commands.status import STEPS, with_failures
+from calflow.commands.status import STEPS, Status, with_failures
 from calflow.engine.outcome import Failure, failures_in
 from calflow.jobs.all import JOBS
 from calflow.results.made import Made, MadeAssociation, there
@@ -94,3 +94,12 @@ def test_steps_whose_job_failed_are_failed():
 
 def test_rules_whose_failures_are_known_are_rules():
     assert set(STEPS) <= set(JOBS)
+
+
+def test_columns_of_the_table_are_in_the_order_of_the_steps():
+    every = [Made("a", {"photom": "SKIPPED", "bkg_subtract": "COMPLETE"}), Made("b", {"flat_field": "FAILED"})]
+    assert str(Status(every, [])).splitlines()[:3] == [
+        "exposure  bkg_subtract  flat_field  photom",
+        "a         COMPLETE      -           SKIPPED",
+        "b         -             FAILED      -",
+    ]

@@ -11,6 +11,7 @@ from calflow.configuration.problems import InputError, Problem, nothing_to_make
 from calflow.engine.lock_holder import who_runs
 from calflow.engine.outcome import Failure, failures_in
 from calflow.engine.remarks import Remark, standing_remarks
+from calflow.files.keywords import STATUS
 from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
 from calflow.results.associations import made_of_association
@@ -165,7 +166,9 @@ def _table(head: str, every: Sequence[Made]) -> list[str]:
     """Return a line for each exposure or association, with a column for each step that any of them has."""
     if not every:
         return []
-    steps = list(dict.fromkeys(step for made in every for step in made.steps))
+    places = {step: place for place, step in enumerate(STATUS)}
+    found = dict.fromkeys(step for made in every for step in made.steps)
+    steps = sorted(found, key=lambda step: places.get(step, places["photom"]))  # a family may have steps of its own
     rows = [[head, *steps], *([made.name, *(made.steps.get(step, ABSENT) for step in steps)] for made in every)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
