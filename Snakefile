@@ -43,7 +43,7 @@ from calflow.jobs.code_hash import CodeHashes
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
 from calflow.plan.plan import Plan
-from calflow.plan.planner import make_plan, only_associations
+from calflow.plan.planner import make_plan
 from calflow.jobs.requests import Requests
 from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
@@ -52,12 +52,21 @@ from calflow.engine.environments import set_environment
 from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
+from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
 config_files = [] if IS_MODULE else [*map(seen_from_here, given_files), SHIPPED]
+
+
+def look_into_storage(settings):
+    mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+
+
+if not run.is_job and not IS_MODULE:
+    answer_command(config, given, config_files, look_into_storage)
 try:
     if IS_MODULE:
         config = given = below_prefix(config, workflow)
@@ -69,20 +78,10 @@ try:
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
-    elif is_only_target("download"):
-        from calflow.archive.download import download
-
-        sys.exit(download(settings, config_files, dry="-n" in sys.argv or "--dry-run" in sys.argv))
-    elif is_only_target("associations"):
-        made = only_associations(settings, config_files, cache=Path(".snakemake/calflow/headers"))
-        if "-n" not in sys.argv and "--dry-run" not in sys.argv:
-            made.write()
-        print(printable(made.table(), keep="\n"))
-        sys.exit()
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
-        mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+        look_into_storage(settings)
         plan = make_plan(
             settings,
             config_files,
@@ -135,13 +134,13 @@ if not IS_MODULE:
         message:
             "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
-    rule download:
-        message:
-            "never a job: exposures are fetched before any job, see scripts/calflow/archive"
+    for command in COMMANDS:
 
-    rule associations:
-        message:
-            "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
+        rule:
+            name:
+                command
+            message:
+                "never a job: it is answered before any job, see scripts/calflow/commands"
 
 
 rule references:

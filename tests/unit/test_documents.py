@@ -133,7 +133,7 @@ VALUES = [
 
 def all_keys(section=Settings, path=""):
     for name, declared in section.model_fields.items():
-        below = documents._section_of(declared)
+        below = documents.section_of_key(declared)
         if below:
             yield from all_keys(below, f"{path}{name}.")
         else:

@@ -261,8 +261,11 @@ class Plan:
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
-        planned: list[Calibrated] = [*self.exposures.values(), *self.merges.values()]
-        return [path for calibrated in planned for path in self.products_of(calibrated)]
+        return [path for calibrated in self.all_calibrated() for path in self.products_of(calibrated)]
+
+    def all_calibrated(self) -> list[Calibrated]:
+        """Return all exposures and merged ones."""
+        return [*self.exposures.values(), *self.merges.values()]
 
     def products_of(self, calibrated: Calibrated) -> list[str]:
         """Return the paths of the products of an exposure, or of a merged one, that are kept."""
