@@ -2,6 +2,7 @@
 # The configuration is in config.yaml; what a run will do is decided in scripts/calflow/plan.
 import copy
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,12 +10,18 @@ from pathlib import Path
 from snakemake import __version__ as snakemake_version
 from snakemake.utils import min_version
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
+if not isinstance(workflow.current_basedir, os.PathLike):  # of a module that is github(...)
+    sys.exit("calflow is a package, too, and has to lie on this machine: clone it, and name that Snakefile")
+HERE = Path(workflow.current_basedir)
+IS_MODULE = HERE != Path(workflow.basedir)  # of another workflow: docs/module.md
+SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from calflow.engine.versions import is_tested
 
-if is_tested(snakemake_version):  # says more of one that is too old than min_version does
+if IS_MODULE:
+    from calflow.module_run import ModuleRun as Run
+elif is_tested(snakemake_version):  # says more of one that is too old than min_version does
     from calflow.run import Run
 else:
     from calflow.plain_run import PlainRun as Run
@@ -26,9 +33,9 @@ logging.raiseExceptions = False
 
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
 given_files = workflow.configfiles[::-1]  # those of the user, the strongest first
+if not IS_MODULE:  # whose config has no defaults: those are declared
 
-
-configfile: f"{workflow.basedir}/config.yaml"
+    configfile: f"{HERE}/config.yaml"
 
 
 from calflow.configuration.paths import seen_from_here
@@ -36,21 +43,33 @@ from calflow.jobs.code_hash import CodeHashes
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
 from calflow.plan.plan import Plan
-from calflow.plan.planner import make_plan, only_associations
+from calflow.plan.planner import make_plan
 from calflow.jobs.requests import Requests
 from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
 from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
+from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
+from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
-config_files = [*map(seen_from_here, given_files), SHIPPED]
+config_files = [] if IS_MODULE else [*map(seen_from_here, given_files), SHIPPED]
+
+
+def look_into_storage(settings):
+    mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+
+
+if not run.is_job and not IS_MODULE:
+    answer_command(config, given, config_files, look_into_storage)
 try:
+    if IS_MODULE:
+        config = given = below_prefix(config, workflow)
     plan = handed_on(config) if run.is_job else None
     settings = plan.settings if plan else read_settings(config, config_files, given=given)
     if plan:
@@ -59,16 +78,10 @@ try:
         # Without it there may be no context to plan with.
         check_update(settings.references)
         plan = Plan(settings, ())
-    elif is_only_target("associations"):
-        made = only_associations(settings, config_files, cache=Path(".snakemake/calflow/headers"))
-        if "-n" not in sys.argv and "--dry-run" not in sys.argv:
-            made.write()
-        print(printable(made.table(), keep="\n"))
-        sys.exit()
     else:
         if is_only_target("check_crds"):
             check_crds_source(settings.references)
-        mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
+        look_into_storage(settings)
         plan = make_plan(
             settings,
             config_files,
@@ -77,7 +90,7 @@ try:
             is_job=run.is_job,
         )
 except InputError as error:
-    sys.exit(str(error))
+    sys.exit(str(named_after_module(error) if IS_MODULE else error))
 
 if plan.made_associations:
     logger.info(printable(plan.made_associations.summary()))
@@ -108,21 +121,26 @@ wildcard_constraints:
 
 # Functions, so that a target that is not wanted costs nothing.
 rule all:
-    default_target: True
+    default_target: not IS_MODULE
     input:
         lambda wildcards: plan.products(),
     message:
         "everything is made"
 
 
-rule plan:
-    message:
-        "never a job: the plan is printed before any job, see scripts/calflow/forecast"
+if not IS_MODULE:
 
+    rule plan:
+        message:
+            "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
-rule associations:
-    message:
-        "never a job: associations are made, and told, before any job, see scripts/calflow/associations"
+    for command in COMMANDS:
+
+        rule:
+            name:
+                command
+            message:
+                "never a job: it is answered before any job, see scripts/calflow/commands"
 
 
 rule references:
@@ -150,12 +168,16 @@ include: "rules/common.smk"
 include: "rules/references.smk"
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
-include: "rules/demo.smk"
-include: "rules/demo_iris.smk"
+
+
+if not IS_MODULE:
+
+    include: "rules/demo.smk"
+    include: "rules/demo_iris.smk"
 
 
 code_hashes.save()
-set_environment(workflow, "../envs/calflow.yaml")
+set_environment(workflow, "../envs/calflow.yaml", HERE)
 run.surround(plan, config)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from calflow.calibration.work import function_named
 from calflow.files.background_files import read_part, write_average
+from calflow.files.packed import unpacked
 from calflow.job import UnusableExposure, remark, run
 from calflow.science.calibration.background import Background, average_integrations, combine, place
 from calflow.science.image import Image
@@ -27,10 +28,12 @@ def combine_background(input, output, params: "Average"):
     rows = max(1, BAND_PIXELS // (len(input.members) * params.depth * target.nx))
     end = target.ystart + target.ny
     with_values: set[str] = set()
-    bands = [
-        _average(input, Window(target.xstart, y, target.nx, min(rows, end - y)), params, with_values)
-        for y in range(target.ystart, end, rows)
-    ]
+    with unpacked(input.members, Path(output.background)) as files:
+        members = dict(zip(input.members, files, strict=True))
+        bands = [
+            _average(members, input, Window(target.xstart, y, target.nx, min(rows, end - y)), params, with_values)
+            for y in range(target.ystart, end, rows)
+        ]
     if not with_values:
         raise UnusableExposure("no background exposure has a value in the window of the science exposures")
     for path in input.members:
@@ -41,13 +44,13 @@ def combine_background(input, output, params: "Average"):
     write_average(Background(**planes), len(with_values), Path(output.background))
 
 
-def _average(input, band, params: "Average", with_values):
-    """Return the average in a band, and add the members that have a value there to a set."""
+def _average(members, input, band, params: "Average", with_values):
+    """Return the average in a band of members, whose files are given, and add those with a value there to a set."""
     settings = params.bkg_subtract
     clipping = {"sigma": settings["sigma"], "maxiters": settings["maxiters"]}
     stack = []
-    for path in input.members:
-        part = read_part(path, band, params.images)
+    for path, file in members.items():
+        part = read_part(file, band, params.images)
         if part is None:
             continue
         sci, err, dq, own = part

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from calflow.calibration.dark import read_dark
 from calflow.files.exposure_planes import exposure_planes
+from calflow.files.packed import unpacked
 from calflow.files.reference_files import write_detector_reference
 from calflow.job import run
 from calflow.science.calibration.reference_making import master_dark, normalised_flat
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 def make_reference(input, output, params: "Making"):
     """Combine the exposures."""
-    stacks = exposure_planes(input.exposures, params.images)
-    if params.reftype == "dark":
-        made: Dark | Flat = master_dark(*stacks, **params.combination)
-    else:
-        dark = read_dark(input.dark, Window(*params.window), params.images) if input.get("dark") else None
-        made = normalised_flat(*stacks, dark=dark, normalisation=params.normalisation, **params.combination)
+    with unpacked(input.exposures, Path(output.reference)) as exposures:
+        stacks = exposure_planes(exposures, params.images)
+        if params.reftype == "dark":
+            made: Dark | Flat = master_dark(*stacks, **params.combination)
+        else:
+            dark = read_dark(input.dark, Window(*params.window), params.images) if input.get("dark") else None
+            made = normalised_flat(*stacks, dark=dark, normalisation=params.normalisation, **params.combination)
     planes = {"SCI": made.sci, "DQ": made.dq, "ERR": made.err}
     write_detector_reference(Path(output.reference), params.reftype, planes, params.keywords, params.write_date)
 

@@ -6,6 +6,8 @@ objects: `dag` is ``workflow.dag``, `job` one of its jobs. To take up a new vers
 
 import inspect
 import json
+import logging
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +36,7 @@ WARM = "the warm start: each job would start Python anew"
 COMMAND = "the checks of the command line before a run"
 LOCK = "that the run after a killed one goes on by itself"
 CUT_OFF = "leaving out jobs that would make what is there"
+DISPLAY = "what is told while a run runs: Snakemake's own text, or a wrong one, in its place"
 SIGNALS = "that a run ends on SIGTERM and Ctrl-C"
 
 CONTRACT = {
@@ -45,6 +48,12 @@ CONTRACT = {
     ),
     "workflow.is_main_process": Use(
         "workflow.is_main_process is True", "telling a run from the job of a cluster", "jobs would wait for the lock"
+    ),
+    "workflow.modifier": Use(
+        "(modifier := workflow.modifier.path_modifier).prefix is None and modifier.inner_modifier is None"
+        " and modifier.modifies_prefixes is False",
+        "the prefix of a module",
+        "`prefix` where calflow is a module of another workflow",
     ),
     "workflow.executor_plugin": Use("workflow.executor_plugin.name == 'local'", "telling SLURM", "the check of SLURM"),
     "workflow.executor_settings": Use(
@@ -98,7 +107,40 @@ CONTRACT = {
     "exceptions.InputFunctionException": Use(
         "issubclass(exceptions.InputFunctionException, Exception)", "files that a rule refuses", COMMAND
     ),
-    "logging.logger": Use("hasattr(logger, 'addFilter')", "what a run prints", SUMMARY),
+    "logging.logger": Use("hasattr(logger, 'addFilter')", "what a run prints", f"{SUMMARY}, {DISPLAY}"),
+    # What a run tells while it runs
+    "logging.handler": Use(
+        "[isinstance(handler, logging.StreamHandler) for handler in logger.handlers if handler.name == HANDLER]"
+        " == [True]",
+        "the place of Snakemake's words on the terminal",
+        DISPLAY,
+    ),
+    "workflow.output_settings": Use(
+        "set('verbose quiet printshellcmds show_failed_logs debug_dag log_handler_settings dryrun'.split())"
+        " <= set(vars(workflow.output_settings))",
+        "leaving the terminal to Snakemake where somebody asks for its words",
+        DISPLAY,
+    ),
+    "logging.JOB_INFO": Use(
+        "{record['jobid'] for record in records['job_info']} == {job.jobid for job in dag.jobs}"
+        " and {'rule_name', 'rule_msg'} <= set(records['job_info'][0])",
+        "which jobs run",
+        DISPLAY,
+    ),
+    "logging.JOB_FINISHED": Use(
+        "{record['job_id'] for record in records['job_finished']} >= {jobs['one'].jobid, jobs['two'].jobid}",
+        "which jobs are done",
+        DISPLAY,
+    ),
+    "logging.JOB_ERROR": Use(
+        "{'jobid', 'log', 'indent'} <= set(job.get_log_error_info())", "which job failed, and its log", DISPLAY
+    ),
+    "logging.GROUP_ERROR": Use(
+        "all(f'{name}=' in inspect.getsource(GroupJob.log_error) for name in ('aux_logs', 'job_error_info'))",
+        "a group of jobs that failed, of which none says why",
+        DISPLAY,
+    ),
+    "job.jobid": Use("isinstance(job.jobid, int)", "which job a record is about", DISPLAY),
     # The graph
     "workflow._prepare_dag": Use(
         "takes(workflow._prepare_dag, 'forceall', 'ignore_incomplete', 'lock_warn_only', 'nolock', 'shadow_prefix')",
@@ -256,6 +298,9 @@ CONTRACT = {
 }
 
 
+AT_THE_END = ("script.", "logging.JOB_INFO", "logging.JOB_FINISHED")  # of a run
+
+
 def problems(objects, contract=CONTRACT):
     """Return what is not as it should be by the names: what the check says, what the name is for, and what breaks."""
     found = {}
@@ -276,7 +321,15 @@ class Trial:
 
     workflow: object
     scripts: list = field(default_factory=list)
+    records: dict = field(default_factory=lambda: defaultdict(list))
     found: dict = field(default_factory=dict)
+
+    def watch_records(self):
+        from snakemake.logging import logger
+
+        handler = logging.Handler()
+        handler.emit = lambda record: self.records[str(getattr(record, "event", None))].append(vars(record))
+        logger.addHandler(handler)
 
     def watch_scripts(self):
         from calflow.engine.inside import start_scripts_by
@@ -293,6 +346,7 @@ class Trial:
         import snakemake.cli
         import snakemake.exceptions
         import snakemake.io
+        import snakemake.jobs
         import snakemake.rules
         from snakemake.logging import logger
         from snakemake.persistence import PersistenceBase
@@ -300,11 +354,14 @@ class Trial:
         from snakemake.script import PythonScript
         from snakemake.workflow import Workflow
 
+        from calflow.engine.run_log import HANDLER
+
         dag = self.workflow.dag
         jobs = {job.rule.name: job for job in dag.jobs}
         scripts = [script for script in self.scripts if "one.log" in map(str, script.log)]
         return globals() | {
             "Workflow": Workflow, "JobScheduler": JobScheduler, "PythonScript": PythonScript, "logger": logger,
+            "HANDLER": HANDLER, "GroupJob": snakemake.jobs.GroupJob, "jobs": jobs, "records": self.records,
             "cli": snakemake.cli, "common": snakemake.common, "rules": snakemake.rules,
             "exceptions": snakemake.exceptions, "io": snakemake.io, "PersistenceBase": PersistenceBase,
             "record": self.workflow.persistence.metadata(jobs["one"].output[0]),
@@ -316,10 +373,12 @@ class Trial:
         }  # fmt: skip
 
     def begin(self):
-        self.found = problems(self.objects(), {name: use for name, use in CONTRACT.items() if name[:7] != "script."})
+        first = {name: use for name, use in CONTRACT.items() if not name.startswith(AT_THE_END)}
+        self.found = problems(self.objects(), first)
 
     def end(self, path):
-        self.found |= problems(self.objects(), {name: use for name, use in CONTRACT.items() if name[:7] == "script."})
+        last = {name: use for name, use in CONTRACT.items() if name.startswith(AT_THE_END)}
+        self.found |= problems(self.objects(), last)
         Path(path).write_text(json.dumps(self.found))
 
 
@@ -335,6 +394,7 @@ speed_up()
 take_signals()
 trial = Trial(workflow)
 trial.watch_scripts()
+trial.watch_records()
 
 rule all:
     input: "two.txt", "three.txt"

@@ -1,9 +1,11 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from calflow.display.display import Display
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.execution import surround
@@ -21,6 +23,7 @@ from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
 from calflow.plan.plan import Plan, UnknownExposure
+from calflow.results.associations import made_of_association
 
 FOLDERS = ("stage2", "stage3", "references")
 
@@ -58,7 +61,9 @@ class Run:
             What the plan was made of.
         """
         self._plan, self._config = plan, config
-        self._summary = Summary(self._workflow, Path(f"{plan.output}logs"), plan.notices, plan.names())
+        logs = Path(f"{plan.output}logs")
+        self._summary = Summary(self._workflow, logs, plan.notices, plan.names(), self._associations)
+        self._display = Display(self._workflow, plan, self._summary.reason_of)
         products = {
             "all": plan.products,
             "references": plan.reference_products,
@@ -73,6 +78,7 @@ class Run:
                 check_command_line(products, (UnknownExposure, UnknownAssociation)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
+                self._display.around(),
                 look_ahead(plan),
                 tell_of_nothing(self._summary),
             ],
@@ -83,14 +89,21 @@ class Run:
         check_slurm(self._workflow)
         if not is_local(self._workflow):
             hand_on(self._plan, self._config)
-        start_launcher(self._workflow, pixels_in(self._plan))
         self._summary.watch()
+        self._display.begin()
+        start_launcher(self._workflow, pixels_in(self._plan))
 
     def end(self) -> None:
         """Do what comes after the last job, whatever became of it."""
         stop_launcher()
+        self._display.end()
         self._summary.tell()
         stop_timers()
+
+    def _associations(self) -> dict[str, dict[str, Any]]:
+        """Return how the associations went of which something is made: by a line for people, the same for programs."""
+        found = [made_of_association(self._plan, planned) for planned in self._plan.stage3.associations.values()]
+        return {str(made): asdict(made) for made in found if made.products}
 
     def _remove_leftovers(self) -> None:
         remove_leftovers(map(Path, self._folders()))

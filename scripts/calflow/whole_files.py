@@ -22,6 +22,20 @@ def replacing(path: Path) -> Iterator[Path]:
     path : Path
         The file that is to be written. Its folder is made.
     """
+    with temporary(path) as partial:
+        yield partial
+        os.replace(partial, path)
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[Path]:
+    """Yield a temporary name in the folder of `path`; what has that name is gone when the block is left.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of this process alone: no other moves this file into place before it is whole. What a killed job leaves
@@ -30,7 +44,6 @@ def replacing(path: Path) -> Iterator[Path]:
     partial.unlink(missing_ok=True)
     try:
         yield partial
-        os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "calibration": {"files", "science"},
     "configuration": {"printable", "science"},
     "inputs": {"configuration", "files", "instruments", "science", "whole_files"},
+    "archive": {"configuration", "files", "instruments", "printable", "web"},
     "associations": {"configuration", "files", "inputs", "instruments", "whole_files"},
     "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
     "plan": {
@@ -39,8 +40,12 @@ MAY_IMPORT = {
     "jobs": {"calibration", "inputs", "instruments", "plan", "references"},
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science", "whole_files"},
     "forecast": {"engine", "jobs", "plan", "references", "whole_files"},
-    "run": {"engine", "forecast", "jobs", "plan"},
+    "results": {"files", "inputs", "plan"},
+    "commands": {"archive", "configuration", "engine", "files", "plan", "printable", "results"},
+    "display": {"engine", "forecast", "jobs", "plan", "printable"},
+    "run": {"display", "engine", "forecast", "jobs", "plan", "results"},
     "plain_run": {"engine", "plan"},
+    "module_run": {"engine", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
 }

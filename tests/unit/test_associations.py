@@ -147,6 +147,28 @@ def test_member_is_looked_for_beside_the_association_first(read, tmp_path):
     assert paths == [tmp_path / "a_rate.fits", elsewhere / "z_rate.fits"]
 
 
+@pytest.mark.parametrize(
+    ("there", "named", "found"),
+    [
+        ("z_rate.fits.gz", "z_rate.fits", "z_rate.fits.gz"),
+        ("z_rate.fits", "z_rate.fits.gz", "z_rate.fits"),
+        ("z_rate.fits z_rate.fits.gz", "z_rate.fits", "z_rate.fits"),
+        ("z_rate.fits z_rate.fits.gz", "z_rate.fits.gz", "z_rate.fits.gz"),
+        ("z_rate.fits.gz far/z_rate.fits", "z_rate.fits", "far/z_rate.fits"),
+        ("far/z_rate.fits.gz", "z_rate.fits", "far/z_rate.fits.gz"),
+    ],
+)
+def test_a_member_may_be_packed(read, tmp_path, there, named, found):
+    (tmp_path / "far").mkdir()
+    for name in there.split():
+        (tmp_path / name).touch()
+    association, problems = read(level2(product("z", member(named))), tmp_path / "far")
+    assert not problems
+    (made,) = association.products
+    assert made.science.path == tmp_path / found
+    assert made.root == "z"
+
+
 def test_absolute_member(read, tmp_path):
     folder = tmp_path / "far away"
     folder.mkdir()
@@ -310,6 +332,14 @@ def test_duplicate_member_in_any_spelling(refuse, again):
     key, wrong, _ = refuse(tree)
     assert key == "products[0].members[2].expname"
     assert "already products[0].members[1].expname" in wrong
+
+
+def test_a_file_counts_once_packed_or_not(refuse, tmp_path):
+    (tmp_path / "a_rate.fits.gz").touch()
+    tree = level2(product("a", member("a_rate.fits"), member("a_rate.fits.gz", "background")))
+    key, wrong, _ = refuse(tree)
+    assert key == "products[0].members[1].expname"
+    assert "already products[0].members[0].expname" in wrong
 
 
 def test_science_as_its_own_background(refuse):
@@ -548,10 +578,6 @@ def test_recursive_glob(folder):
 
 def test_file_that_looks_like_a_glob(folder):
     assert expand_cleanly("x[1].json") == ["x[1].json"]
-
-
-def test_home_is_expanded(folder, tmp_path):
-    assert expand_cleanly("~/a.json") == [str(tmp_path / "a.json")]
 
 
 @pytest.mark.parametrize(

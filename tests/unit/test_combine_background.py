@@ -1,6 +1,8 @@
 """The average of background exposures: members without a value are left out, and that is said."""
 
+import gzip
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +11,14 @@ from astropy.io import fits
 
 from calflow.job import UnusableExposure
 from combine_background import combine_background
+
+PARAMS = SimpleNamespace(
+    window=(1, 1, 5, 4),
+    depth=1,
+    bkg_subtract={"sigma": 3.0, "maxiters": None, "clip": "scatter"},
+    images=("SCI",),
+    undarkened=(),
+)
 
 
 def average(folder, *levels):
@@ -21,10 +31,8 @@ def average(folder, *levels):
         ]
         members.append(str(folder / f"background{number}.fits"))
         fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(members[-1])
-    bkg_subtract = {"sigma": 3.0, "maxiters": None, "clip": "scatter"}
-    params = SimpleNamespace(window=(1, 1, 5, 4), depth=1, bkg_subtract=bkg_subtract, images=("SCI",), undarkened=())
     combine_background(
-        SimpleNamespace(members=members), SimpleNamespace(background=str(folder / "average.fits")), params
+        SimpleNamespace(members=members), SimpleNamespace(background=str(folder / "average.fits")), PARAMS
     )
     return folder / "average.fits"
 
@@ -45,6 +53,20 @@ def test_all_members_count(tmp_path, caplog):
         np.testing.assert_array_equal(hdus["SCI"].data, 0.0)
         assert hdus[0].header["NBKG"] == 2
     assert caplog.messages == []
+
+
+def test_packed_members_have_the_same_average(tmp_path, monkeypatch):
+    monkeypatch.setattr("combine_background.BAND_PIXELS", 10)  # two rows of a frame
+    plain = average(tmp_path, 2.0, 3.0, 5.0).read_bytes()
+    members = [tmp_path / f"background{number}.fits" for number in range(3)]
+    for member in members[1:]:
+        Path(f"{member}.gz").write_bytes(gzip.compress(member.read_bytes()))
+    combine_background(
+        SimpleNamespace(members=[str(members[0]), f"{members[1]}.gz", f"{members[2]}.gz"]),
+        SimpleNamespace(background=str(tmp_path / "average.fits")),
+        PARAMS,
+    )
+    assert (tmp_path / "average.fits").read_bytes() == plain
 
 
 def test_no_member_has_a_value(tmp_path):

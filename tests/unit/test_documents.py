@@ -53,10 +53,11 @@ def test_the_schema_is_one():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-def test_config_yaml_begins_with_the_schema_and_is_valid():
-    text = (ROOT / "config.yaml").read_text()
+@pytest.mark.parametrize("path", ["config.yaml", "rules/demo.yaml", "rules/demo_iris.yaml"])
+def test_configurations_begin_with_the_schema_and_are_valid(path):
+    text = (ROOT / path).read_text()
     name = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]
-    assert json.loads((ROOT / name).read_text()) == SCHEMA
+    assert json.loads(((ROOT / path).parent / name).read_text()) == SCHEMA
     assert wrong(yaml.safe_load(text)) == []
 
 
@@ -132,7 +133,7 @@ VALUES = [
 
 def all_keys(section=Settings, path=""):
     for name, declared in section.model_fields.items():
-        below = documents._section_of(declared)
+        below = documents.section_of_key(declared)
         if below:
             yield from all_keys(below, f"{path}{name}.")
         else:

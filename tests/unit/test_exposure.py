@@ -1,14 +1,17 @@
 """Exposure files: what is read is what was written, complete or not at all."""
 
+import gzip
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from calflow.files.exposure import read_exposure, read_planes, write_exposure
+from calflow.files.packed import unpacked
 from calflow.simulation import Scene, simulate
-from calflow.whole_files import replacing
+from calflow.whole_files import PARTIAL, replacing
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,29 @@ def rate(tmp_path_factory):
 def cube(tmp_path):
     scene = Scene("nircam_f200w", detector_shape=(24, 32), exposures=1, stars=1, galaxies=0, nints=2)
     return simulate(tmp_path / "cube", scene).science[0]
+
+
+def packed(path, folder):
+    (folder / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    return folder / f"{path.name}.gz"
+
+
+def test_a_packed_exposure_is_written_as_the_same_bytes(rate, tmp_path):
+    for number, path in enumerate((rate, packed(rate, tmp_path))):
+        (tmp_path / f"{number}").mkdir()
+        write_exposure(read_exposure(path), tmp_path / f"{number}" / "x_cal.fits")
+        np.testing.assert_array_equal(read_planes(path, "DQ")[0], read_exposure(rate).image.dq)
+    assert (tmp_path / "0" / "x_cal.fits").read_bytes() == (tmp_path / "1" / "x_cal.fits").read_bytes()
+
+
+def test_packed_exposures_are_unpacked_for_as_long_as_they_are_read(rate, tmp_path):
+    product = tmp_path / "backgrounds" / "x.fits"
+    with unpacked([str(rate), str(packed(rate, tmp_path))], product) as paths:
+        assert paths[0] == str(rate)
+        assert PARTIAL.fullmatch(Path(paths[1]).name)  # what a killed job leaves is found by this name
+        assert Path(paths[1]).parent == product.parent
+        assert Path(paths[1]).read_bytes() == rate.read_bytes()
+    assert list(product.parent.iterdir()) == []
 
 
 def test_planes_are_native_and_writable(rate):

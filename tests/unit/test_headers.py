@@ -170,7 +170,10 @@ def test_pipe_is_not_waited_for(path):
         (b"", "empty"),
         (b"hello", "not a FITS file"),
         (b"SIMPLE = yes".ljust(2880), "not a FITS file"),
-        (gzip.compress(b"SIMPLE", mtime=0), "compressed with gzip"),
+        (gzip.compress(b"SIMPLE", mtime=0), "not a FITS file"),
+        (gzip.compress(b"", mtime=0), "empty"),
+        (gzip.compress(gzip.compress(b"SIMPLE", mtime=0), mtime=0), "compressed with gzip"),
+        (b"\x1f\x8b\x08\x00", "compressed with gzip, and cut off or damaged"),
         (b"BZh9", "compressed with bzip2"),
     ],
 )
@@ -187,6 +190,36 @@ def test_truncated_data_gives_both_sizes(refuse, path):
     assert wrong == (
         f"truncated in VAR_RNOISE: the file has {whole - 5000} bytes, its headers promise at least {whole - 320}"
     )
+
+
+def test_a_packed_exposure_is_read_as_it_is_unpacked(path):
+    exposure((100, 100)).writeto(path)
+    problems = Problems()
+    keywords = ("INSTRUME", "EXP_TYPE")
+    plain = read_exposure_header(path, keywords, problems)
+    packed = path.with_name("packed_rate.fits.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    found = read_exposure_header(packed, keywords, problems)
+    assert (found.values, found.hdus, found.shape) == (plain.values, plain.hdus, (100, 100))
+    assert not problems
+
+
+@pytest.mark.parametrize("cut", [2880, 5000, 40_000])
+def test_a_packed_exposure_that_was_truncated_before(refuse, path, cut):
+    exposure((100, 100)).writeto(path)
+    content = path.read_bytes()
+    wrong = refuse(content[:-cut])
+    assert "truncated" in wrong
+    assert refuse(gzip.compress(content[:-cut])) == wrong
+
+
+def test_a_packed_exposure_that_is_cut_off_or_damaged(refuse, path):
+    exposure((100, 100)).writeto(path)
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    for end in (-1, -8, -9, len(packed) // 2, 30, 5):
+        assert "compressed with gzip, and cut off or damaged" in refuse(bytes(packed[:end]))
+    packed[-5] ^= 1  # of the checksum at its end
+    assert "CRC" in refuse(bytes(packed))
 
 
 def test_truncated_header(refuse, path):
@@ -449,19 +482,14 @@ class TestRealFiles:
             assert read_exposure_header(path, ("EXP_TYPE",), problems) is None
             assert problems[0].wrong == "no SCI extension (it has PRIMARY)"
 
-    def test_compressed_rate_is_refused(self, tmp_path):
-        packed = REAL / "jwst_headers" / "jw42424001001_01101_00001_nrca1_rate.fits.gz"
-        problems = Problems()
-        assert read_exposure_header(packed, (), problems) is None
-        assert problems[0].right == "gunzip it first"
-
     def test_rate_whose_pixels_were_blanked_is_refused(self, tmp_path):
         packed = REAL / "jwst_headers" / "jw42424001001_01101_00001_nrca1_rate.fits.gz"
         path = tmp_path / "x_rate.fits"
         path.write_bytes(gzip.decompress(packed.read_bytes()))
-        problems = Problems()
-        assert read_exposure_header(path, (), problems) is None
-        assert problems[0].wrong == "SCI has BITPIX 16"
+        for each in (path, packed):
+            problems = Problems()
+            assert read_exposure_header(each, (), problems) is None
+            assert problems[0].wrong == "SCI has BITPIX 16"
 
 
 # Cache ------------------------------------------------------------------------------------------------

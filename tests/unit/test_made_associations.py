@@ -145,6 +145,17 @@ def test_the_file_that_is_there_is_used(folder):
     assert folder.members()["a"][2] == ["a_rate.fits:science"]
 
 
+def test_packed_files_are_called_as_the_archive_calls_them(folder):
+    folder.add("a").add("b", FILTER="F560W").add("sky", JWST | SKY)
+    made = folder.make()
+    (folder.input / "a_rate.fits").rename(folder.input / "a_rate.fits.gz")
+    folder.headers["a_rate.fits.gz"] = folder.headers.pop("a_rate.fits")
+    (folder.input / "b_rate.fits.gz").touch()
+    packed = folder.make()
+    assert packed.named == made.named
+    assert packed.left_out_lines() == ["left out: b_rate.fits.gz: the same file is there unpacked"]
+
+
 def test_a_calibrated_exposure_is_combined_as_it_is(folder):
     assert list(folder.add("a_cal").members()) == ["jw01234-o001_t001_miri_f770w"]
 

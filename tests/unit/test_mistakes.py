@@ -1,5 +1,6 @@
 """docs/mistakes.md says what calflow says: each mistake is made here, and its answer has to stand on that page."""
 
+import bz2
 import gzip
 import os
 import re
@@ -83,7 +84,7 @@ CONFIGURATIONS = {
     "a key that is no name": "yes: 5\n",
     "more stars than are kept": "stage3: {tweakreg: {minobj: 1000}}\n",
     "base 60": "stage3: {resample: {crval: [12:30:00, -5.5]}}\n",
-    "a variable": "output: $HOME/results\n",
+    "a variable": "output: $RESULTS/f770w\n",
     "the root": "output: /\n",
     "an unknown user": "output: ~anna.b/x\n",
     "a folder of Windows": 'output: "D:\\\\results"\n',
@@ -108,6 +109,7 @@ def test_configuration(field, text):
         ASSOCIATIONS,
         ASSOCIATIONS + "references: {source: crds, crds_path: nowhere}\n",
         ASSOCIATIONS + "references: {source: crds, crds_path: data, crds_context: 1500}\n",
+        "associations: [data/lost_asn.json]\nreferences: {directory: data/references}\n",
         "associations: [data/lost_asn.json, '$DATA/*_asn.json']\nreferences: {directory: data/references}\n",
     ],
 )
@@ -152,6 +154,14 @@ def compress(path):
     path.write_bytes(gzip.compress(path.read_bytes()))
 
 
+def compress_otherwise(path):
+    path.write_bytes(bz2.compress(path.read_bytes()))
+
+
+def compress_and_cut(path):
+    path.write_bytes(gzip.compress(path.read_bytes())[:5000])
+
+
 def make_fifo(path):
     path.unlink()
     os.mkfifo(path)
@@ -183,7 +193,8 @@ FILES = [
     (RATE, make_loop),
     (RATE, make_fifo),
     (RATE, make_folder),
-    (RATE, compress),
+    (RATE, compress_otherwise),
+    (RATE, compress_and_cut),
     (RATE, lambda path: os.truncate(path, 40_000)),
 ]
 

@@ -9,8 +9,10 @@ from calflow.files.names import (
     MAX_NAME_BYTES,
     check_product_name,
     exposure_suffix,
+    other_packing,
     product_name,
     product_root,
+    unpacked_name,
 )
 
 
@@ -63,6 +65,21 @@ def test_product_name_takes_components_and_extension():
 @given(st.from_regex(r"[a-z0-9]{1,30}", fullmatch=True), st.sampled_from(sorted(KNOWN_SUFFIXES)))
 def test_root_undoes_product_name(root, suffix):
     assert product_root(product_name(root, suffix)) == root
+
+
+@pytest.mark.parametrize(
+    ("name", "unpacked", "other"),
+    [
+        ("a/x_rate.fits", "a/x_rate.fits", "a/x_rate.fits.gz"),
+        ("a/x_rate.fits.gz", "a/x_rate.fits", "a/x_rate.fits"),
+        ("x_asn.json", "x_asn.json", "x_asn.json"),
+        ("x.gz", "x.gz", "x.gz"),
+    ],
+)
+def test_packed_names(name, unpacked, other):
+    assert unpacked_name(name) == unpacked
+    assert other_packing(name) == other
+    assert product_root(name) == product_root(unpacked)
 
 
 @pytest.mark.parametrize(

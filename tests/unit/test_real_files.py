@@ -44,13 +44,6 @@ def test_a_pool_is_no_association(path):
     assert "not JSON" in told(problems)
 
 
-def test_compressed_exposure():
-    path = next((REAL / "jwst_headers").glob("*nrca1_rate.fits.gz"))
-    problems = Problems()
-    assert read_exposure_header(path, ["DETECTOR"], problems) is None
-    assert "gunzip" in told(problems)
-
-
 def test_header_of_a_real_rate(tmp_path):
     packed = next((REAL / "jwst_headers").glob("*nrca1_rate.fits.gz"))
     path = tmp_path / packed.name.removesuffix(".gz")

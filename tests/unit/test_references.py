@@ -1,5 +1,6 @@
 """Choice of references from a folder, by headers made up for the rule that is tested."""
 
+import gzip
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,17 @@ def write_fits(path, **values):
     content = "".join([*texts, "END".ljust(80)])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.ljust(-(-len(content) // 2880) * 2880).encode())
+
+
+def test_packed_references_are_found(tmp_path):
+    write_fits(tmp_path / "flat.fits", REFTYPE="FLAT", INSTRUME="MIRI")
+    packed = tmp_path / "packed" / "flat.fits.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress((tmp_path / "flat.fits").read_bytes()))
+    problems = Problems()
+    index = DirectoryIndex(packed.parent, None, problems)
+    assert [header.path for header in index.references("flat", "MIRI")] == [packed]
+    assert not problems
 
 
 @pytest.fixture

@@ -107,6 +107,15 @@ def test_a_stopped_run(tmp_path):
     ]
 
 
+def test_how_the_associations_went(tmp_path):
+    found = outcome(chains(tmp_path, 1), 0.0, unknown)
+    standing = Standing(["out"], associations={f"o{n:03d}: 4 aligned": {"name": f"o{n:03d}"} for n in range(22)})
+    lines = summary_text(found, 1.0, standing).splitlines()
+    assert lines[:2] == ["Products: 2 made (1 s), in out.", "  o000: 4 aligned"]
+    assert lines[20:] == ["  o019: 4 aligned", "  and 2 more: `snakemake status`"]
+    assert summary_text(found, 1.0, standing, all_of_it=True).splitlines()[-1] == "  o021: 4 aligned"
+
+
 def test_what_needs_no_job_is_up_to_date():
     target, old, new = Job("all"), Job("calibrate", "a", output=["a"]), Job("calibrate", "b", output=["b"])
     dag = Dag({target: {old: {"a"}, new: {"b"}}, old: {}, new: {}}, finished=[new], up_to_date=[old])

@@ -182,7 +182,7 @@ def test_overrides_are_references(tmp_path):
 def test_the_folder_of_products(tmp_path, monkeypatch):
     monkeypatch.setenv("PROGRAM", "1234")
     layer, _ = read(write(tmp_path, image2("output_dir = out/$PROGRAM\n")))
-    assert layer.values == {"output": "out/1234"}
+    assert Settings.model_validate(layer.values).output == "out/1234"
     assert read(write(tmp_path, image2("output_dir = None\n")))[0].values == {}
 
 

@@ -39,6 +39,7 @@ class Run:
     code: int
     output: str
     jobs: list[str] = field(default_factory=list)
+    logged: str = ""
 
     @property
     def rules(self) -> dict[str, int]:
@@ -67,8 +68,14 @@ class Workflow:
         command = ["--snakefile", str(snakefile or self.snakefile), "--cores", "2", "--configfile", "my.yaml"]
         command += [*(["-n"] if dry else []), *options, *(["--", *arguments] if arguments else [])]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
+        before = self.logs()
         code, text = (start_snakemake if started else run_snakemake)(command, self.folder, environment, timeout=900)
-        return Run(code, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", text))
+        logged = "".join(path.read_text() for path in sorted(self.logs() - before))
+        return Run(code, text, re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", logged), logged)
+
+    def logs(self) -> set[Path]:
+        """Return the log files of Snakemake, which have all of its own text."""
+        return set((self.folder / ".snakemake" / "log").glob("*.log"))
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run announces."""

@@ -1,6 +1,7 @@
 """The end of a run says what is made, what failed and why, and what that blocked; the next run makes only that."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -39,6 +40,12 @@ def test_what_failed_and_what_it_blocked(field_workflow, spoil):
     assert f"  calibrate {root}, cal: {REASON} (log: {log})\n" in run.output
     assert f"ERROR FAILED calibrate {root}, cal: {REASON}" in (field_workflow.folder / log).read_text()
     assert run.output.count("Traceback") == run.output.count("CalledProcessError") == 0
+    assert run.output.count(REASON) == 2  # once when it happens, once in the summary
+    lines = re.findall(r"^\d\d:\d\d:\d\d +\d+/\d+  (results/stage2/\S+_cal.fits)$", run.output, re.MULTILINE)
+    assert sorted(lines) == [f"results/stage2/{path.name.replace('_rate', '_cal')}" for path in good]
+    assert "Building DAG" not in run.output
+    assert "Building DAG" in run.logged
+    assert len(run.output.splitlines()) < 60
 
     record = record_of(field_workflow)
     assert record["complete"] is False

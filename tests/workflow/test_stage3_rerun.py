@@ -53,7 +53,7 @@ def test_touched_rate_is_calibrated_again_and_nothing_behind_it(combined):
     assert combined.planned() == rules
     run = combined.run()
     assert run.rules == {"calibrate": 1}
-    assert f"As before, not run: find_stars {ROOTS[2]}" in run.output
+    assert f"As before, not run: find_stars {ROOTS[2]}" in run.logged
     assert combined.product(f"{ROOTS[0]}_cal.fits").stat().st_mtime_ns == before
     assert combined.planned() == {}
 

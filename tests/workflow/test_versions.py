@@ -36,6 +36,9 @@ def test_a_newer_one_makes_the_same_products_in_its_own_way(tested_with, finishe
     refused = workflow.run("plan")
     assert refused.code == 1
     assert "there is no 'snakemake plan'" in refused.output
+    status = workflow.run("status")
+    assert status.code == 0, status.output
+    assert "COMPLETE" in status.output
 
 
 def test_an_older_one_does_nothing(tested_with):

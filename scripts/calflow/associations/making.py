@@ -19,7 +19,7 @@ from calflow.associations.subarrays import MERGE_RULE
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems, some
 from calflow.configuration.settings import Settings
-from calflow.files.names import exposure_suffix, product_root
+from calflow.files.names import exposure_suffix, other_packing, product_root, unpacked_name
 from calflow.inputs.headers import ExposureHeader
 from calflow.instruments import family_of
 from calflow.instruments.pool_columns import KEYWORDS
@@ -155,7 +155,7 @@ def make_associations(
     """
     new = problems.from_here()
     asn_files = AsnFiles.of(folder)
-    directory = Path(os.path.expanduser(settings.input))
+    directory = Path(settings.input)
     _check_links(settings, problems)
     try:
         with os.scandir(directory) as entries:
@@ -166,6 +166,9 @@ def make_associations(
     if but:
         calibrators = {os.path.realpath(path) for path in but}
         there = [name for name in there if os.path.realpath(directory / name) not in calibrators]
+    # Members are called as the archive calls them; where they are found, they may be packed.
+    twice = [name for name in there if name != unpacked_name(name) in there]
+    there = [unpacked_name(name) for name in there if name not in twice]
     if settings.make_associations.pool is not None:
         found = _from_pool(settings, there, problems)
     else:
@@ -182,6 +185,7 @@ def make_associations(
         return None
     settled = settle(generate(found.rows))
     made, left_out, selected = settled.associations, list(found.left_out), settled.associations
+    left_out += [(name, "the same file is there unpacked") for name in twice]
     if settings.make_associations.pool is None or any(_is_there(row, found.files) for row in found.rows):
         fitting = usable(made, found.files)
         left_out += fitting.left_out
@@ -232,7 +236,7 @@ def _check_links(settings: Settings, problems: Problems) -> None:
 
 def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> _Found | None:
     given = str(settings.make_associations.pool)
-    path = Path(os.path.expanduser(given))
+    path = Path(given)
     if not path.is_file():
         problems.add(Problem("config", "make_associations.pool", no_file(path), "give a pool file of the archive"))
         return None
@@ -272,7 +276,8 @@ def _from_headers(
     targets: dict[str, Sequence[str]] = {}
     new = problems.from_here()
     for name in sorted(exposures.values()):
-        header = read_header(directory / name)
+        path = directory / name
+        header = read_header(path if path.is_file() else Path(other_packing(str(path))))
         if header is None:
             continue
         if why := _no_image(header):
@@ -289,11 +294,11 @@ def _from_headers(
 
 def no_exposures(folder: str) -> Problem:
     """Return the problem of a folder in which there are no exposures."""
-    directory = Path(os.path.expanduser(folder))
+    directory = Path(folder)
     right = "give the folder with the _rate files, or make_associations.pool"
     # Clients of the archive make folders of their own.
     for below in ("*", "*/*", "*/*/*"):
-        if found := next(directory.glob(f"{below}/*_rate*.fits"), None):
+        if found := next(directory.glob(f"{below}/*_rate*.fits*"), None):
             right = f"there are some in {str(found.parent)!r}: put those of all folders into one, as links if you like"
             break
     return Problem("config", "input", f"no exposures in {folder!r}", right)

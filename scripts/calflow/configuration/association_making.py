@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from calflow.configuration.section import Files, Maybe, Section, number_from_text
+from calflow.configuration.section import Maybe, Names, Section, UserPath, number_from_text
 
 
 def _numbers(value: Any) -> Any:
@@ -31,9 +31,11 @@ class Link(Section):
 class AssociationMaking(Section):
     """How associations are made."""
 
-    pool: Maybe[str] = Field(None, description="a pool file of the archive; null: the headers of the files in input")
-    folder: Maybe[str] = Field(None, description="where they are written; null: associations, in output")
-    backgrounds: Maybe[Files] = Field(
+    pool: Maybe[UserPath] = Field(
+        None, description="a pool file of the archive; null: the headers of the files in input"
+    )
+    folder: Maybe[UserPath] = Field(None, description="where they are written; null: associations, in output")
+    backgrounds: Maybe[Names] = Field(
         None,
         description="targets or files, or patterns, that are backgrounds; null: those whose header says so (BKGDTARG)",
     )

@@ -45,12 +45,17 @@ def _section_lines(section: Section, depth: int) -> list[str]:
                 *_section_lines(value, depth + 1),
             ]
         else:
-            lines.append(f"{indent}{name}: {_yaml(value)}  # {declared.description}")
+            lines.append(f"{indent}{name}: {written(value)}  # {declared.description}")
     return lines
 
 
-def _yaml(value: Any) -> str:
-    """Write a value on one line, lists too; of a plain value the "..." that YAML puts below it is left out."""
+def written(value: Any) -> str:
+    """Write a value on one line, lists too; of a plain value the "..." that YAML puts below it is left out.
+
+    Parameters
+    ----------
+    value : object
+    """
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
 
 
@@ -78,8 +83,8 @@ class _SchemaForEditors(GenerateJsonSchema):
 
 def parameters_page() -> str:
     """Return the text of ``docs/configuration.md``: every key with what is allowed, its default and its meaning."""
-    sections = "\n".join(_section_text(*section) for section in _sections(Settings))
-    return f"{_PAGE_HEAD}\n{sections}"
+    tables = "\n".join(_section_text(*section) for section in sections(Settings))
+    return f"{_PAGE_HEAD}\n{tables}"
 
 
 _PAGE_HEAD = f"""\
@@ -102,16 +107,29 @@ Which values have to go together, only calflow itself knows, and tells before an
 """
 
 
-def _sections(section: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """Yield a section and all below it, in the order of config.yaml; a name of the user's is ``<name>``."""
+def sections(section: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """Yield a section and all below it, in the order of config.yaml; a name of the user's is ``<name>``.
+
+    Parameters
+    ----------
+    section : type of Section
+    path : str
+        Its own, with dots.
+    """
     yield path, section
     for name, declared in section.model_fields.items():
-        if below := _section_of(declared):
-            yield from _sections(below, f"{path}.{name}".lstrip(".") + (".<name>" if _is_by_name(declared) else ""))
+        if below := section_of_key(declared):
+            yield from sections(below, f"{path}.{name}".lstrip(".") + (".<name>" if _is_by_name(declared) else ""))
 
 
-def _section_of(declared: FieldInfo) -> type[Section] | None:
-    """Return the section that a key is, or that each name below it is."""
+def section_of_key(declared: FieldInfo) -> type[Section] | None:
+    """Return the section that a key is, or that each name below it is.
+
+    Parameters
+    ----------
+    declared : FieldInfo
+        Of the key.
+    """
     kind = get_args(declared.annotation)[1] if _is_by_name(declared) else declared.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
@@ -122,18 +140,30 @@ def _is_by_name(declared: FieldInfo) -> bool:
 
 def _section_text(path: str, section: type[Section]) -> str:
     """Write a section as a heading, what it is about, and the table of its keys."""
-    keys = {name: declared for name, declared in section.model_fields.items() if not _section_of(declared)}
+    keys = {name: declared for name, declared in section.model_fields.items() if not section_of_key(declared)}
     about = (section.__doc__ or "").splitlines()[0]
     lines = [f"## {f'`{path}`' if path else 'At the top'}", "", about, ""]
     if keys:
-        properties = section.model_json_schema(schema_generator=_SchemaForEditors)["properties"]
+        may_be = allowed_of(section)
         lines += ["| key | allowed | default | meaning |", "|---|---|---|---|"]
         for name, declared in keys.items():
-            default = "to be given" if declared.is_required() else f"`{_yaml(declared.default)}`"
-            cells = (f"`{name}`", _allowed(properties[name]), default, str(declared.description))
+            default = "to be given" if declared.is_required() else f"`{written(declared.default)}`"
+            cells = (f"`{name}`", may_be[name], default, str(declared.description))
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def allowed_of(section: type[Section]) -> dict[str, str]:
+    """Say in words what each key of a section may be, other than a section.
+
+    Parameters
+    ----------
+    section : type of Section
+    """
+    properties = section.model_json_schema(schema_generator=_SchemaForEditors)["properties"]
+    plain = [name for name, declared in section.model_fields.items() if not section_of_key(declared)]
+    return {name: _allowed(properties[name]) for name in plain}
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
@@ -171,6 +201,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 def _allowed_list(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minItems"), schema.get("maxItems")
     how_many = f"{least} or {most} " if most and least != most else f"{most} " if most else ""
-    item, *limits = _allowed(schema["items"]).split(" ", 1)
     empty = ["that is not empty"] if least and not most else []
+    if "enum" in schema["items"]:
+        return " ".join([f"list of {how_many}{_allowed(schema['items'])}", *empty])
+    item, *limits = _allowed(schema["items"]).split(" ", 1)
     return " ".join([f"list of {how_many}{PLURAL[item]}", *limits, *empty])

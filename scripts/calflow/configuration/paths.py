@@ -7,6 +7,7 @@ from pathlib import Path
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|.*\\")
+_VARIABLE = re.compile(r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", re.ASCII)
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -16,8 +17,35 @@ _KINDS = {
 }
 
 
+def expanded(path: str) -> str:
+    """Return a path with ``~``, ``~user``, ``$NAME`` and ``${NAME}`` replaced, as a shell does it.
+
+    Every path of the configuration goes through this when it is read (`section.UserPath`).
+
+    Parameters
+    ----------
+    path : str
+        As it was written. What is there under this very name, with a variable that is not set, is taken as it is.
+
+    Raises
+    ------
+    ValueError
+        If a variable of the environment is not set, or empty.
+    """
+    unset = [name for name in map(_name, _VARIABLE.finditer(path)) if not os.environ.get(name)]
+    if unset and not os.path.lexists(path):
+        raise ValueError(f"set the environment variable {unset[0]}, which has no value here, or write the path out")
+    if not unset:
+        path = _VARIABLE.sub(lambda found: os.environ[_name(found)], path)
+    return os.path.expanduser(path)
+
+
+def _name(variable: re.Match[str]) -> str:
+    return variable["plain"] or variable["braced"]
+
+
 def misread(path: str) -> str | None:
-    """Return what is meant by a path that is none of this system, or that a shell would have to complete; or None.
+    """Return what is meant by a path that is none of this system, or in the folder of a user who is none; or None.
 
     Parameters
     ----------
@@ -28,8 +56,6 @@ def misread(path: str) -> str | None:
         return "this is a URL: calflow works on files of this system (S3: docs/s3.md)"
     if _WINDOWS.match(path):
         return "this is a path of Windows: give one of this system"
-    if "$" in path:
-        return "variables such as $HOME are not replaced here: write the path out, or begin it with ~"
     if path.startswith("~") and os.path.expanduser(path) == path:
         return f"{path.partition('/')[0]!r} is no user of this system; ~ alone, or ~/ and more, is your own folder"
     return None

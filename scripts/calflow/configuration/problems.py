@@ -141,3 +141,14 @@ def some(names: Sequence[str]) -> str:
     names : sequence of str
     """
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def nothing_to_make(targets: str = "all") -> Problem:
+    """Return the problem of a configuration that names nothing to make for some targets.
+
+    Parameters
+    ----------
+    targets : str
+    """
+    right = "give input, the folder with the exposures: 'Own data' in README.md"
+    return Problem("the configuration", "", f"names nothing to make for {targets}", right)

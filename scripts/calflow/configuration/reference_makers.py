@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from calflow.configuration.declared import section_of
-from calflow.configuration.section import Maybe, Section, SomeFiles
+from calflow.configuration.section import Maybe, Section, SomeFiles, UserPath
 from calflow.science.calibration.calibration_parameters import FlatNormalisation, FrameCombination
 
 
 class _MadeReference(Section):
     type: Literal["dark", "flat"] = Field(description="dark, or flat")
     exposures: SomeFiles = Field(description="files or globs of the raw exposures, 2-D rates")
-    dark: Maybe[str] = Field(None, description="flat: the dark to subtract first, a file or the name of a maker")
+    dark: Maybe[UserPath] = Field(None, description="flat: the dark to subtract first, a file or the name of a maker")
 
 
 _FrameCombination: Any = section_of(FrameCombination, section_of(FlatNormalisation, _MadeReference))

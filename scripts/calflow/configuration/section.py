@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from calflow.configuration.paths import expanded
 from calflow.science.parameters import declared_parameters
 
 
@@ -84,11 +85,11 @@ def _fill_value(value: Any) -> Any:
         raise ValueError("a fill value is a number or NAN") from None
 
 
-def _normal_path(value: Any) -> Any:
+def _normal_path(value: str) -> str:
     """Write a path in its simplest form: Snakemake knows files by their spelling."""
-    if not isinstance(value, str) or not value:
+    if not value:
         return value
-    path = os.path.normpath(os.path.expanduser(value))
+    path = os.path.normpath(value)
     return path[1:] if path.startswith("//") else path  # normpath keeps two slashes in front
 
 
@@ -109,11 +110,17 @@ def _odd(value: int) -> int:
 T = TypeVar("T")
 Maybe = Annotated[T | None, BeforeValidator(_none_from_text)]
 WantedFile = Annotated[bool, BeforeValidator(_wanted_file)]
-Files = Annotated[list[str], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
-SomeTexts = Annotated[list[str], Field(min_length=1)]
-SomeFiles = Annotated[SomeTexts, BeforeValidator(list_from_one, json_schema_input_type=str | SomeTexts)]
+# Every key that is a path, or a pattern of paths, is of one of these: ~ and variables are replaced in them.
+UserPath = Annotated[str, AfterValidator(expanded)]
+NormalPath = Annotated[UserPath, AfterValidator(_normal_path)]
+Files = Annotated[list[UserPath], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
+SomePaths = Annotated[list[UserPath], Field(min_length=1)]
+SomeFiles = Annotated[
+    SomePaths, BeforeValidator(list_from_one, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)])
+]
+# Names, such as those of targets
+Names = Annotated[list[str], BeforeValidator(list_from_one, json_schema_input_type=str | list[str])]
 LargeNumber = Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole_number)]
-NormalPath = Annotated[str, BeforeValidator(_normal_path)]
 # For `declared.section_of`: how parameters that science declares are written
 ODD = (AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}}))
 SKY_POSITION = (AfterValidator(_sky_position),)

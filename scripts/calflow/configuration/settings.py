@@ -17,10 +17,21 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
-from calflow.configuration.paths import advice
+from calflow.configuration.downloading import Download
+from calflow.configuration.paths import advice, expanded
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.reference_makers import ReferenceMaker
-from calflow.configuration.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
+from calflow.configuration.section import (
+    Files,
+    LargeNumber,
+    Maybe,
+    Names,
+    NormalPath,
+    Section,
+    UserPath,
+    kinds,
+    list_from_one,
+)
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Grid, Stage3
 from calflow.configuration.strun_translation import Layer, overlay, read_parameter_files
@@ -47,8 +58,8 @@ class References(Section):
     source: Literal["directory", "crds"] = Field(
         "directory", description="directory: files in a folder, chosen by their headers; crds: a CRDS cache"
     )
-    directory: str = Field("references", description="that folder, with CRDS-format files")
-    crds_path: Maybe[str] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
+    directory: UserPath = Field("references", description="that folder, with CRDS-format files")
+    crds_path: Maybe[UserPath] = Field(None, description="the CRDS cache; null: the environment variable CRDS_PATH")
     crds_context: Maybe[Contexts] = Field(
         None,
         description="jwst_1500.pmap, build-12.0, or one per observatory; null: CRDS_CONTEXT, else the operational one",
@@ -61,7 +72,7 @@ class References(Section):
     parameters: bool = Field(
         True, description="use the parameter references (pars-*) found there; docs/parameter_files.md"
     )
-    override: dict[str, str] = Field(
+    override: dict[str, UserPath] = Field(
         {}, description='by type, a file, "N/A", or a reference maker: {flat: my_flat.fits}'
     )
 
@@ -77,15 +88,15 @@ class _Sources:
 class Settings(Section):
     """The whole configuration."""
 
-    input: str = Field(
+    input: UserPath = Field(
         ".", description="folder with the exposures; members are looked for beside the ASN first, then here"
     )
     associations: Files = Field(
         [], description="association (ASN) files or globs, level 2 and level 3; none: made of the exposures in input"
     )
     exposures: Files = Field([], description="single _rate, _rateints or _cal files or globs, processed without an ASN")
-    targets: Files = Field([], description="of the associations that are made, those of these targets, or patterns")
-    filters: Files = Field([], description="of the associations that are made, those with these filters or pupils")
+    targets: Names = Field([], description="of the associations that are made, those of these targets, or patterns")
+    filters: Names = Field([], description="of the associations that are made, those with these filters or pupils")
     observations: Observations = Field([], description="of the associations that are made, those of these observations")
     output: NormalPath = Field("results", min_length=1, description="folder of the products")
     write_date: bool = Field(
@@ -106,6 +117,9 @@ class Settings(Section):
     )
     make_associations: AssociationMaking = Field(
         AssociationMaking(), description="how associations are made; docs/associations.md"
+    )
+    download: Download = Field(
+        Download(), description="what `snakemake download` fetches from the archive; docs/download.md"
     )
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
@@ -219,8 +233,12 @@ def _parameter_files(config: Mapping[str, Any], files: Sequence[ConfigFile], pro
     for number, path in enumerate([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []):
         if not isinstance(path, str):
             continue
-        if os.path.exists(os.path.expanduser(path)):
-            yield os.path.expanduser(path)
+        try:
+            found = expanded(path)
+        except ValueError:  # told by the check of the configuration
+            continue
+        if os.path.exists(found):
+            yield found
         else:
             key = f"parameter_files[{number}]"
             problems.add(Problem(config_file(key, config, files), key, f"no such file {path!r}", advice(path)))

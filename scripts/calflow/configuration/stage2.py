@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from calflow.configuration.declared import section_of
-from calflow.configuration.section import FILL_VALUE, ODD, Maybe, Section, Step, WantedFile
+from calflow.configuration.section import FILL_VALUE, ODD, Maybe, Section, Step, UserPath, WantedFile
 from calflow.configuration.shared import IN_MEMORY, OutputGrid, SipApproximation
 from calflow.science.calibration.calibration_parameters import (
     BackgroundClipping,
@@ -77,7 +77,7 @@ class AssignWcs(SipApproximation, Step):
 
 class _SuppliedFlat(Step):
     save_interpolated_flat: bool = Field(False, description="keep the flat as applied, as _interpolatedflat")
-    user_supplied_flat: Maybe[str] = Field(None, description="a flat file; wins over references.override")
+    user_supplied_flat: Maybe[UserPath] = Field(None, description="a flat file; wins over references.override")
 
 
 _FlatFielding: Any = section_of(FlatFielding, _SuppliedFlat)

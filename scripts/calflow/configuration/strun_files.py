@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from calflow.configuration.paths import expanded
 from calflow.configuration.problems import Problem, Problems
 
 MAX_BYTES = 1024**2  # such files have some kilobytes
@@ -87,7 +88,11 @@ def _with_config_file(step: StrunParameters, problems: Problems) -> list[StrunPa
     own = replace(step, values={name: value for name, value in step.values.items() if name != "config_file"})
     if not path:
         return [own]
-    beside = str(Path(step.file).parent / os.path.expanduser(str(path)))
+    try:
+        beside = str(Path(step.file).parent / expanded(str(path)))
+    except ValueError as error:
+        problems.add(Problem(step.file, f"{step.place}config_file", f"{path!r} is not valid", str(error)))
+        return [own]
     try:
         found = _read(beside)
     except FileNotFoundError:

@@ -5,7 +5,6 @@ below say only what is called otherwise, or means nothing here.
 """
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +134,7 @@ class _Translation:
             if name == "save_bsub" and self.bsub_by_step:
                 continue  # either of the two suffices
             if name == "output_dir" and value:
-                self._set(("output",), os.path.expandvars(str(value)), found, name)
+                self._set(("output",), str(value), found, name)
             elif name in fields:
                 self._set((stage, name), value, found, name)
             else:

@@ -6,11 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from snakemake.exceptions import InputFunctionException, MissingRuleException
 
-from calflow.configuration.problems import InputError, Problem, nearest
+from calflow.configuration.problems import InputError, Problem, nearest, nothing_to_make
 from calflow.engine.execution import Execution, Layer
 
 COMMAND = "command line"
@@ -71,10 +72,11 @@ def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], 
     asked = [name for name in targets if name != "plan"] or ["all"]
     if any(name not in products for name in asked) or any(products[name]() for name in asked):
         return
-    right = "give input, the folder with the exposures: 'Own data' in README.md"
+    problem = nothing_to_make(" ".join(asked))
     if any(products["all"]()):
-        right = f"there is something for {', '.join(name for name, files in products.items() if files())}"
-    raise InputError([Problem("the configuration", "", f"names nothing to make for {' '.join(asked)}", right)])
+        others = ", ".join(name for name, files in products.items() if files())
+        problem = replace(problem, right=f"there is something for {others}")
+    raise InputError([problem])
 
 
 def _unknown(

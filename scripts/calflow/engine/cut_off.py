@@ -106,9 +106,8 @@ class CutOff(Scheduler):
                 self.running.remove(job)
                 self._free_resources(job)
                 for one in members(job):
-                    logger.log(
-                        logging.INFO, f"As before, not run: {one.rule.name} {', '.join(map(str, one.wildcards))}"
-                    )
+                    text = f"As before, not run: {one.rule.name} {', '.join(map(str, one.wildcards))}"
+                    logger.log(logging.INFO, text, extra={"left_out": one.jobid})
                 self.workflow.async_run(self.workflow.dag.finish(job, update_checkpoint_dependencies=False))
             if self.print_progress:
                 self.progress()

@@ -128,6 +128,25 @@ def default_resources(workflow: Any, *names: str) -> dict[str, Any]:
     return {name: given[name].raw for name in names if name in given}
 
 
+def take_prefix(workflow: Any) -> str:
+    """Return the prefix of the module that is being read, and keep Snakemake from putting it in front of paths.
+
+    Raises
+    ------
+    ValueError
+        If other prefixes are replaced, or those of a module around it; with what says so.
+    """
+    modifier = workflow.modifier.path_modifier
+    if modifier.modifies_prefixes:
+        raise ValueError("replace_prefix")
+    if modifier.inner_modifier is not None and modifier.inner_modifier.prefix:
+        raise ValueError("prefix of the module around it")
+    # A module is read once more for each of its rules that is changed.
+    prefix = str(getattr(modifier, "taken_prefix", modifier.prefix) or "")
+    modifier.taken_prefix, modifier.prefix = prefix, None
+    return prefix
+
+
 def schedule_by(scheduler: type) -> None:
     """Have the runs of this process scheduled by a subclass of Snakemake's scheduler.
 

@@ -22,10 +22,9 @@ from snakemake.logging import logger
 
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.inside import remove_locks
+from calflow.engine.lock_holder import LOCK, holder_of, in_words, this_host
 from calflow.engine.processes import is_alive
-from calflow.printable import printable
 
-LOCK = Path(".snakemake/calflow/run.lock")
 OUTPUT_LOCK = ".run.lock"  # in the output folder, to which runs in several folders may want to write
 # The kernels of two hosts that share a file system need not know of each other's locks: a run shows that it lives.
 SIGN_OF_LIFE = 60  # seconds between two
@@ -67,7 +66,7 @@ class RunLock:
         self._ended = threading.Event()
         try:
             held_by_kernel = self._ask_the_kernel()
-            self.killed = _read(path)
+            self.killed = holder_of(path)
             self._refuse_if_alive(held_by_kernel)
             self._sign()
         except BaseException:
@@ -87,7 +86,7 @@ class RunLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUse(
-                f"{_who(_read(self.path))} {self._what}. Wait for its end, or stop it, or run in another "
+                f"{in_words(holder_of(self.path))} {self._what}. Wait for its end, or stop it, or run in another "
                 "folder with another output. Nothing was done."
             ) from None
         except OSError:
@@ -98,21 +97,21 @@ class RunLock:
         other = self.killed
         if not other:
             return
-        if other.get("host") == _host():
+        if other.get("host") == this_host():
             if not held_by_kernel and is_alive(other["pid"], self.path.stat().st_mtime):
-                raise FolderInUse(f"{_who(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
+                raise FolderInUse(f"{in_words(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
             return
         silent = _seconds_since_change(self.path)
         if silent < SILENCE:
             raise FolderInUse(
-                f"{_who(other)} {self._what}, or did {silent:.0f} s ago: whether it still does cannot be seen "
-                f"from here ({_host()}). Wait for its end. If you know that it is dead, delete {self.path} and run "
+                f"{in_words(other)} {self._what}, or did {silent:.0f} s ago: whether it still does cannot be seen "
+                f"from here ({this_host()}). Wait for its end. If you know that it is dead, delete {self.path} and run "
                 f"again; without a sign of life for {SILENCE // 60} minutes a run counts as dead. Nothing was done."
             )
 
     def _sign(self) -> None:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        text = json.dumps({"host": _host(), "pid": os.getpid(), "started": started}).encode() + b"\n"
+        text = json.dumps({"host": this_host(), "pid": os.getpid(), "started": started}).encode() + b"\n"
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
         os.utime(self._file)
@@ -123,26 +122,6 @@ class RunLock:
                 os.utime(self._file)
             except OSError:  # the file was closed meanwhile
                 return
-
-
-def _host() -> str:
-    return os.uname().nodename
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return who holds a lock by its file; empty if it does not say so."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    pid = content.get("pid") if isinstance(content, dict) else None
-    return content if type(pid) is int and 0 < pid < 2**31 else {}
-
-
-def _who(run: dict[str, Any]) -> str:
-    if not run:
-        return "Another run"
-    return printable(f"Another run (host {run.get('host')}, process {run.get('pid')}, since {run.get('started')})")
 
 
 def _seconds_since_change(path: Path) -> float:

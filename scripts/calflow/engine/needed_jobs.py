@@ -23,6 +23,8 @@ class NeededJob:
         The jobs it waits for, as indices into the list that this job is in.
     priority : int
         Of jobs that are ready, those with the highest go first.
+    number : int
+        By which the log records of a run call it.
     """
 
     rule: str
@@ -32,6 +34,7 @@ class NeededJob:
     temporary: tuple[str, ...]
     after: tuple[int, ...]
     priority: int = 0
+    number: int = -1
 
     @property
     def name(self) -> str:
@@ -71,15 +74,15 @@ class NeededJobs:
     unrecorded: list[str]
 
 
-def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJobs:
+def needed_jobs(workflow: Any, is_reference: Callable[[str], bool] | None = None) -> NeededJobs:
     """Return the jobs of the graph that Snakemake has built and that it would run.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
         Its ``dag`` is initialised.
-    is_reference : callable
-        Tells whether a path is that of a reference file.
+    is_reference : callable, optional
+        Tells whether a path is that of a reference file. Without it the causes are not looked for.
 
     Returns
     -------
@@ -98,11 +101,12 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool]) -> NeededJob
                 NeededJob(
                     rule=job.rule.name,
                     wildcards=dict(job.wildcards_dict),
-                    causes=_causes(job, workflow, is_reference),
+                    causes=_causes(job, workflow, is_reference) if is_reference else (),
                     outputs=tuple(name_of(path) for path in job.output if not path.is_temp),
                     temporary=temporary,
                     after=tuple(sorted(index[other] for other in dag.job_dependencies(job) if other in index)),
                     priority=int(job.rule.priority or 0),
+                    number=job.jobid,
                 )
             )
     return NeededJobs(needed, sorted(unrecorded))

@@ -1,14 +1,19 @@
 """What became of the jobs and products of a run: made, failed, blocked by what failed, or not run."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calflow.engine.remarks import concerns, logs_in
+
 END_OF_LOG = 8192  # bytes in which the reason stands
 CLOCKS = 2.0  # seconds by which the times of a file system may differ from ours
+FAILED = "ERROR FAILED"  # begins the last line of the log of such a job
+_FAILED_LINE = re.compile(rf"{FAILED} (?P<rule>\w+) (?P<wildcards>.*?): (?P<reason>.*)")
 STATES = ("made", "as_before", "failed", "blocked", "not_run")
 
 
@@ -104,14 +109,39 @@ def reason_in(log: Path, rule: str, wildcards: Iterable[str], since: float) -> s
     """Return the reason that a job wrote as a line into its log; empty if there is none of this run."""
     if _written(str(log)) < since - CLOCKS:
         return ""
+    lines = _last_lines(log)
+    start = f"{FAILED} {rule} {', '.join(wildcards)}: "
+    return next((line.removeprefix(start) for line in reversed(lines) if line.startswith(start)), "")
+
+
+def failures_in(folder: Path, names: Collection[str]) -> list[Failure]:
+    """
+    Return the jobs that failed and have not run again since, as far as their logs say so.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the logs.
+    names : collection of str
+        Of the exposures, associations and others that are of concern.
+    """
+    found = []
+    for log, _ in logs_in(folder):
+        if concerns(log.name, names):
+            lines = filter(None, map(_FAILED_LINE.fullmatch, reversed(_last_lines(log))))
+            if match := next(lines, None):
+                wildcards = tuple(match["wildcards"].split(", ")) if match["wildcards"] else ()
+                found.append(Failure(match["rule"], wildcards, match["reason"], str(log)))
+    return sorted(found, key=lambda failure: (failure.rule, failure.wildcards))
+
+
+def _last_lines(log: Path) -> list[str]:
     try:
         with log.open("rb") as file:
             file.seek(max(log.stat().st_size - END_OF_LOG, 0))
-            lines = file.read().decode(errors="replace").splitlines()
+            return file.read().decode(errors="replace").splitlines()
     except OSError:
-        return ""
-    start = f"ERROR FAILED {rule} {', '.join(wildcards)}: "
-    return next((line.removeprefix(start) for line in reversed(lines) if line.startswith(start)), "")
+        return []
 
 
 def _with_all_after(jobs: set[Any], dag: Any) -> set[Any]:

@@ -59,7 +59,7 @@ def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
         Of the exposures and associations that are of concern; there may be logs of others.
     """
     known, newest = _known(folder / NAME)
-    logs = {str(log.relative_to(folder)): modified for log, modified in _logs(folder)}
+    logs = {str(log.relative_to(folder)): modified for log, modified in logs_in(folder)}
     found = {
         path: _in_log(folder / path) if modified >= newest - CLOCKS else known.get(path, [])
         for path, modified in logs.items()
@@ -69,12 +69,12 @@ def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
     return sorted(
         Remark(step, status, of, reason, str(folder / path))
         for path, remarks in kept.items()
-        if _concerns(path, names)
+        if concerns(path, names)
         for step, status, of, reason in remarks
     )
 
 
-def _concerns(path: str, names: Collection[str]) -> bool:
+def concerns(path: str, names: Collection[str]) -> bool:
     """Tell whether a log is that of a name, or of a product of it."""
     name = Path(path).stem
     return name in names or name.rpartition("_")[0] in names
@@ -98,7 +98,8 @@ def _remember(file: Path, remarks: dict[str, list[list[str]]], newest: float) ->
         replace_text(file, json.dumps({"newest": newest, "remarks": remarks}, indent=1) + "\n")
 
 
-def _logs(folder: Path) -> Iterator[tuple[Path, float]]:
+def logs_in(folder: Path) -> Iterator[tuple[Path, float]]:
+    """Yield the logs of jobs in a folder, and when they were written."""
     for parent, _, names in os.walk(folder):
         for name in names:
             if name.endswith(".log"):

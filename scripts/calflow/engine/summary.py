@@ -5,9 +5,9 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from calflow.whole_files import replace_text
 
 # A terminal shows this many; the file has all.
 MOST_REASONS = 10
+MOST_ASSOCIATIONS = 20
 MOST_FAILURES = 5  # of the same reason
 NAMES = ("summary.txt", "summary.json")
+Associations = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,14 @@ class Standing:
         Of the jobs that made them.
     notices : sequence of str
         Of the plan.
+    associations : mapping of str to mapping
+        How each association went: a line for people, and the same for programs.
     """
 
     places: Sequence[str] = ()
     remarks: Sequence[Remark] = ()
     notices: Sequence[str] = ()
+    associations: Associations = field(default_factory=dict)
 
 
 class Summary:
@@ -59,11 +64,20 @@ class Summary:
         What the plan had to tell; it is told again at the end.
     names : collection of str
         Of the exposures and associations that are planned.
+    associations : callable
+        Returns how the associations went of which something is made.
     """
 
-    def __init__(self, workflow: Any, folder: Path, notices: Sequence[str], names: Collection[str]) -> None:
+    def __init__(
+        self,
+        workflow: Any,
+        folder: Path,
+        notices: Sequence[str],
+        names: Collection[str],
+        associations: Callable[[], Associations] = dict,
+    ) -> None:
         self._workflow, self._folder = workflow, folder
-        self._notices, self._names = notices, names
+        self._notices, self._names, self._associations = notices, names, associations
         self._started: float | None = None
         self._statuses = ExitStatuses()
 
@@ -74,6 +88,10 @@ class Summary:
             with _another_version("there will be no summary"):
                 watch_scripts(self._statuses)
                 logger.addFilter(_tells_something)
+
+    def reason_of(self, log: str) -> str:
+        """Return why a job failed that has left no reason in its log."""
+        return self._statuses.reason(log)
 
     def tell(self) -> None:
         """Tell what became of the run that is watched: on the terminal, and all of it in the files."""
@@ -107,7 +125,7 @@ class Summary:
 
     def _standing(self) -> Standing:
         remarks = standing_remarks(self._folder, self._names)
-        return Standing(places(self._workflow.dag), remarks, self._notices)
+        return Standing(places(self._workflow.dag), remarks, self._notices, self._associations())
 
 
 def tell_of_nothing(summary: Summary) -> Layer:
@@ -162,6 +180,7 @@ def summary_text(found: Outcome, seconds: float, standing: Standing | None = Non
     parts += [f"{products[state]} {word}" for state, word in words.items() if products[state]]
     there = products["made"] + products["as_before"] + products["up_to_date"] > 0
     lines = [f"Products: {', '.join(parts)} ({_duration(seconds)}){_in(standing.places if there else ())}."]
+    lines += _associations(standing, all_of_it)
     lines += _mind(standing, all_of_it)
     if found.failures:
         failed, blocked = len(found.failures), found.jobs["blocked"]
@@ -176,11 +195,19 @@ def summary_text(found: Outcome, seconds: float, standing: Standing | None = Non
 
 def standing_text(standing: Standing) -> str:
     """Return what is told of a run that had nothing to make."""
-    return "\n".join([f"All products are up to date{_in(standing.places)}.", *_mind(standing, all_of_it=False)])
+    lines = [f"All products are up to date{_in(standing.places)}.", *_associations(standing, all_of_it=False)]
+    return "\n".join([*lines, *_mind(standing, all_of_it=False)])
 
 
 def _in(places: Sequence[str]) -> str:
     return f", in {', '.join(places)}" if places else ""
+
+
+def _associations(standing: Standing, all_of_it: bool) -> list[str]:
+    """Return a line on how each association went."""
+    lines = [f"  {line}" for line in standing.associations]
+    left = 0 if all_of_it else max(len(lines) - MOST_ASSOCIATIONS, 0)
+    return [*lines[: len(lines) - left], *([f"  and {left} more: `snakemake status`"] if left else [])]
 
 
 def _mind(standing: Standing, all_of_it: bool) -> list[str]:
@@ -266,4 +293,5 @@ def _record(found: Outcome, started: float, seconds: float, standing: Standing) 
         "failures": [asdict(failure) for failure in found.failures],
         "remarks": [asdict(remark) for remark in standing.remarks],
         "notices": list(standing.notices),
+        "associations": list(standing.associations.values()),
     }

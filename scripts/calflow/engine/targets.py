@@ -1,22 +1,37 @@
 """What the command line asks for, which Snakemake does not yet tell while it reads the Snakefile."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+
+def targets_with(names: Collection[str], arguments: Sequence[str] | None = None) -> list[str]:
+    """Return the targets of the command line if one of some names is among them, else none.
+
+    Snakemake's parser takes longer than all else here, so it is asked only when it matters.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not set(names).intersection(arguments):
+        return []
+    try:
+        from snakemake.cli import get_argument_parser
+
+        targets = list(get_argument_parser().parse_known_args(list(arguments))[0].targets)
+    except SystemExit:  # Snakemake has told what is wrong with them
+        return []
+    except (AttributeError, ImportError):  # another Snakemake: all is planned
+        return []
+    return targets if set(names).intersection(targets) else []
 
 
 def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:
     """Tell whether a target is the only one on the command line."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if name not in arguments:
-        return False
-    try:
-        from snakemake.cli import get_argument_parser
+    return targets_with([name], arguments) == [name]
 
-        return list(get_argument_parser().parse_known_args(list(arguments))[0].targets) == [name]
-    except SystemExit:  # Snakemake has told what is wrong with them
-        return False
-    except (AttributeError, ImportError):  # another Snakemake: all is planned
-        return False
+
+def is_dry(arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether the command line asks for a dry run."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return not {"-n", "--dry-run", "--dryrun"}.isdisjoint(arguments)
 
 
 def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:

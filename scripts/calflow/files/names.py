@@ -111,6 +111,7 @@ _EXPOSURE_FILE = re.compile(
     re.DOTALL,
 )
 
+PACKED = ".gz"
 MAX_NAME_BYTES = 200  # file systems end at 255 bytes; suffix, extension and a temporary name come on top
 # Snakemake takes a path that ends so for an endless recursion and stops.
 _PERIODIC = re.compile(r"(?P<value>.+)(?P=value){19,}$")
@@ -132,9 +133,36 @@ def product_root(name: str) -> str:
     >>> product_root("data/jw01234001001_02101_00001_nrca1_rate.fits")
     'jw01234001001_02101_00001_nrca1'
     """
-    stem = PurePath(name).stem
+    stem = PurePath(unpacked_name(name)).stem
     match = _TRAILING_SUFFIX.fullmatch(stem)
     return match["root"] if match else stem
+
+
+def unpacked_name(name: str) -> str:
+    """Return the name of an exposure without the ``.gz`` of a packed one.
+
+    Parameters
+    ----------
+    name : str
+        Of a file, with its folder or without.
+
+    Examples
+    --------
+    >>> unpacked_name("data/jw01234001001_02101_00001_nrca1_rate.fits.gz")
+    'data/jw01234001001_02101_00001_nrca1_rate.fits'
+    """
+    return name[: -len(PACKED)] if name.endswith(f".fits{PACKED}") else name
+
+
+def other_packing(name: str) -> str:
+    """Return the name that an exposure has packed, if this is the one unpacked, and the other way round.
+
+    Parameters
+    ----------
+    name : str
+        Of a file, with its folder or without. What is no FITS file is returned as it is.
+    """
+    return f"{name}{PACKED}" if name.endswith(".fits") else unpacked_name(name)
 
 
 def product_name(root: str, suffix: str, *components: str | None, extension: str = "fits") -> str:

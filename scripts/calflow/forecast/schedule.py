@@ -14,11 +14,12 @@ PER_RUN = 2.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a run takes: seconds from start to end; largest sum of memory and of temporary files, MB."""
+    """What a run takes: seconds from start to end; largest sum of memory and of temporary files, MB; when jobs end."""
 
     wall: float
     memory: float
     temporary: float
+    ends: tuple[float, ...] = ()
 
 
 def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Schedule:
@@ -44,6 +45,7 @@ def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Sc
     ready = [(-job.priority, number) for number, job in enumerate(jobs) if not job.after]
     heapq.heapify(ready)
     running: list[tuple[float, int]] = []
+    ends = [0.0] * len(jobs)
     now = memory = temporary = 0.0
     peak = Peak()
     while ready or running:
@@ -54,6 +56,7 @@ def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Sc
             temporary += costs[number].temporary
             peak.see(memory, temporary)
         now, number = heapq.heappop(running)
+        ends[number] = now
         memory -= costs[number].memory
         for other in jobs[number].after:  # a temporary file goes with its last reader
             unread[other] -= 1
@@ -62,7 +65,7 @@ def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Sc
             waiting[other] -= 1
             if not waiting[other]:
                 heapq.heappush(ready, (-jobs[other].priority, other))
-    return Schedule(now + (PER_RUN if jobs else 0.0), peak.memory, peak.temporary)
+    return Schedule(now + (PER_RUN if jobs else 0.0), peak.memory, peak.temporary, tuple(ends))
 
 
 class Peak:

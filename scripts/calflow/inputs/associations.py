@@ -10,7 +10,7 @@ from pathlib import Path
 
 from calflow.configuration.paths import advice, no_file, what_is_at
 from calflow.configuration.problems import Problem, Problems, nearest
-from calflow.files.names import check_product_name, exposure_suffix, product_root
+from calflow.files.names import check_product_name, exposure_suffix, other_packing, product_root, unpacked_name
 from calflow.inputs.fits_headers import COMPRESSED
 from calflow.inputs.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
 
@@ -216,8 +216,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
     Parameters
     ----------
     patterns : list of str
-        Paths or globs (``*``, ``?``, ``[]``, ``**``); ``~`` is expanded. A file whose own name looks like
-        a glob is taken as it is.
+        Paths or globs (``*``, ``?``, ``[]``, ``**``). A file whose own name looks like a glob is taken as it is.
     key : str
         The configuration key, for the problems.
     problems : Problems
@@ -236,10 +235,9 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
         if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
             problems.add(Problem(file, here, f"{pattern!r} is not a path", "give a file name or a glob"))
             continue
-        expanded = os.path.expanduser(pattern)
-        matches = [expanded]
-        if has_magic(expanded) and not os.path.lexists(expanded):
-            matches = _matches(expanded)
+        matches = [pattern]
+        if has_magic(pattern) and not os.path.lexists(pattern):
+            matches = _matches(pattern)
             if not matches:
                 problems.add(Problem(file, here, f"no file matches {pattern!r}", advice(pattern)))
         for match in matches:
@@ -514,12 +512,15 @@ class _Reader:
         )
 
     def find(self, expname: str, key: str, required: bool) -> Path:
-        """Return where the member is: as given if absolute, else beside the association, else in `input`."""
+        """Return where the member is: as given if absolute, else beside the association, else in `input`.
+
+        One that is packed with gzip, and is not named so, counts if it is nowhere unpacked, and the other way round.
+        """
         beside = _plain(self.path.parent / expname)
         places = [beside]
         if self.input_directory is not None and not Path(expname).is_absolute():
             places.append(_plain(Path(self.input_directory) / expname))
-        for place in places:
+        for place in [*places, *(Path(other_packing(str(place))) for place in places)]:
             if os.path.isfile(place):
                 return place
         odd = next((place for place in places if os.path.lexists(place)), None)
@@ -550,10 +551,10 @@ class _Reader:
             self.refuse(f"{place}.members", f"{count} science members ({names})", right)
 
     def check_unique_members(self, members: list[Member]) -> None:
-        """Refuse a file that is listed twice, under whatever spelling: it would count double."""
-        seen: dict[Path, Member] = {}
+        """Refuse a file that is listed twice, under whatever spelling, packed or not: it would count double."""
+        seen: dict[str, Member] = {}
         for member in members:
-            first = seen.setdefault(member.path, member)
+            first = seen.setdefault(unpacked_name(str(member.path)), member)
             if first is not member:
                 wrong = f"{member.expname!r} is already {first.key}.expname"
                 self.refuse(f"{member.key}.expname", wrong, "list every exposure once")

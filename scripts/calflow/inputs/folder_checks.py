@@ -26,7 +26,7 @@ def check_output(settings: Settings, problems: Problems) -> None:
 
     output = Path(settings.output)
     odd = misread(settings.output)
-    if any(brace in settings.output for brace in "{}") and "${" not in settings.output:
+    if any(brace in settings.output for brace in "{}"):
         refuse("has braces", "Snakemake takes braces for wildcards; rename the folder")
     elif any(not character.isprintable() for character in settings.output) or not settings.output.strip():
         refuse(f"{settings.output!r} is no name of a folder", "give letters, digits, / . _ and -")
@@ -46,7 +46,7 @@ def check_output(settings: Settings, problems: Problems) -> None:
 
 def check_input(settings: Settings, problems: Problems) -> bool:
     """Check that the folder is there in which exposures are looked for."""
-    folder = Path(os.path.expanduser(settings.input))
+    folder = Path(settings.input)
     if os.path.isdir(folder):
         return True
     found = what_is_at(folder)

@@ -4,7 +4,6 @@ Rules look things up here and decide nothing themselves. The plan is made in `pl
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,8 +64,7 @@ def reference_folder(settings: Settings) -> str:
 
 def association_folder(settings: Settings) -> str:
     """Return the folder of the associations that are made."""
-    given = settings.make_associations.folder
-    return os.path.expanduser(given) if given else f"{output_folder(settings)}associations"
+    return settings.make_associations.folder or f"{output_folder(settings)}associations"
 
 
 class UnknownExposure(Exception):
@@ -318,8 +316,11 @@ class Plan:
 
     def stage2_products(self) -> list[str]:
         """Return the paths of all products of stage 2 that are kept."""
-        planned: list[Calibrated] = [*self.exposures.values(), *self.merges.values()]
-        return [path for calibrated in planned for path in self.products_of(calibrated)]
+        return [path for calibrated in self.all_calibrated() for path in self.products_of(calibrated)]
+
+    def all_calibrated(self) -> list[Calibrated]:
+        """Return all exposures and merged ones."""
+        return [*self.exposures.values(), *self.merges.values()]
 
     def products_of(self, calibrated: Calibrated) -> list[str]:
         """Return the paths of the products of an exposure, or of a merged one, that are kept.

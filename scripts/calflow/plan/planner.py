@@ -184,7 +184,7 @@ class _Planner:
         if made is None:
             return []
         self.notices += [*made.notes, *made.left_out_lines()]
-        directory = Path(os.path.expanduser(settings.input))
+        directory = Path(settings.input)
         return [
             made_association(made.files.folder / name, tree, directory, self.problems)
             for name, tree in made.used.items()
@@ -263,7 +263,7 @@ class _Planner:
         read = []
         for path in files:
             new = problems.from_here()
-            read.append(read_association(path, Path(os.path.expanduser(settings.input)), problems))
+            read.append(read_association(path, Path(settings.input), problems))
             lost |= new.any() and (read[-1] is None or read[-1].level == 2)
         read += [single_exposure(path, problems) for path in singles]
         read += self._use_made_associations()

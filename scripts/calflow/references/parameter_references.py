@@ -166,7 +166,7 @@ class ParameterReferences:
     def _from_directory(
         self, types: tuple[str, ...], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference]:
-        folder = Path(os.path.expanduser(self.settings.references.directory))
+        folder = Path(self.settings.references.directory)
         observed = observation_time(header.values)
         if observed is None or not os.path.isdir(folder):
             return {}

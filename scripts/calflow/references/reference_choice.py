@@ -176,7 +176,7 @@ class ReferenceChooser:
         return self._crds[context.name]
 
     def _no_folder(self) -> bool:
-        return self.settings.source == "directory" and not os.path.isdir(os.path.expanduser(self.settings.directory))
+        return self.settings.source == "directory" and not os.path.isdir(self.settings.directory)
 
     def _cause(
         self, failed: Mapping[str, Problem], path: Path, header: ExposureHeader, family: Family
@@ -220,7 +220,7 @@ class ReferenceChooser:
         if settings.stage2.flat_field.user_supplied_flat:
             given["stage2.flat_field.user_supplied_flat"] = ("flat", settings.stage2.flat_field.user_supplied_flat)
         for key, (name, value) in given.items():
-            path = Path(os.path.expanduser(value)).absolute()
+            path = Path(value).absolute()
             if name not in known:
                 self.problems.add(Problem("config", key, "is no type of reference", nearest(name, known)))
             elif value in self.settings_makers:
@@ -247,7 +247,7 @@ class ReferenceChooser:
         self, names: list[str], path: Path, header: ExposureHeader, family: Family
     ) -> dict[str, Reference | Problem]:
         if self._directory is None:
-            directory = Path(os.path.expanduser(self.settings.directory))
+            directory = Path(self.settings.directory)
             self._directory = DirectoryIndex(directory, self.cache, self.problems)
         if not os.path.isdir(self._directory.directory):
             return {}

@@ -75,7 +75,7 @@ class DirectoryIndex:
     Parameters
     ----------
     directory : Path
-        Its files ``*.fits`` and ``*.asdf`` with a REFTYPE are the references; other files are left alone.
+        Its files ``*.fits``, ``*.fits.gz`` and ``*.asdf`` with a REFTYPE are the references; others are left alone.
     cache : HeaderCache or None
         Remembers the headers between runs.
     problems : Problems
@@ -214,7 +214,7 @@ def _reference_files(directory: Path) -> list[Path] | None:
         entries += len(folders) + len(names)
         if entries > MAX_ENTRIES:
             return None
-        files += [Path(folder, name) for name in names if name.lower().endswith((".fits", ".asdf"))]
+        files += [Path(folder, name) for name in names if name.lower().endswith((".fits", ".fits.gz", ".asdf"))]
     return sorted(files)
 
 

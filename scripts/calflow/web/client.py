@@ -3,6 +3,8 @@
 Importing it takes the time of `requests`, so only what talks to a server does.
 """
 
+import base64
+import binascii
 import hashlib
 import logging
 import os
@@ -31,12 +33,26 @@ LONGEST_PAUSE = 120.0  # that a server may ask for
 # Answers of a server that may be another one the next time: 408 Request Timeout, 429 Too Many Requests.
 TEMPORARY_STATUS = (408, 429)
 CHUNK = 1 << 20  # bytes
+FORM = "application/x-www-form-urlencoded"  # as web pages post it, and the package crds
+# Checksums that a server sends with a file, by what hashlib calls them. The first two are of the whole file even where
+# only its end is sent (RFC 9530, RFC 3230).
+_DIGESTS = {"sha-256": "sha256", "sha-512": "sha512", "sha": "sha1", "md5": "md5"}
+_OF_THE_WHOLE = ("Repr-Digest", "Digest")
+_OF_WHAT_IS_SENT = {"x-amz-checksum-sha256": "sha256", "x-amz-checksum-sha1": "sha1", "Content-MD5": "md5"}
 
 Result = TypeVar("Result")
 
 
 class WebError(ValueError):
     """Something that could not be had from a server."""
+
+
+class Refused(WebError):
+    """What a server answers to a request that it will not grant: ``status``, and ``told`` in words."""
+
+    def __init__(self, url: str, told: str, status: int):
+        super().__init__(f"{url}: {told}")
+        self.told, self.status = told, status
 
 
 class AttemptsFailed(WebError):
@@ -97,12 +113,15 @@ class Published:
             return f"{size} bytes instead of {self.size}"
         if self.checksum is None:
             return None
-        with path.open("rb") as file:
-            checksum = hashlib.file_digest(file, self.algorithm).hexdigest()
-        if checksum == self.checksum:
-            return None
-        name = self.algorithm.upper().replace("SHA", "SHA-")
-        return f"its {name} is {checksum} instead of {self.checksum}"
+        return _wrong_checksum(path, self.algorithm, self.checksum)
+
+
+def _wrong_checksum(path: Path, algorithm: str, right: str) -> str | None:
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, algorithm).hexdigest()
+    if checksum == right:
+        return None
+    return f"its {algorithm.upper().replace('SHA', 'SHA-')} is {checksum} instead of {right}"
 
 
 class WebClient:
@@ -116,6 +135,8 @@ class WebClient:
         Seconds without a byte after which an attempt has failed.
     called : str
         What messages call the server.
+    headers : mapping of str to str, optional
+        What is sent with each request; a server that it leads to elsewhere gets no Authorization.
 
     Notes
     -----
@@ -123,10 +144,10 @@ class WebClient:
     knows nothing of an answer that is cut, or whose checksum is wrong, and its attempts would multiply with ours.
     """
 
-    def __init__(self, retries: int, timeout: float, called: str = "server"):
+    def __init__(self, retries: int, timeout: float, called: str = "server", headers: Mapping[str, str] | None = None):
         self.retries, self.timeout, self.called = retries, timeout, called
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"calflow/{VERSION}"
+        self._session.headers.update({"User-Agent": f"calflow/{VERSION}", **(headers or {})})
         self._session.mount("https://", _SystemCertificates())
 
     def attempt(self, what: str, work: Callable[[], Result]) -> Result:
@@ -153,7 +174,7 @@ class WebClient:
                 time.sleep(pause)
         raise AttemptsFailed(reason, "1 attempt" if self.retries == 0 else f"{self.retries + 1} attempts")
 
-    def read(self, url: str, body: bytes | None = None) -> str:
+    def read(self, url: str, body: bytes | None = None, kind: str = FORM) -> str:
         """Return what the server answers, in one attempt, as text.
 
         Parameters
@@ -161,6 +182,8 @@ class WebClient:
         url : str
         body : bytes, optional
             Is posted.
+        kind : str
+            What it is, such as ``application/json``.
 
         Raises
         ------
@@ -169,11 +192,13 @@ class WebClient:
         TemporaryError
             If it may not the next time.
         """
-        with self._answer(url, {}, body) as answer:
+        with self._answer(url, {} if body is None else {"Content-Type": kind}, body) as answer:
             return answer.content.decode("utf-8-sig", errors="replace")
 
     def download(self, url: str, path: Path, published: Published) -> None:
         """Download a file, resuming what an earlier attempt left, verify it, and move it into place.
+
+        It is compared with its size, with the checksum if one is published, and with those that the server sends.
 
         Parameters
         ----------
@@ -192,20 +217,21 @@ class WebClient:
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_space(path.parent, published.size)
         try:
-            self.attempt(path.name, lambda: self._complete(url, part, published))
+            sent: dict[str, str] = {}
+            self.attempt(path.name, lambda: self._complete(url, part, published, sent))
             os.replace(part, path)
         except OSError as error:  # of our disk; those of the network have become others
             raise WebError(f"{error.filename or path.parent}: {error.strerror}") from None
 
-    def _complete(self, url: str, part: Path, published: Published) -> None:
-        """Download what a partial file lacks, and verify the whole."""
+    def _complete(self, url: str, part: Path, published: Published, sent: dict[str, str]) -> None:
+        """Download what a partial file lacks, and verify the whole, also by the checksums that were sent so far."""
         have = part.stat().st_size if part.exists() else 0
         if have > published.size:
             part.unlink()
             have = 0
         if have < published.size or have == 0:
             try:
-                self._receive(url, part, have)
+                self._receive(url, part, have, sent)
             except NothingToResume:
                 part.unlink(missing_ok=True)
                 raise
@@ -215,13 +241,21 @@ class WebClient:
                 raise TemporaryError(f"{reason}; the connection was cut")
             part.unlink()
             raise TemporaryError(reason)
+        for algorithm, checksum in sent.items():
+            if wrong := _wrong_checksum(part, algorithm, checksum):
+                part.unlink()
+                sent.clear()
+                raise TemporaryError(wrong)
 
-    def _receive(self, url: str, part: Path, have: int) -> None:
+    def _receive(self, url: str, part: Path, have: int, sent: dict[str, str]) -> None:
         """Write what a server sends into a partial file, after the bytes that it has if the server goes on there."""
         # The bytes of the file, whose size is known, not those of a compressed answer.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with self._answer(url, headers) as answer:
             resumed = have > 0 and answer.status_code == 206
+            if not resumed:
+                sent.clear()
+            sent |= _checksums(answer.headers, whole=not resumed)
             if resumed:
                 log.info("resumed at %d bytes", have)
             # That the connection is cut is seen by the size.
@@ -233,8 +267,6 @@ class WebClient:
     def _answer(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Iterator[requests.Response]:
         """Yield the answer to a request; sort what fails, also while it is read, by whether it may pass."""
         method = "GET" if body is None else "POST"
-        if body is not None:  # as web pages do it, and the package crds
-            headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
         try:
             with self._session.request(
                 method, url, data=body, headers=headers, timeout=self.timeout, stream=True
@@ -254,7 +286,7 @@ class WebClient:
             raise NothingToResume(told)
         if answer.status_code >= 500 or answer.status_code in TEMPORARY_STATUS:
             raise TemporaryError(told, _pause_asked_for(answer))
-        raise WebError(f"{answer.url}: {told}")
+        raise Refused(answer.url, told, answer.status_code)
 
     def _reason(self, error: BaseException) -> str:
         """Say why there is no answer, or no whole one."""
@@ -279,6 +311,32 @@ class _SystemCertificates(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         return super().proxy_manager_for(proxy, **options, ssl_context=ssl.create_default_context())
+
+
+def _checksums(headers: Mapping[str, str], whole: bool) -> dict[str, str]:
+    """Return the checksums of a file that a server sends with it, in hexadecimal, by their names in hashlib.
+
+    Parameters
+    ----------
+    headers : mapping of str to str
+        Of the answer. ETag is not looked at: it may be an MD5, or anything else.
+    whole : bool
+        Whether all of the file is sent.
+    """
+    told = [
+        (_DIGESTS.get(name.strip().lower()), value)
+        for header in _OF_THE_WHOLE
+        for name, _, value in (item.partition("=") for item in headers.get(header, "").split(","))
+    ]
+    if whole:
+        told += [(algorithm, headers.get(header, "")) for header, algorithm in _OF_WHAT_IS_SENT.items()]
+    found: dict[str, str] = {}
+    for algorithm, value in told:
+        with suppress(binascii.Error, ValueError):
+            digest = base64.b64decode(value.strip().strip(":"), validate=True)
+            if algorithm and len(digest) == hashlib.new(algorithm).digest_size:
+                found.setdefault(algorithm, digest.hex())
+    return found
 
 
 def _pause_asked_for(answer: requests.Response) -> float:

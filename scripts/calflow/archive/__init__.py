@@ -1,0 +1,1 @@
+"""Exposures of the archive: which ones a programme has, and fetching those that are missing."""
