@@ -5,6 +5,7 @@ schema and the page of all keys from them.
 """
 
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
+from calflow.configuration.allowed import allowed
 from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.paths import advice
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.reference_makers import ReferenceMaker
-from calflow.configuration.section import Files, LargeNumber, Maybe, NormalPath, Section, kinds, list_from_one
+from calflow.configuration.section import Files, LargeNumber, Maybe, NormalPath, Section, list_from_one
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Grid, Stage3
 from calflow.configuration.strun_translation import Layer, overlay, read_parameter_files
@@ -240,6 +242,8 @@ def _problem(
     config: Mapping[str, Any] | None = None,
 ) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
+    if path[-1:] == ["0"] and _written(config, path[:-1]) == error["input"]:  # the validator made a list of it
+        path.pop()
     given, key = error["input"], ".".join(path)
     written = _written(config, path)
     if isinstance(written, str):  # the validator may have made numbers of it
@@ -296,12 +300,19 @@ def _nested(path: Sequence[str]) -> str:
 
 def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
     """Say what would be right."""
-    kind = error["type"]
+    kind, given = error["type"], error["input"]
+    if kind == "string_type" and isinstance(given, list | dict):
+        return "give one text, not a " + ("list" if isinstance(given, list) else "section")
     if kind in _RIGHT_TYPES:
-        quoted = ", in quotes" if kind == "string_type" and error["input"] is not None else ""
+        quoted = ", in quotes" if kind == "string_type" and given is not None else ""
         return _RIGHT_TYPES[kind] + quoted
-    if kind == "list_type":
-        return _right_list(path)
+    if kind == "literal_error":
+        return _right_word(str(given), error["ctx"]["expected"])
+    if kind in _LIMITS and path[-1].isdecimal():  # an item of a list
+        ((_, limit),) = error["ctx"].items()
+        return f"give a number {_LIMITS[kind]} {limit}"
+    if kind in _RANGES:
+        return _right_value(path)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         section = _section_at(path)
         known = [*section.model_fields][:SHOWN] if _is_section(section) else []
@@ -316,17 +327,30 @@ _RIGHT_TYPES = (
     | dict.fromkeys(("bool_type", "bool_parsing"), "give true or false")
     | {"string_type": "give a text", "finite_number": "give a finite number"}
 )
+# What is out of a range, which the words for what is allowed tell
+_LIMITS = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
+_RANGES = frozenset((*_LIMITS, "string_too_short", "list_type", "too_short", "too_long"))
 
 
-def _right_list(path: Sequence[str]) -> str:
-    """Say what list would be right."""
+def _right_word(given: str, expected: str) -> str:
+    """Say which of a few words is meant, or which there are (as pydantic lists them)."""
+    advice = nearest(given, re.findall("'([^']*)'", expected))
+    return advice if advice.startswith("did you mean") else f"give {expected}"
+
+
+def _right_value(path: Sequence[str]) -> str:
+    """Say what value would be right, with its range."""
     section = _section_at(path[:-1])
     if not _is_section(section):
-        return "give a list"
+        return "give a text"  # of what stands by names of the user's
+    words = allowed(section, path[-1]).replace("`", "")
     default = section.model_fields[path[-1]].default
-    if isinstance(default, list) and default:
-        return f"give a list of {len(default)}, such as {default}"
-    return "give a text, or a list of texts" if str in kinds(section, path[-1]) else "give a list"
+    example = f", such as {default}" if isinstance(default, list) and default else ""
+    return f"give {_article(words)} {words}{example}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeio" else "a"
 
 
 def _shown(value: Any) -> str:

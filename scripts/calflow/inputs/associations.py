@@ -335,6 +335,8 @@ class _Reader:
         self.path = path
         self.input_directory = input_directory
         self.problems = problems
+        self.looked_for = 0  # members that have to be there
+        self.lost: list[tuple[str, str, list[Path]]] = []  # their keys, their names, where they should be
 
     def refuse(self, key: str, wrong: str, right: str = "") -> None:
         self.problems.add(Problem(str(self.path), key, wrong, right))
@@ -450,14 +452,15 @@ class _Reader:
         sound = []
         names: dict[str, tuple[str, str]] = {}
         for place, tree in trees:
-            new = self.problems.from_here()
+            new, lost = self.problems.from_here(), len(self.lost)
             name = self.product_name(place, tree, level)
             self.check_unique_name(place, name, names)
             members = self.members(place, tree, level)
-            if not new.any() and name is not None:
+            if not new.any() and len(self.lost) == lost and name is not None:
                 used = tuple(member for member in members if member.exptype in _USED_EXPTYPES[level])
                 ignored = tuple(member for member in members if member not in used)
                 sound.append(Product(name, product_root(name), used, ignored, place))
+        self.tell_lost()
         return tuple(sound)
 
     def members(self, place: str, tree: dict, level: int) -> list[Member]:
@@ -519,6 +522,7 @@ class _Reader:
         places = [beside]
         if self.input_directory is not None and not Path(expname).is_absolute():
             places.append(_plain(Path(self.input_directory) / expname))
+        self.looked_for += required
         for place in places:
             if os.path.isfile(place):
                 return place
@@ -526,14 +530,25 @@ class _Reader:
         if odd and required:
             self.refuse(key, no_file(odd), "give a file with an exposure")
         elif required:
-            looked = " or ".join(repr(str(place)) for place in dict.fromkeys(places))
-            right = "put it beside the association or into the folder 'input'"
-            self.refuse(
-                key,
-                f"no such file, neither as {looked}" if len(places) > 1 else f"no such file {looked}",
-                right,
-            )
+            self.lost.append((key, expname, list(dict.fromkeys(places))))
         return beside
+
+    def tell_lost(self) -> None:
+        """Add a problem for each member that is nowhere; one for all of several, if none is there."""
+        names = {expname for _, expname, _ in self.lost}
+        folders = dict.fromkeys(str(place.parent) for _, _, places in self.lost for place in places)
+        if len(names) > 1 and len(self.lost) == self.looked_for:
+            where = " or ".join(map(repr, folders))
+            wrong = f"none of its {len(names)} exposures is in {where}, such as {self.lost[0][1]!r}"
+            self.refuse("products", wrong, "set input to the folder that they are in")
+            return
+        first: dict[str, tuple[str, list[Path]]] = {}
+        for key, expname, places in self.lost:  # a background may be a member of many products
+            first.setdefault(expname, (key, places))
+        for key, places in first.values():
+            looked = " nor ".join(repr(str(place)) for place in places)
+            wrong = f"no such file, neither {looked}" if len(places) > 1 else f"no such file {looked}"
+            self.refuse(key, wrong, "put it beside the association or into the folder 'input'")
 
     def check_sciences(self, place: str, tree: dict, level: int) -> None:
         """Level 2 has one science member, level 3 at least one."""
