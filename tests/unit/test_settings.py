@@ -326,7 +326,7 @@ def test_separation_in_the_catalogue_counts_only_with_a_catalogue():
         ("outlier_detection", {"snr": "5.0 x"}, "give two numbers, as '5.0 4.0'"),
         ("outlier_detection", {"snr": "5.0"}, "a list of 2 numbers"),
         ("outlier_detection", {"scale": "1.2 0.7 0.5"}, "a list of 2 numbers"),
-        ("outlier_detection", {"snr": "5.0 -4.0"}, "snr.1: -4.0 is not valid; give a number >= 0"),
+        ("outlier_detection", {"snr": "5.0 -4.0"}, "snr: '5.0 -4.0' is not valid; give a number >= 0"),
         ("resample", {"pixmap_order": 2}, "1 or 3"),
         ("resample", {"variance": "inflated"}, "'resampled' or 'propagated'"),
     ],

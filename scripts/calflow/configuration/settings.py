@@ -242,9 +242,10 @@ def _problem(
     config: Mapping[str, Any] | None = None,
 ) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
-    if path[-1:] == ["0"] and _written(config, path[:-1]) == error["input"]:  # the validator made a list of it
-        path.pop()
-    given, key = error["input"], ".".join(path)
+    item, given = path, error["input"]
+    if _is_of_made_list(path, config) and not _origin(path, origins):
+        path, given = path[:-1], _written(config, path[:-1])
+    key = ".".join(path)
     written = _written(config, path)
     if isinstance(written, str):  # the validator may have made numbers of it
         given = written
@@ -262,8 +263,8 @@ def _problem(
     if error["type"] in ("extra_forbidden", "invalid_key"):
         return Problem(file, place, "unknown key", _right_key(path) + where)
     if given is None:
-        return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
-    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+        return Problem(file, place, "has no value", f"{_right(error, item)}, or leave it out{where}")
+    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, item) + where)
 
 
 def _written(config: Any, path: Sequence[str]) -> Any:
@@ -392,6 +393,18 @@ def _section_at(path: Sequence[str]) -> Any:
         elif _is_section(section) and part in section.model_fields:
             section = section.model_fields[part].annotation
     return section
+
+
+def _is_of_made_list(path: Sequence[str], config: Any) -> bool:
+    """Tell whether a path leads to an item of a list that the validator made of something else."""
+    is_item = len(path) > 1 and path[-1].isdecimal() and not _has_keys(path[:-1])
+    return is_item and not isinstance(_written(config, path[:-1]), list)
+
+
+def _has_keys(path: Sequence[str]) -> bool:
+    """Tell whether what is declared at a path is a section, or has sections or texts by names of the user's."""
+    declared = _section_at(path)
+    return _is_section(declared) or get_origin(declared) is dict
 
 
 def _is_section(declared: Any) -> bool:
