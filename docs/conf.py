@@ -14,14 +14,13 @@ os.environ["CALFLOW"] = str(Path(__file__).parents[1])  # for the notebook
 project = "calflow"
 author = "The calflow developers"
 extensions = ["myst_nb"]
-exclude_patterns = ["generated"]  # parts of other pages
+exclude_patterns = ["generated", "_build"]  # parts of other pages; what is built
 html_theme = "furo"
 html_title = "calflow"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 myst_enable_extensions = ["colon_fence", "attrs_block"]
 myst_heading_anchors = 3
-suppress_warnings = ["toc.empty_glob"]
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
@@ -40,8 +39,18 @@ PAGES = {
 
 def _to_pages(app, name, source):
     """Let links to files that are pages of the site lead there."""
+    if name == "howto":  # it may name pages that are not there yet
+        there = [line for line in source[0].splitlines() if not _is_missing(line)]
+        source[0] = "\n".join(there)
     for file, page in PAGES.items():
         source[0] = source[0].replace(f"]({file}", f"]({page}")
+
+
+def _is_missing(line):
+    return (
+        line in ("download", "running", "module", "contributing")
+        and not Path(__file__).with_name(f"{line}.md").exists()
+    )
 
 
 def setup(app):
