@@ -13,6 +13,7 @@ os.environ["CALFLOW"] = str(Path(__file__).parents[1])  # for the notebook
 
 project = "calflow"
 author = "The calflow developers"
+copyright = author
 extensions = ["myst_nb"]
 exclude_patterns = ["generated", "_build"]  # parts of other pages; what is built
 html_theme = "furo"

@@ -15,7 +15,9 @@ from calflow.jobs.all import JOBS
 
 ROOT = Path(__file__).parents[1]
 RULE_FILES = ("stage2", "stage3", "references", "demo", "demo_iris")
-_RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+_RULE = re.compile(
+    r"^ *(?:use )?rule (?:(\w+) as )?(\w+)(?: with)?:\n(.*?)(?=^ *(?:use )?rule |\Z)", re.MULTILINE | re.DOTALL
+)
 # Tables of stage 3: where their columns are declared
 TABLES = {
     "_alignment.ecsv": ("calflow.files.alignment_tables", "_COLUMNS"),
@@ -42,11 +44,16 @@ def rules() -> str:
     """Return the table of all rules that run a script."""
     rows = []
     for file in [ROOT / "rules" / f"{stem}.smk" for stem in RULE_FILES]:
-        for name, body in _RULE.findall(file.read_text()):
-            if script := re.search(r"scripts/(\w+\.py)", body):
-                says = ast.get_docstring(ast.parse((ROOT / "scripts" / script[1]).read_text())) or ""
-                parameters = JOBS[name].parameter_names if name in JOBS else ()
-                rows.append((f"`{name}`", says.splitlines()[0], f"`{file.name}`", ", ".join(parameters)))
+        for like, name, body in _RULE.findall(file.read_text()):
+            script = re.search(r"scripts/(\w+\.py)", body)
+            if like:
+                says = f"As `{like}`, of other files."
+            elif script:
+                says = str(ast.get_docstring(ast.parse((ROOT / "scripts" / script[1]).read_text()))).splitlines()[0]
+            else:
+                continue
+            parameters = JOBS[name].parameter_names if name in JOBS else ()
+            rows.append((f"`{name}`", says, f"`{file.name}`", ", ".join(parameters)))
     return table(("rule", "what it does", "file", "what it is given"), rows)
 
 
