@@ -150,20 +150,19 @@ config: $(INSTALLED)
 	$(BIN)/python scripts/settings.py --schema > config.schema.json.new && mv config.schema.json.new config.schema.json
 	$(BIN)/python scripts/settings.py --page > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
-# The site runs the demo in its notebook: into an environment of its own, with what a run needs.
-DOCS_VENV ?= .venv-docs
-SPHINX := PATH="$(abspath $(DOCS_VENV))/bin:$$PATH" sphinx-build --fail-on-warning --keep-going --quiet
+# The site runs the demo in its notebook.
+DOCS_INSTALLED := $(VENV)/.installed-docs
+SPHINX := PATH="$(abspath $(BIN)):$$PATH" sphinx-build --fail-on-warning --keep-going --quiet
 
-$(DOCS_VENV)/.installed: envs/lock.txt envs/docs.txt
-	$(PYTHON) -m venv --clear $(DOCS_VENV)
-	$(DOCS_VENV)/bin/python $(PIP_INSTALL) $(^:%=--requirement %)
+$(DOCS_INSTALLED): $(INSTALLED) envs/docs.txt
+	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/docs.txt
 	@touch $@
 
-docs: $(DOCS_VENV)/.installed
+docs: $(DOCS_INSTALLED)
 	$(SPHINX) --builder html docs docs/_build/html
 
 # What is on other sites, which only their servers tell.
-linkcheck: $(DOCS_VENV)/.installed
+linkcheck: $(DOCS_INSTALLED)
 	$(SPHINX) --builder linkcheck -D nb_execution_mode=off docs docs/_build/linkcheck
 
 lint: $(TESTS_INSTALLED)

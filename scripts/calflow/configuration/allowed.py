@@ -86,6 +86,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 def _list(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minItems"), schema.get("maxItems")
     how_many = f"{least} or {most} " if most and least != most else f"{most} " if most else ""
-    item, *limits = in_words(schema["items"]).split(" ", 1)
     empty = ["that is not empty"] if least and not most else []
+    if "enum" in schema["items"]:
+        return " ".join([f"list of {how_many}{in_words(schema['items'])}", *empty])
+    item, *limits = in_words(schema["items"]).split(" ", 1)
     return " ".join([f"list of {how_many}{PLURAL[item]}", *limits, *empty])
