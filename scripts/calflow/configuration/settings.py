@@ -30,6 +30,7 @@ from calflow.configuration.strun_translation import Layer, overlay, read_paramet
 # The defaults, which are written from the declarations
 SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
 COMMAND_LINE = "--config"
+MISSING, UNKNOWN = "is missing", "unknown key"
 SHOWN = 4  # keys of a section that are named as examples
 
 
@@ -208,6 +209,9 @@ def read_settings(
         wrong = [_problem(item, config_files, origins, config) for item in items]
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
         wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
+        # So is the misspelling of a key that is missing.
+        told = [f"{problem.key}: {problem.right}" for problem in wrong if problem.wrong == UNKNOWN]
+        wrong = [problem for problem in wrong if problem.wrong != MISSING or not _is_misspelled(problem.key, told)]
         raise InputError([*problems, *wrong]) from None
     problems.raise_any()
     settings._below = layer
@@ -253,7 +257,7 @@ def _problem(
         holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
         return Problem(next(iter(holding), COMMAND_LINE), key, NO_NAME, IN_QUOTES)
     if error["type"] == "missing":
-        return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
+        return Problem(_file_with(path[:-1], given, files), key, MISSING, "give it")
     if _is_section(_section_at(path)) and error["type"] == "value_error":
         names = _files_with_part(path, given, files, origins)
         return Problem(names, key, "its values do not go together", _right(error, path))
@@ -261,10 +265,16 @@ def _problem(
     line = next((found.line(path) for found in files if str(found.path) == file), None)
     where = f" (line {line})" if line else ""
     if error["type"] in ("extra_forbidden", "invalid_key"):
-        return Problem(file, place, "unknown key", _right_key(path) + where)
+        return Problem(file, place, UNKNOWN, _right_key(path) + where)
     if given is None:
         return Problem(file, place, "has no value", f"{_right(error, item)}, or leave it out{where}")
     return Problem(file, place, f"{_shown(given)} is not valid", _right(error, item) + where)
+
+
+def _is_misspelled(key: str, unknown: Iterable[str]) -> bool:
+    """Tell whether one of the unknown keys of the same section, each with what would be right, is meant for a key."""
+    section, _, name = key.rpartition(".")
+    return any(told.startswith(f"{section}.") and f"did you mean {name!r}?" in told for told in unknown)
 
 
 def _written(config: Any, path: Sequence[str]) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from calflow.configuration.paths import advice
+from calflow.configuration.paths import advice, no_file
 from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import Settings
 from calflow.inputs.header_cache import HeaderCache
@@ -136,7 +136,9 @@ class ReferenceChooser:
         where = ("config", "references.crds_path") if given else (f"environment variable {PATH_VARIABLE}", "")
         if not os.path.isdir(self.crds_path):
             right = f"give the CRDS cache, the folder with 'mappings' and 'references'; to fill one, {UPDATE}"
-            return Problem(*where, f"no such folder {str(self.crds_path)!r}", advice(given or "", right))
+            there = os.path.lexists(self.crds_path)
+            wrong = no_file(self.crds_path) if there else f"no such folder {str(self.crds_path)!r}"
+            return Problem(*where, wrong, advice(given or "", right))
         if not any(os.path.isdir(self.crds_path / "mappings" / name) for name in family.observatories):
             right = f"give the folder that holds 'mappings/{family.observatories[0]}'; or, to fill it, {UPDATE}"
             return Problem(*where, f"{str(self.crds_path)!r} is not a CRDS cache", right)
@@ -215,9 +217,7 @@ class ReferenceChooser:
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
-                self.problems.add(
-                    Problem("config", key, f"no such file {value!r}", advice(value, 'give a file, or "N/A"'))
-                )
+                self.problems.add(Problem("config", key, no_file(Path(value)), advice(value, 'give a file, or "N/A"')))
             else:
                 overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides
