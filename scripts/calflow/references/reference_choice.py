@@ -217,7 +217,8 @@ class ReferenceChooser:
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
-                self.problems.add(Problem("config", key, no_file(Path(value)), advice(value, 'give a file, or "N/A"')))
+                wrong = no_file(Path(value)) if os.path.lexists(path) else f"no such file {value!r}"
+                self.problems.add(Problem("config", key, wrong, advice(value, 'give a file, or "N/A"')))
             else:
                 overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides
