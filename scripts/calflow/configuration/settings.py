@@ -105,7 +105,7 @@ class Settings(Section):
         description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
     )
     reference_makers: dict[str, ReferenceMaker] = Field(
-        {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
+        {}, description="reference files to make of raw darks and flats, by name; docs/user_references.md"
     )
     make_associations: AssociationMaking = Field(
         AssociationMaking(), description="how associations are made; docs/associations.md"
@@ -114,7 +114,7 @@ class Settings(Section):
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
     grids: dict[str, Grid] = Field(
-        {}, description="pixel grids that several associations share, by name; see 'Common grids' in README.md"
+        {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
     )
 
     # What the parameter files give where the configuration does not
