@@ -1,6 +1,7 @@
 """docs/mistakes.md says what calflow says: each mistake is made here, and its answer has to stand on that page."""
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -210,6 +211,19 @@ def test_what_lies_at_a_path(field, path, spoil):
     lines = answer(field)
     assert lines
     assert [line for line in lines if not documented(line)] == []
+
+
+def test_many_associations_without_their_members(field):
+    """The archive has an association for each exposure."""
+    tree = json.loads(LEVEL2.read_text())
+    for number, product in enumerate(tree["products"]):
+        LEVEL2.with_name(f"x{number}_asn.json").write_text(json.dumps(tree | {"products": [product]}))
+    LEVEL2.unlink()
+    for path in RATE.parent.glob("*.fits"):
+        path.unlink()
+    (line,) = answer(field)
+    assert line.startswith("my.yaml: input: none of the exposures of 2 associations")
+    assert documented(line)
 
 
 TYPES = [

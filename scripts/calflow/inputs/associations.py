@@ -126,6 +126,8 @@ class Association:
         Level 3 between the stages: each product is a full frame with its concurrent subarrays put into it.
     left_out : str
         Why nothing is done with the association; empty if it is done.
+    lost : str
+        Where its members were looked for, if none is there; empty if one is.
     """
 
     path: Path
@@ -137,6 +139,7 @@ class Association:
     products: tuple[Product, ...]
     merges: bool = False
     left_out: str = ""
+    lost: str = ""
 
     @property
     def ignored(self) -> tuple[Member, ...]:
@@ -394,7 +397,8 @@ class _Reader:
         why = ""
         if not asn_type and not merges and combines_integrations(suffixes):
             why = "its exposures have integrations (_calints): time series, coronagraphy or interferometry"
-        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges, why)
+        lost = self.all_lost()
+        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges, why, lost)
 
     def lists(self, tree: dict) -> Association:
         """Return the association of a file with the lists SCI and SKY: a product of each science exposure."""
@@ -533,12 +537,16 @@ class _Reader:
             self.lost.append((key, expname, list(dict.fromkeys(places))))
         return beside
 
+    def all_lost(self) -> str:
+        """Say where the members were looked for, if none is there."""
+        folders = dict.fromkeys(str(place.parent) for _, _, places in self.lost for place in places)
+        return " or ".join(map(repr, folders)) if self.lost and len(self.lost) == self.looked_for else ""
+
     def tell_lost(self) -> None:
         """Add a problem for each member that is nowhere; one for all of several, if none is there."""
         names = {expname for _, expname, _ in self.lost}
-        folders = dict.fromkeys(str(place.parent) for _, _, places in self.lost for place in places)
-        if len(names) > 1 and len(self.lost) == self.looked_for:
-            where = " or ".join(map(repr, folders))
+        where = self.all_lost()
+        if len(names) > 1 and where:
             wrong = f"none of its {len(names)} exposures is in {where}, such as {self.lost[0][1]!r}"
             self.refuse("products", wrong, "set input to the folder that they are in")
             return
