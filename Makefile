@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
+.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -51,6 +51,7 @@ help:
 	@echo "make test-slurm     run on a SLURM cluster that is started for it (root, Debian)"
 	@echo "make fuzz           thousands of spoiled files for each reader of planning"
 	@echo "make lint           format, style, types, Snakemake's own linter"
+	@echo "make docs           the documentation's site, in docs/_build/html; make linkcheck looks at its links to other sites"
 	@echo "make config         write config.yaml, its schema and the page of all keys from the declared parameters"
 	@echo "make flow           draw the flow of files and rules in docs/architecture.md, from rules and jobs"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
@@ -150,6 +151,21 @@ config: $(INSTALLED)
 	$(BIN)/python scripts/settings.py --schema > config.schema.json.new && mv config.schema.json.new config.schema.json
 	$(BIN)/python scripts/settings.py --page > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
+# The site runs the demo in its notebook.
+DOCS_INSTALLED := $(VENV)/.installed-docs
+SPHINX := PATH="$(abspath $(BIN)):$$PATH" sphinx-build --fail-on-warning --keep-going --quiet
+
+$(DOCS_INSTALLED): $(INSTALLED) envs/docs.txt
+	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/docs.txt
+	@touch $@
+
+docs: $(DOCS_INSTALLED)
+	$(SPHINX) --builder html docs docs/_build/html
+
+# What is on other sites, which only their servers tell.
+linkcheck: $(DOCS_INSTALLED)
+	$(SPHINX) --builder linkcheck -D nb_execution_mode=off docs docs/_build/linkcheck
+
 lint: $(TESTS_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -186,7 +202,7 @@ accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/accuracy.py --cores $(CORES)
 
 clean:
-	rm -rf demo demo-iris benchmarks/data tests/parity/data build *.egg-info
+	rm -rf demo demo-iris docs/_build docs/generated benchmarks/data tests/parity/data build *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find Snakefile rules scripts tests benchmarks envs -name __pycache__ -prune -exec rm -rf {} +
 

@@ -50,6 +50,7 @@ LOCK_FILES = (
     LockFile("slurm.txt", "What runs on SLURM need", extras=("slurm",), over=("lock.txt",)),
     LockFile("cloud.txt", "What runs on Kubernetes and in S3 need", extras=("kubernetes", "s3"), over=("lock.txt",)),
     LockFile("test-s3.txt", "What tests with S3 need", groups=("test-s3",), over=("lock.txt", "test.txt", "cloud.txt")),
+    LockFile("docs.txt", "What the documentation needs", groups=("docs",), over=("lock.txt",)),
     LockFile("tools.txt", "What `make lock` and `make audit` need", groups=("tools",), alone=True),
 )
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calflow.job import run
-from calflow.references.crds_checks import check_cache, mappings_of
+from calflow.references.crds_checks import check_cache
+from calflow.references.crds_mappings import mappings_of
 from calflow.web.crds_server import CrdsServer
 
 if TYPE_CHECKING:

@@ -841,7 +841,7 @@ def test_a_star_list_that_is_not_there(two):
 def test_a_catfile_that_is_not_there(two):
     problem = problem_of(stage3={"tweakreg": OWN_LISTS | {"catfile": "my.txt"}})
     assert problem == (
-        "--config: stage3.tweakreg.catfile: 'my.txt' is not there, or not a text file; "
+        "--config: stage3.tweakreg.catfile: 'my.txt' is not there; "
         "give two columns of text, an exposure and its star list (without blanks in their names)"
     )
 

@@ -9,8 +9,9 @@ from calflow.configuration.problems import InputError, Problem
 from calflow.configuration.settings import References
 from calflow.references.crds_builds import UnknownBuild, builds, pinned
 from calflow.references.crds_cache import CrdsCache, check_crds_source, check_update, pinned_contexts, wanted_contexts
-from calflow.references.crds_checks import check_cache, mapping_difference, mappings_of
+from calflow.references.crds_checks import check_cache
 from calflow.references.crds_contexts import CrdsContext, find_context
+from calflow.references.crds_mappings import mapping_difference, mappings_of
 from calflow.web.crds_server import CrdsServer
 from tests.crds_stand_in import StandIn, serving, write_context, write_mapping
 

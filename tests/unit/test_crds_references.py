@@ -180,16 +180,29 @@ def test_one_problem_does_not_hide_the_other_types(crds):
     assert isinstance(chosen["dark"], Reference)
 
 
-def test_damaged_mapping(crds):
-    path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
-    path.write_text(path.read_text().replace("F770W", "F777W"))
-    assert "sha1sum mismatch" in refuse(crds, "flat").wrong
+@pytest.mark.parametrize("name", ["jwst_miri_flat_9000.rmap", "jwst_miri_9000.imap", CONTEXT])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace("'name'", "'nane'"),
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "hello",
+    ],
+)
+def test_damaged_mapping(crds, name, spoil):
+    path = crds / "mappings" / "jwst" / name
+    path.write_text(spoil(path.read_text()))
+    problem = select(crds, "flat")["flat"]
+    assert problem.file == str(path)
+    assert "this mapping is damaged: it" in problem.wrong
+    assert problem.right.startswith(f"remove it and {CONTEXT!r}, then run 'snakemake update_crds'")
 
 
 def test_mapping_with_code_is_not_run(crds, tmp_path):
     path = crds / "mappings" / "jwst" / "jwst_miri_flat_9000.rmap"
     path.write_text(f"open({str(tmp_path / 'never')!r}, 'w')\n" + path.read_text())
-    refuse(crds, "flat")
+    assert select(crds, "flat")["flat"].file == str(path)
     assert not (tmp_path / "never").exists()
 
 

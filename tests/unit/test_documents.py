@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from calflow.configuration import documents
+from calflow.configuration.allowed import in_words, schema_of
 from calflow.configuration.documents import config_schema, default_config, parameters_page
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings
@@ -143,7 +144,7 @@ def all_keys(section=Settings, path=""):
 @pytest.mark.parametrize(("section", "name"), list(all_keys()))
 def test_schema_and_calflow_agree(section, name):
     """Editors mark what calflow refuses, and nothing else, for values that are written as what they are."""
-    schema = section.model_json_schema(schema_generator=documents._SchemaForEditors)["properties"][name]
+    schema = schema_of(section)["properties"][name]
     values = [value for value in VALUES if not (isinstance(value, str | None) and name in READ)]
     if schema.get("type") == "boolean":  # calflow takes 0 and 1 for false and true
         values = [value for value in values if value is True or value not in (0, 1)]
@@ -217,4 +218,4 @@ def test_a_new_parameter_is_everywhere(monkeypatch):
     ],
 )
 def test_what_is_allowed_in_words(schema, words):
-    assert documents._allowed(schema) == words
+    assert in_words(schema) == words

@@ -36,8 +36,8 @@ def test_lines_that_are_no_pairs(tmp_path, text, place, wrong, optional):
 
 def test_what_is_no_text(tmp_path):
     (tmp_path / "image.fits").write_bytes(b"\xff\xfe\x00")
-    for name in ("image.fits", "none.txt", "."):
-        with pytest.raises(ListingError, match="is not there, or not a text file"):
+    for name, wrong in {"image.fits": "not a text file", "none.txt": "is not there", ".": "is a folder"}.items():
+        with pytest.raises(ListingError, match=wrong):
             read_listing(tmp_path / name)
 
 

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 import os
 import re
 import shutil
@@ -78,7 +79,16 @@ CONFIGURATIONS = {
     "NaN": "stage3: {tweakreg: {minobj: .nan}}\n",
     "true": "stage3: {tweakreg: {minobj: true}}\n",
     "another type": "stage3: {resample: 5, outlier_detection: {snr: 5}}\n",
+    "a list of another length": "stage3: {resample: {output_shape: 100}}\n",
+    "one of a list out of range": "stage3: {outlier_detection: {snr: [5, -4.0]}}\n",
+    "out of range": "stage3: {resample: {pixfrac: 1.5}}\n",
+    "a misspelled word": "stage3: {resample: {kernel: sqare}}\n",
+    "a word for a number": "observations: one\n",
+    "a list for a text": "input: [data, more]\n",
     "a misspelled key": "stage3: {tweakrge: {minobj: 5}}\n",
+    "a misspelled key that is needed": "grids: {deep: {asociations: '*'}}\n",
+    "a folder for a flat": "stage2: {flat_field: {user_supplied_flat: data}}\n",
+    "a folder for a list": "stage3: {tweakreg: {catfile: data, use_custom_catalogs: true}}\n",
     "a key in a wrong place": "stage3: {minobj: 5}\n",
     "a key with dots": "stage3.tweakreg.minobj: 5\n",
     "a key that is no name": "yes: 5\n",
@@ -107,7 +117,10 @@ def test_configuration(field, text):
     [
         "associations: 5\nreferences: {directory: data/references}\n",
         ASSOCIATIONS,
+        ASSOCIATIONS + "references: {directory: data/rate}\n",
+        ASSOCIATIONS + "references: {source: crds, crds_path: data}\n",
         ASSOCIATIONS + "references: {source: crds, crds_path: nowhere}\n",
+        "associations: data/stage3/*_asn.json\nreferences: {directory: data/references}\n",
         ASSOCIATIONS + "references: {source: crds, crds_path: data, crds_context: 1500}\n",
         "associations: [data/lost_asn.json]\nreferences: {directory: data/references}\n",
         "associations: [data/lost_asn.json, '$DATA/*_asn.json']\nreferences: {directory: data/references}\n",
@@ -126,6 +139,8 @@ HEADERS = [
     {"DATE-OBS": "12 March 2023"},
     {"DATE-OBS": "1999-01-01"},
     {"EXP_TYPE": "MIR_MRS"},
+    {"EXP_TYPE": "MIR_DARK"},
+    {"EXP_TYPE": "NRC_IMAGE"},
     {"EXP_TYPE": "MIR_IMG"},
     {"EXP_TYPE": "mir_image"},
     {"INSTRUME": "NIRSPEC"},
@@ -191,6 +206,8 @@ FILES = [
     (LEVEL2, lambda path: shutil.copy(RATE, path)),
     (RATE, make_link),
     (RATE, make_loop),
+    (RATE, lambda path: path.unlink()),
+    (RATE, lambda path: [each.unlink() for each in path.parent.glob("*.fits")]),
     (RATE, make_fifo),
     (RATE, make_folder),
     (RATE, compress_otherwise),
@@ -205,6 +222,19 @@ def test_what_lies_at_a_path(field, path, spoil):
     lines = answer(field)
     assert lines
     assert [line for line in lines if not documented(line)] == []
+
+
+def test_many_associations_without_their_members(field):
+    """The archive has an association for each exposure."""
+    tree = json.loads(LEVEL2.read_text())
+    for number, product in enumerate(tree["products"]):
+        LEVEL2.with_name(f"x{number}_asn.json").write_text(json.dumps(tree | {"products": [product]}))
+    LEVEL2.unlink()
+    for path in RATE.parent.glob("*.fits"):
+        path.unlink()
+    (line,) = answer(field)
+    assert line.startswith("my.yaml: input: none of the exposures of 2 associations")
+    assert documented(line)
 
 
 TYPES = [
@@ -272,7 +302,18 @@ def test_a_catalogue_of_another_field(field):
     assert [line for line in lines if not documented(line)] == []
 
 
-@pytest.mark.parametrize("grid", ["pixel_scale: 100", "pixel_scale: 0.00001", "output_shape: [1, 1]"])
+@pytest.mark.parametrize("columns", [{"x": [1.0]}, {"RA": [], "DEC": []}])
+def test_a_catalogue_that_is_none(field, columns):
+    Table(columns).write("data/stars.ecsv")
+    lines = answer(field, CONFIGURATION + "stage3: {tweakreg: {abs_refcat: data/stars.ecsv}}\n")
+    lines += answer(field, CONFIGURATION + "stage3: {tweakreg: {abs_refcat: data}}\n")
+    assert len(lines) == 2
+    assert [line for line in lines if not documented(line)] == []
+
+
+@pytest.mark.parametrize(
+    "grid", ["crval: [10, 10]", "pixel_scale: 100", "pixel_scale: 0.00001", "output_shape: [1, 1]"]
+)
 def test_grids_that_make_no_image(field, grid):
     lines = answer(field, CONFIGURATION + f"stage3: {{resample: {{{grid}}}}}\n")
     assert lines

@@ -25,7 +25,7 @@ def test_association_without_its_members():
     problems = Problems()
     read_association(REAL / "asn" / "asn_level2.json", None, problems)
     assert "test_lrs1_rate.fits" in told(problems)
-    assert "no such file" in told(problems)
+    assert "none of its 6 exposures is in" in told(problems)
 
 
 @pytest.mark.parametrize(("name", "members"), [("asn_mosaic.json", 32), ("test_image_asn.json", 72)])

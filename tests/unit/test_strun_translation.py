@@ -466,7 +466,7 @@ def test_all_problems_together(tmp_path):
         (path, "steps.resample.pixfrac"),
     ]
     assert found[3].wrong == "'1.5' is not valid"
-    assert found[3].right == "input should be less than or equal to 1"
+    assert found[3].right == "give a number from 0 to 1"
 
 
 def test_a_wrong_item_of_a_list(tmp_path):

@@ -53,7 +53,7 @@ def test_all_problems_are_told_together(workflow):
         ({"stage2": {"photom": {"aply_time_correction": True}}}, ("my.yaml: stage2.photom", "'apply_time_correction'")),
         (
             {"stage2": {"resample": {"pixfrac": 1.5}}},
-            ("my.yaml: stage2.resample.pixfrac", "1.5", "equal to 1"),
+            ("my.yaml: stage2.resample.pixfrac", "1.5", "from 0 to 1"),
         ),
         ({"stage2": {"flat_field": {"skip": "perhaps"}}}, ("stage2.flat_field.skip", "perhaps")),
         ({"refernces": {}}, ("refernces", "'references'")),

@@ -59,7 +59,7 @@ def test_wrong_values_are_told_before_any_job(workflow):
     assert (run.code != 0, run.jobs) == (True, [])
     assert "2 problems with the input, no job was started:" in run.output
     assert "image2.cfg: steps.resample.kernl: unknown; did you mean 'kernel'?" in run.output
-    assert "image2.cfg: steps.resample.pixfrac: '1.5' is not valid; input should be less than" in run.output
+    assert "image2.cfg: steps.resample.pixfrac: '1.5' is not valid; give a number from 0 to 1" in run.output
     assert "Traceback" not in run.output
 
 

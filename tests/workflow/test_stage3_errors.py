@@ -39,7 +39,7 @@ def edit_rate(workflow, number, extension=0, **cards):
     ("config", "texts"),
     [
         ({"tweakrg": {}}, ("my.yaml: stage3.tweakrg", "'tweakreg'")),
-        ({"resample": {"pixel_scale": -0.1}}, ("my.yaml: stage3.resample.pixel_scale", "-0.1", "greater than 0")),
+        ({"resample": {"pixel_scale": -0.1}}, ("my.yaml: stage3.resample.pixel_scale", "-0.1", "number > 0")),
         ({"tweakreg": {"tolerance": 2.0}}, ("stage3.tweakreg", "separation", "tolerance")),
         ({"skymatch": {"dqbits": "DO_NOT_USED"}}, ("stage3.skymatch.dqbits", "DO_NOT_USE")),
         ({"tweakreg": {"abs_refcat": "GAIADR9"}}, ("stage3.tweakreg.abs_refcat", "'GAIADR9'", "GAIADR3")),

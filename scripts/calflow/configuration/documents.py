@@ -5,20 +5,19 @@ written here; `make config` writes all three.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema
 
+from calflow.configuration.allowed import in_words, schema_of
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings
 
 SCHEMA_NAME = "config.schema.json"
 # The draft that all editors know; nothing newer is used
 DRAFT = "http://json-schema.org/draft-07/schema#"
-PLURAL = {"number": "numbers", "integer": "integers", "text": "texts"}
 
 
 def default_config() -> str:
@@ -65,20 +64,8 @@ def config_schema() -> str:
     It has the values as they are written in a file. What else is understood on the command line, such as numbers in
     quotes, is not in it, nor what values have to go together.
     """
-    schema = Settings.model_json_schema(schema_generator=_SchemaForEditors)
+    schema = schema_of(Settings)
     return json.dumps({"$schema": DRAFT} | schema, indent=1) + "\n"
-
-
-class _SchemaForEditors(GenerateJsonSchema):
-    """Keys have no titles beside their names, and sections may be empty."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def default_schema(self, schema: Any) -> dict[str, Any]:
-        if isinstance(schema.get("default"), Section | dict):  # its defaults are those of its keys
-            return {"anyOf": [self.generate_inner(schema["schema"]), {"type": "null"}]}
-        return super().default_schema(schema)
 
 
 def parameters_page() -> str:
@@ -161,48 +148,6 @@ def allowed_of(section: type[Section]) -> dict[str, str]:
     ----------
     section : type of Section
     """
-    properties = section.model_json_schema(schema_generator=_SchemaForEditors)["properties"]
+    properties = schema_of(section)["properties"]
     plain = [name for name, declared in section.model_fields.items() if not section_of_key(declared)]
-    return {name: _allowed(properties[name]) for name in plain}
-
-
-def _allowed(schema: Mapping[str, Any]) -> str:
-    """Say in words what a JSON schema allows.
-
-    Examples
-    --------
-    >>> _allowed({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]})
-    'number > 0, or `null`'
-    """
-    if "anyOf" in schema:
-        return ", or ".join(_allowed(choice) for choice in schema["anyOf"])
-    if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
-        return ", ".join(f"`{value}`" for value in values)
-    kind = schema["type"]
-    if kind == "array":
-        return _allowed_list(schema)
-    if kind == "object":
-        return f"{PLURAL[_allowed(schema['additionalProperties'])]} by name"
-    words = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}.get(kind, kind)
-    if schema.get("not") == {"multipleOf": 2}:
-        words = f"odd {words}"
-    return f"{words} {_limits(schema)}".rstrip()
-
-
-def _limits(schema: Mapping[str, Any]) -> str:
-    if least := schema.get("minLength"):
-        return "that is not empty" if least == 1 else f"of at least {least} characters"
-    if "minimum" in schema and "maximum" in schema:
-        return f"from {schema['minimum']} to {schema['maximum']}"
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    return " and ".join(f"{sign} {schema[name]}" for name, sign in signs.items() if name in schema)
-
-
-def _allowed_list(schema: Mapping[str, Any]) -> str:
-    least, most = schema.get("minItems"), schema.get("maxItems")
-    how_many = f"{least} or {most} " if most and least != most else f"{most} " if most else ""
-    empty = ["that is not empty"] if least and not most else []
-    if "enum" in schema["items"]:
-        return " ".join([f"list of {how_many}{_allowed(schema['items'])}", *empty])
-    item, *limits = _allowed(schema["items"]).split(" ", 1)
-    return " ".join([f"list of {how_many}{PLURAL[item]}", *limits, *empty])
+    return {name: in_words(properties[name]) for name in plain}

@@ -5,6 +5,7 @@ schema and the page of all keys from them.
 """
 
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
+from calflow.configuration.allowed import allowed
 from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.downloading import Download
@@ -29,7 +31,6 @@ from calflow.configuration.section import (
     NormalPath,
     Section,
     UserPath,
-    kinds,
     list_from_one,
 )
 from calflow.configuration.stage2 import Stage2
@@ -39,6 +40,7 @@ from calflow.configuration.strun_translation import Layer, overlay, read_paramet
 # The defaults, which are written from the declarations
 SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
 COMMAND_LINE = "--config"
+MISSING, UNKNOWN = "is missing", "unknown key"
 SHOWN = 4  # keys of a section that are named as examples
 
 
@@ -113,7 +115,7 @@ class Settings(Section):
         description="strun or lirun parameter files (.cfg, .asdf); the later wins; docs/parameter_files.md",
     )
     reference_makers: dict[str, ReferenceMaker] = Field(
-        {}, description="reference files to make of raw darks and flats, by name; see 'Reference files' in README.md"
+        {}, description="reference files to make of raw darks and flats, by name; docs/user_references.md"
     )
     make_associations: AssociationMaking = Field(
         AssociationMaking(), description="how associations are made; docs/associations.md"
@@ -125,7 +127,7 @@ class Settings(Section):
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
     grids: dict[str, Grid] = Field(
-        {}, description="pixel grids that several associations share, by name; see 'Common grids' in README.md"
+        {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
     )
 
     # What the parameter files give where the configuration does not
@@ -220,6 +222,9 @@ def read_settings(
         wrong = [_problem(item, config_files, origins, config) for item in items]
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
         wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
+        # So is the misspelling of a key that is missing.
+        told = [f"{problem.key}: {problem.right}" for problem in wrong if problem.wrong == UNKNOWN]
+        wrong = [problem for problem in wrong if problem.wrong != MISSING or not _is_misspelled(problem.key, told)]
         raise InputError([*problems, *wrong]) from None
     problems.raise_any()
     settings._below = layer
@@ -258,7 +263,10 @@ def _problem(
     config: Mapping[str, Any] | None = None,
 ) -> Problem:
     path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
-    given, key = error["input"], ".".join(path)
+    item, given = path, error["input"]
+    if _is_of_made_list(path, config) and not _origin(path, origins):
+        path, given = path[:-1], _written(config, path[:-1])
+    key = ".".join(path)
     written = _written(config, path)
     if isinstance(written, str):  # the validator may have made numbers of it
         given = written
@@ -266,7 +274,7 @@ def _problem(
         holding = [str(file.path) for file in files if file.value(path) is not ABSENT]
         return Problem(next(iter(holding), COMMAND_LINE), key, NO_NAME, IN_QUOTES)
     if error["type"] == "missing":
-        return Problem(_file_with(path[:-1], given, files), key, "is missing", "give it")
+        return Problem(_file_with(path[:-1], given, files), key, MISSING, "give it")
     if _is_section(_section_at(path)) and error["type"] == "value_error":
         names = _files_with_part(path, given, files, origins)
         return Problem(names, key, "its values do not go together", _right(error, path))
@@ -274,10 +282,16 @@ def _problem(
     line = next((found.line(path) for found in files if str(found.path) == file), None)
     where = f" (line {line})" if line else ""
     if error["type"] in ("extra_forbidden", "invalid_key"):
-        return Problem(file, place, "unknown key", _right_key(path) + where)
+        return Problem(file, place, UNKNOWN, _right_key(path) + where)
     if given is None:
-        return Problem(file, place, "has no value", f"{_right(error, path)}, or leave it out{where}")
-    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, path) + where)
+        return Problem(file, place, "has no value", f"{_right(error, item)}, or leave it out{where}")
+    return Problem(file, place, f"{_shown(given)} is not valid", _right(error, item) + where)
+
+
+def _is_misspelled(key: str, unknown: Iterable[str]) -> bool:
+    """Tell whether one of the unknown keys of the same section, each with what would be right, is meant for a key."""
+    section, _, name = key.rpartition(".")
+    return any(told.startswith(f"{section}.") and f"did you mean {name!r}?" in told for told in unknown)
 
 
 def _written(config: Any, path: Sequence[str]) -> Any:
@@ -314,12 +328,19 @@ def _nested(path: Sequence[str]) -> str:
 
 def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
     """Say what would be right."""
-    kind = error["type"]
+    kind, given = error["type"], error["input"]
+    if kind == "string_type" and isinstance(given, list | dict):
+        return "give one text, not a " + ("list" if isinstance(given, list) else "section")
     if kind in _RIGHT_TYPES:
-        quoted = ", in quotes" if kind == "string_type" and error["input"] is not None else ""
+        quoted = ", in quotes" if kind == "string_type" and given is not None else ""
         return _RIGHT_TYPES[kind] + quoted
-    if kind == "list_type":
-        return _right_list(path)
+    if kind == "literal_error":
+        return _right_word(str(given), error["ctx"]["expected"])
+    if kind in _LIMITS and path[-1].isdecimal():  # an item of a list
+        ((_, limit),) = error["ctx"].items()
+        return f"give a number {_LIMITS[kind]} {limit}"
+    if kind in _RANGES:
+        return _right_value(path)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         section = _section_at(path)
         known = [*section.model_fields][:SHOWN] if _is_section(section) else []
@@ -334,17 +355,30 @@ _RIGHT_TYPES = (
     | dict.fromkeys(("bool_type", "bool_parsing"), "give true or false")
     | {"string_type": "give a text", "finite_number": "give a finite number"}
 )
+# What is out of a range, which the words for what is allowed tell
+_LIMITS = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
+_RANGES = frozenset((*_LIMITS, "string_too_short", "list_type", "too_short", "too_long"))
 
 
-def _right_list(path: Sequence[str]) -> str:
-    """Say what list would be right."""
+def _right_word(given: str, expected: str) -> str:
+    """Say which of a few words is meant, or which there are (as pydantic lists them)."""
+    advice = nearest(given, re.findall("'([^']*)'", expected))
+    return advice if advice.startswith("did you mean") else f"give {expected}"
+
+
+def _right_value(path: Sequence[str]) -> str:
+    """Say what value would be right, with its range."""
     section = _section_at(path[:-1])
     if not _is_section(section):
-        return "give a list"
+        return "give a text"  # of what stands by names of the user's
+    words = allowed(section, path[-1]).replace("`", "")
     default = section.model_fields[path[-1]].default
-    if isinstance(default, list) and default:
-        return f"give a list of {len(default)}, such as {default}"
-    return "give a text, or a list of texts" if str in kinds(section, path[-1]) else "give a list"
+    example = f", such as {default}" if isinstance(default, list) and default else ""
+    return f"give {_article(words)} {words}{example}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeio" else "a"
 
 
 def _shown(value: Any) -> str:
@@ -386,6 +420,18 @@ def _section_at(path: Sequence[str]) -> Any:
         elif _is_section(section) and part in section.model_fields:
             section = section.model_fields[part].annotation
     return section
+
+
+def _is_of_made_list(path: Sequence[str], config: Any) -> bool:
+    """Tell whether a path leads to an item of a list that the validator made of something else."""
+    is_item = len(path) > 1 and path[-1].isdecimal() and not _has_keys(path[:-1])
+    return is_item and not isinstance(_written(config, path[:-1]), list)
+
+
+def _has_keys(path: Sequence[str]) -> bool:
+    """Tell whether what is declared at a path is a section, or has sections or texts by names of the user's."""
+    declared = _section_at(path)
+    return _is_section(declared) or get_origin(declared) is dict
 
 
 def _is_section(declared: Any) -> bool:

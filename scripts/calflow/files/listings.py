@@ -46,7 +46,8 @@ def read_listing(path: Path, *, optional: bool = False) -> dict[str, str | None]
     except (OSError, UnicodeDecodeError):
         lines = None
     if lines is None:
-        raise ListingError(path, "", "is not there, or not a text file")
+        wrong = "is a folder" if os.path.isdir(path) else "is not a text file"
+        raise ListingError(path, "", wrong if os.path.exists(path) else "is not there")
     found: dict[str, str | None] = {}
     for number, line in enumerate(lines, start=1):
         name, *others = line.split() or ["#"]

@@ -126,6 +126,8 @@ class Association:
         Level 3 between the stages: each product is a full frame with its concurrent subarrays put into it.
     left_out : str
         Why nothing is done with the association; empty if it is done.
+    lost : str
+        Where its members were looked for, if none is there; empty if one is.
     """
 
     path: Path
@@ -137,6 +139,7 @@ class Association:
     products: tuple[Product, ...]
     merges: bool = False
     left_out: str = ""
+    lost: str = ""
 
     @property
     def ignored(self) -> tuple[Member, ...]:
@@ -333,6 +336,8 @@ class _Reader:
         self.path = path
         self.input_directory = input_directory
         self.problems = problems
+        self.looked_for = 0  # members that have to be there
+        self.lost: list[tuple[str, str, list[Path]]] = []  # their keys, their names, where they should be
 
     def refuse(self, key: str, wrong: str, right: str = "") -> None:
         self.problems.add(Problem(str(self.path), key, wrong, right))
@@ -390,7 +395,8 @@ class _Reader:
         why = ""
         if not asn_type and not merges and combines_integrations(suffixes):
             why = "its exposures have integrations (_calints): time series, coronagraphy or interferometry"
-        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges, why)
+        lost = self.all_lost()
+        return Association(self.path, level, pool, self.path.name, asn_id, asn_type, products, merges, why, lost)
 
     def lists(self, tree: dict) -> Association:
         """Return the association of a file with the lists SCI and SKY: a product of each science exposure."""
@@ -448,14 +454,15 @@ class _Reader:
         sound = []
         names: dict[str, tuple[str, str]] = {}
         for place, tree in trees:
-            new = self.problems.from_here()
+            new, lost = self.problems.from_here(), len(self.lost)
             name = self.product_name(place, tree, level)
             self.check_unique_name(place, name, names)
             members = self.members(place, tree, level)
-            if not new.any() and name is not None:
+            if not new.any() and len(self.lost) == lost and name is not None:
                 used = tuple(member for member in members if member.exptype in _USED_EXPTYPES[level])
                 ignored = tuple(member for member in members if member not in used)
                 sound.append(Product(name, product_root(name), used, ignored, place))
+        self.tell_lost()
         return tuple(sound)
 
     def members(self, place: str, tree: dict, level: int) -> list[Member]:
@@ -520,6 +527,7 @@ class _Reader:
         places = [beside]
         if self.input_directory is not None and not Path(expname).is_absolute():
             places.append(_plain(Path(self.input_directory) / expname))
+        self.looked_for += required
         for place in [*places, *(Path(other_packing(str(place))) for place in places)]:
             if os.path.isfile(place):
                 return place
@@ -527,14 +535,29 @@ class _Reader:
         if odd and required:
             self.refuse(key, no_file(odd), "give a file with an exposure")
         elif required:
-            looked = " or ".join(repr(str(place)) for place in dict.fromkeys(places))
-            right = "put it beside the association or into the folder 'input'"
-            self.refuse(
-                key,
-                f"no such file, neither as {looked}" if len(places) > 1 else f"no such file {looked}",
-                right,
-            )
+            self.lost.append((key, expname, list(dict.fromkeys(places))))
         return beside
+
+    def all_lost(self) -> str:
+        """Say where the members were looked for, if none is there."""
+        folders = dict.fromkeys(str(place.parent) for _, _, places in self.lost for place in places)
+        return " or ".join(map(repr, folders)) if self.lost and len(self.lost) == self.looked_for else ""
+
+    def tell_lost(self) -> None:
+        """Add a problem for each member that is nowhere; one for all of several, if none is there."""
+        names = {expname for _, expname, _ in self.lost}
+        where = self.all_lost()
+        if len(names) > 1 and where:
+            wrong = f"none of its {len(names)} exposures is in {where}, such as {self.lost[0][1]!r}"
+            self.refuse("products", wrong, "set input to the folder that they are in")
+            return
+        first: dict[str, tuple[str, list[Path]]] = {}
+        for key, expname, places in self.lost:  # a background may be a member of many products
+            first.setdefault(expname, (key, places))
+        for key, places in first.values():
+            looked = " nor ".join(repr(str(place)) for place in places)
+            wrong = f"no such file, neither {looked}" if len(places) > 1 else f"no such file {looked}"
+            self.refuse(key, wrong, "put it beside the association or into the folder 'input'")
 
     def check_sciences(self, place: str, tree: dict, level: int) -> None:
         """Level 2 has one science member, level 3 at least one."""

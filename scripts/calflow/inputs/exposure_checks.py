@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.inputs.headers import ExposureHeader, window_of
-from calflow.inputs.scope import is_spectroscopic
+from calflow.inputs.scope import is_calibration, is_spectroscopic
 from calflow.inputs.times import observation_time
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family, Variant
@@ -71,14 +71,21 @@ def check_science(path: Path, header: ExposureHeader, family: Family | None, pro
         )
     variant = family.variant(keywords)
     if variant is None and keywords.get("EXP_TYPE") is not None:
-        types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
-        advice = nearest(str(keywords["EXP_TYPE"]), types, cutoff=0.8)
-        if is_spectroscopic(keywords):
-            advice = "it is spectroscopy, which calflow does not do: leave the exposure out"
-        refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", advice)
+        refuse("EXP_TYPE", f"{keywords['EXP_TYPE']!r} is not imaging", _right_type(keywords, family))
     _check_uncalibrated(keywords, family, refuse)
     _check_window(header, family, refuse)
     return None if new.any() else variant
+
+
+def _right_type(keywords: dict[str, Any], family: Family) -> str:
+    """Say what is right in place of an EXP_TYPE that is not imaging."""
+    if is_spectroscopic(keywords):
+        return "it is spectroscopy, which calflow does not do: leave the exposure out"
+    if is_calibration(keywords):
+        return "it is a calibration exposure, which stage 2 does not take: leave it out"
+    types = {exp_type for kind in family.variants for exp_type in kind.exp_types}
+    own = family.known_values.get(str(keywords.get("INSTRUME")), {}).get("EXP_TYPE", types)
+    return nearest(str(keywords["EXP_TYPE"]), own & types or types, cutoff=0.8)
 
 
 def check_background(
@@ -113,9 +120,12 @@ def check_background(
     for keyword in rules.same:
         own, wanted = header.values.get(keyword), science.values.get(keyword)
         if not alike(own, wanted):
-            refuse(keyword, f"is {own!r}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
+            is_what = "is missing" if own in (None, "") else f"is {own!r}"
+            refuse(keyword, f"{is_what}, that of its science exposure {wanted!r}", "use backgrounds taken alike")
     if family.variant(header.values) is None:
-        refuse("EXP_TYPE", f"{header.values.get('EXP_TYPE')!r} is not imaging", "use backgrounds taken alike")
+        given = header.values.get("EXP_TYPE")
+        wrong = "is missing" if given in (None, "") else f"{given!r} is not imaging"
+        refuse("EXP_TYPE", wrong, "use backgrounds taken alike")
     _check_uncalibrated(header.values, family, refuse)
     new = problems.from_here()
     _check_window(header, family, refuse)

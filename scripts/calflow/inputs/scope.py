@@ -77,5 +77,15 @@ def combines_integrations(suffixes: Iterable[str | None]) -> bool:
 def is_spectroscopic(header: Mapping[str, Any]) -> bool:
     """Tell whether an exposure is of a type of its telescope's spectrographs."""
     family = family_of(header)
+    return family is not None and _is_of(header, family.spectroscopic)
+
+
+def is_calibration(header: Mapping[str, Any]) -> bool:
+    """Tell whether an exposure is of a type that its telescope has for darks, flats and lamps."""
+    family = family_of(header)
+    return family is not None and _is_of(header, family.calibrations)
+
+
+def _is_of(header: Mapping[str, Any], exp_types: Iterable[str]) -> bool:
     exp_type = str(header.get("EXP_TYPE") or "")
-    return family is not None and any(fnmatchcase(exp_type, pattern) for pattern in family.spectroscopic)
+    return any(fnmatchcase(exp_type, pattern) for pattern in exp_types)

@@ -242,6 +242,8 @@ class Family:
         Instruments whose 3-D exposures photom leaves in DN/s.
     spectroscopic : sequence of str
         Values of EXP_TYPE, with ``*`` for anything, that are of spectrographs: calflow does not do them.
+    calibrations : sequence of str
+        Values of EXP_TYPE, with ``*`` for anything, that are of darks, flats and lamps.
     reference_telescopes : sequence of str
         Values of TELESCOP of reference files, beside `telescopes`.
     derived_keywords : mapping of keyword to function
@@ -283,6 +285,7 @@ class Family:
     known_values: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     no_photom_cubes: frozenset[str] = frozenset()
     spectroscopic: Sequence[str] = ()
+    calibrations: Sequence[str] = ()
     reference_telescopes: Sequence[str] = ()
     derived_keywords: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     redefined_keywords: Sequence[str] = ()

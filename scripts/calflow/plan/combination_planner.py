@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from calflow.configuration.paths import no_file
+from calflow.configuration.paths import misread, no_file, what_is_at
 from calflow.configuration.problems import Problem, Problems, nearest, some
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage3 import Stage3
@@ -103,6 +103,8 @@ class CombinationPlanner:
         headers: dict[str, ExposureHeader] = {}
         errors: dict[str, tuple[str, ...]] = {}
         members = []
+        if self._lacks_all(association, product):
+            return None
         single = len(product.sciences) == 1
         chosen = self._first_parameters(product)
         stage3 = chosen.settings.stage3
@@ -213,6 +215,23 @@ class CombinationPlanner:
             parameters=self._chosen(member.path, header),
         )
         return planned, header, calibrated.errors if calibrated else header.errors()
+
+    def _lacks_all(self, association: Association, product: Product) -> bool:
+        """Tell whether no member is there or made; of several, that is one problem, which is added."""
+        known = self.exposures.keys() | self.refused
+        lost = [
+            member
+            for member in product.sciences
+            if product_root(member.expname) not in known and not os.path.lexists(member.path)
+        ]
+        if not 1 < len(lost) == len(product.sciences):
+            return False
+        wrong = (
+            f"none of its {len(lost)} exposures is there, such as {str(lost[0].path)!r}, or made by this configuration"
+        )
+        right = "add the level-2 associations or the _rate files (exposures) that they are made of"
+        self._refuse(association, f"{product.key}.members", wrong, right)
+        return True
 
     def _existing(self, association: Association, member: Member) -> ExposureHeader | None:
         if not os.path.isfile(member.path):
@@ -417,6 +436,7 @@ def check_astrometric_catalog(settings: Settings, problems: Problems) -> None:
     """
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
-        wrong = f"{wanted!r} is neither a file nor a catalogue that is known"
+        is_what = f"is {what_is_at(Path(wanted))}," if os.path.lexists(wanted) else "is"
+        wrong = f"{wanted!r} {is_what} neither a file nor a catalogue that is known"
         right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"
-        problems.add(Problem("config", "stage3.tweakreg.abs_refcat", wrong, right))
+        problems.add(Problem("config", "stage3.tweakreg.abs_refcat", wrong, misread(wanted) or right))

@@ -17,12 +17,15 @@ from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import PlannedExposure, PlannedMerge
 from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
+from calflow.science.geometry.input_pixels import separation
 from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, memory_gb
 from calflow.science.geometry.sky_fields import overlaps_on_sky
 
 # Footprints by headers are this uncertain: a grid that seems larger than the limit by as much may be within it. The
 # job, which knows the footprints, checks it again.
 SIZE_TOLERANCE = 0.02
+# From here on, degrees, a tangential projection stretches pixels by more than 1 %.
+FAR_FROM_CRVAL = 5.7
 Exposure = TypeVar("Exposure", PlannedExposure, PlannedMerge)
 
 
@@ -86,6 +89,7 @@ class GridChecker:
         self.problems = problems
         self.notices = notices
         self._broken: set[str] = set()
+        self._stretched: set[str] = set()  # sections of which it is told already
 
     def check_quick_looks(self, exposures: Sequence[Exposure]) -> list[Exposure]:
         """Check the grids of quick looks, up to the first that is wrong: they share one section of the configuration.
@@ -160,6 +164,7 @@ class GridChecker:
             return None
         for name, footprints in fields.items():
             self._check_reach(wanted, name, laid, footprints)
+        self._check_tangent(wanted, names, together)
         return laid.shape
 
     def _lay(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> _Laid | None:
@@ -208,6 +213,20 @@ class GridChecker:
             self.notices.append(
                 f"{wanted.key}: {len(outside)} of {len(footprints)} exposures of {name} lie outside the grid: "
                 f"{some(outside)}"
+            )
+
+    def _check_tangent(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> None:
+        """Tell of a tangent point so far from the exposures that their pixels are stretched."""
+        if wanted.section.output_wcs or not wanted.section.crval or wanted.key in self._stretched:
+            return
+        (ra, dec), _ = extent(list(_vertices(footprints).values()))
+        away = float(separation(ra, dec, *wanted.section.crval))
+        if away > FAR_FROM_CRVAL:
+            stretched = 1 / np.cos(np.radians(away)) ** 2
+            self._stretched.add(wanted.key)
+            self.notices.append(
+                f"{wanted.key}.crval: {wanted.section.crval} is {away:.3g} degrees from [{ra:.5f}, {dec:.5f}], where "
+                f"{name} lies: pixels are stretched there by a factor of up to {stretched:.3g}"
             )
 
     # The grid of the user -------------------------------------------------------------------------------

@@ -261,10 +261,13 @@ class _Planner:
         singles = expand(settings.exposures, "exposures", problems)
         lost = new.any()  # exposures that are told already
         read = []
+        found_wrong: list[Problem] = []
         for path in files:
-            new = problems.from_here()
-            read.append(read_association(path, Path(settings.input), problems))
-            lost |= new.any() and (read[-1] is None or read[-1].level == 2)
+            own = Problems()
+            read.append(read_association(path, Path(settings.input), own))
+            lost |= bool(own) and (read[-1] is None or read[-1].level == 2)
+            found_wrong += own
+        problems.add(*_one_for_all(read, found_wrong))
         read += [single_exposure(path, problems) for path in singles]
         read += self._use_made_associations()
         found = self._without_others([association for association in read if association])
@@ -359,3 +362,18 @@ class _Planner:
                 self.problems.add(Problem(path, "", "has braces in its path", BRACES))
             elif has_controls(path):
                 self.problems.add(Problem(path, "", "has control characters in its path", CONTROLS))
+
+
+def _one_for_all(associations: Sequence[Association | None], problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Return one problem in place of those of several associations of which no member is where it is looked for."""
+    level2 = [association for association in associations if association and association.level == 2]
+    if len(level2) < 2 or not all(association.lost for association in level2):
+        return problems
+    paths = {str(association.path) for association in level2}
+    wrong = (
+        f"none of the exposures of {len(level2)} associations, such as {str(level2[0].path)!r}, is in {level2[0].lost}"
+    )
+    return [
+        Problem("config", "input", wrong, "give the folder that they are in"),
+        *(problem for problem in problems if problem.file not in paths),
+    ]

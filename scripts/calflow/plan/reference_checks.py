@@ -240,7 +240,7 @@ class ReferenceChecker:
         covered, wanted = Window(*numbers), window_of(exposure.header)
         if not covered.contains(wanted):
             wrong = f"covers {covered} of the detector, {exposure.science} needs {wanted}"
-            self.problems.add(Problem(str(path), "SCI", wrong, "give a reference that covers the exposure"))
+            self._refuse(path, "SCI", wrong, "give a reference that covers the exposure")
 
     def _remembered(
         self, path: Path, kind: str, read: Callable[[Path], Any], right: str = "give another reference"

@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from calflow.configuration.problems import Problem, Problems
 from calflow.inputs.header_cache import HeaderCache
 from calflow.patches import has_crds_hooks, make_known_to_crds
 from calflow.references.crds_contexts import UPDATE, ServerRecord, read_server_record
+from calflow.references.crds_mappings import mapping_difference, mappings_of
 from calflow.references.references import NOT_APPLICABLE, Reference
 
 if TYPE_CHECKING:
@@ -290,7 +292,17 @@ class CrdsSelector:
             name = Path(error.filename or "").name
             right = f"{UPDATE}, or put it into {str(self.mappings)!r}"
             return self._problem(reftype, f"needs {name!r}; not in the cache", right)
+        if self._damaged:
+            path, difference = self._damaged
+            right = f"remove it and {self.context!r}, then {UPDATE}"
+            return Problem(str(path), "", f"this mapping is damaged: {difference}", right)
         return self._problem(reftype, f"{self.context}: {error}", "use a context that covers it")
+
+    @cached_property
+    def _damaged(self) -> tuple[Path, str] | None:
+        """The first mapping of the context that differs from its own checksum, and in what; None if none does."""
+        paths = mappings_of(self.mappings, self.context)
+        return next(((path, difference) for path in paths if (difference := mapping_difference(path))), None)
 
 
 class _Choices:

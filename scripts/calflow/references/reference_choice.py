@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from calflow.configuration.paths import advice
+from calflow.configuration.paths import advice, no_file
 from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import Settings
 from calflow.inputs.header_cache import HeaderCache
@@ -98,7 +98,7 @@ class ReferenceChooser:
             chosen |= {name: reference for name, reference in found.items() if isinstance(reference, Reference)}
             chosen |= {name: Reference(name, None, NOT_APPLICABLE, reason=str(failed[name])) for name in optional}
             if needed := {name: problem for name, problem in failed.items() if name not in optional}:
-                if cause := self._cause(needed, path, header, family):
+                if cause := self._cause(needed, path, header, family) or self._wrong_folder(needed, instrument):
                     self.problems.add(cause)
                     return None
                 for name, problem in needed.items():
@@ -155,11 +155,16 @@ class ReferenceChooser:
         if self.crds_path is None:
             right = f"set it, or the environment variable {PATH_VARIABLE}"
             return Problem("config", "references.crds_path", "is not set", right)
+        given = self.settings.crds_path
+        where = ("config", "references.crds_path") if given else (f"environment variable {PATH_VARIABLE}", "")
         if not os.path.isdir(self.crds_path):
-            given = self.settings.crds_path
-            where = ("config", "references.crds_path") if given else (f"environment variable {PATH_VARIABLE}", "")
             right = f"give the CRDS cache, the folder with 'mappings' and 'references'; to fill one, {UPDATE}"
-            return Problem(*where, f"no such folder {str(self.crds_path)!r}", advice(given or "", right))
+            there = os.path.lexists(self.crds_path)
+            wrong = no_file(self.crds_path) if there else f"no such folder {str(self.crds_path)!r}"
+            return Problem(*where, wrong, advice(given or "", right))
+        if not any(os.path.isdir(self.crds_path / "mappings" / name) for name in family.observatories):
+            right = f"give the folder that holds 'mappings/{family.observatories[0]}'; or, to fill it, {UPDATE}"
+            return Problem(*where, f"{str(self.crds_path)!r} is not a CRDS cache", right)
         return find_context(self.settings.crds_context, self.crds_path, family.observatories, self.cache)
 
     def selector(self, context: CrdsContext) -> CrdsSelector | None:
@@ -184,18 +189,30 @@ class ReferenceChooser:
         """Return the problem with the header of an exposure that explains why no references were found, or None."""
         instrument = str(header.values["INSTRUME"])
         types = sorted(name for name in failed if name in family.references)
-        listed = f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"
+        listed = _none_of(types)
         selectors = {keyword for name in types for keyword in family.references[name].selectors[instrument]}
         for keyword, known in family.known_values.get(instrument, {}).items():
             value = header.values.get(keyword)
             if keyword in selectors and (value in (None, "") or (known and value not in known)):
                 wrong = "is missing" if value in (None, "") else f"{value!r} is not known of {instrument}"
                 hint = nearest(str(value or ""), known) if known else "give it"
+                if others := [name for name, values in family.known_values.items() if value in values.get(keyword, ())]:
+                    hint = f"it is of {' and '.join(others)}: INSTRUME or {keyword} is wrong"
                 return Problem(str(path), keyword, f"{wrong}, so that there is {listed} reference", hint)
         if len(types) > 1 and {problem.key for problem in failed.values()} == {DATE}:
             when = f"{header.values.get('DATE-OBS')!r}: there is {listed} reference for exposures of that time"
             return Problem(str(path), DATE, when, failed[types[0]].right)
         return None
+
+    def _wrong_folder(self, failed: Mapping[str, Problem], instrument: str) -> Problem | None:
+        """Return that the folder has nothing at all for an instrument; None: it has, or one type alone is missing."""
+        folder = self._directory
+        if folder is None or folder.unread or len(failed) == 1:
+            return None
+        if any(folder.references(name, instrument) for name in failed):
+            return None
+        wrong = f"{self.settings.directory!r} has {_none_of(sorted(failed))} reference for {instrument}"
+        return Problem("config", "references.directory", wrong, NO_REFERENCES)
 
     def _may_be_unread(self, name: str, instrument: str) -> bool:
         """Tell whether a reference may be missing since its file cannot be read, which is a problem already."""
@@ -229,9 +246,8 @@ class ReferenceChooser:
             elif value == NOT_APPLICABLE:
                 overrides[name] = Reference(name, None, NOT_APPLICABLE)
             elif not os.path.isfile(path):
-                self.problems.add(
-                    Problem("config", key, f"no such file {value!r}", advice(value, 'give a file, or "N/A"'))
-                )
+                wrong = no_file(Path(value)) if os.path.lexists(path) else f"no such file {value!r}"
+                self.problems.add(Problem("config", key, wrong, advice(value, 'give a file, or "N/A"')))
             else:
                 overrides[name] = Reference(name, path, str(path), by_user=True)
         return overrides
@@ -302,3 +318,8 @@ def crds_parameters(header: ExposureHeader, family: Family) -> Parameters:
     return {
         name: value for keyword, name in family.crds_names.items() if (value := header.values.get(keyword)) is not None
     }
+
+
+def _none_of(types: list[str]) -> str:
+    """Say that there is none of some types: ``no flat or photom``."""
+    return f"no {', '.join(types[:-1])} or {types[-1]}" if len(types) > 1 else f"no {''.join(types)}"

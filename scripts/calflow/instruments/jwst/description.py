@@ -17,6 +17,10 @@ def _values(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _types(prefix: str) -> frozenset[str]:
+    return frozenset(name for name in _ALL if name.startswith(f"{prefix}_"))
+
+
 # The first row that applies counts.
 VARIANTS = (
     Variant("TSO", frozenset({"NRC_TSIMAGE"}), background=Use.SKIP),
@@ -102,6 +106,7 @@ REFERENCES = {
 # Of the observatory's documentation. What stands nowhere here is no error by itself: a reference may be for it.
 KNOWN_VALUES = {
     "NIRCAM": {
+        "EXP_TYPE": _types("NRC"),
         "DETECTOR": _values("NRCA1 NRCA2 NRCA3 NRCA4 NRCALONG NRCB1 NRCB2 NRCB3 NRCB4 NRCBLONG"),
         "CHANNEL": _values("SHORT LONG"),
         "MODULE": _values("A B"),
@@ -115,18 +120,20 @@ KNOWN_VALUES = {
         ),
     },
     "NIRISS": {
+        "EXP_TYPE": _types("NIS"),
         "DETECTOR": _values("NIS"),
         "FILTER": _values("CLEAR F277W F356W F380M F430M F444W F480M GR150C GR150R"),
         "PUPIL": _values("CLEARP F090W F115W F140M F150W F158M F200W NRM GR700XD"),
     },
     "MIRI": {
+        "EXP_TYPE": _types("MIR"),
         "DETECTOR": _values("MIRIMAGE MIRIFULONG MIRIFUSHORT"),
         "FILTER": _values(
             "F560W F770W F1000W F1065C F1130W F1140C F1280W F1500W F1550C F1800W F2100W F2300C F2550W F2550WR "
             "FND FLENS OPAQUE P750L"
         ),
     },
-    "FGS": {"DETECTOR": _values("GUIDER1 GUIDER2")},
+    "FGS": {"DETECTOR": _values("GUIDER1 GUIDER2"), "EXP_TYPE": _types("FGS")},
 }
 
 FAMILY = Family(
@@ -213,4 +220,5 @@ FAMILY = Family(
     wcs_correction="calflow.instruments.jwst.wcs_correction:correct_wcs",
     no_photom_cubes=frozenset({"NIRISS"}),
     spectroscopic=("MIR_LRS-*", "MIR_MRS", "*_WFSS", "*GRISM", "*_SOSS", "NRS_*"),
+    calibrations=("*_DARK*", "*FLAT*", "*_LED", "*_LAMP", "*_EXTCAL"),
 )
