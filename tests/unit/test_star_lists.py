@@ -442,6 +442,13 @@ def test_more_text_than_fits(tmp_path, monkeypatch):
         read_sky_catalog(gzipped(table(tmp_path, "ra,dec\n" + "1,2\n" * 1000, "c.csv")))
 
 
+def test_a_row_without_an_end_is_refused_at_once(tmp_path):
+    path = tmp_path / "stars.txt"
+    path.write_text("x y flux\n" + "7.25 20.5 20.0" * 600_000)  # astropy takes minutes for it
+    with pytest.raises(UserTableError, match="has 8400000 characters in line 2, which is no row of a table"):
+        read_star_list(path)
+
+
 def test_a_small_file_that_unpacks_to_a_huge_one(tmp_path):
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"ra,dec\n" + b"\n" * 2**25))
     with pytest.raises(UserTableError, match="unpacks to more than 100 times its size, which is no table"):

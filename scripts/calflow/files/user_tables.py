@@ -15,6 +15,9 @@ from astropy.units import Unit
 MAX_BYTES = 2**28
 # Numbers as text are packed to a third or so. What unpacks to far more of them is meant to fill the memory.
 MAX_RATIO, FEW_BYTES = 100, 2**24
+# Characters of a row: a thousand columns have less. astropy's time grows with the square of the number of columns, and no
+# signal stops it: minutes for a million.
+MAX_ROW = 50_000
 # So much of a text without a known format is looked at first; what is no table fails fast.
 LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
@@ -93,8 +96,8 @@ def _read(path: Path) -> list[Table]:
         raise UserTableError(path, "", "is neither text nor FITS", FORMATS)
     name = path.name.lower().removesuffix(".gz")
     if content.startswith(b"# %ECSV") or name.endswith(".ecsv"):
-        return [Table.read(_lines(content), format="ascii.ecsv")]
-    lines = _lines(content)
+        return [Table.read(_lines(path, content), format="ascii.ecsv")]
+    lines = _lines(path, content)
     rows = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if ruled := _ruled(rows):
         return ruled
@@ -228,6 +231,11 @@ def _duplicates(table: Table, lines: list[str]) -> list[str]:
     return [name for name in renamed if len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", head)) > 1]
 
 
-def _lines(content: bytes) -> list[str]:
+def _lines(path: Path, content: bytes) -> list[str]:
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
-    return content.decode(encoding, errors="replace").splitlines()
+    lines = content.decode(encoding, errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_ROW:
+            wrong = f"has {len(line)} characters in line {number}, which is no row of a table"
+            raise UserTableError(path, "", wrong, "write each star on a line of its own")
+    return lines
