@@ -40,18 +40,8 @@ PAGES = {
 
 def _to_pages(app, name, source):
     """Let links to files that are pages of the site lead there."""
-    if name == "howto":  # it may name pages that are not there yet
-        there = [line for line in source[0].splitlines() if not _is_missing(line)]
-        source[0] = "\n".join(there)
     for file, page in PAGES.items():
         source[0] = source[0].replace(f"]({file}", f"]({page}")
-
-
-def _is_missing(line):
-    return (
-        line in ("download", "running", "module", "contributing")
-        and not Path(__file__).with_name(f"{line}.md").exists()
-    )
 
 
 def setup(app):

@@ -10,7 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 from calflow.display.bars import HASHES, bar_lines, clock
 from calflow.display.display import Display, is_live

@@ -28,6 +28,7 @@ PARAMETERS = "meanings of parameters, which say what other pipelines do with the
 DEMO = "a demo, which is of one instrument"
 SIMULATOR = "the simulator's presets are detectors of JWST, and its files are like the archive's"
 ALLOWED = {
+    "calflow/commands/help.py": ({"jwst", "liger", "iris"}, "what calflow is for, as README says it"),
     "calflow/configuration/downloading.py": ({"jwst"}, "the address of the archive"),
     "calflow/configuration/settings.py": ({"jwst"}, PARAMETERS),
     "calflow/configuration/stage2.py": ({"liger", "iris"}, PARAMETERS),

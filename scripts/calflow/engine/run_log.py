@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import snakemake
-from snakemake.logging import logger
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent, logger
 
 HANDLER = "DefaultStreamHandler"
 # How a run is made: its plan, log file and summary have it.
