@@ -15,8 +15,8 @@ from astropy.units import Unit
 MAX_BYTES = 2**28
 # Numbers as text are packed to a third or so. What unpacks to far more of them is meant to fill the memory.
 MAX_RATIO, FEW_BYTES = 100, 2**24
-# Characters of a row: a thousand columns have less. astropy's time grows with the square of the number of columns, and no
-# signal stops it: minutes for a million.
+# Characters of a row: a thousand columns have less. astropy's time grows with the square of the number of columns, and
+# no signal stops it: minutes for a million.
 MAX_ROW = 50_000
 # So much of a text without a known format is looked at first; what is no table fails fast.
 LINES_OF_A_GUESS = 1000
