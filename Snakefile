@@ -59,11 +59,9 @@ from calflow.configuration.settings import SHIPPED, read_settings
 
 run = Run(workflow, snakemake_version)
 config_files = [] if IS_MODULE else [*map(seen_from_here, given_files), SHIPPED]
-
-
-def look_into_storage(settings):
-    mirror_storage(*default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json"))
-
+look_into_storage = lambda settings: mirror_storage(
+    *default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json")
+)
 
 if not run.is_job and not IS_MODULE:
     answer_command(config, given, config_files, look_into_storage)
