@@ -15,9 +15,9 @@ from astropy.units import Unit
 MAX_BYTES = 2**28
 # Numbers as text are packed to a third or so. What unpacks to far more of them is meant to fill the memory.
 MAX_RATIO, FEW_BYTES = 100, 2**24
-# Characters of a row: a thousand columns have less. astropy's time grows with the square of the number of columns, and
-# no signal stops it: minutes for a million.
-MAX_ROW = 50_000
+# Catalogues have some hundred. astropy's time grows with the square of their number, and in C code no signal stops it:
+# minutes for a million.
+MAX_COLUMNS = 2000
 # So much of a text without a known format is looked at first; what is no table fails fast.
 LINES_OF_A_GUESS = 1000
 # Key of a table's metadata: names that more than one of its columns had.
@@ -28,6 +28,7 @@ _TOO_MANY = re.compile(rb"(NAXIS|TFIELDS) *= +\d{4}")
 _LARGE_NUMBER = re.compile(r"\s*#\s*\d{5}")
 # The line of dashes under the names and units of VizieR's tables: blanks, tabs, ; or | between the columns.
 _DASHES = re.compile(r"[\s;|]*-[-\s;|]*")
+_CELLS = re.compile(r"[^\s,;|]+")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _STREAM_ELSEWHERE = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", re.IGNORECASE)
@@ -235,7 +236,7 @@ def _lines(path: Path, content: bytes) -> list[str]:
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     lines = content.decode(encoding, errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
-        if len(line) > MAX_ROW:
-            wrong = f"has {len(line)} characters in line {number}, which is no row of a table"
+        if len(line) > MAX_COLUMNS and (cells := len(_CELLS.findall(line))) > MAX_COLUMNS:
+            wrong = f"has {cells} values in line {number}, more than the row of any table"
             raise UserTableError(path, "", wrong, "write each star on a line of its own")
     return lines
