@@ -58,6 +58,12 @@ def test_mappings_are_not_looked_for_elsewhere(crds):
     assert [path.name for path in mappings_of(folder, "jwst_9000.pmap")] == ["jwst_9000.pmap"]
 
 
+def test_a_mapping_with_a_name_that_no_file_can_have_is_not_there(tmp_path):
+    name = f"jwst_{'x' * 300}.imap"
+    (tmp_path / "jwst_1.pmap").write_text(f"header = {{}}\nselector = {{'MIRI': '{name}'}}\n")
+    assert mappings_of(tmp_path, "jwst_1.pmap") == [tmp_path / "jwst_1.pmap"]
+
+
 def test_checksum_of_a_mapping_is_over_its_other_lines(tmp_path):
     """Worked out by hand: the line with sha1sum is left out."""
     rest = [b"header = {\n", b"}\n", b"selector = {}\n"]

@@ -237,7 +237,7 @@ def _check_links(settings: Settings, problems: Problems) -> None:
 def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> _Found | None:
     given = str(settings.make_associations.pool)
     path = Path(given)
-    if not path.is_file():
+    if not os.path.isfile(path):
         problems.add(Problem("config", "make_associations.pool", no_file(path), "give a pool file of the archive"))
         return None
     try:
@@ -277,7 +277,7 @@ def _from_headers(
     new = problems.from_here()
     for name in sorted(exposures.values()):
         path = directory / name
-        header = read_header(path if path.is_file() else Path(other_packing(str(path))))
+        header = read_header(path if os.path.isfile(path) else Path(other_packing(str(path))))
         if header is None:
             continue
         if why := _no_image(header):

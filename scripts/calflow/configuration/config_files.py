@@ -6,6 +6,7 @@ last, and some numbers are others than they seem to be; so the files are looked 
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -155,7 +156,7 @@ def unreadable(path: Path) -> Problem | None:
     def problem(wrong: str, right: str) -> Problem:
         return Problem(str(path), "", wrong, right)
 
-    if not path.is_file():
+    if not os.path.isfile(path):
         found = what_is_at(path)
         right = advice(str(path)) if found == "no such file" else "give a file"
         return problem(found if found == "no such file" else f"is {found}", right)

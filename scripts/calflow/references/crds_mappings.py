@@ -4,6 +4,7 @@ A mapping says its own SHA-1, over all of its lines but that one.
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def mappings_of(folder: Path, context: str) -> list[Path]:
     ahead = [folder / context]
     while ahead:
         path = ahead.pop()
-        if path not in found and path.is_file():
+        if path not in found and os.path.isfile(path):  # unlike Path.is_file, also of what no path can be
             found[path] = None
             ahead += [folder / name for name in _selected(path) if Path(name).name == name]
     return sorted(found)

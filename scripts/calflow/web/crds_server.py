@@ -9,6 +9,7 @@ import fcntl
 import gzip
 import json
 import logging
+import os
 import pprint
 import time
 import uuid
@@ -181,7 +182,7 @@ def fetch_mappings(
     """
     observatory = str(info["observatory"])
     folder = crds_path / "mappings" / observatory
-    if (folder / context).is_file():
+    if os.path.isfile(folder / context):
         return []  # it comes last, so all others are there
     with locked(folder, lock_timeout):
         names = [str(name) for name in server.call("get_mapping_names", context)]
@@ -190,7 +191,7 @@ def fetch_mappings(
             raise WebError(f"{context}: the CRDS server {server.url} has no such context")
         order = (".rmap", ".imap", ".pmap")
         lacking = sorted(
-            (n for n in names if not (folder / n).is_file()), key=lambda n: (order.index(Path(n).suffix), n)
+            (n for n in names if not os.path.isfile(folder / n)), key=lambda n: (order.index(Path(n).suffix), n)
         )
         published = server.published(observatory, lacking)
         for name in lacking:
@@ -232,7 +233,7 @@ def fetch_references(
         # A cache is laid out by instrument, the second part of a name, or flat.
         folder = crds_path / "references" / observatory
         path = folder / name.split("_")[1] / name
-        if not path.is_file() and not (folder / name).is_file():
+        if not os.path.isfile(path) and not os.path.isfile(folder / name):
             paths[name] = path
     published = server.published(observatory, paths) if paths else {}
     for name, path in paths.items():
