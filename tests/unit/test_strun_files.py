@@ -314,3 +314,10 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     for path in (tmp_path / "pipe", tmp_path):
         assert read_strun_file(str(path), problems) is None
     assert [problem.wrong for problem in problems] == ["not a file", "not a file"]
+
+
+@pytest.mark.parametrize("line", [" " * 3000 + "name 7", "name" + " " * 100_000 + "7"], ids=["before", "within"])
+def test_a_line_of_blanks_is_refused_at_once(cfg, line):
+    # configobj takes seconds, or hours
+    _, (problem,) = read(cfg, f"class = x.Y\n[steps]\n[[tweakreg]]\n{line}\n")
+    assert "not readable as .cfg (line 4 " in problem

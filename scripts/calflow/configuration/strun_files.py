@@ -15,6 +15,8 @@ from calflow.configuration.paths import expanded
 from calflow.configuration.problems import Problem, Problems
 
 MAX_BYTES = 1024**2  # such files have some kilobytes
+# The time of configobj grows with the square of their number, and, at the beginning of a line, with the cube.
+_MANY_BLANKS = re.compile(r"\s{300}")
 MAX_NODES = 100_000  # of YAML, aliases followed
 _CONSTANTS = {"none": None, "true": True, "false": False}
 _CFG_ERRORS = {"DuplicateError": "repeats a name", "NestingError": "has other brackets than its section"}
@@ -128,7 +130,11 @@ def _from_cfg(path: str, content: bytes) -> StrunParameters:
     from configobj import ConfigObj, ConfigObjError
 
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+        for number, line in enumerate(lines, 1):
+            if _MANY_BLANKS.search(line):
+                wrong = f"not readable as .cfg (line {number} has hundreds of blanks in a row)"
+                raise _NotReadable(wrong, "see docs/parameter_files.md")
         tree = ConfigObj(lines, interpolation=False).dict()
     except UnicodeDecodeError:
         raise _NotReadable("not text", "give a .cfg file, or an ASDF file") from None
