@@ -8,45 +8,28 @@ Mpixel.
 import argparse
 import csv
 import json
+import subprocess
 import sys
 import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from statistics import median
 
 from run import CASES, HERE, ROOT, associations, machine, measure, simulated, versions_of_calflow
 
-# What a job of a rule works on: an exposure or all that it reads; all exposures of its association; their image.
-SIZES = {"take_median": "association", "catalog_sources": "image", "resample_exposure": "largest"}
-OF_ASSOCIATION = (
-    "align",
-    "catalog_sources",
-    "combine",
-    "count_outliers",
-    "lay_outlier_grid",
-    "match_sky",
-    "take_median",
-)
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from calflow.jobs.all import JOBS
+from calflow.jobs.measured_costs import MEASURED, work_of
+
 # Of rules that run in one of the cases only: the seconds that a job takes without pixels, and at least for each Mpixel.
 ONE_CASE = (0.1, 0.02)
-# What the rules make; a group's layer and window are temporary.
-OUTPUTS = {
-    "combine_background": ("stage2/backgrounds/*", ""),
-    "save_combined_background": ("stage2/*_combinedbackground.fits", ""),
-    "subtract_background": ("stage2/*_bsub.fits", ""),
-    "calibrate": ("stage2/*_cal.fits", ""),
-    "save_flat": ("stage2/*_interpolatedflat.fits", ""),
-    "resample_exposure": ("stage2/*_i2d.fits", ""),
-    "resample_group": ("", "stage3/outliers/*_layer.npy"),
-    "take_median": ("stage3/outliers/*_median.npy", ""),
-    "flag_outliers": ("stage3/*_crf.fits", ""),
-    "combine": ("stage3/*_i2d.fits", ""),
-    "catalog_sources": ("stage3/*_segm.fits", ""),
-}
 
 
 def run_case(case: dict, cores: int) -> dict[str, dict[str, float]]:
     """Return what jobs of each rule took: median seconds of a core, bytes per pixel, and their sizes in Mpixel."""
-    sys.path.insert(0, str(ROOT / "scripts"))
     data = simulated(case)
     with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
         folder = Path(name)
@@ -61,15 +44,30 @@ def run_case(case: dict, cores: int) -> dict[str, dict[str, float]]:
         }
         (folder / "costs.yaml").write_text(json.dumps(config))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", str(cores)]
-        measure([*command, "--configfile", "costs.yaml", "--notemp"], folder)
+        command += ["--configfile", "costs.yaml"]
+        measure([*command, "--notemp"], folder)
+        kept, temporary = written(command, folder)
         return {
-            path.name: job_costs(path.name, folder / "results", case)
+            path.name: job_costs(path.name, folder / "results", case, kept[path.name], temporary[path.name])
             for path in (folder / "results/benchmarks").iterdir()
         }
 
 
-def job_costs(rule: str, results: Path, case: dict) -> dict[str, float]:
-    """Return the costs of the jobs of one rule."""
+def written(command: Sequence[str], folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the bytes that the jobs of each rule wrote, as Snakemake tells: what stays, and what is temporary."""
+    table = subprocess.run([*command, "--summary"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    rows = list(csv.DictReader(table.splitlines(), delimiter="\t"))
+    sizes = {row["output_file"]: (folder / row["output_file"]).stat().st_size for row in rows}
+    subprocess.run([*command, "--delete-temp-output"], cwd=folder, check=True, capture_output=True)
+    kept, temporary = defaultdict[str, int](int), defaultdict[str, int](int)
+    for row in rows:
+        stays = (folder / row["output_file"]).exists()
+        (kept if stays else temporary)[row["rule"]] += sizes[row["output_file"]]
+    return kept, temporary
+
+
+def job_costs(rule: str, results: Path, case: dict, kept: int, temporary: int) -> dict[str, float]:
+    """Return the costs of the jobs of one rule, which wrote so many bytes in all."""
     from astropy.io import fits
 
     rows = [
@@ -81,18 +79,24 @@ def job_costs(rule: str, results: Path, case: dict) -> dict[str, float]:
         "frame": frame["NAXIS1"] * frame["NAXIS2"],
         "image": image["NAXIS1"] * image["NAXIS2"],
     }
-    many = case["backgrounds"] if rule == "combine_background" else case["exposures"]
-    alone = rule not in OF_ASSOCIATION and rule != "combine_background"
+    work = work_of(rule)
     pixels["largest"] = max(pixels.values())
-    pixels["total"] = pixels["association"] = pixels["frame"] * (1 if alone else many)
-    size = pixels[SIZES.get(rule, "total")]
-    kept, temporary = ((list(results.glob(pattern)) if pattern else []) for pattern in OUTPUTS.get(rule, ("", "")))
+    pixels["total"] = pixels["frame"] * _exposures(rule, case, whole=work.whole)
+    size = pixels[work.time]
     return {
         "seconds": median(_number(row["s"]) for row in rows),
         "size": size / 1e6,
-        "bytes_per_pixel": median([path.stat().st_size / size for path in kept] or [0.0]),
-        "temporary_bytes_per_pixel": median([path.stat().st_size / size for path in temporary] or [0.0]),
+        "bytes_per_pixel": kept / len(rows) / size,
+        "temporary_bytes_per_pixel": temporary / len(rows) / size,
     }
+
+
+def _exposures(rule: str, case: dict, *, whole: bool) -> int:
+    """Return how many exposures a job of a rule reads, by what it is named after."""
+    named_after = signature(JOBS[rule].inputs).parameters
+    if "background" in named_after:
+        return case["backgrounds"]
+    return case["exposures"] if whole or "association" in named_after else 1
 
 
 def _number(text: str) -> float:
@@ -121,10 +125,7 @@ def line(points: list[tuple[float, float]], alone: tuple[float, float], digits: 
 
 def figures(rule: str, costs: list[dict[str, float]]) -> dict[str, object]:
     """Return the entry of a rule."""
-    entry: dict[str, object] = {
-        "size": SIZES.get(rule, "total"),
-        "seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE, 2),
-    }
+    entry: dict[str, object] = {"seconds": line([(cost["size"], cost["seconds"]) for cost in costs], ONE_CASE, 2)}
     for key in ("bytes_per_pixel", "temporary_bytes_per_pixel"):
         if value := round(median(cost[key] for cost in costs), 1):
             entry[key] = value
@@ -142,12 +143,11 @@ def main() -> None:
         for rule, costs in run_case(case, given.cores).items():
             measured.setdefault(rule, []).append(costs)
     rules = {rule: figures(rule, costs) for rule, costs in measured.items()}
-    path = ROOT / "scripts/calflow/jobs/measured_costs.json"
-    for rule, entry in json.loads(path.read_text())["rules"].items():
+    for rule, entry in json.loads(MEASURED.read_text())["rules"].items():
         rules.setdefault(rule, {})["memory_mb"] = entry["memory_mb"]
     made = f"by benchmarks/job_costs.py: {versions_of_calflow()}, {machine()}"
     tree = {"made": made, "rules": dict(sorted(rules.items()))}
-    path.write_text(json.dumps(tree, indent=2) + "\n")
+    MEASURED.write_text(json.dumps(tree, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,26 +25,13 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from calflow.configuration.settings import SHIPPED, read_settings
 from calflow.instruments.iris.simulation import IRIS_K, IrisField, simulate_iris
 from calflow.jobs.all import JOBS
-from calflow.jobs.measured_costs import MEASURED, MeasuredCosts
+from calflow.jobs.measured_costs import MEASURED, work_of
 from calflow.jobs.sizes import Sizes
 from calflow.plan.planner import make_plan
 from calflow.simulation import Scene, simulate
 
 # Sides of detectors, pixels.
 SIDES = (1024, 2048)
-# What the memory of a rule grows with, if not with the largest frame that it reads.
-GROWS_WITH = {
-    "catalog_sources": ("image",),
-    "combine": ("frame", "image"),
-    "resample_exposure": ("frame", "image"),
-}
-# What it grows with besides, by what tables and planes hold: a row for each exposure, a matrix of their pairs, and of
-# the context 4 bytes for each pixel and 32 exposures.
-BESIDES = {
-    "align": {"exposures": 1.0},
-    "match_sky": {"pairs": 0.0001},
-    "combine": {"context": 4.0},
-}
 # A local job starts as a copy of a process that holds all libraries.
 WITH_LIBRARIES = 150.0
 
@@ -128,14 +115,13 @@ def run(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, list[Po
 
 def points_of(folder: Path, config: Mapping[str, Any], peaks: Path) -> dict[str, list[Point]]:
     """Return the records of jobs, by their rules, with the sizes that the plan tells."""
-    costs = MeasuredCosts()
     found: dict[str, list[Point]] = defaultdict(list)
     with chdir(folder):
         plan = make_plan(read_settings(config), [SHIPPED], Path(".snakemake/calflow/headers"))
         sizes = Sizes(plan)
         for line in peaks.read_text().splitlines():
             record = json.loads(line)
-            size = sizes.of(record["wildcards"], whole=costs.of(record["rule"]).whole)
+            size = sizes.of(record["wildcards"], whole=work_of(record["rule"]).whole)
             found[_measured_as(record["rule"])].append(Point(size.frame, size.image, record["memory_mb"]))
     return found
 
@@ -153,7 +139,7 @@ def fit(points: list[Point], grows_with: tuple[str, ...]) -> dict[str, float]:
     ----------
     points : list of Point
     grows_with : tuple of str
-        ``frame``, ``image``, or both.
+        Names of attributes of a point.
 
     Returns
     -------
@@ -186,8 +172,8 @@ def write(found: Mapping[str, list[Point]]) -> None:
     table = json.loads(MEASURED.read_text())
     rules = table["rules"]
     for rule, points in sorted(found.items()):
-        memory = fit(points, GROWS_WITH.get(rule, ("frame",))) | BESIDES.get(rule, {})
-        rules.setdefault(rule, {})["memory_mb"] = memory
+        work = work_of(rule)
+        rules.setdefault(rule, {})["memory_mb"] = fit(points, work.memory) | dict(work.reckoned)
     table["rules"] = dict(sorted(rules.items()))
     MEASURED.write_text(json.dumps(table, indent=2) + "\n")
 

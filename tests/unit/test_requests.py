@@ -44,7 +44,7 @@ def test_every_job_has_one_entry_of_the_table():
 
 
 def test_hand_worked_requests(tmp_path):
-    entry = {"size": "total", "seconds": [3.0, 0.5], "memory_mb": {"start": 100.0, "image": 50.0}}
+    entry = {"seconds": [3.0, 0.5], "memory_mb": {"start": 100.0, "image": 50.0}}
     own = {"memory_mb": {"start": 20.0, "frame": 10.0, "image": 30.0}}
     (tmp_path / "costs.json").write_text(json.dumps({"rules": {"combine": entry, "combine_group": own}}))
     found = requests(Size(24.0, 4.0, 6.0, 6))

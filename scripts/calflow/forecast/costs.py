@@ -58,7 +58,7 @@ class Costs:
         job : NeededJob
         """
         measured = self._measured.of(job.rule)
-        size = self._sizes.of(job.wildcards, whole=measured.whole)
+        size = self._sizes.of(job.wildcards, whole=measured.work.whole)
         factors = self._factors_of(job, measured)
         seconds = measured.seconds_of(size)
         disk, temporary = measured.disk_of(size)
@@ -96,7 +96,7 @@ class Costs:
         """Return the size of the first of some guesses that the plan knows."""
         for wildcards in candidates:
             try:
-                return self._sizes.of(wildcards, whole=measured.whole)
+                return self._sizes.of(wildcards, whole=measured.work.whole)
             except (KeyError, UnknownAssociation, UnknownExposure):  # of another configuration
                 continue
         return None

@@ -4,7 +4,7 @@ import os
 from typing import Any, NamedTuple
 
 from calflow.inputs.times import decimal_year
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.combination import (
     ONLINE_CATALOGS,
     Combinations,
@@ -271,7 +271,8 @@ JOBS = {
     "find_stars": Job("find_stars.py", calibrated, finding),
     # An exposure that is made again has not moved on the sky.
     "fetch_catalog": Job("fetch_catalog.py", geometries, catalog_fetching, once=("geometries",), like="align"),
-    "align": Job("align.py", aligned, alignment),
+    # A row of its table for each exposure.
+    "align": Job("align.py", aligned, alignment, work=Work(reckoned={"exposures": 1.0})),
     "lay_grid": Job("lay_grid.py", under_grid, grid, uncompared=("max_pixels",), like="lay_outlier_grid"),
     "lay_outlier_grid": Job("lay_grid.py", under_outlier_grid, outlier_grid, uncompared=("max_pixels",)),
     "lay_common_grid": Job(

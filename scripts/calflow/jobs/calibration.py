@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from calflow.calibration.work import work_of
 from calflow.inputs.headers import window_of
 from calflow.jobs.backgrounds import Numbers, Record, subtracted
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import Plan, UnknownExposure, association_record
 
 DETECTOR_KEYWORDS = "TELESCOP INSTRUME DETECTOR FILTER PUPIL SUBARRAY SUBSTRT1 SUBSTRT2 SUBSIZE1 SUBSIZE2".split()
@@ -272,7 +272,13 @@ JOBS = {
     # Another context that chooses the same references changes nothing.
     "calibrate": Job("calibrate.py", calibrated, calibration, uncompared=("context",), functions=step_functions),
     "merge_subarrays": Job("merge_subarrays.py", frames, merge, like="subtract_background"),
-    "resample_exposure": Job("resample_exposure.py", looked_at, quick_look, uncompared=("max_pixels",)),
+    "resample_exposure": Job(
+        "resample_exposure.py",
+        looked_at,
+        quick_look,
+        uncompared=("max_pixels",),
+        work=Work(time="largest", memory=("frame", "image")),
+    ),
     "save_flat": Job("save_reference.py", partial(applied, "flat"), partial(applied_reference, "flat")),
     "save_dark": Job(
         "save_reference.py", partial(applied, "dark"), partial(applied_reference, "dark"), like="save_flat"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from calflow.jobs.backgrounds import Record
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.combination import PlannedMember, UnknownAssociation
 from calflow.plan.plan import Plan
 
@@ -127,8 +127,11 @@ def cataloguing(plan: Plan, association: str) -> Cataloguing:
     )
 
 
+# Of the context image, 4 bytes for each pixel and 32 exposures.
+COMBINING = Work(memory=("frame", "image"), reckoned={"context": 4.0})
+
 JOBS = {
-    "combine": Job("combine.py", combined, combination),
+    "combine": Job("combine.py", combined, combination, work=COMBINING),
     "combine_group": Job("combine.py", combined, combination, like="combine"),
-    "catalog_sources": Job("catalog_sources.py", catalogued, cataloguing),
+    "catalog_sources": Job("catalog_sources.py", catalogued, cataloguing, work=Work(time="image", memory=("image",))),
 }

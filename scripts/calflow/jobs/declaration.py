@@ -4,9 +4,32 @@ A module beside this says it for the jobs of each subject; `calflow.jobs.all` ha
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    What the costs of a job grow with, as names of attributes of `calflow.jobs.sizes.Size`.
+
+    Attributes
+    ----------
+    time : str
+        For its time and disk.
+    memory : tuple of str
+        For its memory.
+    reckoned : mapping of str to float
+        For memory that follows from what tables and planes hold, and is not measured: MB for each.
+    whole : bool
+        Whether it works on all of its association, though it is named after an exposure.
+    """
+
+    time: str = "total"
+    memory: tuple[str, ...] = ("frame",)
+    reckoned: Mapping[str, float] = field(default_factory=dict)
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,8 +50,10 @@ class Job:
         Parameters of which another value makes no product stale.
     once : tuple of str
         Roles of files that count for a product only while it is not there.
+    work : Work
+        What its costs grow with.
     like : str
-        The job whose measured costs it has; empty: its own.
+        The job whose work and measured costs it has; empty: its own.
     functions : callable or None
         From the plan and the wildcards to what the script calls that the plan names, as ``module:function``.
     tracked : bool
@@ -40,6 +65,7 @@ class Job:
     parameters: Callable[..., Any] | None = None
     uncompared: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    work: Work = Work()
     like: str = ""
     functions: Callable[..., list[str]] | None = None
     tracked: bool = True

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from calflow.jobs.all import JOBS
+from calflow.jobs.declaration import Work
 from calflow.jobs.sizes import Size
 
 # Made by benchmarks/job_costs.py, and its memory by job_memory.py.
 MEASURED = Path(__file__).with_name("measured_costs.json")
 # Of a rule that was not measured.
-UNKNOWN: dict[str, Any] = {"seconds": [1.0, 0.0], "memory_mb": {"start": 300.0}, "size": "total"}
+UNKNOWN: dict[str, Any] = {"seconds": [1.0, 0.0], "memory_mb": {"start": 300.0}}
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,17 @@ class MeasuredCost:
     seconds : Line
     memory_mb : mapping of str to float
         ``start``, what a job takes without pixels, MB, and what it takes more for each of an attribute of `Size`.
-    size : str
-        Which of the sizes of a job its time and disk grow with: an attribute of `Size`, or ``association``, the total
-        of all exposures even of a job that is named after one.
+    work : Work
+        What time, disk and memory grow with.
     disk, temporary : float
         Bytes for each pixel that stay, and that do not.
     """
 
     seconds: Line
     memory_mb: Mapping[str, float]
-    size: str
+    work: Work
     disk: float = 0.0
     temporary: float = 0.0
-
-    @property
-    def whole(self) -> bool:
-        """Whether a job that is named after an exposure works on all of its association."""
-        return self.size == "association"
 
     def seconds_of(self, size: Size) -> float:
         """Return the time of a job, seconds.
@@ -69,7 +64,7 @@ class MeasuredCost:
         size : Size
             Of its work.
         """
-        return self.seconds.at(size.of(self.size))
+        return self.seconds.at(size.of(self.work.time))
 
     def memory_of(self, size: Size) -> float:
         """Return the memory of a job, MB.
@@ -89,7 +84,8 @@ class MeasuredCost:
         size : Size
             Of its work.
         """
-        return self.disk * size.of(self.size), self.temporary * size.of(self.size)
+        pixels = size.of(self.work.time)
+        return self.disk * pixels, self.temporary * pixels
 
 
 class MeasuredCosts:
@@ -118,7 +114,21 @@ class MeasuredCosts:
         return MeasuredCost(
             seconds=Line(*entry["seconds"]),
             memory_mb=entry["memory_mb"],
-            size=entry["size"],
+            work=work_of(rule),
             disk=entry.get("bytes_per_pixel", 0.0),
             temporary=entry.get("temporary_bytes_per_pixel", 0.0),
         )
+
+
+def work_of(rule: str) -> Work:
+    """Return what the costs of a job grow with.
+
+    Parameters
+    ----------
+    rule : str
+        Its name.
+    """
+    job = JOBS.get(rule)
+    if job is None:
+        return Work()
+    return JOBS[job.like].work if job.like else job.work

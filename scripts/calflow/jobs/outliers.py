@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from calflow.jobs.backgrounds import Record
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import Plan
 
 
@@ -180,7 +180,7 @@ JOBS = {
     "resample_group": Job("resample_group.py", partial(grouped, "sci"), partial(group, "sci")),
     "resample_error": Job("resample_group.py", partial(grouped, "err"), partial(group, "err"), like="resample_group"),
     # What it makes is kept: other thresholds, or a lost _crf, then need no group again.
-    "take_median": Job("take_median.py", partial(layers, "layer")),
+    "take_median": Job("take_median.py", partial(layers, "layer"), work=Work(whole=True)),
     "take_median_error": Job("take_median.py", partial(layers, "layer_error"), like="take_median"),
     "flag_outliers": Job("flag_outliers.py", flagged, flagging, functions=correction),
     "count_outliers": Job("count_outliers.py", counts),

@@ -49,7 +49,7 @@ class Requests:
             1 for the first one.
         """
         cost = self._costs.of(rule)
-        script = MEMORY_MARGIN * cost.memory_of(self._sizes.of(wildcards, whole=cost.whole)) + MEMORY_BESIDE_MB
+        script = MEMORY_MARGIN * cost.memory_of(self._sizes.of(wildcards, whole=cost.work.whole)) + MEMORY_BESIDE_MB
         beside = 0 if self._local() else SNAKEMAKE_MB + self._exposures // EXPOSURES_PER_MB
         return attempt * (math.ceil(script) + beside)
 
@@ -65,5 +65,5 @@ class Requests:
             1 for the first one.
         """
         cost = self._costs.of(rule)
-        seconds = cost.seconds_of(self._sizes.of(wildcards, whole=cost.whole))
+        seconds = cost.seconds_of(self._sizes.of(wildcards, whole=cost.work.whole))
         return attempt * (MINUTES_BESIDE + math.ceil(TIME_MARGIN * seconds / 60))

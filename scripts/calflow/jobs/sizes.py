@@ -52,9 +52,9 @@ class Size:
         Parameters
         ----------
         kind : str
-            Name of an attribute; ``association`` is `total`.
+            Name of an attribute.
         """
-        return self.total if kind == "association" else getattr(self, kind)
+        return float(getattr(self, kind))
 
 
 class Sizes:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import Plan
 
 
@@ -82,5 +82,6 @@ def matching(plan: Plan, association: str) -> Matching:
 
 JOBS = {
     "measure_sky": Job("measure_sky.py", aligned, measuring),
-    "match_sky": Job("match_sky.py", measured, matching),
+    # A matrix of all pairs of exposures.
+    "match_sky": Job("match_sky.py", measured, matching, work=Work(reckoned={"pairs": 0.0001})),
 }
