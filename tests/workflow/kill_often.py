@@ -2,7 +2,8 @@
 
 Not one of the tests, since it takes an hour: ``python -m tests.workflow.kill_often --help`` in the folder of calflow.
 Exit status 0: every run ended, no file under a final name ever differed from that of an undisturbed run, and the last
-run made all of them. Where py-spy is on the path, the stacks of a run that hangs are printed.
+run made all of them. Where py-spy is on the path, the stacks of a run that hangs are printed. With ``--again`` the runs
+make again, with the same bytes, what is there, so that what follows is left out or not at the moment of the kill.
 """
 
 import argparse
@@ -22,11 +23,14 @@ import psutil
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from calflow.simulation import simulate  # noqa: E402
+from calflow.simulation import Scene, simulate  # noqa: E402
 
-from .conftest import SCENE, Workflow  # noqa: E402
+from .conftest import FIELD, SCENE, Workflow, combining  # noqa: E402
 from .test_kills import jobs, leftovers, products, running, start  # noqa: E402
 
+# The jobs of one of them, taken at random, are made again by each run.
+AGAIN = ("calibrate", "find_stars", "measure_sky", "resample_group", "flag_outliers", "combine")
+LESS = 0.7  # of the time of a first run, which such a run takes
 IDLE = 30.0  # seconds without a tick of the processor, after which a run that has no job hangs
 
 
@@ -36,26 +40,39 @@ def main(arguments=None):
     parser.add_argument("--kills", type=int, default=200, help="of each signal (default: %(default)s)")
     parser.add_argument("--signals", nargs="+", default=["SIGTERM", "SIGINT", "SIGKILL"], help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--again", action="store_true", help="make again what is there, through stage 3")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell has in the background
     moments = random.Random(given.seed)
     names = given.signals * given.kills
     moments.shuffle(names)
     with tempfile.TemporaryDirectory() as folder:
-        workflow = Workflow(Path(folder) / "work")
-        simulate(workflow.folder / "data", SCENE)
+        workflow = (combining if given.again else Workflow)(Path(folder) / "work")
+        simulate(workflow.folder / "data", Scene(**FIELD) if given.again else SCENE)
         began = time.monotonic()
         assert workflow.run().code == 0
         duration = time.monotonic() - began
         expected = products(workflow)
-        shutil.rmtree(workflow.folder / "results")
+        if given.again:
+            # A killed run may leave what is only needed in between: it has to be whole, too.
+            assert workflow.run(options=("--notemp", "--forcerun", "resample_group")).code == 0
+            kept, expected = expected, products(workflow)
+            assert workflow.run(options=("--delete-temp-output",)).code == 0
+            assert products(workflow) == kept
+        else:
+            kept = expected
+            shutil.rmtree(workflow.folder / "results")
         endings, hung = {name: [] for name in given.signals}, Counter()
         while names:
-            seconds = killed_run(workflow, getattr(signal, names[-1]), moments.uniform(0.0, duration))
+            options = ("--forcerun", moments.choice(AGAIN)) if given.again else ()
+            moment = moments.uniform(0.0, duration * (LESS if given.again else 1.0))
+            seconds = killed_run(workflow, getattr(signal, names[-1]), moment, options)
             made = products(workflow)
             assert made.items() <= expected.items(), [name for name in made if made[name] != expected.get(name)]
             if seconds is None:  # it was done before
-                shutil.rmtree(workflow.folder / "results", ignore_errors=True)
+                assert kept.items() <= made.items()
+                if not given.again:
+                    shutil.rmtree(workflow.folder / "results", ignore_errors=True)
                 continue
             name = names.pop()
             endings[name].append(seconds)
@@ -66,7 +83,7 @@ def main(arguments=None):
             )
         final = workflow.run()
         assert final.code == 0, final.output
-        assert products(workflow) == expected
+        assert kept.items() <= products(workflow).items() <= expected.items()
         assert leftovers(workflow) == []
     for name, values in endings.items():
         ordered = sorted(values)
@@ -74,9 +91,9 @@ def main(arguments=None):
     return int(sum(hung.values()) > 0)
 
 
-def killed_run(workflow, number, moment):
+def killed_run(workflow, number, moment, options=()):
     """Return the seconds from a signal to the end of a run; infinity if it hangs, None if it was done before."""
-    run = start(workflow)
+    run = start(workflow, *options)
     try:
         with suppress(subprocess.TimeoutExpired):
             run.wait(timeout=moment)
