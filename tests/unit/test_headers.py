@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calflow.configuration.problems import Problems
-from calflow.inputs.fits_headers import MAX_DATA_BYTES
+from calflow.inputs.fits_headers import MAX_DATA_BYTES, HduShape, read_hdus
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import read_exposure_header, read_reference_header
 
@@ -348,10 +348,34 @@ def test_sci_without_data(refuse):
     assert refuse(hdulist) == "SCI holds no data"
 
 
-def test_tile_compressed(refuse):
+@pytest.mark.parametrize("how", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "NOCOMPRESS"])
+def test_of_a_tile_compressed_image_shape_and_type_are_those_of_the_image(path, how):
+    hdulist = exposure((8, 12), SCI=None)
+    hdulist.insert(1, fits.CompImageHDU(np.ones((8, 12), "f4"), name="SCI", compression_type=how, tile_shape=(4, 6)))
+    hdulist.writeto(path)
+    with path.open("rb") as file:
+        ((_, shape),) = [hdu for hdu in read_hdus(file, ()) if hdu[1].name == "SCI"]
+    assert shape == HduShape("SCI", 1, "IMAGE", (8, 12), -32)
+    assert read(path).hdus
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "wrong"),
+    [
+        ("ZCMPTYPE", "LZW", "SCI is compressed with ZCMPTYPE 'LZW'"),
+        ("ZNAXIS2", 100000, "SCI is compressed in 4 tiles, its header promises 100000"),
+        ("ZTILE2", 0, "ZTILE2 is 0"),
+        ("ZNAXIS1", -6, "ZNAXIS1 is -6"),
+        ("ZBITPIX", 7, "SCI has BITPIX 7"),
+    ],
+)
+def test_a_tile_compressed_image_that_cannot_be_unpacked(path, refuse, keyword, value, wrong):
     hdulist = exposure(SCI=None)
-    hdulist.insert(1, fits.CompImageHDU(np.zeros((4, 6), "f4"), name="SCI"))
-    assert refuse(hdulist) == "SCI is tile-compressed"
+    hdulist.insert(1, fits.CompImageHDU(np.ones((4, 6), "f4"), name="SCI"))
+    hdulist.writeto(path)
+    with fits.open(path, mode="update", disable_image_compression=True) as table:
+        table["SCI"].header[keyword] = value
+    assert refuse(path.read_bytes()) == wrong
 
 
 # References -------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ COMPRESSED = {
     b"\xfd7": ("xz", "unxz"),
     b"PK": ("zip", "unzip"),
 }
+# What tiles of an image may be compressed with (FITS standard 4.0, section 10.4)
+TILE_COMPRESSIONS = ("RICE_1", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
 _QUOTED = re.compile(rb" *'((?:[^']|'')*)'")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?", re.IGNORECASE)
 
@@ -50,7 +52,7 @@ class HduShape:
     version : int
         EXTVER.
     kind : str
-        ``IMAGE``, ``BINTABLE``...; ``IMAGE`` for the first.
+        ``IMAGE``, ``BINTABLE``...; ``IMAGE`` for the first, and for the table that is a tile-compressed image.
     shape : tuple of int
         In numpy's order, (ny, nx) for an image; empty without data.
     bitpix : int
@@ -191,8 +193,6 @@ def _check_image(named: dict[str, HduShape], image: str, bitpix: Sequence[int]) 
     if found is None:
         present = ", ".join(named)
         raise HeaderError(f"no {image} extension (it has {present})", f"give an exposure, with {image}, ERR, DQ")
-    if found.kind == "COMPRESSED":
-        raise HeaderError(f"{image} is tile-compressed", "funpack the file first")
     if not found.shape or 0 in found.shape:
         raise HeaderError(f"{image} holds no data", "give a file with pixels")
     if len(found.shape) not in (2, 3) or found.kind != "IMAGE":
@@ -310,11 +310,11 @@ def _integer(cards: dict[bytes, bytes], key: str, default: int | None = None, le
     return value
 
 
-def _axes(cards: dict[bytes, bytes]) -> list[int]:
-    count = _integer(cards, "NAXIS")
+def _axes(cards: dict[bytes, bytes], keyword: str = "NAXIS") -> list[int]:
+    count = _integer(cards, keyword)
     if count > 999:
-        raise HeaderError(f"NAXIS is {count}", "FITS allows 999 at most")
-    return [_integer(cards, f"NAXIS{axis}") for axis in range(1, count + 1)]
+        raise HeaderError(f"{keyword} is {count}", "FITS allows 999 at most")
+    return [_integer(cards, f"{keyword}{axis}") for axis in range(1, count + 1)]
 
 
 def _data_bytes(cards: dict[bytes, bytes], number: int) -> int:
@@ -333,11 +333,30 @@ def _data_bytes(cards: dict[bytes, bytes], number: int) -> int:
 
 def _shape(cards: dict[bytes, bytes], first: bool) -> HduShape:
     name = _value(cards.get(b"EXTNAME", b""))
-    kind = _value(cards.get(b"XTENSION", b"'IMAGE'"))
+    kind = str(_value(cards.get(b"XTENSION", b"'IMAGE'"))).strip()
+    is_compressed = kind == "BINTABLE" and _value(cards.get(b"ZIMAGE", b"")) is True
+    of_image = "Z" if is_compressed else ""
+    if is_compressed:
+        _check_tiles(cards, str(name))
     return HduShape(
         "PRIMARY" if first else str(name or "").strip().upper(),
         _integer(cards, "EXTVER", 1, least=-(2**31)),
-        "COMPRESSED" if _value(cards.get(b"ZIMAGE", b"")) is True else str(kind).strip(),
-        tuple(reversed(_axes(cards))),
-        _integer(cards, "BITPIX", least=-64),
+        "IMAGE" if is_compressed else kind,
+        tuple(reversed(_axes(cards, f"{of_image}NAXIS"))),
+        _integer(cards, f"{of_image}BITPIX", least=-64),
     )
+
+
+def _check_tiles(cards: dict[bytes, bytes], name: str) -> None:
+    """Check that a tile-compressed image can be unpacked: a row of the table for each tile."""
+    how = _value(cards.get(b"ZCMPTYPE", b""))
+    if how not in TILE_COMPRESSIONS:
+        raise HeaderError(f"{name} is compressed with ZCMPTYPE {how!r}", f"known are {', '.join(TILE_COMPRESSIONS)}")
+    axes, rows = _axes(cards, "ZNAXIS"), _integer(cards, "NAXIS2")
+    # Tiles are rows of the image unless the header says otherwise.
+    sides = [
+        _integer(cards, f"ZTILE{axis}", default=1 if axis > 1 else side, least=1) for axis, side in enumerate(axes, 1)
+    ]
+    tiles = math.prod(-(-side // tile) for side, tile in zip(axes, sides, strict=True)) if axes else 0
+    if tiles != rows:
+        raise HeaderError(f"{name} is compressed in {rows} tiles, its header promises {tiles}", "get the file again")
