@@ -1,6 +1,6 @@
 """Products compressed tile by tile, as the FITS standard has it (4.0, section 10): what reads FITS reads them.
 
-astropy, ds9, CFITSIO and ``jwst.datamodels.open`` unpack the extensions as they read them; ``funpack`` does so for good.
+astropy, ds9, CFITSIO and ``jwst.datamodels.open`` unpack the extensions as they read them; ``funpack`` unpacks files.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ Compression = Literal["none", "lossless", "quantized"]
 # Steps per sigma of the noise, which is measured row by row: rounding adds 0.02 % to the noise (Pence et al. 2010, PASP
 # 122, 1065).
 STEPS_PER_SIGMA = 16.0
-# The dither is taken off again; it keeps zeros (`SUBTRACTIVE_DITHER_2`), which say that a pixel has no weight. Its start
-# comes from the pixels, so that the same product has the same bytes.
+# The dither is taken off again; it keeps zeros (`SUBTRACTIVE_DITHER_2`), which say that a pixel has no weight. Where it
+# starts comes from the pixels, so that the same product has the same bytes.
 QUANTIZING = {"quantize_level": STEPS_PER_SIGMA, "quantize_method": 2, "dither_seed": -1}
 # GZIP_2 packs the bytes of like significance together. RICE_1 packs integers, better and faster.
 LOSSLESS = {"compression_type": "GZIP_2", "quantize_level": 0.0}
