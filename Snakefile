@@ -13,7 +13,8 @@ from snakemake.utils import min_version
 if not isinstance(workflow.current_basedir, os.PathLike):  # of a module that is github(...)
     sys.exit("calflow is a package, too, and has to lie on this machine: clone it, and name that Snakefile")
 HERE = Path(workflow.current_basedir)
-IS_MODULE = HERE != Path(workflow.basedir)  # of another workflow: docs/module.md
+# Of another workflow: docs/module.md. The folder of the main Snakefile is as it was given, perhaps with "..".
+IS_MODULE = HERE != Path(os.path.abspath(workflow.basedir))
 SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
