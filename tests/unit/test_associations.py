@@ -600,6 +600,18 @@ def test_entry_that_is_no_file(folder, pattern, word):
     assert word in problem.wrong
 
 
+def test_many_files_that_are_not_there_are_one_problem(folder):
+    problems = Problems()
+    lost = [f"{number}_rate.fits" for number in range(6)]
+    assert expand([*lost, "a.json", "s"], "exposures", problems) == [Path("a.json")]
+    several, is_folder = sorted(problems)
+    assert several.key == "exposures"
+    named = "'0_rate.fits', '1_rate.fits', '2_rate.fits', '3_rate.fits' and 2 more"
+    assert several.wrong == f"6 of its 8 files are not there: {named}"
+    assert several.right.startswith("relative paths are taken from")
+    assert is_folder.key == "exposures[7]"
+
+
 # Real files ------------------------------------------------------------------------------------------
 
 

@@ -4,12 +4,12 @@ import json
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from calflow.configuration.paths import advice, no_file, what_is_at
-from calflow.configuration.problems import Problem, Problems, nearest
+from calflow.configuration.paths import NO_FILE, advice, no_file, what_is_at
+from calflow.configuration.problems import Problem, Problems, nearest, some
 from calflow.files.names import check_product_name, exposure_suffix, other_packing, product_root, unpacked_name
 from calflow.inputs.fits_headers import COMPRESSED
 from calflow.inputs.input_folder import InputFolder
@@ -224,7 +224,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
     key : str
         The configuration key, for the problems.
     problems : Problems
-        Entries that stand for no file are added here.
+        Entries that stand for no file are added here; several that are not there are one.
     file : str
         The configuration file, for the problems.
 
@@ -234,6 +234,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
         In the order of the entries, those of one glob sorted; each file once.
     """
     files: dict[Path, None] = {}
+    lost: list[Problem] = []
     for index, pattern in enumerate(patterns):
         here = f"{key}[{index}]"
         if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
@@ -249,10 +250,21 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
                 right = f"give its files, such as {os.path.join(pattern, '*')!r}"
                 problems.add(Problem(file, here, f"{pattern!r} is a folder", right))
             elif not os.path.isfile(match):
-                problems.add(Problem(file, here, no_file(Path(match)), advice(pattern)))
+                problem = Problem(file, here, no_file(Path(match)), advice(pattern))
+                (lost.append if what_is_at(Path(match)) == NO_FILE else problems.add)(problem)
             else:
                 files[Path(match)] = None
+    problems.add(*_one_for_several(lost, key, len(patterns)))
     return list(files)
+
+
+def _one_for_several(lost: list[Problem], key: str, entries: int) -> list[Problem]:
+    """Return the problems of entries that are not there, as one if there are several and the advice is the same."""
+    if len(lost) < 2 or len({problem.right for problem in lost}) > 1:
+        return lost
+    names = some([problem.wrong.removeprefix(f"{NO_FILE} ") for problem in lost])
+    wrong = f"{len(lost)} of its {entries} files are not there: {names}"
+    return [replace(lost[0], key=key, wrong=wrong)]
 
 
 def _matches(pattern: str) -> list[str]:
