@@ -236,13 +236,17 @@ def watched(workflow, folder, notices=(), names=("e1",)):
     return found
 
 
-def test_both_files(tmp_path):
+def test_both_files(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module.logger, "error", told.append)
     summary = watched(chains(tmp_path, 2, bad=[0]), tmp_path / "logs", ["flat_field is SKIPPED"])
     (tmp_path / "logs/calibrate").mkdir(parents=True)
     (tmp_path / "logs/calibrate/e1_cal.log").write_text("WARNING REMARK assign_wcs FAILED e1: bent\n")
     summary.tell()
     text = (tmp_path / "logs/summary.txt").read_text()
     assert "no pixel of e0" in text
+    assert "bent" in told[0]
+    assert "SKIPPED" not in told[0]  # it was told before the first job
     log = tmp_path / "logs/calibrate/e1_cal.log"
     assert (
         f"Worth a look (1 x assign_wcs FAILED):\n  assign_wcs FAILED e1: bent (log: {log})\n  flat_field is SKIPPED\n"

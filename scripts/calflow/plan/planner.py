@@ -154,7 +154,8 @@ class _Planner:
             self._tell_left_out({2: bool(exposures or merges or self.made_references), 3: bool(combinations)}, stages)
         self.problems.raise_any()
         self.notices += self.chooser.notices
-        plan = Plan(self.settings, exposures, combinations, self.notices, merges, self.made_references, crds)
+        notices = _one_for_same(self.notices)
+        plan = Plan(self.settings, exposures, combinations, notices, merges, self.made_references, crds)
         plan.made_associations = self.made_associations
         return plan
 
@@ -377,4 +378,16 @@ def _one_for_all(associations: Sequence[Association | None], problems: Sequence[
     return [
         Problem("config", "input", wrong, "give the folder that they are in"),
         *(problem for problem in problems if problem.file not in paths),
+    ]
+
+
+def _one_for_same(notices: Iterable[str]) -> list[str]:
+    """Return one notice in place of those that say the same of several files."""
+    files: dict[str, list[str]] = {}
+    for notice in notices:
+        file, colon, text = notice.partition(": ")
+        files.setdefault(f"{colon}{text}", []).append(file)
+    return [
+        f"{each[0]} and {len(each) - 1} more{text}" if len(each) > 1 else f"{each[0]}{text}"
+        for text, each in ((text, list(dict.fromkeys(each))) for text, each in files.items())
     ]
