@@ -147,6 +147,17 @@ def terminal_handler(workflow: Any) -> logging.StreamHandler | None:
     return handlers[0] if handlers and isinstance(handlers[0], logging.StreamHandler) else None
 
 
+def is_silent(workflow: Any) -> bool:
+    """
+    Tell whether the terminal gets nothing at all, by ``--quiet all``.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    return any(each.name == "ALL" for each in workflow.output_settings.quiet or ())
+
+
 def say(text: str) -> None:
     """Tell something as the run tells of itself: on the terminal, and in the log file."""
     logger.info(text)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
 from calflow.engine.kinds import LIKE_THAT, by_kind, of_notices, without_numbers
 from calflow.engine.outcome import Failure, Outcome, outcome, places
 from calflow.engine.remarks import Remark, standing_remarks
+from calflow.engine.run_log import is_silent
 from calflow.printable import printable
 from calflow.whole_files import replace_text
 
@@ -101,7 +103,7 @@ class Summary:
         """Tell where everything is, after an execution that had nothing to make."""
         if self._started is None:
             with _another_version("there is no summary"):
-                logger.info(printable(standing_text(self._standing()), keep="\n"))
+                self._say(logger.info, printable(standing_text(self._standing()), keep="\n"))
 
     def _tell(self, started: float) -> None:
         found = outcome(self._workflow, started, self._statuses.reason)
@@ -117,9 +119,15 @@ class Summary:
             logger.warning(f"the summary is not in {self._folder}: {error.strerror}")
         text = printable(summary_text(found, seconds, standing), keep="\n")
         if found.failures:
-            logger.error(f"{text}\nAll of it: {files[0]}, {files[1]}")
+            self._say(logger.error, f"{text}\nAll of it: {files[0]}, {files[1]}")
         else:
-            logger.info(text)
+            self._say(logger.info, text)
+
+    def _say(self, log: Callable[[str], None], text: str) -> None:
+        """Tell the end of a run; with ``--quiet all`` the logger tells the terminal nothing, not even that."""
+        log(text)
+        if is_silent(self._workflow):
+            print(text, file=sys.stderr, flush=True)
 
     def _standing(self) -> Standing:
         remarks = standing_remarks(self._folder, self._names)
