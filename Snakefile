@@ -13,7 +13,8 @@ from snakemake.utils import min_version
 if not isinstance(workflow.current_basedir, os.PathLike):  # of a module that is github(...)
     sys.exit("calflow is a package, too, and has to lie on this machine: clone it, and name that Snakefile")
 HERE = Path(workflow.current_basedir)
-IS_MODULE = HERE != Path(workflow.basedir)  # of another workflow: docs/module.md
+# Of another workflow: docs/module.md. The folder of the main Snakefile is as it was given, perhaps with "..".
+IS_MODULE = HERE != Path(os.path.abspath(workflow.basedir))
 SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -49,6 +50,7 @@ from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
 from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
+from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local
 from calflow.engine.targets import is_only_target, wanted_stages
@@ -93,7 +95,7 @@ except InputError as error:
 if plan.made_associations:
     logger.info(printable(plan.made_associations.summary()))
     logger.info(printable(plan.made_associations.used_line()))
-for notice in plan.notices:
+for notice in by_kind(of_notices(plan.notices)):
     logger.warning(printable(notice))
 
 OUTPUT = plan.output

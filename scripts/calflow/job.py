@@ -39,10 +39,11 @@ def run(work: Callable[[Any, Any, Any], None], snakemake: Any) -> None:
     end_with_parent()
     log = Path(snakemake.log[0])
 
-    def tell(why: str) -> None:
+    def tell(why: str, *, aloud: bool = True) -> None:
         reason = printable(f"FAILED {snakemake.rule} {', '.join(snakemake.wildcards)}: {why}")
         logging.error(reason)
-        print(f"{reason} (log: {log})", file=sys.stderr, flush=True)
+        if aloud:
+            print(f"{reason} (log: {log})", file=sys.stderr, flush=True)
 
     with _logging_to(log), _told_when_stopped(tell):
         try:
@@ -137,11 +138,11 @@ class _Printable(logging.Formatter):
 
 
 @contextmanager
-def _told_when_stopped(tell: Callable[[str], None]) -> Iterator[None]:
-    """Let the log say it when a signal asks for the end of this process."""
+def _told_when_stopped(tell: Callable[..., None]) -> Iterator[None]:
+    """Let the log say it when a signal asks for the end of this process, and the terminal too unless it is Ctrl-C."""
 
     def stop(number: int, _: Any) -> None:
-        tell(f"stopped by {signal.Signals(number).name}")
+        tell(f"stopped by {signal.Signals(number).name}", aloud=number != signal.SIGINT)
         # Not by an exception: libraries may catch it. What is half-written is removed by the next run.
         os._exit(1)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from calflow.forecast.target import look_ahead, offer_plan
 from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
-from calflow.plan.plan import Plan, UnknownExposure
+from calflow.plan.plan import Plan, UnknownExposure, nothing_planned
 from calflow.results.associations import made_of_association
 
 FOLDERS = ("stage2", "stage3", "references")
@@ -75,7 +76,7 @@ class Run:
             self._workflow,
             [
                 *([leave_out_unchanged(self._folders())] if plan.settings.leave_out_unchanged else []),
-                check_command_line(products, (UnknownExposure, UnknownAssociation)),
+                check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
                 self._display.around(),

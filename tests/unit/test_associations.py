@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from calflow.configuration.problems import Problems
 from calflow.inputs.associations import Association, expand, read_association, single_exposure
+from calflow.inputs.input_folder import InputFolder
 
 REAL = Path(__file__).parents[3] / "shared" / "realdata" / "asn"
 
@@ -38,7 +39,7 @@ def read(tmp_path):
         else:
             path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
         problems = Problems()
-        association = read_association(path, input_directory, problems)
+        association = read_association(path, input_directory and InputFolder(input_directory), problems)
         assert all(problem.file == str(path) for problem in problems)
         return association, [(problem.key, problem.wrong, problem.right) for problem in problems]
 
@@ -138,13 +139,14 @@ def test_level_from_type_then_rule_then_suffix(read, tmp_path, keys, suffix, lev
 def test_member_is_looked_for_beside_the_association_first(read, tmp_path):
     elsewhere = tmp_path / "exposures"
     elsewhere.mkdir()
-    for name in ("a_rate.fits", "z_rate.fits"):
+    (elsewhere / "JWST" / "y").mkdir(parents=True)  # as the archive delivers them
+    for name in ("a_rate.fits", "z_rate.fits", "JWST/y/y_rate.fits", "JWST/y/z_rate.fits"):
         (elsewhere / name).touch()
-    tree = level2(product("a", member("a_rate.fits")), product("z", member("z_rate.fits")))
+    tree = level2(*(product(name, member(f"{name}_rate.fits")) for name in "azy"))
     association, problems = read(tree, elsewhere)
     assert not problems
     paths = [product.science.path for product in association.products]
-    assert paths == [tmp_path / "a_rate.fits", elsewhere / "z_rate.fits"]
+    assert paths == [tmp_path / "a_rate.fits", elsewhere / "z_rate.fits", elsewhere / "JWST/y/y_rate.fits"]
 
 
 @pytest.mark.parametrize(
@@ -507,7 +509,7 @@ ASSOCIATIONS = TREES | st.fixed_dictionaries({"products": PRODUCTS}, optional={"
 def read_anything(path, content):
     path.write_bytes(content)
     problems = Problems()
-    association = read_association(path, path.parent, problems)
+    association = read_association(path, InputFolder(path.parent), problems)
     assert problems or isinstance(association, Association)
     assert all(str(problem).encode(errors="replace") for problem in problems)
     for found in association.products if association else ():
@@ -596,6 +598,18 @@ def test_entry_that_is_no_file(folder, pattern, word):
     (problem,) = problems
     assert problem.key == "associations[1]"
     assert word in problem.wrong
+
+
+def test_many_files_that_are_not_there_are_one_problem(folder):
+    problems = Problems()
+    lost = [f"{number}_rate.fits" for number in range(6)]
+    assert expand([*lost, "a.json", "s"], "exposures", problems) == [Path("a.json")]
+    several, is_folder = sorted(problems)
+    assert several.key == "exposures"
+    named = "'0_rate.fits', '1_rate.fits', '2_rate.fits', '3_rate.fits' and 2 more"
+    assert several.wrong == f"6 of its 8 files are not there: {named}"
+    assert several.right.startswith("relative paths are taken from")
+    assert is_folder.key == "exposures[7]"
 
 
 # Real files ------------------------------------------------------------------------------------------

@@ -622,6 +622,9 @@ def test_a_missing_reference_of_the_catalogue_is_a_notice(two, folder):
     assert "no apcorr reference for INSTRUME MIRI" in notice
     assert set(files_of("catalog_sources", association="x")) == {"i2d", "abvegaoffset"}
     assert list(parameters_of("catalog_sources", association="x").missing) == ["apcorr"]
+    write_asn("y_asn.json", product("y", "a_cal.fits", "b_cal.fits"), asn_id="o002")
+    (several,) = plan_of(["x_asn.json", "y_asn.json"]).notices
+    assert several == notice.replace("x_asn.json", "x_asn.json and 1 more")
 
 
 def test_without_the_catalogue_no_references_are_needed(two, folder):

@@ -254,6 +254,14 @@ def test_a_failure_is_told_once(told, tmp_path):
     assert told.display._progress.whole(1.0).failed == 1
 
 
+def test_what_an_interrupt_ends_did_not_fail(told, tmp_path):
+    said = "Terminating processes on user request, this might take some time."
+    assert told.tell(said, logging.WARNING, pathname=run_log.snakemake.__file__) == [f"Snakemake: {said}"]
+    error = {"event": LogEvent.JOB_ERROR, "jobid": 1, "log": [str(tmp_path / "a.log")], "indent": False}
+    assert told.tell("x", logging.ERROR, **error) == []
+    assert told.display._progress.whole(1.0).failed == 0
+
+
 def test_a_group_that_failed(told):
     content = {"aux_logs": ["g.log"], "job_error_info": [{"rule_name": "calibrate"}, {"rule_name": "find_stars"}]}
     assert told.tell("x", logging.ERROR, event=LogEvent.GROUP_ERROR, **content) == [

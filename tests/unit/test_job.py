@@ -125,6 +125,7 @@ def test_signals(tmp_path, number):
         assert process.returncode == 1
         assert (tmp_path / "a.log").read_text() == f"ERROR FAILED r a: stopped by {number.name}\n"
         assert b"Traceback" not in errors
+        assert (b"stopped by" in errors) == (number == signal.SIGTERM)  # who presses Ctrl-C knows
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -16,6 +16,7 @@ from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import Settings
 from calflow.inputs.fits_headers import HduShape
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.input_folder import InputFolder
 from calflow.plan.planner import make_plan, only_associations
 
 JWST = {
@@ -62,16 +63,16 @@ class Folder:
         self.problems = Problems()
 
     def add(self, name, given=JWST, **changes):
-        file = f"{name}.fits" if "_" in name else f"{name}_rate.fits"
-        (self.input / file).touch()
-        self.headers[file] = ExposureHeader(
-            self.input / file, given | changes, (HduShape("SCI", 1, "IMAGE", (4, 4), -32),)
-        )
+        path = self.input / (f"{name}.fits" if "_" in name else f"{name}_rate.fits")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        self.headers[path.name] = ExposureHeader(path, given | changes, (HduShape("SCI", 1, "IMAGE", (4, 4), -32),))
         return self
 
     def make(self, write=True, **settings):
         configured = Settings.model_validate({"input": str(self.input)} | settings)
-        made = make_associations(configured, lambda path: self.headers[path.name], self.problems, self.output)
+        inputs = InputFolder.of(configured)
+        made = make_associations(configured, lambda path: self.headers[path.name], self.problems, self.output, inputs)
         if made and write:
             made.write()
         return made
@@ -316,11 +317,43 @@ def test_selecting_from_associations_that_are_given_is_refused(tmp_path):
         make_plan(Settings.model_validate(settings), [], tmp_path / "cache")
 
 
-def test_only_associations_of_an_empty_folder(tmp_path):
+def test_only_associations_of_an_empty_folder(tmp_path, monkeypatch):
+    def told(folder):
+        with pytest.raises(InputError) as error:
+            only_associations(Settings.model_validate({"input": str(folder)}), [], tmp_path / "cache")
+        return error.value.problems[0]
+
+    assert told(tmp_path).wrong == f"no exposures (_rate, _cal) in '{tmp_path}', nor in folders below it"
+    # Below the folder of a run there may be anything, as the data of the demo.
+    monkeypatch.chdir(tmp_path)
+    assert told(".").right.startswith("give input")
     (tmp_path / "mastDownload" / "one").mkdir(parents=True)
     (tmp_path / "mastDownload" / "one" / "a_rate.fits").touch()
-    with pytest.raises(InputError, match=r"no exposures in '.*'; there are some in '.*mastDownload/one'"):
-        only_associations(Settings.model_validate({"input": str(tmp_path)}), [], tmp_path / "cache")
+    assert told(".").right.startswith("there are some in 'mastDownload/one': give input")
+
+
+def test_exposures_in_folders_of_their_own(folder):
+    for name in ("a", "b"):
+        folder.add(f"mastDownload/JWST/{name}/{name}")
+    made = folder.make()
+    assert made.source == f"2 exposures in '{folder.input}', in 2 folders below it"
+    assert [made.used[name]["products"][0]["name"] for name in sorted(made.used)][-1] == "jw01234-o001_t001_miri_f770w"
+    # The products of a run there are none of its inputs, nor is what is hidden, or twice.
+    for name in ("results/stage2/c", ".trash/d", "mastDownload/b"):
+        folder.add(name)
+    (folder.input / "results" / ".snakemake").mkdir()
+    assert {*folder.make().named} == {*made.named}
+    assert folder.make().left_out_lines() == [
+        "left out: mastDownload/JWST/b/b_rate.fits: an exposure of the same name in another folder is taken"
+    ]
+
+
+def test_exposures_that_are_put_aside_stay_there(folder):
+    folder.add("a").add("bad/b").add("bad/a")
+    made = folder.make()
+    assert "b" not in {tree["products"][0]["name"] for tree in made.used.values()}
+    why = f"'{folder.input}' has exposures itself, so that none is taken of the folders below it"
+    assert made.left_out_lines() == [f"left out: bad/b_rate.fits: {why}"]
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded pools are not there")

@@ -101,6 +101,7 @@ CONFIGURATIONS = {
     "no input": "input: nowhere\n",
     "a variable in input": "input: $DATA/rate\n",
     "a file as input": f"input: {RATE}\n",
+    "files that are not there": "exposures: [a_rate.fits, b_rate.fits, c_rate.fits, d_rate.fits, e_rate.fits]\n",
     "a URL as input": "input: https://mast.stsci.edu/rate\n",
 }
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
+from snakemake.settings.enums import Quietness
 
 from calflow.engine import summary as module
 from calflow.engine.execution import Execution
@@ -67,7 +68,9 @@ def chains(folder, number, bad=(), finished=True, waiting=()):
             failed.add(cal)
         elif n not in waiting:
             done |= {cal, i2d}
-    return SimpleNamespace(dag=Dag(needs, done), scheduler=SimpleNamespace(failed=failed), is_main_process=True)
+    workflow = SimpleNamespace(dag=Dag(needs, done), scheduler=SimpleNamespace(failed=failed), is_main_process=True)
+    workflow.output_settings = SimpleNamespace(quiet=None)
+    return workflow
 
 
 def unknown(log):
@@ -236,13 +239,17 @@ def watched(workflow, folder, notices=(), names=("e1",)):
     return found
 
 
-def test_both_files(tmp_path):
+def test_both_files(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module.logger, "error", told.append)
     summary = watched(chains(tmp_path, 2, bad=[0]), tmp_path / "logs", ["flat_field is SKIPPED"])
     (tmp_path / "logs/calibrate").mkdir(parents=True)
     (tmp_path / "logs/calibrate/e1_cal.log").write_text("WARNING REMARK assign_wcs FAILED e1: bent\n")
     summary.tell()
     text = (tmp_path / "logs/summary.txt").read_text()
     assert "no pixel of e0" in text
+    assert "bent" in told[0]
+    assert "SKIPPED" not in told[0]  # it was told before the first job
     log = tmp_path / "logs/calibrate/e1_cal.log"
     assert (
         f"Worth a look (1 x assign_wcs FAILED):\n  assign_wcs FAILED e1: bent (log: {log})\n  flat_field is SKIPPED\n"
@@ -260,6 +267,14 @@ def test_both_files(tmp_path):
         "summary.json",
         "summary.txt",
     ]
+
+
+@pytest.mark.parametrize("quiet", [{Quietness.ALL}, {Quietness.PROGRESS}, None])
+def test_the_summary_is_told_whatever_else_is_not(quiet, tmp_path, capsys):
+    workflow = chains(tmp_path, 2)
+    workflow.output_settings.quiet = quiet
+    watched(workflow, tmp_path / "logs").tell()
+    assert ("Products: 4 made" in capsys.readouterr().err) == (quiet == {Quietness.ALL})  # else by the logger
 
 
 def test_of_many_remarks_of_a_kind_the_terminal_gets_some():

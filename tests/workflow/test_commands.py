@@ -3,8 +3,9 @@
 import json
 import os
 import re
+from pathlib import Path
 
-from tests.workflow.conftest import Workflow
+from tests.workflow.conftest import ROOT, Workflow
 
 
 def test_status_of_a_finished_folder(combined):
@@ -47,8 +48,8 @@ def test_check_says_what_is_there_or_all_that_is_wrong(workflow: Workflow):
     assert "cannot be part of a file name" in wrong.output
 
 
-def test_help_needs_no_right_configuration(workflow):
+def test_help_needs_no_right_configuration_and_takes_a_snakefile_beside_this_folder(workflow):
     workflow.config |= {"nonsense": 1}
-    run = workflow.run("help", "tweakreg")
+    run = workflow.run("help", "tweakreg", snakefile=Path(os.path.relpath(ROOT / "Snakefile", workflow.folder)))
     assert run.code == 0, run.output
     assert "minobj: 15" in run.output

@@ -15,18 +15,19 @@ LATER = "jw01234001001_02101_00002_nrcb1_rate.fits"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two filters and a background target; one exposure of the first filter is kept back."""
+    """Two filters and a background target, as the archive delivers them; one exposure is kept back."""
     place = tmp_path_factory.mktemp("made_associations")
     for preset, exposures in (("nircam_f200w", 2), ("nircam_long", 1)):
         scene = Scene(preset, detector_shape=(56, 64), exposures=exposures, backgrounds=1, stars=4, galaxies=1, seed=3)
         simulate(place / preset, scene)
         for file in (place / preset / "rate").glob("*.fits"):
-            (place / "data" / "rate").mkdir(parents=True, exist_ok=True)
-            shutil.move(file, place / "data" / "rate" / file.name)
+            own = place / "data" / "rate" / "JWST" / file.name.removesuffix("_rate.fits")
+            own.mkdir(parents=True, exist_ok=True)
+            shutil.move(file, own / file.name)
         for file in (place / preset / "references").glob("*"):
             (place / "data" / "references").mkdir(parents=True, exist_ok=True)
             shutil.move(file, place / "data" / "references" / f"{preset}_{file.name}")
-    shutil.move(place / "data" / "rate" / LATER, place / LATER)
+    shutil.move(next((place / "data" / "rate" / "JWST").glob(f"*/{LATER}")), place / LATER)
     workflow = Workflow(place)
     workflow.config = {"input": "data/rate", "references": {"directory": "data/references"}}
     return workflow
@@ -51,7 +52,7 @@ def test_a_folder_is_enough_and_a_new_exposure_makes_its_own_chain_stale(folder)
 
     first = folder.run()
     assert first.code == 0, first.output
-    assert "associations made of 4 exposures in 'data/rate': 4 image2, 4 image3" in first.output
+    assert "associations made of 4 exposures in 'data/rate', in 4 folders below it: 4 image2, 4 image3" in first.output
     assert first.rules["calibrate"] == 4
     assert first.rules["combine_background"] == 2
     assert first.rules["combine"] == 4
@@ -59,7 +60,7 @@ def test_a_folder_is_enough_and_a_new_exposure_makes_its_own_chain_stale(folder)
 
     assert folder.planned() == {}
 
-    shutil.copy(folder.folder / LATER, folder.folder / "data" / "rate")
+    shutil.copy(folder.folder / LATER, folder.folder / "data" / "rate" / "JWST")
     stale = folder.planned()
     assert stale["calibrate"] == 1
     assert stale["combine"] == 1
@@ -79,4 +80,4 @@ def test_a_folder_without_exposures_is_told(folder, tmp_path):
     folder.config["input"] = str(tmp_path)
     wrong = folder.run("associations")
     assert wrong.code == 1
-    assert f"my.yaml: input: no exposures in '{tmp_path}'" in wrong.output
+    assert f"my.yaml: input: no exposures (_rate, _cal) in '{tmp_path}', nor in folders below it" in wrong.output

@@ -19,8 +19,9 @@ from calflow.associations.subarrays import MERGE_RULE
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems, some
 from calflow.configuration.settings import Settings
-from calflow.files.names import exposure_suffix, other_packing, product_root, unpacked_name
+from calflow.files.names import exposure_suffix, product_root, unpacked_name
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.input_folder import InputFolder
 from calflow.instruments import family_of
 from calflow.instruments.pool_columns import KEYWORDS
 
@@ -132,9 +133,10 @@ def make_associations(
     read_header: Callable[[Path], ExposureHeader | None],
     problems: Problems,
     folder: Path,
+    inputs: InputFolder,
     but: Collection[Path] = (),
 ) -> MadeAssociations | None:
-    """Make the associations of the exposures in the folder `input`, or in the pool.
+    """Make the associations of the exposures in the folder `input` or those below it, or in the pool.
 
     Parameters
     ----------
@@ -145,6 +147,8 @@ def make_associations(
         What is wrong is added here.
     folder : Path
         Where their files are, or will be.
+    inputs : InputFolder
+        Where the exposures are.
     but : collection of Path
         Exposures that are something else, such as the flats that a reference is made of.
 
@@ -155,24 +159,22 @@ def make_associations(
     """
     new = problems.from_here()
     asn_files = AsnFiles.of(folder)
-    directory = Path(settings.input)
     _check_links(settings, problems)
     try:
-        with os.scandir(directory) as entries:
-            there = sorted(entry.name for entry in entries if entry.is_file() and entry.name[0] != ".")
+        files = inputs.exposures()
     except OSError as error:
         problems.add(Problem("config", "input", f"cannot be looked into ({error.strerror})", "make it readable"))
         return None
     if but:
         calibrators = {os.path.realpath(path) for path in but}
-        there = [name for name in there if os.path.realpath(directory / name) not in calibrators]
+        files = {name: path for name, path in files.items() if os.path.realpath(path) not in calibrators}
     # Members are called as the archive calls them; where they are found, they may be packed.
-    twice = [name for name in there if name != unpacked_name(name) in there]
-    there = [unpacked_name(name) for name in there if name not in twice]
+    twice = sorted(name for name in files if name != unpacked_name(name) in files)
+    there = {unpacked_name(name): path for name, path in sorted(files.items()) if name not in twice}
     if settings.make_associations.pool is not None:
         found = _from_pool(settings, there, problems)
     else:
-        found = _from_headers(settings, directory, there, read_header, asn_files.targets(), problems)
+        found = _from_headers(settings, there, read_header, asn_files.targets(), problems)
     if found is None or new.any():
         return None
     if not found.rows:
@@ -186,6 +188,7 @@ def make_associations(
     settled = settle(generate(found.rows))
     made, left_out, selected = settled.associations, list(found.left_out), settled.associations
     left_out += [(name, "the same file is there unpacked") for name in twice]
+    left_out += inputs.not_taken()
     if settings.make_associations.pool is None or any(_is_there(row, found.files) for row in found.rows):
         fitting = usable(made, found.files)
         left_out += fitting.left_out
@@ -234,7 +237,7 @@ def _check_links(settings: Settings, problems: Problems) -> None:
 # Where the exposures are known from -------------------------------------------------------------------
 
 
-def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> _Found | None:
+def _from_pool(settings: Settings, there: Collection[str], problems: Problems) -> _Found | None:
     given = str(settings.make_associations.pool)
     path = Path(given)
     if not os.path.isfile(path):
@@ -258,26 +261,24 @@ def _from_pool(settings: Settings, there: Sequence[str], problems: Problems) -> 
 
 def _from_headers(
     settings: Settings,
-    directory: Path,
-    names: Sequence[str],
+    files: Mapping[str, Path],
     read_header: Callable[[Path], ExposureHeader | None],
     known: Mapping[tuple[str, str], str],
     problems: Problems,
 ) -> _Found | None:
     exposures: dict[str, str] = {}
     for suffix in reversed(_SUFFIXES):  # the better one last
-        exposures |= {product_root(name): name for name in names if exposure_suffix(name) == suffix}
+        exposures |= {product_root(name): name for name in files if exposure_suffix(name) == suffix}
     left_out = [
         (name, "stage 1 has not been done: calflow takes _rate")
-        for name in names
+        for name in files
         if exposure_suffix(name) in ("uncal", "ramp") and product_root(name) not in exposures
     ]
     headers = {}
     targets: dict[str, Sequence[str]] = {}
     new = problems.from_here()
     for name in sorted(exposures.values()):
-        path = directory / name
-        header = read_header(path if os.path.isfile(path) else Path(other_packing(str(path))))
+        header = read_header(files[name])
         if header is None:
             continue
         if why := _no_image(header):
@@ -289,23 +290,15 @@ def _from_headers(
     if new.any():
         return None
     rows = rows_of(headers, settings.make_associations, known)
-    return _Found(rows, _exposures_in(len(rows), directory), "none", frozenset(names), left_out, targets)
+    return _Found(rows, _source(headers, files, settings.input), "none", frozenset(files), left_out, targets)
 
 
-def no_exposures(folder: str) -> Problem:
-    """Return the problem of a folder in which there are no exposures."""
-    directory = Path(folder)
-    right = "give the folder with the _rate files, or make_associations.pool"
-    # Clients of the archive make folders of their own.
-    for below in ("*", "*/*", "*/*/*"):
-        if found := next(directory.glob(f"{below}/*_rate*.fits*"), None):
-            right = f"there are some in {str(found.parent)!r}: put those of all folders into one, as links if you like"
-            break
-    return Problem("config", "input", f"no exposures in {folder!r}", right)
-
-
-def _exposures_in(count: int, directory: Path) -> str:
-    return f"{count} exposure{'s' if count != 1 else ''} in {str(directory)!r}"
+def _source(names: Collection[str], files: Mapping[str, Path], directory: str) -> str:
+    """Say of how many exposures, in which folder, associations are made."""
+    folders = {files[name].parent for name in names}
+    below = f", in {len(folders)} folders below it" if len(folders) > 1 else ""
+    (folder,) = folders if len(folders) == 1 else (directory,)
+    return f"{len(names)} exposure{'s' if len(names) != 1 else ''} in {str(folder)!r}{below}"
 
 
 def _no_image(header: ExposureHeader) -> str:

@@ -1,8 +1,8 @@
 """``snakemake check``: the configuration and all inputs are looked at as by a run, and that is all."""
 
 from calflow.commands.asked import HEADERS, Answer, Asked
-from calflow.configuration.problems import InputError, nothing_to_make
-from calflow.plan.plan import Plan
+from calflow.configuration.problems import InputError
+from calflow.plan.plan import Plan, nothing_planned
 from calflow.plan.planner import make_plan
 
 
@@ -20,7 +20,7 @@ def answer(asked: Asked) -> Answer:
     """
     plan = make_plan(asked.settings, asked.files, cache=HEADERS)
     if not plan.products():
-        raise InputError([nothing_to_make()])
+        raise InputError([nothing_planned(plan)])
     made = plan.made_associations
     notices = [*([made.summary()] if made else []), *plan.notices]
     return Answer("\n".join([f"{what_is_there(plan)}: nothing wrong", *(f"  {notice}" for notice in notices)]))

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calflow.commands.asked import HEADERS, Answer, Asked
-from calflow.configuration.problems import InputError, Problem, nothing_to_make
+from calflow.configuration.problems import InputError, Problem
 from calflow.engine.lock_holder import who_runs
 from calflow.engine.outcome import Failure, failures_in
 from calflow.engine.remarks import Remark, standing_remarks
 from calflow.files.keywords import STATUS
-from calflow.plan.plan import Plan
+from calflow.plan.plan import Plan, nothing_planned
 from calflow.plan.planner import make_plan
 from calflow.results.associations import made_of_association
 from calflow.results.exposures import made_of_exposure
@@ -102,7 +102,7 @@ def answer(asked: Asked) -> Answer:
         raise InputError([Problem("command line", "status", wrong, f"give nothing, or {FORM}")])
     plan = make_plan(asked.settings, asked.files, cache=HEADERS)
     if not plan.products():
-        raise InputError([nothing_to_make()])
+        raise InputError([nothing_planned(plan)])
     status = status_of(plan)
     return Answer(status.as_json() if asked.words else str(status), status=1 if status.failures else 0)
 

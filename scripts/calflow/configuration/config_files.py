@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from calflow.configuration.paths import advice, what_is_at
+from calflow.configuration.paths import NO_FILE, advice, what_is_at
 from calflow.configuration.problems import Problem
 
 ABSENT = object()
@@ -158,8 +158,8 @@ def unreadable(path: Path) -> Problem | None:
 
     if not os.path.isfile(path):
         found = what_is_at(path)
-        right = advice(str(path)) if found == "no such file" else "give a file"
-        return problem(found if found == "no such file" else f"is {found}", right)
+        right = advice(str(path)) if found == NO_FILE else "give a file"
+        return problem(found if found == NO_FILE else f"is {found}", right)
     content = path.read_bytes()
     try:
         text = content.decode("utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|.*\\")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[^{}]*)\})", re.ASCII)
+NO_FILE = "no such file"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -85,7 +86,7 @@ def what_is_at(path: Path) -> str:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         target = _target(path)
-        return f"a link to {target!r}, which is not there" if target else "no such file"
+        return f"a link to {target!r}, which is not there" if target else NO_FILE
     except (OSError, ValueError) as error:
         if _target(path):
             return "a link that leads in a circle"
@@ -112,7 +113,7 @@ def no_file(path: Path) -> str:
     path : Path
     """
     found = what_is_at(path)
-    return f"no such file {str(path)!r}" if found == "no such file" else f"{str(path)!r} is {found}"
+    return f"{NO_FILE} {str(path)!r}" if found == NO_FILE else f"{str(path)!r} is {found}"
 
 
 def _target(path: Path) -> str:

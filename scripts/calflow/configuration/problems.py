@@ -8,6 +8,7 @@ from calflow.printable import printable
 
 LONGEST = 2000  # characters of a problem as it is told
 SHOWN = 4  # names in one message
+GIVE_INPUT = "give input, the folder with the exposures: 'Own data' in README.md"
 
 
 @dataclass(frozen=True, order=True)
@@ -143,12 +144,14 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def nothing_to_make(targets: str = "all") -> Problem:
+def nothing_to_make(targets: str = "all", wrong: str = "", right: str = GIVE_INPUT) -> Problem:
     """Return the problem of a configuration that names nothing to make for some targets.
 
     Parameters
     ----------
     targets : str
+    wrong, right : str
+        What is wrong in particular, if that is known, and what would be right.
     """
-    right = "give input, the folder with the exposures: 'Own data' in README.md"
-    return Problem("the configuration", "", f"names nothing to make for {targets}", right)
+    nothing = f"names nothing to make for {targets}"
+    return Problem("the configuration", "", f"{nothing}: {wrong}" if wrong else nothing, right)

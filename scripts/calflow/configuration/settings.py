@@ -91,7 +91,7 @@ class Settings(Section):
     """The whole configuration."""
 
     input: UserPath = Field(
-        ".", description="folder with the exposures; members are looked for beside the ASN first, then here"
+        ".", description="folder with the exposures, or folders of them; members are looked for beside the ASN first"
     )
     associations: Files = Field(
         [], description="association (ASN) files or globs, level 2 and level 3; none: made of the exposures in input"

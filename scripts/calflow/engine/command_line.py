@@ -19,7 +19,9 @@ CANDIDATES = 300  # products that are compared with a misspelled one; comparing 
 
 
 def check_command_line(
-    products: Mapping[str, Callable[[], Iterable[str]]], reasons: tuple[type[Exception], ...]
+    products: Mapping[str, Callable[[], Iterable[str]]],
+    reasons: tuple[type[Exception], ...],
+    nothing: Callable[[str], Problem] = nothing_to_make,
 ) -> Layer:
     """
     Return what lets Snakemake execute only with cores, and with targets that there are.
@@ -30,13 +32,15 @@ def check_command_line(
         By the name of a target, the files that it stands for. ``all`` has those of the others.
     reasons : tuple of exception types
         With which a rule refuses to make a file that the plan does not have.
+    nothing : callable
+        From the targets to the problem that there is nothing to make for them.
     """
 
     def execute_what_is_there(execution: Execution, execute: Callable[[], Any]) -> Any:
         workflow, targets = execution.workflow, execution.targets or ["all"]
         try:
             _refuse_no_cores(execution)
-            _refuse_no_products(targets, products)
+            _refuse_no_products(targets, products, nothing)
             try:
                 return execute()
             except MissingRuleException:
@@ -67,12 +71,14 @@ def _refuse_no_cores(execution: Execution) -> None:
         )
 
 
-def _refuse_no_products(targets: list[str], products: Mapping[str, Callable[[], Iterable[str]]]) -> None:
+def _refuse_no_products(
+    targets: list[str], products: Mapping[str, Callable[[], Iterable[str]]], nothing: Callable[[str], Problem]
+) -> None:
     """Refuse a run that can make nothing of what was asked for: that is no success."""
     asked = [name for name in targets if name != "plan"] or ["all"]
     if any(name not in products for name in asked) or any(products[name]() for name in asked):
         return
-    problem = nothing_to_make(" ".join(asked))
+    problem = nothing(" ".join(asked))
     if any(products["all"]()):
         others = ", ".join(name for name, files in products.items() if files())
         problem = replace(problem, right=f"there is something for {others}")

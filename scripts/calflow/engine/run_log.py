@@ -25,8 +25,9 @@ SILENT = {
     LogEvent.PROGRESS,
     LogEvent.RULEGRAPH,
 }
+INTERRUPTED = "Terminating processes on user request"
 # What Snakemake says without an event, and people need: how these lines begin.
-KEPT = ("Nothing to be done", "Trying to restart", "Will exit after", "Terminating processes", "Complete log")
+KEPT = ("Nothing to be done", "Trying to restart", "Will exit after", INTERRUPTED, "Complete log")
 # What it says of failures, of which the jobs and the summary say more.
 SAID = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete successfully")
 BEFORE = "Assuming unrestricted shared filesystem usage"  # before an execution, and of no use
@@ -63,6 +64,7 @@ class RunLog(logging.Formatter):
         super().__init__()
         self._handler, self._listener = handler, listener
         self._original = handler.formatter or self
+        self._is_interrupted = False
 
     def put_in_place(self) -> None:
         """Begin to take the place of Snakemake's words."""
@@ -89,6 +91,9 @@ class RunLog(logging.Formatter):
     def _told(self, record: logging.LogRecord) -> str | None:
         """Return what is told of a record in other words than Snakemake's: "" nothing, None those of Snakemake."""
         event, content, listener = getattr(record, "event", None), record.__dict__, self._listener
+        self._is_interrupted |= str(record.msg).startswith(INTERRUPTED)
+        if self._is_interrupted and event in (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
+            return ""  # that it did not end is what was asked for, and no failure
         if event == LogEvent.JOB_INFO:
             return listener.started(content["jobid"], content["rule_name"], content["rule_msg"] or "")
         if event == LogEvent.JOB_FINISHED:
@@ -140,6 +145,17 @@ def terminal_handler(workflow: Any) -> logging.StreamHandler | None:
         return None
     handlers = [handler for handler in logger.handlers if handler.name == HANDLER]
     return handlers[0] if handlers and isinstance(handlers[0], logging.StreamHandler) else None
+
+
+def is_silent(workflow: Any) -> bool:
+    """
+    Tell whether the terminal gets nothing at all, by ``--quiet all``.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    return any(each.name == "ALL" for each in workflow.output_settings.quiet or ())
 
 
 def say(text: str) -> None:

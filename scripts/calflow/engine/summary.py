@@ -2,7 +2,7 @@
 
 import json
 import logging
-import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ from snakemake.logging import logger
 
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
+from calflow.engine.kinds import LIKE_THAT, by_kind, of_notices, without_numbers
 from calflow.engine.outcome import Failure, Outcome, outcome, places
 from calflow.engine.remarks import Remark, standing_remarks
+from calflow.engine.run_log import is_silent
 from calflow.printable import printable
 from calflow.whole_files import replace_text
 
-# A terminal shows this many; the file has all.
-MOST_REASONS = 10
+# A terminal shows this many; `snakemake status` has all.
 MOST_ASSOCIATIONS = 20
-MOST_FAILURES = 5  # of the same reason
 NAMES = ("summary.txt", "summary.json")
 Associations = Mapping[str, Mapping[str, Any]]
 
@@ -61,7 +61,7 @@ class Summary:
     folder : Path
         Of the logs, where ``summary.txt`` and ``summary.json`` are put.
     notices : sequence of str
-        What the plan had to tell; it is told again at the end.
+        What the plan had to tell; that was told before, and goes into the files.
     names : collection of str
         Of the exposures and associations that are planned.
     associations : callable
@@ -103,7 +103,7 @@ class Summary:
         """Tell where everything is, after an execution that had nothing to make."""
         if self._started is None:
             with _another_version("there is no summary"):
-                logger.info(printable(standing_text(self._standing()), keep="\n"))
+                self._say(logger.info, printable(standing_text(self._standing()), keep="\n"))
 
     def _tell(self, started: float) -> None:
         found = outcome(self._workflow, started, self._statuses.reason)
@@ -119,9 +119,15 @@ class Summary:
             logger.warning(f"the summary is not in {self._folder}: {error.strerror}")
         text = printable(summary_text(found, seconds, standing), keep="\n")
         if found.failures:
-            logger.error(f"{text}\nAll of it: {files[0]}, {files[1]}")
+            self._say(logger.error, f"{text}\nAll of it: {files[0]}, {files[1]}")
         else:
-            logger.info(text)
+            self._say(logger.info, text)
+
+    def _say(self, log: Callable[[str], None], text: str) -> None:
+        """Tell the end of a run; with ``--quiet all`` the logger tells the terminal nothing, not even that."""
+        log(text)
+        if is_silent(self._workflow):
+            print(text, file=sys.stderr, flush=True)
 
     def _standing(self) -> Standing:
         remarks = standing_remarks(self._folder, self._names)
@@ -214,14 +220,15 @@ def _mind(standing: Standing, all_of_it: bool) -> list[str]:
     """Return the lines about what is worth a look of the products."""
     steps = Counter(f"{one.step} {one.status}" for one in standing.remarks if one.status == "FAILED")
     lines = [
-        (("like that", _numbers_off(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
+        ((LIKE_THAT, without_numbers(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
         for one in standing.remarks
     ]
-    lines += [(("like that", _numbers_off(notice)), notice) for notice in standing.notices]
+    if all_of_it:  # the terminal had those of the plan before the first job
+        lines += of_notices(standing.notices)
     if not lines:
         return []
     counts = ", ".join(f"{number} x {step}" for step, number in steps.items())
-    return [f"Worth a look ({counts}):" if counts else "Worth a look:", *_by_kind(lines, all_of_it)]
+    return [f"Worth a look ({counts}):" if counts else "Worth a look:", *_indented(by_kind(lines, all_of_it))]
 
 
 def _failure_lines(failures: Iterable[Failure], all_of_it: bool) -> list[str]:
@@ -233,39 +240,18 @@ def _failure_lines(failures: Iterable[Failure], all_of_it: bool) -> list[str]:
         )
         for one in failures
     ]
-    return _by_kind(lines, all_of_it)
+    return _indented(by_kind(lines, all_of_it))
 
 
-def _by_kind(lines: Iterable[tuple[tuple[str, str], str]], all_of_it: bool) -> list[str]:
-    """Return lines, the kind of most lines first; a terminal gets some of each kind.
-
-    Each is given after its kind, which begins with what is said of the others: "and 4 more ...".
-    """
-    kinds: dict[tuple[str, str], list[str]] = {}
-    for kind, line in lines:
-        kinds.setdefault(kind, []).append(line)
-    ordered = sorted(kinds.items(), key=lambda item: len(item[1]), reverse=True)
-    shown = []
-    for (alike, _), group in ordered if all_of_it else ordered[:MOST_REASONS]:
-        first = group if all_of_it else group[:MOST_FAILURES]
-        shown += [f"  {line}" for line in first]
-        if len(group) > len(first):
-            shown.append(f"    and {len(group) - len(first)} more {alike}")
-    left = sum(len(group) for _, group in ordered[MOST_REASONS:])
-    if left and not all_of_it:
-        shown.append(f"  and {left} more for other reasons")
-    return shown
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def _kind(failure: Failure) -> str:
     reason = failure.reason
     for name in sorted(filter(None, failure.wildcards), key=len, reverse=True):
         reason = reason.replace(name, "*")
-    return _numbers_off(reason)
-
-
-def _numbers_off(text: str) -> str:
-    return re.sub(r"[0-9][0-9.]*", "#", text)
+    return without_numbers(reason)
 
 
 def _jobs(number: int) -> str:

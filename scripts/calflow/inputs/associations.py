@@ -4,14 +4,15 @@ import json
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
 
-from calflow.configuration.paths import advice, no_file, what_is_at
-from calflow.configuration.problems import Problem, Problems, nearest
+from calflow.configuration.paths import NO_FILE, advice, no_file, what_is_at
+from calflow.configuration.problems import Problem, Problems, nearest, some
 from calflow.files.names import check_product_name, exposure_suffix, other_packing, product_root, unpacked_name
 from calflow.inputs.fits_headers import COMPRESSED
+from calflow.inputs.input_folder import InputFolder
 from calflow.inputs.scope import LEVEL_OF_TYPE, OTHER_TYPES, combines_integrations, other_kind, says_nothing
 
 SINGLETON = "singleton"  # ASNPOOL and ASNTABLE of an exposure that comes without an association
@@ -147,14 +148,14 @@ class Association:
         return tuple(member for product in self.products for member in product.ignored)
 
 
-def read_association(path: Path, input_directory: Path | None, problems: Problems) -> Association | None:
+def read_association(path: Path, inputs: InputFolder | None, problems: Problems) -> Association | None:
     """Read and check one association file.
 
     Parameters
     ----------
     path : Path
         The association, strict JSON.
-    input_directory : Path or None
+    inputs : InputFolder or None
         Where members are looked for that are not beside the association.
     problems : Problems
         Everything that is wrong with the file is added here; nothing is raised.
@@ -172,10 +173,10 @@ def read_association(path: Path, input_directory: Path | None, problems: Problem
     """
     path = Path(path)
     tree = _load_json(path, problems)
-    return _Reader(path, input_directory, problems).association(tree) if tree is not None else None
+    return _Reader(path, inputs, problems).association(tree) if tree is not None else None
 
 
-def made_association(path: Path, tree: dict, input_directory: Path, problems: Problems) -> Association | None:
+def made_association(path: Path, tree: dict, inputs: InputFolder, problems: Problems) -> Association | None:
     """Return an association that was made in this run, as if it had been read from its file.
 
     Parameters
@@ -184,12 +185,12 @@ def made_association(path: Path, tree: dict, input_directory: Path, problems: Pr
         Its file, which need not be there.
     tree : dict
         What it holds.
-    input_directory : Path
+    inputs : InputFolder
         Where its members are.
     problems : Problems
         What is wrong is added here.
     """
-    return _Reader(path, input_directory, problems).association(tree)
+    return _Reader(path, inputs, problems).association(tree)
 
 
 def single_exposure(path: Path, problems: Problems) -> Association | None:
@@ -223,7 +224,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
     key : str
         The configuration key, for the problems.
     problems : Problems
-        Entries that stand for no file are added here.
+        Entries that stand for no file are added here; several that are not there are one.
     file : str
         The configuration file, for the problems.
 
@@ -233,6 +234,7 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
         In the order of the entries, those of one glob sorted; each file once.
     """
     files: dict[Path, None] = {}
+    lost: list[Problem] = []
     for index, pattern in enumerate(patterns):
         here = f"{key}[{index}]"
         if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
@@ -248,10 +250,21 @@ def expand(patterns: list[str], key: str, problems: Problems, file: str = "confi
                 right = f"give its files, such as {os.path.join(pattern, '*')!r}"
                 problems.add(Problem(file, here, f"{pattern!r} is a folder", right))
             elif not os.path.isfile(match):
-                problems.add(Problem(file, here, no_file(Path(match)), advice(pattern)))
+                problem = Problem(file, here, no_file(Path(match)), advice(pattern))
+                (lost.append if what_is_at(Path(match)) == NO_FILE else problems.add)(problem)
             else:
                 files[Path(match)] = None
+    problems.add(*_one_for_several(lost, key, len(patterns)))
     return list(files)
+
+
+def _one_for_several(lost: list[Problem], key: str, entries: int) -> list[Problem]:
+    """Return the problems of entries that are not there, as one if there are several and the advice is the same."""
+    if len(lost) < 2 or len({problem.right for problem in lost}) > 1:
+        return lost
+    names = some([problem.wrong.removeprefix(f"{NO_FILE} ") for problem in lost])
+    wrong = f"{len(lost)} of its {entries} files are not there: {names}"
+    return [replace(lost[0], key=key, wrong=wrong)]
 
 
 def _matches(pattern: str) -> list[str]:
@@ -332,9 +345,9 @@ def _kind(value: object) -> str:
 class _Reader:
     """Checks the tree of one association file and keeps what is used of it."""
 
-    def __init__(self, path: Path, input_directory: Path | None, problems: Problems):
+    def __init__(self, path: Path, inputs: InputFolder | None, problems: Problems):
         self.path = path
-        self.input_directory = input_directory
+        self.inputs = inputs
         self.problems = problems
         self.looked_for = 0  # members that have to be there
         self.lost: list[tuple[str, str, list[Path]]] = []  # their keys, their names, where they should be
@@ -519,18 +532,20 @@ class _Reader:
         )
 
     def find(self, expname: str, key: str, required: bool) -> Path:
-        """Return where the member is: as given if absolute, else beside the association, else in `input`.
+        """Return where the member is: as given if absolute, else beside the association, else in `input` or below it.
 
         One that is packed with gzip, and is not named so, counts if it is nowhere unpacked, and the other way round.
         """
         beside = _plain(self.path.parent / expname)
         places = [beside]
-        if self.input_directory is not None and not Path(expname).is_absolute():
-            places.append(_plain(Path(self.input_directory) / expname))
+        if self.inputs is not None and not Path(expname).is_absolute():
+            places.append(_plain(self.inputs.path / expname))
         self.looked_for += required
         for place in [*places, *(Path(other_packing(str(place))) for place in places)]:
             if os.path.isfile(place):
                 return place
+        if len(places) > 1 and self.inputs and (below := self.inputs.find(expname)):
+            return below
         odd = next((place for place in places if os.path.lexists(place)), None)
         if odd and required:
             self.refuse(key, no_file(odd), "give a file with an exposure")

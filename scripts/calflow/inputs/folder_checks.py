@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from calflow.configuration.paths import advice, misread, what_is_at
+from calflow.configuration.paths import NO_FILE, advice, misread, what_is_at
 from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 
@@ -55,7 +55,7 @@ def check_input(settings: Settings, problems: Problems) -> bool:
             f"{settings.input!r} is a file",
             "give the folder that it is in; single files go into 'exposures'",
         )
-    elif found == "no such file":
+    elif found == NO_FILE:
         wrong, right = f"no such folder {settings.input!r}", advice(settings.input)
     else:
         wrong, right = f"{settings.input!r} is {found}", "give the folder with the exposures"

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from calflow.associations.making import MadeAssociations
+from calflow.configuration.problems import Problem, nothing_to_make
 from calflow.configuration.settings import Settings
 from calflow.files.names import product_name
 from calflow.inputs.headers import ExposureHeader
+from calflow.inputs.input_folder import InputFolder
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import Combinations, PlannedAssociation
 from calflow.references.crds_cache import CrdsCache
@@ -65,6 +67,21 @@ def reference_folder(settings: Settings) -> str:
 def association_folder(settings: Settings) -> str:
     """Return the folder of the associations that are made."""
     return settings.make_associations.folder or f"{output_folder(settings)}associations"
+
+
+def nothing_planned(plan: "Plan", targets: str = "all") -> Problem:
+    """Return the problem of a plan that has no products for some targets.
+
+    Parameters
+    ----------
+    plan : Plan
+    targets : str
+        Their names.
+    """
+    settings = plan.settings
+    if settings.associations or settings.exposures or plan.made_associations:
+        return nothing_to_make(targets)
+    return nothing_to_make(targets, *InputFolder.of(settings).lack())
 
 
 class UnknownExposure(Exception):

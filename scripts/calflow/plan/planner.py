@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calflow.associations.making import MadeAssociations, make_associations, no_exposures
+from calflow.associations.making import MadeAssociations, make_associations
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
@@ -23,6 +23,7 @@ from calflow.inputs.associations import (
 from calflow.inputs.folder_checks import check_input, check_output
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader, read_exposure_header
+from calflow.inputs.input_folder import InputFolder
 from calflow.inputs.scope import LEVEL_OF_TYPE, is_spectroscopic
 from calflow.instruments import header_keywords
 from calflow.plan.combination import PlannedAssociation
@@ -111,6 +112,7 @@ class _Planner:
         self.settings = settings
         self.is_job = is_job
         self.cache = cache
+        self.inputs = InputFolder.of(settings)
         self.problems = Problems()
         self.notices = list(settings.notices)
         self.headers: dict[Path, ExposureHeader | None] = {}
@@ -152,7 +154,8 @@ class _Planner:
             self._tell_left_out({2: bool(exposures or merges or self.made_references), 3: bool(combinations)}, stages)
         self.problems.raise_any()
         self.notices += self.chooser.notices
-        plan = Plan(self.settings, exposures, combinations, self.notices, merges, self.made_references, crds)
+        notices = _one_for_same(self.notices)
+        plan = Plan(self.settings, exposures, combinations, notices, merges, self.made_references, crds)
         plan.made_associations = self.made_associations
         return plan
 
@@ -163,13 +166,13 @@ class _Planner:
         self.cache.save()
         self.problems.raise_any()
         if made is None:
-            raise InputError([no_exposures(self.settings.input)])
+            raise InputError([Problem("config", "input", *self.inputs.lack())])
         return made
 
     def _made_associations(self) -> MadeAssociations | None:
         folder = Path(association_folder(self.settings))
         calibrators = [path for made in self.made_references.values() for path in made.exposures]
-        return make_associations(self.settings, self._header, self.problems, folder, calibrators)
+        return make_associations(self.settings, self._header, self.problems, folder, self.inputs, calibrators)
 
     def _use_made_associations(self) -> list[Association | None]:
         """Make associations where the configuration names none, tell of them, and return those that are used."""
@@ -184,9 +187,8 @@ class _Planner:
         if made is None:
             return []
         self.notices += [*made.notes, *made.left_out_lines()]
-        directory = Path(settings.input)
         return [
-            made_association(made.files.folder / name, tree, directory, self.problems)
+            made_association(made.files.folder / name, tree, self.inputs, self.problems)
             for name, tree in made.used.items()
         ]
 
@@ -264,7 +266,7 @@ class _Planner:
         found_wrong: list[Problem] = []
         for path in files:
             own = Problems()
-            read.append(read_association(path, Path(settings.input), own))
+            read.append(read_association(path, self.inputs, own))
             lost |= bool(own) and (read[-1] is None or read[-1].level == 2)
             found_wrong += own
         problems.add(*_one_for_all(read, found_wrong))
@@ -376,4 +378,16 @@ def _one_for_all(associations: Sequence[Association | None], problems: Sequence[
     return [
         Problem("config", "input", wrong, "give the folder that they are in"),
         *(problem for problem in problems if problem.file not in paths),
+    ]
+
+
+def _one_for_same(notices: Iterable[str]) -> list[str]:
+    """Return one notice in place of those that say the same of several files."""
+    files: dict[str, list[str]] = {}
+    for notice in notices:
+        file, colon, text = notice.partition(": ")
+        files.setdefault(f"{colon}{text}", []).append(file)
+    return [
+        f"{each[0]} and {len(each) - 1} more{text}" if len(each) > 1 else f"{each[0]}{text}"
+        for text, each in ((text, list(dict.fromkeys(each))) for text, each in files.items())
     ]

@@ -102,6 +102,8 @@ def _run_script(script: str) -> int:
             return int(end.code or 0)
         print(end.code, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the job itself takes care of it
+        return 1
     except BaseException:
         traceback.print_exc()
         return 1
