@@ -14,11 +14,14 @@ Source of the formulas: the JWST calibration pipeline's outlier_detection step f
 (jwst 3.0.0), whose flags these functions give.
 """
 
+import math
+
 import numpy as np
 
 from calflow.science.combination.combination_parameters import GroupDrizzling, OutlierThresholds
 from calflow.science.dq_flags import DO_NOT_USE, FLAGS
 from calflow.science.image import Image, match_nans
+from calflow.science.ordered_values import OrderedValues
 from calflow.science.parameters import check_values
 
 OUTLIER = np.uint32(FLAGS["OUTLIER"])
@@ -253,19 +256,19 @@ def apply_outliers(image: Image, outliers: np.ndarray) -> int:
 
 
 def _clipped_mean(values: np.ndarray) -> float:
-    """Return the mean of the values that sigma clipping leaves, NaN of none. `values` is put in order in place."""
-    # In order, what is kept is a slice and its median in the middle: three times faster than astropy's sigma_clip.
-    values.sort()
-    low, high = 0, len(values)
-    for _ in range(CLIP_ROUNDS if len(values) else 0):
-        kept = values[low:high]
-        median = (float(kept[(len(kept) - 1) // 2]) + float(kept[len(kept) // 2])) / 2
-        reach = np.float64(CLIP_SIGMA) * kept.std(dtype=np.float64)
-        before, low = low, low + int(np.searchsorted(kept, median - reach, "left"))
-        high = before + int(np.searchsorted(kept, median + reach, "right"))
-        if high - low == len(kept):
+    """Return the mean of the values that sigma clipping leaves, NaN of none."""
+    if not len(values):
+        return np.nan
+    ordered = OrderedValues(values)
+    first, last = 0, len(values)
+    for _ in range(CLIP_ROUNDS):
+        median, variance = ordered.median(first, last), ordered.mean_and_variance(first, last)[1]
+        reach, before = CLIP_SIGMA * math.sqrt(variance), (first, last)
+        first = max(first, ordered.rank(median - reach, "left"))
+        last = min(last, ordered.rank(median + reach, "right"))
+        if (first, last) == before:
             break
-    return float(values[low:high].mean(dtype=np.float64)) if len(values) else np.nan
+    return ordered.mean_and_variance(first, last)[0]
 
 
 def _check_image(image: Image, median: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calflow.science.ordered_values import OrderedValues
 from calflow.science.parameters import check_values
 from calflow.science.sky.sky_parameters import SkyMeasuring
 
@@ -46,7 +47,7 @@ class SkyStatistic:
 
 @dataclass(frozen=True)
 class _Clipped:
-    """What clipping leaves: the part ``first:last`` of the sorted values."""
+    """What clipping leaves: the values whose ranks are from `first` to `last`, not included."""
 
     first: int
     last: int
@@ -101,7 +102,7 @@ def sky_statistic(
         values = values[finite]
     if not values.size:
         return None
-    ordered = np.sort(values)
+    ordered = OrderedValues(values)
     smallest, largest = float(ordered[0]), float(ordered[-1])
     within = (smallest if lower is None else max(smallest, lower), largest if upper is None else min(largest, upper))
     clipped = _clip(ordered, within, nclip, lsigma, usigma)
@@ -111,9 +112,7 @@ def sky_statistic(
     if skystat == "mean":
         value = clipped.mean
     elif skystat == "median":
-        # The middle of values in order; np.median would order them again.
-        middle = clipped.first + (n - 1) // 2, clipped.first + n // 2
-        value = float(np.mean(ordered[[*middle]], dtype=float))
+        value = ordered.median(clipped.first, clipped.last)
     else:
         begin, end = _range(ordered, clipped, values[0])
         width = binwidth * clipped.std
@@ -123,12 +122,8 @@ def sky_statistic(
     return SkyStatistic(value, n) if math.isfinite(value) else None
 
 
-def _clip(ordered: np.ndarray, within: tuple[float, float], nclip: int, lsigma: float, usigma: float) -> _Clipped:
-    """Clip sorted values, first to `within`, then `nclip` times to that and a multiple of their scatter."""
-    # Sums of differences from a typical value lose no digits, whatever the level.
-    typical = float(ordered[len(ordered) // 2])
-    offset = ordered - np.float64(typical)
-    square = np.square(offset)
+def _clip(ordered: OrderedValues, within: tuple[float, float], nclip: int, lsigma: float, usigma: float) -> _Clipped:
+    """Clip values, first to `within`, then `nclip` times to that and a multiple of their scatter."""
     limits, before = within, None
     for clips_done in range(nclip + 1):
         first, last = _positions(ordered, *limits)
@@ -138,30 +133,29 @@ def _clip(ordered: np.ndarray, within: tuple[float, float], nclip: int, lsigma: 
         n = last - first
         if n == 0:
             return _Clipped(first, last, math.nan, math.nan, limits)
-        total = float(offset[first:last].sum())
-        mean = float(np.float32(typical + total / n))
+        exact, variance = ordered.mean_and_variance(first, last)
+        mean = float(np.float32(exact))
         if n == 1:
             return _Clipped(first, last, mean, math.nan, limits)
-        variance = (float(square[first:last].sum()) - total * total / n) / (n - 1)
-        std = float(np.float32(math.sqrt(max(variance, 0.0))))
+        std = float(np.float32(math.sqrt(variance * (n / (n - 1)))))
         if clips_done < nclip:
             limits = max(within[0], mean - lsigma * std), min(within[1], mean + usigma * std)
     return _Clipped(first, last, mean, std, limits)
 
 
-def _positions(ordered: np.ndarray, lowest: float, highest: float) -> tuple[int, int]:
-    """Return where in sorted values those from `lowest` to `highest` begin and end."""
-    first = int(np.searchsorted(ordered, np.float32(lowest), "left"))
-    return first, max(first, int(np.searchsorted(ordered, np.float32(highest), "right")))
+def _positions(ordered: OrderedValues, lowest: float, highest: float) -> tuple[int, int]:
+    """Return the ranks at which the values from `lowest` to `highest` begin and end."""
+    first = ordered.rank(np.float32(lowest), "left")
+    return first, max(first, ordered.rank(np.float32(highest), "right"))
 
 
-def _range(ordered: np.ndarray, clipped: _Clipped, first_pixel: np.float32) -> tuple[float, float]:
+def _range(ordered: OrderedValues, clipped: _Clipped, first_pixel: np.float32) -> tuple[float, float]:
     """Return where the histogram begins and where its last bin does."""
     nearest = float(np.float32(min(max(float(first_pixel), clipped.limits[0]), clipped.limits[1])))
     return min(float(ordered[clipped.first]), nearest), max(float(ordered[clipped.last - 1]), nearest)
 
 
-def _histogram(ordered: np.ndarray, begin: float, end: float, width: float) -> np.ndarray | None:
+def _histogram(ordered: OrderedValues, begin: float, end: float, width: float) -> np.ndarray | None:
     """Return the numbers of values in bins of about `width`; None if all are in one bin.
 
     The last bin begins at `end`, and so has values that were clipped, too.
@@ -170,9 +164,11 @@ def _histogram(ordered: np.ndarray, begin: float, end: float, width: float) -> n
         return None
     n_bins = int((end - begin) / width) + 1
     true_width, origin = np.float32((end - begin) / (n_bins - 1)), np.float32(begin)
-    first, last = np.searchsorted(ordered, [origin, origin + true_width * np.float32(n_bins)], "left")
-    position = (ordered[first:last] - origin) * (np.float32(1) / true_width)
-    return np.diff(np.searchsorted(position, np.arange(n_bins, dtype=np.float32), "left"), append=len(position))
+    first, last = (ordered.rank(value, "left") for value in (origin, origin + true_width * np.float32(n_bins)))
+    position = (ordered.part(first, last) - origin) * (np.float32(1) / true_width)
+    numbers = np.bincount(position.astype(np.intp), minlength=n_bins)
+    numbers[n_bins - 1] = numbers[n_bins - 1 :].sum()  # a position may be rounded to the end of the last bin
+    return numbers[:n_bins]
 
 
 def _mode(numbers: np.ndarray) -> float:
