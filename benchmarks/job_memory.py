@@ -80,6 +80,7 @@ class Point:
     """What a job took, MB, with the sizes of its work, Mpixel."""
 
     frame: float
+    block: float
     image: float
     memory: float
 
@@ -122,7 +123,7 @@ def points_of(folder: Path, config: Mapping[str, Any], peaks: Path) -> dict[str,
         for line in peaks.read_text().splitlines():
             record = json.loads(line)
             size = sizes.of(record["wildcards"], whole=work_of(record["rule"]).whole)
-            found[_measured_as(record["rule"])].append(Point(size.frame, size.image, record["memory_mb"]))
+            found[_measured_as(record["rule"])].append(Point(size.frame, size.block, size.image, record["memory_mb"]))
     return found
 
 

@@ -1,13 +1,16 @@
 """Calibrate an exposure: the steps of stage 2 that its plan lists. Makes ``_cal`` of ``_rate``."""
 
 import logging
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calflow.calibration.photometry import attach_area
-from calflow.calibration.work import function_named
-from calflow.files.exposure import read_exposure, write_exposure
+from calflow.calibration.work import BLOCK_PIXELS, function_named
+from calflow.files.exposure import writing_exposure
 from calflow.files.geometry_files import write_geometry, write_json
+from calflow.files.integrations import read_by_integrations
 from calflow.files.keywords import pointing, record_facts, record_origin, record_status
 from calflow.job import UnusableExposure, remark, remark_on, run
 from calflow.science.geometry.geometry import geometry_of
@@ -23,9 +26,23 @@ FILES = {"bkg_subtract": "background", "dark_current": "dark", "flat_field": "fl
 
 def calibrate(input, output, params: "Calibration"):
     """Run the steps that the plan says, in its order, and record what became of each."""
-    exposure = read_exposure(input.exposure, params.images)
-    _require_usable(exposure, "before calibration")
-    _remark_oddities(exposure, str(input.exposure))
+    tally = _Tally(input)
+    block = BLOCK_PIXELS if params.by_integrations else None
+    with (
+        closing(read_by_integrations(input.exposure, params.images, Path(output.cal), block)) as blocks,
+        writing_exposure(Path(output.cal), params.write_date) as write,
+    ):
+        for number, exposure in enumerate(blocks):
+            _calibrate(exposure, input, params, tally)
+            if number == 0 and output.get("geometry"):
+                _describe_geometry(exposure, Path(output.geometry))
+            write(exposure)
+
+
+def _calibrate(exposure, input, params: "Calibration", tally):
+    """Calibrate an exposure, or some of its integrations; all that is said of it is said with the last of them."""
+    tally.require_usable(exposure, "before calibration")
+    tally.remark_oddities(exposure)
     record_facts(exposure, params.facts)
     record_origin(exposure, {**params.origin, **params.context})
     for step, status in params.status.items():
@@ -33,25 +50,40 @@ def calibrate(input, output, params: "Calibration"):
     for step, function in params.steps:
         function_named(function)(exposure, input, params)
         file = input.get(FILES.get(step, step))
-        _require_usable(exposure, f"after {step}{f' ({file})' if file else ''}")
+        tally.require_usable(exposure, f"after {step}{f' ({file})' if file else ''}")
         record_status(exposure, step, "COMPLETE")
-        log.info("%s COMPLETE", step)
+        if not exposure.rest:
+            log.info("%s COMPLETE", step)
     if "photom" in params.status and input.get("area"):
         attach_area(exposure, input)
-    _require_usable(exposure, "after calibration")
-    if output.get("geometry"):
-        _describe_geometry(exposure, Path(output.geometry))
-    write_exposure(exposure, Path(output.cal), params.write_date)
+    tally.require_usable(exposure, "after calibration")
 
 
-def _remark_oddities(exposure, path):
-    """Have the summary tell what is odd about an exposure that can be calibrated all the same."""
-    remark_on(exposure, "calibrate", path)
-    noise = exposure.image.var_rnoise
-    if noise is not None and not (noise > 0).any():
-        remark(
-            "calibrate", "COMPLETE", path, "VAR_RNOISE is 0 or NaN everywhere: with weight_type ivm no pixel has weight"
-        )
+class _Tally:
+    """What is counted over all integrations of an exposure."""
+
+    def __init__(self, input):
+        self._path = str(input.exposure)
+        self._usable = Counter()
+        self._weighed = False
+
+    def require_usable(self, exposure, when):
+        """Refuse an exposure that has no usable pixel in any integration."""
+        self._usable[when] += usable(exposure.image)
+        if not exposure.rest and not self._usable[when]:
+            why = f"; {exposure.without_value}" if exposure.discarded else ""
+            raise UnusableExposure(f"no usable pixel {when}: all are NaN or DO_NOT_USE{why}")
+
+    def remark_oddities(self, exposure):
+        """Have the summary tell what is odd about an exposure that can be calibrated all the same."""
+        noise = exposure.image.var_rnoise
+        self._weighed |= noise is None or bool((noise > 0).any())
+        if exposure.rest:
+            return
+        remark_on(exposure, "calibrate", self._path)
+        if not self._weighed:
+            why = "VAR_RNOISE is 0 or NaN everywhere: with weight_type ivm no pixel has weight"
+            remark("calibrate", "COMPLETE", self._path, why)
 
 
 def _describe_geometry(exposure, path):
@@ -63,12 +95,6 @@ def _describe_geometry(exposure, path):
     except ValueError as error:
         remark("assign_wcs", "COMPLETE", path.stem, f"no geometry for the quick look and stage 3: {error}")
         write_json(path, {"none": str(error)})
-
-
-def _require_usable(exposure, when):
-    if not usable(exposure.image):
-        why = f"; {exposure.without_value}" if exposure.discarded else ""
-        raise UnusableExposure(f"no usable pixel {when}: all are NaN or DO_NOT_USE{why}")
 
 
 if "snakemake" in globals():

@@ -28,8 +28,8 @@ def nothing(*_):
 )
 def test_the_step_after_which_no_pixel_is_left_is_named(monkeypatch, step, told):
     image = Image(np.ones((2, 3)), np.ones((2, 3)), np.zeros((2, 3), np.uint32))
-    exposure = SimpleNamespace(image=image, damaged=False, discarded={})
-    monkeypatch.setattr(calibrate, "read_exposure", lambda path, images: exposure)
+    exposure = SimpleNamespace(image=image, damaged=False, discarded={}, rest=0)
+    monkeypatch.setattr(calibrate, "read_by_integrations", lambda *_: (block for block in [exposure]))
     for name in ("record_facts", "record_origin", "record_status"):
         monkeypatch.setattr(calibrate, name, nothing)
     monkeypatch.setattr(calibrate, "function_named", {"a:nothing": nothing, "a:flag_all": flag_all}.get)
@@ -40,10 +40,12 @@ def test_the_step_after_which_no_pixel_is_left_is_named(monkeypatch, step, told)
         context={},
         status={},
         steps=[("skipped", "a:nothing"), (step, "a:flag_all")],
+        by_integrations=True,
+        write_date=False,
     )
 
     class Input(dict):
         exposure = "a_rate.fits"
 
     with pytest.raises(UnusableExposure, match=told):
-        calibrate.calibrate(Input(flat="my_flat.fits", photom="my_photom.fits"), None, params)
+        calibrate.calibrate(Input(flat="my_flat.fits", photom="my_photom.fits"), SimpleNamespace(cal="x"), params)

@@ -20,8 +20,25 @@ WORK = {
     ("photom", "match_nans"): "calflow.calibration.photometry:convert_and_match_nans",
     ("photom", "scale"): "calflow.calibration.photometry:convert",
 }
+# What looks at all integrations of an exposure together.
+OF_ALL_INTEGRATIONS = {("bkg_subtract", "sky_model")}
+# Of each plane of a block of integrations: as many as a large detector has.
+BLOCK_PIXELS = 1 << 22
 # What takes the dark out of a background exposure.
 WITHOUT_DARK = "calflow.calibration.dark:without_dark"
+
+
+def work_on_integrations(steps: Iterable[tuple[str, str]]) -> bool:
+    """Tell whether steps work on each integration of an exposure by itself, so that it need not be read as a whole.
+
+    Of what one instrument family alone does that is not known.
+
+    Parameters
+    ----------
+    steps : iterable of (str, str)
+        Name and rule of each.
+    """
+    return all(step in WORK and step not in OF_ALL_INTEGRATIONS for step in steps)
 
 
 def work_of(steps: Iterable[tuple[str, str]]) -> list[list[str]]:

@@ -6,8 +6,8 @@ The layout is that of the JWST archive; ``stdatamodels`` and jwst open these fil
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
+from calflow.files.growing_files import Later, Section, growing
 from calflow.files.version import VERSION
 from calflow.science.image import LARGEST, Image, discard_impossible
 from calflow.whole_files import replacing
@@ -59,6 +60,8 @@ class Exposure:
         How many values of the file, other than NaN, are none (`science.image`).
     damaged : tuple of str
         Extensions whose checksum is wrong.
+    rest : int
+        How many integrations of the file come after those that are here (`files.integrations`).
     """
 
     image: Image
@@ -68,6 +71,7 @@ class Exposure:
     others: list = field(default_factory=list)
     discarded: dict[str, int] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+    rest: int = 0
 
     @property
     def primary(self) -> fits.Header:
@@ -139,43 +143,72 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
     with telling_checksums(path) as damaged, fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
-        headers = {"PRIMARY": without_structure(hdus[0].header)}
-        planes: dict[str, np.ndarray] = {}
-        others, area, wcs = [], None, None
-        image = image_extension(hdus, images)
-        attribute = {extension: name for name, extension in PLANES.items()} | {image: "sci"}
-        if image == "PRIMARY":
-            planes["sci"] = _with_blanks(hdus[0])
-            headers |= _parted(headers["PRIMARY"])
-        for hdu in hdus[1:]:
-            name = attribute.get(hdu.name)
-            if name and name not in planes:  # of several versions the first counts
-                planes[name] = _with_blanks(hdu) if name == "sci" else _native(hdu.data, PLANES[name])
-                headers[PLANES[name]] = without_structure(hdu.header)
-                del hdu.data  # astropy would keep it until the file is closed
-            elif hdu.name == "AREA":
-                area = np.array(hdu.data, dtype=np.float32)
-            elif hdu.name == "ASDF" and with_wcs:
-                wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
+        exposure = exposure_of(hdus, images, with_wcs)
+    exposure.damaged = tuple(damaged)
+    return exposure
+
+
+def exposure_of(
+    hdus: fits.HDUList, images: Sequence[str], with_wcs: bool = False, integrations: slice | None = None
+) -> Exposure:
+    """Return the exposure in an open file, as `read_exposure` does, which opens it.
+
+    Parameters
+    ----------
+    hdus : astropy.io.fits.HDUList
+        Opened with ``ignore_blank``.
+    images : sequence of str
+        Names that the extension with the pixels may have.
+    with_wcs : bool
+        Also read the gwcs.
+    integrations : slice or None
+        Those to read, of a file with integrations; None: all there is.
+    """
+    headers = {"PRIMARY": without_structure(hdus[0].header)}
+    planes: dict[str, np.ndarray] = {}
+    others, area, wcs = [], None, None
+    image = image_extension(hdus, images)
+    attribute = {extension: name for name, extension in PLANES.items()} | {image: "sci"}
+    if image == "PRIMARY":
+        planes["sci"] = _with_blanks(hdus[0], integrations)
+        headers |= _parted(headers["PRIMARY"])
+    for hdu in hdus[1:]:
+        name = attribute.get(hdu.name)
+        if name and name not in planes:  # of several versions the first counts
+            if name == "sci":
+                planes[name] = _with_blanks(hdu, integrations)
             else:
-                _ = hdu.data  # read it while the file is open
-                others.append(hdu)
+                planes[name] = _native(_pixels(hdu, integrations), PLANES[name])
+            headers[PLANES[name]] = without_structure(hdu.header)
+            del hdu.data  # astropy would keep it until the file is closed
+        elif hdu.name == "AREA":
+            area = np.array(hdu.data, dtype=np.float32)
+        elif hdu.name == "ASDF" and with_wcs:
+            wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
+        else:
+            _ = hdu.data  # read it while the file is open
+            others.append(hdu)
     for name, dtype in (("err", np.float32), ("dq", np.uint32)):
         if name not in planes:
             planes[name] = np.zeros(planes["sci"].shape, dtype)
             headers[PLANES[name]] = fits.Header()
     pixels = Image(**planes)
     discarded = discard_impossible(pixels.float_planes(), pixels.dq)
-    return Exposure(pixels, headers, wcs, area, others, discarded, tuple(damaged))
+    return Exposure(pixels, headers, wcs, area, others, discarded)
 
 
-def _with_blanks(hdu: Any) -> np.ndarray:
+def _pixels(hdu: Any, integrations: slice | None) -> np.ndarray:
+    return hdu.data if integrations is None else hdu.section[integrations]
+
+
+def _with_blanks(hdu: Any, integrations: slice | None) -> np.ndarray:
     """Return the pixels of an image as float32; NaN where integers are BLANK, which astropy was told to leave."""
     blank = hdu.header.get("BLANK") if hdu.header["BITPIX"] > 0 else None
     missing = None if blank is None else blank * hdu.header.get("BSCALE", 1) + hdu.header.get("BZERO", 0)
-    pixels = _native(hdu.data, "SCI")
+    stored = _pixels(hdu, integrations)
+    pixels = _native(stored, "SCI")
     if missing is not None:
-        pixels[hdu.data == missing] = np.nan
+        pixels[stored == missing] = np.nan
     return pixels
 
 
@@ -211,6 +244,18 @@ def telling_checksums(path: Path) -> Iterator[list[str]]:
             wrong += [found[1]] if found[1] not in wrong else []
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    log_damage(path, wrong)
+
+
+def log_damage(path: Path, wrong: Sequence[str]) -> None:
+    """Log which checksums of a file are wrong, if any is.
+
+    Parameters
+    ----------
+    path : Path
+    wrong : sequence of str
+        The names of their extensions.
+    """
     if wrong:
         log.warning("%s: wrong checksum of %s: damaged, or changed without renewing it", path, ", ".join(wrong))
 
@@ -299,17 +344,64 @@ def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> 
     write_date : bool
         Whether DATE is the time of writing.
     """
+    with writing_exposure(path, write_date) as write:
+        write(exposure)
+
+
+@contextmanager
+def writing_exposure(path: Path, write_date: bool = False) -> Iterator[Callable[[Exposure], None]]:
+    """Yield a function that writes an exposure file as `write_exposure` does, block of integrations after block.
+
+    Parameters
+    ----------
+    path : Path
+    write_date : bool
+        Whether DATE is the time of writing.
+
+    Yields
+    ------
+    callable
+        Takes the blocks in their order (`files.integrations.read_by_integrations`). The first has all but pixels.
+    """
+    with ExitStack() as stack:
+        sections: dict[str, Section] = {}
+        written = 0
+
+        def write(block: Exposure) -> None:
+            nonlocal sections, written
+            planes = {PLANES[name]: plane for name, plane in block.image.planes().items()}
+            if not written and not block.rest:
+                write_product(path, **_all_but_pixels(block, planes), write_date=write_date)
+            elif not written:
+                depth = len(block.image.sci) + block.rest
+                later = {name: Later((depth, *plane.shape[1:]), plane.dtype) for name, plane in planes.items()}
+                product = growing_product(path, **_all_but_pixels(block, later), write_date=write_date)
+                sections = stack.enter_context(product)
+            for name, section in sections.items():
+                section.write(planes[name], written)
+            written += len(block.image.sci)
+
+        yield write
+
+
+def _all_but_pixels(exposure: Exposure, planes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `write_product` takes to write an exposure with these planes."""
     primary = exposure.primary.copy()
     if primary.get("DATAMODL", "ImageModel") in GENERAL_MODELS:
         model = "CubeModel" if exposure.image.sci.ndim == 3 else "ImageModel"
         primary.set("DATAMODL", model, "Type of data model")
-    planes = {}
-    for name, plane in exposure.image.planes().items():
-        planes[PLANES[name]] = plane
-        if name == "dq" and exposure.area is not None:
-            planes["AREA"] = exposure.area
+    if exposure.area is not None:
+        names = list(planes)
+        after = names.index("DQ") + 1
+        planes = {n: planes[n] for n in names[:after]} | {"AREA": exposure.area} | {n: planes[n] for n in names[after:]}
     others = [hdu for hdu in exposure.others if exposure.wcs is None or hdu.name != "ASDF"]
-    write_product(path, primary, planes, exposure.headers, others, exposure.wcs, write_date)
+    return {
+        "primary": primary,
+        "planes": planes,
+        "headers": exposure.headers,
+        "others": others,
+        "wcs": exposure.wcs,
+    }
 
 
 def write_product(
@@ -339,19 +431,54 @@ def write_product(
     write_date : bool
         Whether DATE is the time of writing.
     """
+    hdus = _hdus(path, primary, planes, headers or {}, others, wcs, write_date)
+    with replacing(path) as partial:
+        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+
+
+@contextmanager
+def growing_product(
+    path: Path,
+    primary: fits.Header,
+    planes: Mapping[str, np.ndarray | Later],
+    headers: Mapping[str, fits.Header] | None = None,
+    others: Sequence = (),
+    wcs: Any = None,
+    write_date: bool = False,
+) -> Iterator[dict[str, Section]]:
+    """Write a FITS product as `write_product` does, some of its planes part by part.
+
+    Parameters
+    ----------
+    path, primary, headers, others, wcs, write_date
+        As of `write_product`.
+    planes : mapping of extension name to array or Later
+
+    Yields
+    ------
+    dict of extension name to Section
+        The planes that come later. The file is in its place when the block is left, complete or not at all.
+    """
+    later = {name: plane for name, plane in planes.items() if isinstance(plane, Later)}
+    first = {name: plane.stand_in() if isinstance(plane, Later) else plane for name, plane in planes.items()}
+    hdus = _hdus(path, primary, first, headers or {}, others, wcs, write_date)
+    with replacing(path) as partial, growing(partial, hdus, later) as sections:
+        yield sections
+
+
+def _hdus(path, primary, planes, headers, others, wcs, write_date) -> list:
     primary = primary.copy()
     primary.set("FILENAME", path.name, "Name of the file")
     _sign(primary, write_date)
     hdus = [fits.PrimaryHDU(header=primary)]
     for name, plane in planes.items():
-        hdu = fits.ImageHDU(plane, header=(headers or {}).get(name), name=name)
+        hdu = fits.ImageHDU(plane, header=headers.get(name), name=name)
         hdu.header.set("EXTVER", 1, "extension value")
         hdus.append(hdu)
     hdus += others
     if wcs is not None:
         hdus.append(_wcs_hdu(wcs))
-    with replacing(path) as partial:
-        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+    return hdus
 
 
 def _sign(primary: fits.Header, write_date: bool = False) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from calflow.calibration.work import WITHOUT_DARK
-from calflow.jobs.declaration import Job
+from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import BACKGROUND_FOLDERS, Plan, UnknownExposure, association_record
 
 Numbers = tuple[int, int, int, int]
@@ -167,5 +167,5 @@ JOBS = {
     "combine_background": Job("combine_background.py", members, average, functions=without_dark),
     "model_sky": Job("model_sky.py", members, sky, like="combine_background"),
     "save_combined_background": Job("save_combined_background.py", combined),
-    "subtract_background": Job("subtract_background.py", subtracted, subtraction),
+    "subtract_background": Job("subtract_background.py", subtracted, subtraction, work=Work(memory=("block",))),
 }

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
-from calflow.calibration.work import work_of
+from calflow.calibration.work import work_of, work_on_integrations
 from calflow.inputs.headers import window_of
 from calflow.jobs.backgrounds import Numbers, Record, subtracted
 from calflow.jobs.declaration import Job, Work
@@ -24,6 +24,7 @@ class Calibration(NamedTuple):
     sky_model: dict[str, Any] | None
     images: list[str]
     steps: list[list[str]]  # those that run, in their order, each with the function that does it
+    by_integrations: bool  # whether an exposure of many integrations is worked on in blocks of them
     facts: dict[str, Any]  # keywords of the exposure that were made of others
     count_rate_unit: str
     origin: Record
@@ -107,6 +108,7 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
         sky_model=stage2.bkg_subtract.sky_parameters(),
         images=list(planned.family.images),
         steps=_steps(plan, exposure),
+        by_integrations=work_on_integrations(planned.steps),
         facts=dict(planned.header.derived),
         count_rate_unit=str(planned.header.values.get("BUNIT") or planned.family.count_rate_units[0]),
         origin=association_record(planned) | dict(planned.reference_record) | parameter_references,
@@ -270,7 +272,14 @@ def quick_look(plan: Plan, exposure: str) -> QuickLook:
 
 JOBS = {
     # Another context that chooses the same references changes nothing.
-    "calibrate": Job("calibrate.py", calibrated, calibration, uncompared=("context",), functions=step_functions),
+    "calibrate": Job(
+        "calibrate.py",
+        calibrated,
+        calibration,
+        uncompared=("context",),
+        work=Work(memory=("block",)),
+        functions=step_functions,
+    ),
     "merge_subarrays": Job("merge_subarrays.py", frames, merge, like="subtract_background"),
     "resample_exposure": Job(
         "resample_exposure.py",

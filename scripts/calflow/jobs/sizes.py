@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from calflow.calibration.work import BLOCK_PIXELS, work_on_integrations
 from calflow.plan.combination import PlannedAssociation
-from calflow.plan.plan import Calibrated, Plan
+from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,25 @@ class Size:
         What they are combined to.
     exposures : int
         How many they are.
+    integrations : int
+        Of the largest of them, if they are worked on in blocks.
     """
 
     total: float
     frame: float
     image: float
     exposures: int = 1
+    integrations: int = 1
 
     @property
     def largest(self) -> float:
         """The larger of a frame and the image."""
         return max(self.frame, self.image)
+
+    @property
+    def block(self) -> float:
+        """The part of a frame that is worked on at a time: some of its integrations, at least one."""
+        return max(min(self.frame, BLOCK_PIXELS / 1e6), self.frame / self.integrations)
 
     @property
     def pairs(self) -> float:
@@ -69,7 +78,7 @@ class Sizes:
         self._plan = plan
         planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values()]
         self._exposures = {root: _alone(member.size) for root, member in plan.stage3.members.items()}
-        self._exposures |= {e.root: _alone(math.prod(e.header.shape), e.image_shape) for e in planned}
+        self._exposures |= {e.root: _calibrated(e) for e in planned}
         self._associations: dict[str, Size] = {}
 
     def of(self, wildcards: Mapping[str, str], *, whole: bool) -> Size:
@@ -143,6 +152,13 @@ class Sizes:
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return side_by_side
         return nx * ny / 1e6
+
+
+def _calibrated(planned: Calibrated) -> Size:
+    """Return the size of an exposure of this run, which may have integrations."""
+    header = planned.header
+    blocks = header.is_cube and isinstance(planned, PlannedExposure) and work_on_integrations(planned.steps)
+    return replace(_alone(math.prod(header.shape), planned.image_shape), integrations=header.shape[0] if blocks else 1)
 
 
 def _alone(pixels: int, image: tuple[int, int] | None = None) -> Size:
