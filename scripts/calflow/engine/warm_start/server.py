@@ -2,8 +2,8 @@
 
 Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
 message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
-done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its jobs have ended.
-When the process that started it is killed, it is killed too, and so are the jobs when the server is.
+done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its
+jobs have ended. When the process that started it is killed, it is killed too, and so are the jobs when the server is.
 """
 
 import json

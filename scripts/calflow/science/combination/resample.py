@@ -601,8 +601,9 @@ class _ErrorSums:
         """Return the variances of the weighted means, float32 or float64, NaN where nothing was added."""
         result, self._variance = self._variance, {}
         weight, self._weight = self._weight, None
-        if weight is not None:
-            np.square(weight, out=weight)
+        if weight is None:
+            return {}
+        np.square(weight, out=weight)
         for total in result.values():
             with np.errstate(divide="ignore", invalid="ignore"):
                 np.divide(total, weight, out=total)
