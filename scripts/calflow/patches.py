@@ -4,12 +4,13 @@ Nothing else does so, but for `calflow.engine.inside` with Snakemake. ``tests/un
 is gone or is needed no more; docs/upstream.md says what the projects would have to take for these to go.
 """
 
+import gzip
 import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +58,18 @@ def start_photutils() -> None:
     """
     with _in_place(importlib.metadata, "packages_distributions", dict):
         import photutils.utils  # noqa: F401
+
+
+@contextmanager
+def timeless_tiles() -> Iterator[None]:
+    """While astropy compresses tiles of images with gzip, have it leave out the time, which gzip notes in each.
+
+    The same image then gives the same bytes. From Python 3.14 on gzip notes no time.
+    """
+    from astropy.io.fits.hdu.compressed import _codecs
+
+    with _in_place(_codecs, "gzip_compress", partial(gzip.compress, mtime=0)):
+        yield
 
 
 def drizzle_polygons() -> tuple[Callable, Callable]:

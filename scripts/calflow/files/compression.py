@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from astropy.io import fits
 
+from calflow.patches import timeless_tiles
 from calflow.whole_files import replacing
 
 Compression = Literal["none", "lossless", "quantized"]
@@ -35,7 +36,7 @@ def compress(path: Path, compression: Compression) -> None:
     """
     if compression == "none":
         return
-    with fits.open(path, memmap=False) as hdus, replacing(path) as partial:
+    with fits.open(path, memmap=False) as hdus, replacing(path) as partial, timeless_tiles():
         fits.HDUList([_compressed(hdu, compression) for hdu in hdus]).writeto(
             partial, output_verify="silentfix+exception"
         )
