@@ -12,6 +12,7 @@ from calflow.files.exposure import writing_exposure
 from calflow.files.geometry_files import write_geometry, write_json
 from calflow.files.integrations import read_by_integrations
 from calflow.files.keywords import pointing, record_facts, record_origin, record_status
+from calflow.files.writing import Writing
 from calflow.job import UnusableExposure, remark, remark_on, run
 from calflow.science.geometry.geometry import geometry_of
 from calflow.science.image import usable
@@ -30,7 +31,7 @@ def calibrate(input, output, params: "Calibration"):
     block = BLOCK_PIXELS if params.by_integrations else None
     with (
         closing(read_by_integrations(input.exposure, params.images, Path(output.cal), block)) as blocks,
-        writing_exposure(Path(output.cal), params.write_date) as write,
+        writing_exposure(Path(output.cal), Writing(**params.writing)) as write,
     ):
         for number, exposure in enumerate(blocks):
             _calibrate(exposure, input, params, tally)

@@ -11,6 +11,7 @@ from calflow.files.catalogs import write_catalog, write_regions
 from calflow.files.combined_image import read_combined
 from calflow.files.exposure import write_product
 from calflow.files.reference_files import ReferenceFileError
+from calflow.files.writing import Writing
 from calflow.job import remark, run
 from calflow.patches import start_photutils
 from calflow.science.sources.source_catalog import CatalogParameters, no_sources, source_catalog
@@ -58,7 +59,7 @@ def catalog(input, output, params: "Cataloguing"):
         {"SCI": segments},
         {"SCI": image.wcs_header()},
         [image.asdf],
-        write_date=params.write_date,
+        writing=Writing(**params.writing),
     )
     write_regions(found.table, Path(output.regions), image.keyword("PIXAR_A2") ** 0.5)
     write_catalog(found.table, Path(output.catalog))

@@ -15,6 +15,7 @@ from calflow.files.grid_keywords import record_grid
 from calflow.files.header_table import header_table
 from calflow.files.keywords import STATUS, exposure_time, record_origin_in, record_status
 from calflow.files.tan_asdf import grid_to_bytes
+from calflow.files.writing import Writing
 from calflow.job import UnusableExposure, arguments_of, remark, remark_on, run
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.output_grid import grid_footprint
@@ -100,7 +101,7 @@ def _write(grid, result, headers, rows, path, params: "Combination"):
     planes = {name.upper(): getattr(result, name) for name in EXTENSIONS if getattr(result, name) is not None}
     extensions = blended | ({"ERR": _unit(blended["SCI"])} if "ERR" in planes else {})
     others = [header_table(headers)] if settings["blendheaders"] else []
-    write_product(path, blended["PRIMARY"], planes, extensions, others, grid_to_bytes(grid), params.write_date)
+    write_product(path, blended["PRIMARY"], planes, extensions, others, grid_to_bytes(grid), Writing(**params.writing))
 
 
 def _unit(science):

@@ -16,6 +16,7 @@ from calflow.files.intermediate_images import save_image
 from calflow.files.keywords import pointing, record_origin, record_status, record_target, remove_wcs
 from calflow.files.sky_tables import record_sky, sky_of
 from calflow.files.wcs_keywords import record_wcs
+from calflow.files.writing import Writing
 from calflow.job import remark_on, run
 from calflow.science.combination.outlier_detection import (
     apply_outliers,
@@ -55,7 +56,7 @@ def flag(input, output, params: "Flagging"):
         log.info("%d of %d pixels are outliers", flagged, total)
     record_sky(exposure, sky, params.subtract)
     record_status(exposure, "outlier_detection", status)
-    write_exposure(exposure, Path(output.crf), params.write_date)
+    write_exposure(exposure, Path(output.crf), Writing(**params.writing))
     counts = {"exposure": params.exposure, "group": row.group, "status": status}
     write_json(Path(output.counts), counts | {"flagged": flagged, "pixels": total})
 

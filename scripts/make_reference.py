@@ -7,6 +7,7 @@ from calflow.calibration.dark import read_dark
 from calflow.files.exposure_planes import exposure_planes
 from calflow.files.packed import unpacked
 from calflow.files.reference_files import write_detector_reference
+from calflow.files.writing import Writing
 from calflow.job import run
 from calflow.science.calibration.reference_making import master_dark, normalised_flat
 from calflow.science.windows import Window
@@ -27,7 +28,7 @@ def make_reference(input, output, params: "Making"):
             dark = read_dark(input.dark, Window(*params.window), params.images) if input.get("dark") else None
             made = normalised_flat(*stacks, dark=dark, normalisation=params.normalisation, **params.combination)
     planes = {"SCI": made.sci, "DQ": made.dq, "ERR": made.err}
-    write_detector_reference(Path(output.reference), params.reftype, planes, params.keywords, params.write_date)
+    write_detector_reference(Path(output.reference), params.reftype, planes, params.keywords, Writing(**params.writing))
 
 
 if "snakemake" in globals():

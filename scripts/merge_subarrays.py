@@ -7,6 +7,7 @@ from calflow.calibration.subarrays import MAP
 from calflow.files.exposure import read_exposure, read_wcs, write_exposure
 from calflow.files.geometry_files import write_geometry, write_json
 from calflow.files.keywords import pointing_of, record_origin, record_status, window
+from calflow.files.writing import Writing
 from calflow.job import UnusableExposure, remark_on, run
 from calflow.science.calibration.subarray_map import merge_subarrays, parse_subarray_map
 from calflow.science.geometry.geometry import geometry_of
@@ -26,7 +27,7 @@ def merge(input, output, params: "Merge"):
     full.image = merge_subarrays(full.image, ids, {number: member.image for number, member in members.items()})
     record_origin(full, params.origin)
     record_status(full, "merge_subarrays", "COMPLETE")
-    write_exposure(full, Path(output.cal), params.write_date)
+    write_exposure(full, Path(output.cal), Writing(**params.writing))
     if output.get("geometry"):
         _describe_geometry(full, input.full, Path(output.geometry))
 

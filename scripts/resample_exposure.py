@@ -12,6 +12,7 @@ from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_keywords import record_grid
 from calflow.files.keywords import exposure_time, record_origin_in
 from calflow.files.tan_asdf import grid_to_bytes
+from calflow.files.writing import Writing
 from calflow.job import UnusableExposure, arguments_of, run
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.footprints import parse_s_region
@@ -51,7 +52,7 @@ def resample_exposure(input, output, params: "QuickLook"):
             "or no pixel has weight (DQ, VAR_RNOISE)"
         )
     _record(exposure, grid, vertices, settings, params.origin)
-    _write(exposure, grid, result, Path(output.i2d), params.write_date)
+    _write(exposure, grid, result, Path(output.i2d), Writing(**params.writing))
 
 
 def _grid(exposure, geometry, vertices, settings, output_wcs):
@@ -69,10 +70,10 @@ def _record(exposure, grid, vertices, settings, origin):
     record_grid(exposure.headers, grid, grid_footprint(vertices, grid), settings["weight_type"], settings["pixfrac"])
 
 
-def _write(exposure, grid, result, path, write_date):
+def _write(exposure, grid, result, path, writing):
     planes = {name.upper(): getattr(result, name) for name in EXTENSIONS}
     planes = {name: plane for name, plane in planes.items() if plane is not None}
-    write_product(path, exposure.primary, planes, exposure.headers, wcs=grid_to_bytes(grid), write_date=write_date)
+    write_product(path, exposure.primary, planes, exposure.headers, wcs=grid_to_bytes(grid), writing=writing)
 
 
 if "snakemake" in globals():

@@ -9,6 +9,7 @@ from calflow.calibration.work import BLOCK_PIXELS
 from calflow.files.exposure import writing_exposure
 from calflow.files.integrations import read_by_integrations
 from calflow.files.keywords import record_facts, record_origin, record_status
+from calflow.files.writing import Writing
 from calflow.job import remark_on, run
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def subtract_background(input, output, params: "Subtraction"):
     """Subtract the average and record it."""
     with (
         closing(read_by_integrations(input.exposure, params.images, Path(output.bsub), BLOCK_PIXELS)) as blocks,
-        writing_exposure(Path(output.bsub), params.write_date) as write,
+        writing_exposure(Path(output.bsub), Writing(**params.writing)) as write,
     ):
         for exposure in blocks:
             if not exposure.rest:

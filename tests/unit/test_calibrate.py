@@ -41,7 +41,7 @@ def test_the_step_after_which_no_pixel_is_left_is_named(monkeypatch, step, told)
         status={},
         steps=[("skipped", "a:nothing"), (step, "a:flag_all")],
         by_integrations=True,
-        write_date=False,
+        writing={},
     )
 
     class Input(dict):

@@ -10,6 +10,7 @@ from astropy.io import fits
 
 from calflow.files.exposure import read_exposure, read_planes, write_exposure
 from calflow.files.packed import unpacked
+from calflow.files.writing import Writing
 from calflow.simulation import Scene, simulate
 from calflow.whole_files import PARTIAL, replacing
 
@@ -119,7 +120,7 @@ def test_a_cube_keeps_its_times(cube, tmp_path):
 def test_the_date_is_written_on_request_only(rate, tmp_path):
     exposure = read_exposure(rate)
     write_exposure(exposure, tmp_path / "a.fits")
-    write_exposure(exposure, tmp_path / "b.fits", write_date=True)
+    write_exposure(exposure, tmp_path / "b.fits", Writing(date=True))
     assert fits.getheader(tmp_path / "a.fits")["DATE"] == exposure.primary["DATE"]
     assert fits.getheader(tmp_path / "b.fits")["DATE"] != exposure.primary["DATE"]
 

@@ -138,7 +138,7 @@ def parameters(*steps):
         status={},
         steps=[(step, step) for step in steps],
         by_integrations=True,
-        write_date=False,
+        writing={},
     )
 
 

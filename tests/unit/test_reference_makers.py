@@ -116,7 +116,7 @@ def make(made, **changes):
         "window": made.window.numbers,
         "images": made.family.images,
         "keywords": made.keywords,
-        "write_date": False,
+        "writing": {},
     }
     output = Path(made.path)
     make_reference.make_reference(Job(**made.files()), Job(reference=output), Job(**(params | changes)))

@@ -40,6 +40,27 @@ def test_packed_exposures_give_the_same_bytes(finished):
     assert {name: finished.product(name).read_bytes() for name in finished.products()} == before
 
 
+def test_compressed_products_hold_the_same(finished):
+    def pixels():
+        found = {}
+        for name in sorted(finished.products()):
+            with fits.open(finished.product(name), memmap=False) as hdus:
+                found |= {(name, hdu.name): hdu.data for hdu in hdus[1:] if hdu.is_image}
+        return found
+
+    before, size = pixels(), sum(finished.product(name).stat().st_size for name in finished.products())
+    finished.config["compress"] = "lossless"
+    run = finished.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"calibrate": 2, "resample_exposure": 2}
+    assert sum(finished.product(name).stat().st_size for name in finished.products()) < 0.8 * size
+    after = pixels()
+    assert after.keys() == before.keys()
+    for key, plane in before.items():
+        np.testing.assert_array_equal(after[key], plane)
+    assert finished.planned() == {}
+
+
 def header(workflow, name):
     return fits.getheader(workflow.product(name))
 

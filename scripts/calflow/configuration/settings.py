@@ -104,6 +104,9 @@ class Settings(Section):
     write_date: bool = Field(
         False, description="write the time of writing as DATE; products then differ from run to run"
     )
+    compress: Literal["none", "lossless", "quantized"] = Field(
+        "none", description="compress the images of products tile by tile; docs/products.md"
+    )
     leave_out_unchanged: bool = Field(
         True, description="do not run a job when all that it reads has come out with the same bytes as before"
     )
@@ -133,6 +136,11 @@ class Settings(Section):
     # What the parameter files give where the configuration does not
     _below: Layer = PrivateAttr(Layer({}, {}, ()))
     _sources: _Sources = PrivateAttr(_Sources())
+
+    @property
+    def writing(self) -> dict[str, Any]:
+        """How products are written, as jobs take it."""
+        return {"date": self.write_date, "compress": self.compress}
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from astropy.io import fits
 from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
 from calflow.files.growing_files import Later, Section, growing
 from calflow.files.version import VERSION
+from calflow.files.writing import PLAIN, Writing, compress
 from calflow.science.image import LARGEST, Image, discard_impossible
 from calflow.whole_files import replacing
 
@@ -331,32 +332,30 @@ def keyword(path: Path, name: str) -> Any:
         return hdus["SCI"].header.get(name)
 
 
-def write_exposure(exposure: Exposure, path: Path, write_date: bool = False) -> None:
+def write_exposure(exposure: Exposure, path: Path, writing: Writing = PLAIN) -> None:
     """Write an exposure file, complete or not at all.
 
     FILENAME, CAL_VER and CAL_VCS are set, and DATAMODL unless it is a model of one instrument. DATE is the
-    clock's only if `write_date` is set; otherwise the same exposure gives the same bytes.
+    clock's only if `writing` says so; otherwise the same exposure gives the same bytes.
 
     Parameters
     ----------
     exposure : Exposure
     path : Path
-    write_date : bool
-        Whether DATE is the time of writing.
+    writing : Writing
     """
-    with writing_exposure(path, write_date) as write:
+    with writing_exposure(path, writing) as write:
         write(exposure)
 
 
 @contextmanager
-def writing_exposure(path: Path, write_date: bool = False) -> Iterator[Callable[[Exposure], None]]:
+def writing_exposure(path: Path, writing: Writing = PLAIN) -> Iterator[Callable[[Exposure], None]]:
     """Yield a function that writes an exposure file as `write_exposure` does, block of integrations after block.
 
     Parameters
     ----------
     path : Path
-    write_date : bool
-        Whether DATE is the time of writing.
+    writing : Writing
 
     Yields
     ------
@@ -371,11 +370,11 @@ def writing_exposure(path: Path, write_date: bool = False) -> Iterator[Callable[
             nonlocal sections, written
             planes = {PLANES[name]: plane for name, plane in block.image.planes().items()}
             if not written and not block.rest:
-                write_product(path, **_all_but_pixels(block, planes), write_date=write_date)
+                write_product(path, **_all_but_pixels(block, planes), writing=writing)
             elif not written:
                 depth = len(block.image.sci) + block.rest
                 later = {name: Later((depth, *plane.shape[1:]), plane.dtype) for name, plane in planes.items()}
-                product = growing_product(path, **_all_but_pixels(block, later), write_date=write_date)
+                product = growing_product(path, **_all_but_pixels(block, later), writing=writing)
                 sections = stack.enter_context(product)
             for name, section in sections.items():
                 section.write(planes[name], written)
@@ -411,7 +410,7 @@ def write_product(
     headers: Mapping[str, fits.Header] | None = None,
     others: Sequence = (),
     wcs: Any = None,
-    write_date: bool = False,
+    writing: Writing = PLAIN,
 ) -> None:
     """Write a FITS product, complete or not at all.
 
@@ -419,7 +418,7 @@ def write_product(
     ----------
     path : Path
     primary : astropy Header
-        FILENAME, CAL_VER, CAL_VCS are set, and DATE if `write_date` is.
+        FILENAME, CAL_VER, CAL_VCS are set, and DATE if `writing` says so.
     planes : mapping of extension name to array
         In the order of the file.
     headers : mapping of extension name to astropy Header
@@ -428,12 +427,12 @@ def write_product(
         Written after the planes.
     wcs : gwcs.WCS, bytes or None
         Written as the ASDF extension, the last; bytes are an ASDF file as it is.
-    write_date : bool
-        Whether DATE is the time of writing.
+    writing : Writing
     """
-    hdus = _hdus(path, primary, planes, headers or {}, others, wcs, write_date)
+    hdus = _hdus(path, primary, planes, headers or {}, others, wcs, writing)
     with replacing(path) as partial:
         fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
+        compress(partial, writing.compress)
 
 
 @contextmanager
@@ -444,13 +443,13 @@ def growing_product(
     headers: Mapping[str, fits.Header] | None = None,
     others: Sequence = (),
     wcs: Any = None,
-    write_date: bool = False,
+    writing: Writing = PLAIN,
 ) -> Iterator[dict[str, Section]]:
     """Write a FITS product as `write_product` does, some of its planes part by part.
 
     Parameters
     ----------
-    path, primary, headers, others, wcs, write_date
+    path, primary, headers, others, wcs, writing
         As of `write_product`.
     planes : mapping of extension name to array or Later
 
@@ -461,15 +460,17 @@ def growing_product(
     """
     later = {name: plane for name, plane in planes.items() if isinstance(plane, Later)}
     first = {name: plane.stand_in() if isinstance(plane, Later) else plane for name, plane in planes.items()}
-    hdus = _hdus(path, primary, first, headers or {}, others, wcs, write_date)
-    with replacing(path) as partial, growing(partial, hdus, later) as sections:
-        yield sections
+    hdus = _hdus(path, primary, first, headers or {}, others, wcs, writing)
+    with replacing(path) as partial:
+        with growing(partial, hdus, later) as sections:
+            yield sections
+        compress(partial, writing.compress)
 
 
-def _hdus(path, primary, planes, headers, others, wcs, write_date) -> list:
+def _hdus(path, primary, planes, headers, others, wcs, writing) -> list:
     primary = primary.copy()
     primary.set("FILENAME", path.name, "Name of the file")
-    _sign(primary, write_date)
+    _sign(primary, writing)
     hdus = [fits.PrimaryHDU(header=primary)]
     for name, plane in planes.items():
         hdu = fits.ImageHDU(plane, header=headers.get(name), name=name)
@@ -481,11 +482,11 @@ def _hdus(path, primary, planes, headers, others, wcs, write_date) -> list:
     return hdus
 
 
-def _sign(primary: fits.Header, write_date: bool = False) -> None:
+def _sign(primary: fits.Header, writing: Writing) -> None:
     """Name calflow and its version in a primary header; write the time only on request."""
     primary.set("CAL_VER", f"calflow {VERSION}", "Calibration Software Version")
     primary.set("CAL_VCS", f"calflow v{VERSION}", "Calibration Software Repository Version")
-    if write_date:
+    if writing.date:
         primary.set("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3], "UTC date file created")
 
 

@@ -12,6 +12,7 @@ from astropy.io import fits
 from calflow.files.asdf_files import read_tree
 from calflow.files.detector_window import detector_window
 from calflow.files.exposure import telling_checksums, write_product
+from calflow.files.writing import PLAIN, Writing
 from calflow.science.dq_flags import remap_flags
 from calflow.science.image import discard_impossible
 from calflow.science.windows import Window
@@ -127,7 +128,7 @@ def write_detector_reference(
     reftype: str,
     planes: Mapping[str, np.ndarray | None],
     keywords: Mapping[str, Any],
-    write_date: bool = False,
+    writing: Writing = PLAIN,
 ) -> None:
     """Write a flat or a dark in CRDS format.
 
@@ -140,15 +141,14 @@ def write_detector_reference(
         One that is None is left out.
     keywords : mapping
         What the file is for, where it comes from.
-    write_date : bool
-        Whether DATE is the time of writing.
+    writing : Writing
     """
     primary = fits.Header()
     primary.set("DATAMODL", f"{reftype.capitalize()}Model", "Type of data model")
     primary.set("REFTYPE", reftype.upper(), "Reference file type")
     primary.update(keywords)
     present = {name: plane for name, plane in planes.items() if plane is not None}
-    write_product(path, primary, present, write_date=write_date)
+    write_product(path, primary, present, writing=writing)
 
 
 def read_area(path: Path, window: Window) -> tuple[np.ndarray, float | None, float | None]:

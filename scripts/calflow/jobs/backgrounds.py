@@ -36,7 +36,7 @@ class Subtraction(NamedTuple):
     images: list[str]
     facts: dict[str, Any]
     origin: Record
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 def members(plan: Plan, background: str) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def subtraction(plan: Plan, exposure: str, bsub: str) -> Subtraction:
         images=list(planned.family.images),
         facts=dict(planned.header.derived),
         origin=association_record(planned),
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 

@@ -33,7 +33,7 @@ class Calibration(NamedTuple):
     full_frame: list[int]  # columns and rows of the detector
     filter_offset: dict[str, Any]
     photom_row: dict[str, Any]
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 class Merge(NamedTuple):
@@ -41,7 +41,7 @@ class Merge(NamedTuple):
 
     ids: list[int]
     origin: Record
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 class AppliedReference(NamedTuple):
@@ -52,7 +52,7 @@ class AppliedReference(NamedTuple):
     optional: list[str]  # those of ERR and DQ that the reference need not have
     window: Numbers
     keywords: dict[str, Any]
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 class QuickLook(NamedTuple):
@@ -61,7 +61,7 @@ class QuickLook(NamedTuple):
     origin: Record
     resample: dict[str, Any]
     max_pixels: float
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 def calibrated(plan: Plan, exposure: str, cal: str) -> dict[str, str]:
@@ -117,7 +117,7 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
         full_frame=[nx, ny],
         filter_offset=_filter_offset(plan, exposure),
         photom_row=_photom_row(plan, exposure),
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 
@@ -186,7 +186,7 @@ def merge(plan: Plan, merged: str, cal: str) -> Merge:
         ``cal``, or ``calints`` of an exposure with integrations.
     """
     planned = plan.merge(merged)
-    return Merge(sorted(planned.subarrays), association_record(planned), plan.settings.write_date)
+    return Merge(sorted(planned.subarrays), association_record(planned), plan.settings.writing)
 
 
 def applied(reftype: str, plan: Plan, exposure: str) -> dict[str, str]:
@@ -229,7 +229,7 @@ def applied_reference(reftype: str, plan: Plan, exposure: str) -> AppliedReferen
         optional=[name for name in ("ERR", "DQ") if name not in required],
         window=window_of(planned.header).numbers,
         keywords={keyword: values[keyword] for keyword in DETECTOR_KEYWORDS if keyword in values},
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 
@@ -266,7 +266,7 @@ def quick_look(plan: Plan, exposure: str) -> QuickLook:
         origin=plan.chosen(planned).record(2),
         resample=plan.chosen(planned).settings.stage2.resample.quick_look_parameters(),
         max_pixels=plan.settings.max_output_pixels,
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 

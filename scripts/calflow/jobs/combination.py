@@ -18,7 +18,7 @@ class Combination(NamedTuple):
     status: dict[str, str]
     resample: dict[str, Any]
     origin: Record
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 class Cataloguing(NamedTuple):
@@ -27,7 +27,7 @@ class Cataloguing(NamedTuple):
     source_catalog: dict[str, Any]
     rows: dict[str, Any]  # selectors of the rows of tables of references
     missing: dict[str, str]  # why references are missing
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 def combined(plan: Plan, association: str, group: str = "") -> dict[str, Any]:
@@ -74,7 +74,7 @@ def combination(plan: Plan, association: str, group: str = "") -> Combination:
         status=planned.status_of("skymatch", "outlier_detection"),
         resample=plan.stage3.parameters(association).resample.drizzle_parameters(),
         origin=plan.stage3.record(association, "source_catalog"),
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 
@@ -123,7 +123,7 @@ def cataloguing(plan: Plan, association: str) -> Cataloguing:
             "abvegaoffset": planned.family.ab_vega_offsets[instrument].wanted(planned.header),
         },
         missing={kind: ref.reason for kind, ref in planned.references.items() if ref.path is None},
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 

@@ -30,7 +30,7 @@ class Flagging(NamedTuple):
     sip: dict[str, Any] | None
     subtract: bool
     outlier_detection: dict[str, Any]
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 def grouped(plane: str, plan: Plan, crf: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def flagging(plan: Plan, crf: str) -> Flagging:
         sip=stage3.tweakreg.sip_parameters(),
         subtract=stage3.skymatch.subtract,
         outlier_detection=stage3.outlier_detection.flagging_parameters(),
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 

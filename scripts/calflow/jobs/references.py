@@ -21,7 +21,7 @@ class Making(NamedTuple):
     window: Numbers
     images: list[str]
     keywords: dict[str, Any]
-    write_date: bool
+    writing: dict[str, Any]  # how products are written: of `Writing`
 
 
 class Fetching(NamedTuple):
@@ -98,7 +98,7 @@ def making(plan: Plan, reference: str) -> Making:
         window=planned.window.numbers,
         images=list(planned.family.images),
         keywords=dict(planned.keywords),
-        write_date=plan.settings.write_date,
+        writing=plan.settings.writing,
     )
 
 

@@ -5,9 +5,9 @@ import pytest
 from astropy.io import fits
 
 from calflow.files.combined_image import read_combined
-from calflow.files.compression import STEPS_PER_SIGMA, compress
 from calflow.files.exposure import read_exposure, read_planes
 from calflow.files.exposure_planes import ExposurePlane
+from calflow.files.writing import STEPS_PER_SIGMA, compress
 from calflow.inputs.fits_headers import check_exposure, read_hdus
 
 SIGMA = 0.02
@@ -72,20 +72,32 @@ def test_lossless_keeps_every_value(path):
         np.testing.assert_array_equal(found[name], plane)
 
 
-def test_quantized_rounds_floats_to_a_part_of_the_noise_and_keeps_the_rest(path):
+def test_quantized_rounds_pixels_to_a_part_of_the_noise_and_keeps_the_rest(path):
     size = path.stat().st_size
     compress(path, "quantized")
     assert path.stat().st_size < 0.6 * size  # DQ, whose bits are random here, is not smaller
     found, given = unpacked(path), planes()
     np.testing.assert_array_equal(found["DQ"], given["DQ"])
-    for name in ("SCI", "ERR"):
-        np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(given[name]))
-    np.testing.assert_array_equal(found["ERR"] == 0, given["ERR"] == 0)
+    np.testing.assert_array_equal(np.isnan(found["SCI"]), np.isnan(given["SCI"]))
     step = SIGMA / STEPS_PER_SIGMA
     off = (found["SCI"] - given["SCI"])[np.isfinite(given["SCI"])]
     # The noise of a row is found to a fifth. Half a step at most; a uniform distribution without a bias.
     assert np.abs(off).max() < 0.6 * 1.2 * step + 1e4 * 2**-23
     assert abs(off.mean()) < 4 * step / np.sqrt(12 * off.size)
+
+
+def test_quantized_errors_and_weights_keep_their_sign_whatever_their_range(tmp_path):
+    values = np.array([0.0, 1e-12, 3e-7, 1.0, 1.0021, 255.4, 1e18, np.nan, np.inf] * 8, np.float32).reshape(8, 9)
+    path = tmp_path / "x_i2d.fits"
+    names = ("ERR", "WHT", "VAR_RNOISE", "VAR_POISSON", "VAR_FLAT")
+    fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(values, name=name) for name in (*names, "AREA"))]).writeto(path)
+    compress(path, "quantized")
+    found = unpacked(path)
+    np.testing.assert_array_equal(found["AREA"], values)
+    for name in names:
+        np.testing.assert_allclose(found[name], values, rtol=2**-9)
+        np.testing.assert_array_equal(found[name] == 0, values == 0)
+    assert found["ERR"][0, 4] == 1.0 + 2**-8  # hand-worked: the nearest of 8 bits
 
 
 @pytest.mark.parametrize("compression", ["lossless", "quantized"])
