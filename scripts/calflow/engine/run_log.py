@@ -30,7 +30,8 @@ INTERRUPTED = "Terminating processes on user request"
 KEPT = ("Nothing to be done", "Trying to restart", "Will exit after", INTERRUPTED, "Complete log")
 # What it says of failures, of which the jobs and the summary say more.
 SAID = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete successfully")
-BEFORE = "Assuming unrestricted shared filesystem usage"  # before an execution, and of no use
+# Before an execution, and of no use.
+BEFORE = ("Config file", "Assuming unrestricted shared filesystem usage")
 
 
 class Listener(Protocol):
@@ -163,11 +164,18 @@ def say(text: str) -> None:
     logger.info(text)
 
 
-def begin_quietly(handler: logging.Handler) -> None:
-    """Leave out what Snakemake says between the Snakefile and an execution."""
-    handler.addFilter(_is_of_use)
+def begin_quietly(workflow: Any) -> None:
+    """
+    Leave out what Snakemake says of no use before an execution, if what it tells is left to calflow.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    if handler := terminal_handler(workflow):
+        handler.addFilter(_is_of_use)
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
     begun = getattr(record, "event", None) == LogEvent.WORKFLOW_STARTED  # in 9.20 it comes before
-    return not begun and not str(record.msg).startswith(BEFORE)
+    return not begun and not (record.levelno == logging.INFO and str(record.msg).startswith(BEFORE))
