@@ -83,9 +83,10 @@ class Display:
         say(f"{whole.total} job{'' if whole.total == 1 else 's'}{about}")
         if is_live(handler.stream):
             marks = BLOCKS if "utf" in (handler.stream.encoding or "").lower() else HASHES
+            at_work = "now" if self._is_local else "submitted"
             self._screen = Screen(
                 handler.stream.fileno(),
-                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks),
+                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks, at_work=at_work),
             )
 
     def end(self) -> None:

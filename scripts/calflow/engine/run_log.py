@@ -66,6 +66,7 @@ class RunLog(logging.Formatter):
         self._handler, self._listener = handler, listener
         self._original = handler.formatter or self
         self._is_interrupted = False
+        self._said: set[str] = set()
 
     def put_in_place(self) -> None:
         """Begin to take the place of Snakemake's words."""
@@ -107,9 +108,15 @@ class RunLog(logging.Formatter):
             return f"A group of jobs failed: {rules} (log: {', '.join(content['aux_logs'])})"
         if "left_out" in content:
             return listener.left_out(content["left_out"])
-        if event not in SILENT:
-            return None if _is_needed(record) else ""
-        return ""
+        return None if event not in SILENT and _is_needed(record) and self._is_first(record) else ""
+
+    def _is_first(self, record: logging.LogRecord) -> bool:
+        """Tell whether a warning of Snakemake, or of a plugin, is new: some are said again for each job."""
+        if record.levelno != logging.WARNING or not _is_of_snakemake(record.pathname):
+            return True
+        is_first = str(record.msg) not in self._said
+        self._said.add(str(record.msg))
+        return is_first
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
