@@ -53,7 +53,7 @@ from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
 from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
-from calflow.engine.reading import default_storage, is_local
+from calflow.engine.reading import default_storage, is_local, seen_from_command
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
