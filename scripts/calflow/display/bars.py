@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from calflow.display.progress import Progress, Row
+from calflow.printable import shortened
 
 MOST_ASSOCIATIONS = 8
 BLOCKS, HASHES = "\u2588\u2591", "#-"
@@ -39,7 +40,7 @@ def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOC
     lines = []
     for (label, row), count, time in zip(rows, counts, times, strict=True):
         drawn = f"{_bar(row, bar, marks)}  " if bar >= SHORTEST else ""
-        lines.append(f"{_cut(label, labelled).ljust(labelled)}  {drawn}{count.ljust(counted)}  {time}".rstrip())
+        lines.append(f"{shortened(label, labelled).ljust(labelled)}  {drawn}{count.ljust(counted)}  {time}".rstrip())
     return [line[:columns] for line in [*lines, _last(progress, now, at_work)]]
 
 
@@ -95,11 +96,3 @@ def _last(progress: Progress, now: float, at_work: str) -> str:
     left = f", about {clock(whole.left)} left" if whole.left is not None else ""
     counts = _counts(whole).replace(f"/{whole.total}", f"/{whole.total} jobs")
     return f"{counts}, {clock(now)}{left}" + (f"; {at_work} {begun}" if begun else "")
-
-
-def _cut(text: str, length: int) -> str:
-    """Return a text without its middle if it is too long: names differ at their ends."""
-    if len(text) <= length:
-        return text
-    head = (length - 3) // 2
-    return f"{text[:head]}...{text[len(text) - (length - 3 - head) :]}"
