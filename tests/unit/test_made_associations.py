@@ -335,6 +335,8 @@ def test_only_associations_of_an_empty_folder(tmp_path, monkeypatch):
 def test_some_of_several_observations_are_combined(folder):
     for number in (1, 2, 3):
         folder.add(f"e{number}", OBSERVTN=f"00{number}")
+    names = list(folder.make().used)
+    assert names == sorted(names)  # of which the order of observations is that of what is told
     product, whole = "jw01234-a3001_t001_miri_f770w", [f"e{number}_cal.fits:science" for number in (1, 2, 3)]
     assert folder.members()[product][2] == whole
     assert folder.members(observations=[1, 2])[product] == ("image3", "a3001", whole[:2])

@@ -202,6 +202,7 @@ def make_associations(
     # Of what is used, members may be fewer, or other files of the same exposures.
     file_of = {(tree["asn_type"], tree["asn_id"], tree["products"][0]["name"]): name for name, tree in named.items()}
     used = {file_of[each.asn_type, each.asn_id, each.product]: tree_of(each, found.pool, names) for each in wanted}
+    used = dict(sorted(used.items()))  # so that observations are told in their order
     notes = (*settled.notes, *_several_skies(found, settings))
     return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), notes)
 
