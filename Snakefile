@@ -32,6 +32,7 @@ min_version("9.20")
 # Snakemake's log cannot be written on a full disk; that is told in one line, not in a traceback for each line of it.
 logging.raiseExceptions = False
 
+run = Run(workflow, snakemake_version)
 given = copy.deepcopy(config)  # what the user gave, before the defaults come to it
 given_files = workflow.configfiles[::-1]  # those of the user, the strongest first
 if not IS_MODULE:  # whose config has no defaults: those are declared
@@ -52,14 +53,13 @@ from calflow.inputs.storage_mirror import mirror_storage
 from calflow.engine.environments import set_environment
 from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
-from calflow.engine.reading import default_storage, is_local
+from calflow.engine.reading import default_storage, is_local, seen_from_command
 from calflow.engine.targets import is_only_target, wanted_stages
 from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
 
-run = Run(workflow, snakemake_version)
 config_files = [] if IS_MODULE else [*map(seen_from_here, given_files), SHIPPED]
 look_into_storage = lambda settings: mirror_storage(
     *default_storage(workflow), settings.output, Path(".snakemake/calflow/storage.json")

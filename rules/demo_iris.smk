@@ -36,4 +36,4 @@ rule demo_iris:
         lambda wildcards: plan.products(),
         "iris.png",
     message:
-        "the demo with IRIS is done: look at iris.png, and at the products in {OUTPUT}stage2 and {OUTPUT}stage3"
+        f"the demo with IRIS is done: look at {seen_from_command(workflow, 'iris.png')}"

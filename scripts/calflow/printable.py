@@ -20,3 +20,18 @@ def printable(text: str, keep: str = "") -> str:
 def has_controls(text: str) -> bool:
     """Tell whether a text has control characters."""
     return any(unicodedata.category(each) == "Cc" for each in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text without its middle if it is too long: names differ at their ends.
+
+    Parameters
+    ----------
+    text : str
+    length : int
+        The most characters.
+    """
+    if len(text) <= length:
+        return text
+    head = (length - 3) // 2
+    return f"{text[:head]}...{text[len(text) - (length - 3 - head) :]}"

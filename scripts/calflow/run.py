@@ -13,6 +13,7 @@ from calflow.engine.execution import surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
 from calflow.engine.reading import is_job, is_local
+from calflow.engine.run_log import begin_quietly
 from calflow.engine.signals import take_signals
 from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
@@ -50,6 +51,7 @@ class Run:
         self.is_job = is_job(workflow)
         speed_up()
         take_signals()
+        begin_quietly(workflow)
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """

@@ -85,10 +85,14 @@ def test_a_target_that_no_rule_makes(target, right):
         run(target, raises=MissingRuleException(target))
 
 
-def test_a_target_that_is_no_product(tmp_path):
-    file = tmp_path / "jw01_rate.fits"
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("jw01_rate.fits", "give a product"), ("my.yaml", "a configuration is given by --configfile .*my.yaml")],
+)
+def test_a_target_that_is_no_product(name, right, tmp_path):
+    file = tmp_path / name
     file.touch()
-    with pytest.raises(SystemExit, match=r"jw01_rate.fits: is there, but nothing here makes it; give a product"):
+    with pytest.raises(SystemExit, match=rf"{name}: is there, but nothing here makes it; {right}"):
         run(str(file), raises=MissingRuleException(str(file)))
 
 

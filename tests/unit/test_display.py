@@ -47,6 +47,8 @@ def test_bars_at_the_start_in_the_middle_and_at_the_end():
         "stage 3 o001  ----------------------------  0/1  in all about 0:20",
         "1/3 jobs, 0:10, about 0:20 left; now calibrate",
     ]
+    on_cluster = bar_lines(progress, 10.0, 70, marks=HASHES, at_work="submitted")
+    assert on_cluster[-1] == "1/3 jobs, 0:10, about 0:20 left; submitted calibrate"
     progress.finish(2, 20.0)
     progress.begin(3, 20.0)
     progress.finish(3, 30.0)
@@ -252,6 +254,13 @@ def test_a_failure_is_told_once(told, tmp_path):
     failed = "WorkflowError:\nAt least one job did not complete successfully."
     assert told.tell(failed, logging.ERROR, event=LogEvent.ERROR) == []
     assert told.display._progress.whole(1.0).failed == 1
+
+
+def test_a_warning_that_a_plugin_says_for_each_job_is_told_once(told):
+    plugin = f"site-packages{os.sep}snakemake_executor_plugin_slurm{os.sep}__init__.py"
+    said = [told.tell("No account given.", logging.WARNING, pathname=plugin) for _ in range(3)]
+    assert said == [["Snakemake: No account given."], [], []]
+    assert all(told.tell("left out: a", logging.WARNING) for _ in range(2))  # of calflow
 
 
 def test_what_an_interrupt_ends_did_not_fail(told, tmp_path):

@@ -332,6 +332,20 @@ def test_only_associations_of_an_empty_folder(tmp_path, monkeypatch):
     assert told(".").right.startswith("there are some in 'mastDownload/one': give input")
 
 
+def test_some_of_several_observations_are_combined(folder):
+    for number in (1, 2, 3):
+        folder.add(f"e{number}", OBSERVTN=f"00{number}")
+    names = list(folder.make().used)
+    assert names == sorted(names)  # of which the order of observations is that of what is told
+    product, whole = "jw01234-a3001_t001_miri_f770w", [f"e{number}_cal.fits:science" for number in (1, 2, 3)]
+    assert folder.members()[product][2] == whole
+    assert folder.members(observations=[1, 2])[product] == ("image3", "a3001", whole[:2])
+    assert product not in folder.members(observations=[2])
+    # The files of all are as ever.
+    (written,) = [tree for tree in folder.make(observations=[1, 2]).named.values() if tree["asn_id"] == "a3001"]
+    assert len(written["products"][0]["members"]) == 3
+
+
 def test_exposures_in_folders_of_their_own(folder):
     for name in ("a", "b"):
         folder.add(f"mastDownload/JWST/{name}/{name}")

@@ -98,8 +98,20 @@ def test_rules_whose_failures_are_known_are_rules():
 
 def test_columns_of_the_table_are_in_the_order_of_the_steps():
     every = [Made("a", {"photom": "SKIPPED", "bkg_subtract": "COMPLETE"}), Made("b", {"flat_field": "FAILED"})]
-    assert str(Status(every, [])).splitlines()[:3] == [
+    assert Status(every, []).text().splitlines()[:3] == [
         "exposure  bkg_subtract  flat_field  photom",
         "a         COMPLETE      -           SKIPPED",
         "b         -             FAILED      -",
     ]
+
+
+def test_tables_are_as_narrow_as_the_terminal():
+    steps = dict.fromkeys(("bkg_subtract", "assign_wcs", "flat_field", "photom", "resample"), "COMPLETE")
+    status = Status([Made("jw01234001001_02101_00001_nrcblong_extra", steps)], [])
+    assert status.text(80).splitlines()[:3] == [
+        "                                    bkg      assign   flat",
+        "exposure                            subtract wcs      field    photom   resample",
+        "jw01234001001_02...1_nrcblong_extra COMPLETE COMPLETE COMPLETE COMPLETE COMPLETE",
+    ]
+    assert max(map(len, status.text(80).splitlines())) <= 80
+    assert status.text(200) == status.text()

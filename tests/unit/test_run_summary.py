@@ -269,6 +269,16 @@ def test_both_files(tmp_path, monkeypatch):
     ]
 
 
+def test_folders_are_told_as_they_are_from_where_the_command_was_given(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(module.logger, "info", told.append)
+    workflow = chains(tmp_path, 1)
+    workflow.overwrite_workdir = "demo"
+    watched(workflow, tmp_path / "logs").tell()
+    assert told[0].endswith(", in demo.")
+    assert json.loads((tmp_path / "logs/summary.json").read_text())["places"] == ["."]  # for programs in that folder
+
+
 @pytest.mark.parametrize("quiet", [{Quietness.ALL}, {Quietness.PROGRESS}, None])
 def test_the_summary_is_told_whatever_else_is_not(quiet, tmp_path, capsys):
     workflow = chains(tmp_path, 2)

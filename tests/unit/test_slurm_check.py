@@ -2,7 +2,7 @@
 
 import pytest
 
-from calflow.engine.slurm import refusal, unknown_ends
+from calflow.engine.slurm import few_cores, refusal, unknown_ends
 
 
 @pytest.fixture
@@ -46,3 +46,17 @@ def test_ends_that_nobody_tells(slurm, command, age, sacct, works):
     slurm("scontrol", f"echo 'MinJobAge               = {age} sec'")
     slurm("sacct", f"exit {sacct}")
     assert (unknown_ends(command, 30) is None) is works
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "told"),
+    [("4\\n2+", None, "--cores 4"), ("4", 4, None), ("4", 100, "--cores 4"), ("16", None, None), ("", None, None)],
+)
+def test_nodes_that_have_fewer_cores_than_a_job_asks_for(slurm, nodes, cores, told):
+    slurm("sinfo", f"printf '{nodes}'")
+    found = few_cores("p", cores)
+    assert found is None if told is None else told in found
+
+
+def test_without_sinfo_nothing_is_said_of_cores(slurm):
+    assert few_cores(None, None) is None

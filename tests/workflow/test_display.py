@@ -38,4 +38,5 @@ def test_bars_in_a_terminal(workflow):
     assert re.search(r"^stage 2  \S+  1/1  \d+:\d\d$", text, re.MULTILINE)
     assert re.search(r"^1/1 jobs, \d+:\d\d$", text, re.MULTILINE)
     assert "Finished jobid" not in text
+    assert "is extended by" not in text  # the file of the defaults
     assert "Finished jobid" in "".join(log.read_text() for log in workflow.logs())

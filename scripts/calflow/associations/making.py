@@ -3,12 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 from calflow.associations.asn_files import AsnFiles, tree_of
-from calflow.associations.association import MadeAssociation
+from calflow.associations.association import MadeAssociation, MadeMember
 from calflow.associations.available import usable
 from calflow.associations.exposures import linked, rows_of
 from calflow.associations.generator import generate
@@ -202,6 +202,7 @@ def make_associations(
     # Of what is used, members may be fewer, or other files of the same exposures.
     file_of = {(tree["asn_type"], tree["asn_id"], tree["products"][0]["name"]): name for name, tree in named.items()}
     used = {file_of[each.asn_type, each.asn_id, each.product]: tree_of(each, found.pool, names) for each in wanted}
+    used = dict(sorted(used.items()))  # so that observations are told in their order
     notes = (*settled.notes, *_several_skies(found, settings))
     return MadeAssociations(found.source, asn_files, named, used, tuple(dict.fromkeys(left_out)), notes)
 
@@ -363,12 +364,31 @@ def _selected(
             problems.add(Problem("config", key, f"no exposure has {unfound[0]!r}", right))
         if patterns:
             rows = {root for root in rows if _fits(values(by_root[root]), patterns)}
-    rows |= {one.product for one in made if one.rule == MERGE_RULE and product_root(one.members[0].name) in rows}
+    merged = {one.product: product_root(one.members[0].name) for one in made if one.rule == MERGE_RULE}
+    by_root |= {product: by_root[root] for product, root in merged.items() if root in by_root}
+    rows |= {product for product, root in merged.items() if root in rows}
+    made = [_of_observations(one, settings.observations, by_root) for one in made]
     selected = [one for one in made if {product_root(name) for name in one.of_type("science")} <= rows]
     if not selected and any(patterns for patterns, _ in wanted.values()) and not problems:
         keys = ", ".join(key for key, (patterns, _) in wanted.items() if patterns)
         problems.add(Problem("config", keys, "no association has exposures of all of these", "select less"))
     return selected
+
+
+def _of_observations(
+    association: MadeAssociation, wanted: Collection[int], by_root: Mapping[str, Row]
+) -> MadeAssociation:
+    """Return an association of several observations with those alone that are wanted, if these are several too."""
+
+    def observation(member: MadeMember) -> str:
+        row = by_root.get(product_root(member.name))
+        return row["obs_num"] if row else ""
+
+    if association.level == 2:
+        return association
+    kept = [one for one in association.members if one.exptype != "science" or observation(one) in map(str, wanted)]
+    several = len({observation(one) for one in kept if one.exptype == "science"}) > 1
+    return replace(association, members=tuple(kept)) if several else association
 
 
 def _fits(values: Iterable[str], patterns: Iterable[str]) -> bool:

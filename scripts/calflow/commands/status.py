@@ -1,6 +1,8 @@
 """``snakemake status``: what is made of each exposure and association; ``snakemake status json`` for programs."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from calflow.engine.remarks import Remark, standing_remarks
 from calflow.files.keywords import STATUS
 from calflow.plan.plan import Plan, nothing_planned
 from calflow.plan.planner import make_plan
+from calflow.printable import shortened
 from calflow.results.associations import made_of_association
 from calflow.results.exposures import made_of_exposure
 from calflow.results.made import NOT_MADE, Made, MadeAssociation
@@ -31,6 +34,7 @@ STEPS = {
     "catalog_sources": ("source_catalog",),
 }
 AnyMade = TypeVar("AnyMade", bound=Made)
+SHORTEST_NAME = 16  # of an exposure, in a narrow terminal
 ABSENT = "-"  # of a step that an exposure does not have
 
 
@@ -67,14 +71,20 @@ class Status:
         }
         return json.dumps(tree | {"notices": list(self.notices), "running": self.running}, indent=1)
 
-    def __str__(self) -> str:
-        """Return all of it as tables, and a line per thing to mind."""
+    def text(self, columns: int | None = None) -> str:
+        """Return all of it as tables, and a line per thing to mind.
+
+        Parameters
+        ----------
+        columns : int, optional
+            Of the terminal: the tables are no wider, as far as that can be.
+        """
         every = [*self.exposures, *self.associations]
         there, missing = sum(len(made.products) for made in every), sum(len(made.missing) for made in every)
         folders = sorted({str(Path(path).parent) for made in every for path in made.products})
         lines = [
-            *_table("exposure", self.exposures),
-            *_table("association", self.associations),
+            *_table("exposure", self.exposures, columns),
+            *_table("association", self.associations, columns),
             *map(str, self.associations),
             *([""] if self.associations else []),
             *(f"{one.rule} {', '.join(one.wildcards)} FAILED: {one.reason} (log: {one.log})" for one in self.failures),
@@ -104,7 +114,8 @@ def answer(asked: Asked) -> Answer:
     if not plan.products():
         raise InputError([nothing_planned(plan)])
     status = status_of(plan)
-    return Answer(status.as_json() if asked.words else str(status), status=1 if status.failures else 0)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return Answer(status.as_json() if asked.words else status.text(columns), status=1 if status.failures else 0)
 
 
 def status_of(plan: Plan) -> Status:
@@ -162,14 +173,27 @@ def _names_without(plan: Plan, every: Iterable[Made]) -> set[str]:
     return names
 
 
-def _table(head: str, every: Sequence[Made]) -> list[str]:
+def _table(head: str, every: Sequence[Made], columns: int | None = None) -> list[str]:
     """Return a line for each exposure or association, with a column for each step that any of them has."""
     if not every:
         return []
     places = {step: place for place, step in enumerate(STATUS)}
     found = dict.fromkeys(step for made in every for step in made.steps)
     steps = sorted(found, key=lambda step: places.get(step, places["photom"]))  # a family may have steps of its own
-    rows = [[head, *steps], *([made.name, *(made.steps.get(step, ABSENT) for step in steps)] for made in every)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    rows = [[made.name, *(made.steps.get(step, ABSENT) for step in steps)] for made in every]
+    lines = _aligned([[head, *steps], *rows], "  ")
+    if columns and max(map(len, lines)) > columns:
+        # Each head in two lines, and of the names what space is left.
+        upper, lower = zip(*(step.rpartition("_")[::2] for step in steps), strict=True) if steps else ((), ())
+        rows = [["", *upper], [head, *lower], *rows]
+        over = max(map(len, _aligned(rows, " "))) - columns
+        longest = max(len(row[0]) for row in rows)
+        rows = [[shortened(row[0], max(longest - max(over, 0), len(head), SHORTEST_NAME)), *row[1:]] for row in rows]
+        lines = _aligned(rows, " ")
     return [*lines, ""]
+
+
+def _aligned(rows: Sequence[Sequence[str]], between: str) -> list[str]:
+    """Return rows as lines in which the cells of a column begin at the same place."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [between.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

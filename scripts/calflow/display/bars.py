@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from calflow.display.progress import Progress, Row
+from calflow.printable import shortened
 
 MOST_ASSOCIATIONS = 8
 BLOCKS, HASHES = "\u2588\u2591", "#-"
 SHORTEST, LONGEST = 10, 40  # columns of a bar
 
 
-def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOCKS) -> list[str]:
+def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOCKS, at_work: str = "now") -> list[str]:
     """Return a line for each stage and association, and one for the whole run.
 
     Parameters
@@ -21,6 +22,8 @@ def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOC
         Of the terminal: no line is longer.
     marks : str
         Two characters, for what is done and for what is not.
+    at_work : str
+        What stands before the jobs that Snakemake has begun; on a cluster they may wait.
     """
     rows: list[tuple[str, Row]] = []
     for stage, below in progress.rows(now):
@@ -37,8 +40,8 @@ def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOC
     lines = []
     for (label, row), count, time in zip(rows, counts, times, strict=True):
         drawn = f"{_bar(row, bar, marks)}  " if bar >= SHORTEST else ""
-        lines.append(f"{_cut(label, labelled).ljust(labelled)}  {drawn}{count.ljust(counted)}  {time}".rstrip())
-    return [line[:columns] for line in [*lines, _last(progress, now)]]
+        lines.append(f"{shortened(label, labelled).ljust(labelled)}  {drawn}{count.ljust(counted)}  {time}".rstrip())
+    return [line[:columns] for line in [*lines, _last(progress, now, at_work)]]
 
 
 def clock(seconds: float) -> str:
@@ -87,17 +90,9 @@ def _bar(row: Row, length: int, marks: str) -> str:
     return marks[0] * full + marks[1] * (length - full)
 
 
-def _last(progress: Progress, now: float) -> str:
+def _last(progress: Progress, now: float, at_work: str) -> str:
     whole = progress.whole(now)
-    at_work = ", ".join(f"{rule} x {n}" if n > 1 else rule for rule, n in progress.at_work().most_common())
+    begun = ", ".join(f"{rule} x {n}" if n > 1 else rule for rule, n in progress.at_work().most_common())
     left = f", about {clock(whole.left)} left" if whole.left is not None else ""
     counts = _counts(whole).replace(f"/{whole.total}", f"/{whole.total} jobs")
-    return f"{counts}, {clock(now)}{left}" + (f"; now {at_work}" if at_work else "")
-
-
-def _cut(text: str, length: int) -> str:
-    """Return a text without its middle if it is too long: names differ at their ends."""
-    if len(text) <= length:
-        return text
-    head = (length - 3) // 2
-    return f"{text[:head]}...{text[len(text) - (length - 3 - head) :]}"
+    return f"{counts}, {clock(now)}{left}" + (f"; {at_work} {begun}" if begun else "")

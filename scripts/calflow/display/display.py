@@ -14,7 +14,7 @@ from calflow.display.tasks import tasks_of
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.needed_jobs import needed_jobs
 from calflow.engine.outcome import reason_in
-from calflow.engine.run_log import RunLog, begin_quietly, say, terminal_handler
+from calflow.engine.run_log import RunLog, say, terminal_handler
 from calflow.engine.screen import Screen
 from calflow.forecast.target import EVERYTHING
 from calflow.plan.components import TARGETS
@@ -42,8 +42,6 @@ class Display:
         self._started = time.time()
         self._at_once: int | None = None
         self._is_local = True
-        if self._handler:
-            begin_quietly(self._handler)
 
     def around(self) -> Layer:
         """Return what has executions tell of themselves in calflow's words."""
@@ -85,9 +83,10 @@ class Display:
         say(f"{whole.total} job{'' if whole.total == 1 else 's'}{about}")
         if is_live(handler.stream):
             marks = BLOCKS if "utf" in (handler.stream.encoding or "").lower() else HASHES
+            at_work = "now" if self._is_local else "submitted"
             self._screen = Screen(
                 handler.stream.fileno(),
-                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks),
+                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks, at_work=at_work),
             )
 
     def end(self) -> None:

@@ -99,10 +99,17 @@ def _not_made(workflow: Any, targets: Iterable[str], products: Iterable[str]) ->
     """Return a problem for each target that is a file, but neither a rule nor a product."""
     known = {*products, *(rule.name for rule in workflow.rules)}
     return [
-        Problem(COMMAND, name, "is there, but nothing here makes it", "give a product, or the name of a target")
+        Problem(COMMAND, name, "is there, but nothing here makes it", _in_place_of(name))
         for name in targets
         if name not in known and os.path.exists(name)
     ]
+
+
+def _in_place_of(file: str) -> str:
+    """Return the advice for a file that is no product."""
+    if file.endswith((".yaml", ".yml", ".json")):
+        return f"a configuration is given by --configfile {file}"
+    return "give a product, or the name of a target"
 
 
 def _unknown_to_options(workflow: Any, products: Iterable[str]) -> list[Problem]:

@@ -1,5 +1,6 @@
 """What the workflow of a Snakefile tells while it is read, whatever the version of Snakemake."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,18 @@ def is_local(workflow: Any) -> bool:
     workflow : snakemake.workflow.Workflow
     """
     return bool(getattr(workflow, "local_exec", True))
+
+
+def seen_from_command(workflow: Any, path: str) -> str:
+    """Return a path of the run as it is from where its command was given, which may be elsewhere (``--directory``).
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    path : str
+        From the folder of the run.
+    """
+    return os.path.normpath(os.path.join(getattr(workflow, "overwrite_workdir", None) or "", path))
 
 
 def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:

@@ -30,7 +30,8 @@ INTERRUPTED = "Terminating processes on user request"
 KEPT = ("Nothing to be done", "Trying to restart", "Will exit after", INTERRUPTED, "Complete log")
 # What it says of failures, of which the jobs and the summary say more.
 SAID = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete successfully")
-BEFORE = "Assuming unrestricted shared filesystem usage"  # before an execution, and of no use
+# Before an execution, and of no use.
+BEFORE = ("Config file", "Assuming unrestricted shared filesystem usage")
 
 
 class Listener(Protocol):
@@ -65,6 +66,7 @@ class RunLog(logging.Formatter):
         self._handler, self._listener = handler, listener
         self._original = handler.formatter or self
         self._is_interrupted = False
+        self._said: set[str] = set()
 
     def put_in_place(self) -> None:
         """Begin to take the place of Snakemake's words."""
@@ -106,9 +108,15 @@ class RunLog(logging.Formatter):
             return f"A group of jobs failed: {rules} (log: {', '.join(content['aux_logs'])})"
         if "left_out" in content:
             return listener.left_out(content["left_out"])
-        if event not in SILENT:
-            return None if _is_needed(record) else ""
-        return ""
+        return None if event not in SILENT and _is_needed(record) and self._is_first(record) else ""
+
+    def _is_first(self, record: logging.LogRecord) -> bool:
+        """Tell whether a warning of Snakemake, or of a plugin, is new: some are said again for each job."""
+        if record.levelno != logging.WARNING or not _is_of_snakemake(record.pathname):
+            return True
+        is_first = str(record.msg) not in self._said
+        self._said.add(str(record.msg))
+        return is_first
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
@@ -163,11 +171,18 @@ def say(text: str) -> None:
     logger.info(text)
 
 
-def begin_quietly(handler: logging.Handler) -> None:
-    """Leave out what Snakemake says between the Snakefile and an execution."""
-    handler.addFilter(_is_of_use)
+def begin_quietly(workflow: Any) -> None:
+    """
+    Leave out what Snakemake says of no use before an execution, if what it tells is left to calflow.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    if handler := terminal_handler(workflow):
+        handler.addFilter(_is_of_use)
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
     begun = getattr(record, "event", None) == LogEvent.WORKFLOW_STARTED  # in 9.20 it comes before
-    return not begun and not str(record.msg).startswith(BEFORE)
+    return not begun and not (record.levelno == logging.INFO and str(record.msg).startswith(BEFORE))

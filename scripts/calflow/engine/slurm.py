@@ -7,8 +7,13 @@ import subprocess
 import sys
 from typing import Any
 
-from calflow.engine.inside import default_resources
+from snakemake.logging import logger
 
+from calflow.engine.inside import default_resources
+from calflow.jobs.rules import SMALL_ASSOCIATION
+
+# Of a job: that of stage 3 of so many exposures looks at all of them at once, and lays the grid.
+MOST_CORES = SMALL_ASSOCIATION + 1
 HOW = """\
 Give the account and the partition in profiles/slurm/config.yaml, below default-resources, or on the command line:
   --default-resources slurm_account=NAME slurm_partition=NAME"""
@@ -32,6 +37,8 @@ def check_slurm(workflow: Any) -> None:
     )
     if problem:
         sys.exit(f"no job was submitted: {problem}")
+    if notice := few_cores(values.get("slurm_partition"), workflow.resource_settings.cores):
+        logger.warning(notice)
 
 
 def refusal(account: str | None, partition: str | None) -> str | None:
@@ -63,6 +70,23 @@ def refusal(account: str | None, partition: str | None) -> str | None:
         names = sorted(set(text.split())) if not code else []
         lines += [f"  {title}: {', '.join(names)}"] if names else []
     return "\n".join(lines)
+
+
+def few_cores(partition: str | None, cores: int | None) -> str | None:
+    """Return what to do where jobs may ask for more cores than any node has, for which SLURM lets them wait for ever.
+
+    Parameters
+    ----------
+    partition : str or None
+        None: the default one.
+    cores : int or None
+        The most that a job may have, as the command line says.
+    """
+    code, text = _ask("sinfo", "-h", "-o", "%c", *(["--partition", str(partition)] if partition else []))
+    most = max((int(number) for number in re.findall(r"\d+", text)), default=MOST_CORES) if not code else MOST_CORES
+    if most >= min(cores or MOST_CORES, MOST_CORES):
+        return None
+    return f"nodes have up to {most} cores: add --cores {most}, or jobs that ask for more wait for ever"
 
 
 def unknown_ends(status_command: str | None, needed: int) -> str | None:

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from calflow.engine.execution import Execution, Layer
 from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
 from calflow.engine.kinds import LIKE_THAT, by_kind, of_notices, without_numbers
 from calflow.engine.outcome import Failure, Outcome, outcome, places
+from calflow.engine.reading import seen_from_command
 from calflow.engine.remarks import Remark, standing_remarks
 from calflow.engine.run_log import is_silent
 from calflow.printable import printable
@@ -36,19 +39,22 @@ class Standing:
     Attributes
     ----------
     places : sequence of str
-        Their folders.
+        Their folders, from that of the run.
     remarks : sequence of Remark
         Of the jobs that made them.
     notices : sequence of str
         Of the plan.
     associations : mapping of str to mapping
         How each association went: a line for people, and the same for programs.
+    seen : callable
+        From a folder to what people call it, who may have given the command elsewhere.
     """
 
     places: Sequence[str] = ()
     remarks: Sequence[Remark] = ()
     notices: Sequence[str] = ()
     associations: Associations = field(default_factory=dict)
+    seen: Callable[[str], str] = os.path.normpath
 
 
 class Summary:
@@ -131,7 +137,8 @@ class Summary:
 
     def _standing(self) -> Standing:
         remarks = standing_remarks(self._folder, self._names)
-        return Standing(places(self._workflow.dag), remarks, self._notices, self._associations())
+        folders, seen = places(self._workflow.dag), partial(seen_from_command, self._workflow)
+        return Standing(folders, remarks, self._notices, self._associations(), seen)
 
 
 def tell_of_nothing(summary: Summary) -> Layer:
@@ -185,7 +192,7 @@ def summary_text(found: Outcome, seconds: float, standing: Standing | None = Non
     }
     parts += [f"{products[state]} {word}" for state, word in words.items() if products[state]]
     there = products["made"] + products["as_before"] + products["up_to_date"] > 0
-    lines = [f"Products: {', '.join(parts)} ({_duration(seconds)}){_in(standing.places if there else ())}."]
+    lines = [f"Products: {', '.join(parts)} ({_duration(seconds)}){_in(standing) if there else ''}."]
     lines += _associations(standing, all_of_it)
     lines += _mind(standing, all_of_it)
     if found.failures:
@@ -201,12 +208,12 @@ def summary_text(found: Outcome, seconds: float, standing: Standing | None = Non
 
 def standing_text(standing: Standing) -> str:
     """Return what is told of a run that had nothing to make."""
-    lines = [f"All products are up to date{_in(standing.places)}.", *_associations(standing, all_of_it=False)]
+    lines = [f"All products are up to date{_in(standing)}.", *_associations(standing, all_of_it=False)]
     return "\n".join([*lines, *_mind(standing, all_of_it=False)])
 
 
-def _in(places: Sequence[str]) -> str:
-    return f", in {', '.join(places)}" if places else ""
+def _in(standing: Standing) -> str:
+    return f", in {', '.join(map(standing.seen, standing.places))}" if standing.places else ""
 
 
 def _associations(standing: Standing, all_of_it: bool) -> list[str]:

@@ -18,8 +18,8 @@ DATE = "DATE-OBS"
 
 # What to do without a folder of references
 NO_REFERENCES = (
-    "give the folder with the reference files, or set references.source: crds and references.crds_path; "
-    "docs/references.md"
+    "give the folder with the reference files, as by --config references='{directory: /data/references}', "
+    "or set references.source: crds and references.crds_path; docs/references.md"
 )
 MAX_ENTRIES = 200_000  # of a folder of references; a whole CRDS cache has a tenth of that, a disk has more
 # A reference that has one of these for a keyword fits every value
