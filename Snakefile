@@ -39,7 +39,7 @@ if not IS_MODULE:  # whose config has no defaults: those are declared
 
 
 from calflow.configuration.paths import seen_from_here
-from calflow.jobs.code_hash import CodeHashes
+from calflow.jobs.code_hash import CodeHashes, cache_of_code
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
 from calflow.plan.plan import Plan
@@ -97,7 +97,7 @@ for notice in plan.notices:
     logger.warning(printable(notice))
 
 OUTPUT = plan.output
-code_hashes = CodeHashes(Path(".snakemake/calflow/code"))
+code_hashes = CodeHashes(cache_of_code(otherwise=Path(".snakemake/calflow/code")))
 MERGED = "|".join(map(re.escape, plan.merges)) or "(?!)"  # a regular expression for their roots
 
 

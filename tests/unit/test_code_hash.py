@@ -1,8 +1,12 @@
 """The fingerprint of code: what changes it and what does not."""
 
+import os
+import sys
+
 import pytest
 
-from calflow.jobs.code_hash import CodeHashes
+from calflow.jobs import code_hash as module
+from calflow.jobs.code_hash import CodeHashes, cache_of_code
 
 
 def code_hash(script):
@@ -143,4 +147,30 @@ def test_what_is_remembered_gives_the_same_hash(tree):
     (tree / "cache").unlink()
     first = code_hash(tree / "script.py")
     (tree / "cache").write_text("damaged")
+    assert code_hash(tree / "script.py") == first
+
+
+@pytest.mark.parametrize("prefix", [None, "new/folder"])
+def test_what_modules_say_is_remembered_where_python_keeps_what_it_compiles(prefix, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", prefix and str(tmp_path / prefix))
+    cache = cache_of_code(tmp_path / "other")
+    assert cache.parent.is_relative_to(tmp_path / prefix) if prefix else cache.parent.name == "__pycache__"
+    assert cache.suffix == ".definitions"
+
+
+def test_what_modules_say_is_remembered_elsewhere_where_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert cache_of_code(tmp_path / "other") == tmp_path / "other"
+
+
+def test_what_modules_say_is_remembered_elsewhere_where_python_may_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert cache_of_code(tmp_path / "other") == tmp_path / "other"
+
+
+def test_what_is_remembered_is_not_looked_at_again(tree, monkeypatch):
+    first = code_hash(tree / "script.py")
+    monkeypatch.setattr(module, "_looked_at", None)
     assert code_hash(tree / "script.py") == first

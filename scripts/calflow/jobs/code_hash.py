@@ -9,6 +9,8 @@ and so on. So an edit of a fit makes nothing of the jobs again that read its res
 
 import ast
 import hashlib
+import importlib.util
+import os
 import platform
 import symtable
 import sys
@@ -25,6 +27,21 @@ KIND = f"definitions {platform.python_version()}"
 EVERYTHING = "*"  # of a module; the empty name stands for what happens when it is imported
 # Decorators that make nothing known elsewhere; what another one decorates counts when its module is imported.
 HARMLESS = {"cache", "contextmanager", "dataclass", "njit"}
+
+
+def cache_of_code(otherwise: Path) -> Path:
+    """Return where to remember what each module says: beside this one, where Python keeps what it compiles.
+
+    So it is found out once for a clone, and not once for each folder that is worked in: 0.9 s.
+
+    Parameters
+    ----------
+    otherwise : Path
+        Where to remember it if nothing can be written there, or Python is told not to.
+    """
+    beside = Path(importlib.util.cache_from_source(__file__)).with_suffix(".definitions")
+    there = next(folder for folder in beside.parents if folder.exists())
+    return otherwise if sys.dont_write_bytecode or not os.access(there, os.W_OK) else beside
 
 
 class CodeHashes:
