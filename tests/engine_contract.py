@@ -287,8 +287,11 @@ CONTRACT = {
     "script.threads": Use("script.threads == 1", "leaving other scripts alone", WARM),
     "script.resources": Use("script.resources.get('tmpdir')", "the folder of its temporary files", WARM),
     "script.bench_record": Use("type(script.bench_record).__name__ == 'BenchmarkRecord'", "its time and memory", WARM),
-    "benchmark.benchmarked": Use(
-        "takes(benchmark.benchmarked, 'pid', 'benchmark_record')", "its time and memory", f"{WARM}; the records of runs"
+    "benchmark.BenchmarkRecord": Use(
+        "set('running_time cpu_time cpu_usage max_rss max_vms max_uss io_in io_out data_collected'.split())"
+        " <= set(vars(benchmark.BenchmarkRecord()))",
+        "its time and memory",
+        "the records of runs, by which `snakemake plan` forecasts",
     ),
     "common.get_function_params": Use(
         "takes(common.get_function_params, 'func') and rules.get_function_params is common.get_function_params",

@@ -115,13 +115,24 @@ def test_jobs_run_at_the_same_time(launcher, script, tmp_path):
 def test_time_and_memory_are_those_of_the_job(launcher, script):
     record = BenchmarkRecord()
     text = (
-        "import time; block = bytearray(200 * 2**20); end = time.process_time() + 1.2\n"
+        "import time; block = bytearray(200 * 2**20); del block; end = time.process_time() + 0.2\n"
         "while time.process_time() < end: pass"
     )
     assert launcher.run(script(text), "", {}, record) == 0
     assert record.max_rss > 200
-    assert record.cpu_time > 0.4  # of samples, every half second
-    assert record.running_time >= 1.2
+    assert record.max_vms > record.max_rss
+    assert 0.2 <= record.cpu_time <= record.running_time
+    named = dict(zip(record.get_header(), record.to_tsv(False).split("\t"), strict=True))
+    assert {name for name, value in named.items() if value == "-"} <= {"max_uss", "max_pss", "io_in", "io_out"}
+    assert float(named["mean_load"]) == pytest.approx(100 * record.cpu_time / record.running_time, abs=0.01)
+
+
+def test_a_job_that_fails_says_what_it_took_and_one_that_is_killed_does_not(launcher, script):
+    failed, killed = BenchmarkRecord(), BenchmarkRecord()
+    assert launcher.run(script("raise SystemExit(3)"), "", {}, failed) == 3
+    assert failed.max_rss > 0
+    assert launcher.run(script("import os; os.kill(os.getpid(), 9)"), "", {}, killed) == -9
+    assert not killed.data_collected
 
 
 def test_when_the_server_is_killed_scripts_are_refused(script):

@@ -2,13 +2,14 @@
 
 Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
 message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
-done, its exit status. When the other side of the standard input is closed, the server ends when its jobs have ended.
+done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its jobs have ended.
 When the process that started it is killed, it is killed too, and so are the jobs when the server is.
 """
 
 import json
 import logging
 import os
+import resource
 import runpy
 import select
 import signal
@@ -88,8 +89,32 @@ def _do_job(job: dict[str, Any], channel: socket.socket) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    channel.send(str(status).encode())
+    channel.send(json.dumps({"status": status, **_taken()}).encode())
     os._exit(status)
+
+
+def _taken() -> dict[str, float | None]:
+    """Return the time (s), the peak of memory and what went to and from disks (MB) of this process."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    peak, read, written = (
+        _number_in(*place) for place in (("status", "VmPeak"), ("io", "read_bytes"), ("io", "write_bytes"))
+    )
+    return {
+        "cpu_time": usage.ru_utime + usage.ru_stime,
+        "max_rss": usage.ru_maxrss / 2**10,
+        "max_vms": peak and peak / 2**10,
+        "io_in": read and read / 2**20,
+        "io_out": written and written / 2**20,
+    }
+
+
+def _number_in(name: str, key: str) -> int | None:
+    """Return what the kernel says of this process in one of its files, or None if it does not."""
+    try:
+        lines = Path("/proc/self", name).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)
 
 
 def _run_script(script: str) -> int:
