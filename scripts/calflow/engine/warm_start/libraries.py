@@ -26,17 +26,23 @@ def libraries(pixels: int) -> list[Library]:
         How many the run resamples: below some number the kernel is not worth its start.
     """
     return [
-        *"snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats combine_background".split(),
+        *"snakemake.io snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats".split(),
+        "combine_background",
         _start_asdf,
-        *"gwcs.fitswcs calibrate".split(),
+        "gwcs.fitswcs",
         *dict.fromkeys(function.partition(":")[0] for function in WORK.values()),
+        "calibrate",
         _start_photutils,
-        *"photutils.detection photutils.background find_stars".split(),
+        *"photutils.detection photutils.background".split(),
+        *"matplotlib skimage bottleneck".split(),  # where they are installed, photutils asks for their versions
+        "find_stars",
+        "astropy.io.misc.yaml",
         *"tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split(),
         *"scipy.interpolate measure_sky lay_grid match_sky".split(),
         partial(_start_drizzle, pixels),
         *"drizzle.resample resample_exposure resample_group take_median flag_outliers count_outliers combine".split(),
-        *"photutils.segmentation photutils.aperture astropy.convolution astropy.table catalog_sources".split(),
+        *"photutils.segmentation photutils.aperture astropy.convolution astropy.table skimage.segmentation".split(),
+        "catalog_sources",
     ]
 
 

@@ -2,10 +2,11 @@
 
 Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
 message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
-done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its jobs have ended.
-When the process that started it is killed, it is killed too, and so are the jobs when the server is.
+done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its
+jobs have ended. When the process that started it is killed, it is killed too, and so are the jobs when the server is.
 """
 
+import gc
 import json
 import logging
 import os
@@ -39,6 +40,7 @@ def serve(requests: socket.socket, pixels: int) -> NoReturn:
     from calflow.job import end_with_parent
 
     end_with_parent()
+    gc.disable()  # nothing that is loaded is garbage
     waiting = deque(libraries(pixels))
     while True:
         ready, _, _ = select.select([requests], [], [], 0 if waiting else REAP_INTERVAL)
@@ -53,8 +55,10 @@ def serve(requests: socket.socket, pixels: int) -> NoReturn:
         job = json.loads(message)
         while job["rule"] in waiting:
             load(waiting.popleft())
+        gc.freeze()  # jobs do not look for garbage in what is loaded, which would also copy every page of it
         with socket.socket(fileno=handles[0]) as channel:
             if os.fork() == 0:
+                gc.enable()
                 requests.close()
                 end_with_parent()
                 _do_job(job, channel)
