@@ -191,7 +191,8 @@ CONTRACT = {
     "dag.targetfiles": Use("not dag.targetfiles", "what was asked for", SUMMARY),
     # Jobs and files
     "job.rule": Use(
-        "(job.rule.name, job.rule.priority, target.rule.name) == ('one', 0, 'all')",
+        "(job.rule.name, job.rule.priority, target.rule.name) == ('one', 0, 'all')"
+        " and (str(job.rule.script), two.rule.script) == ('script.py', None)",
         "what a job is called",
         f"{PLAN}, {SUMMARY}",
     ),
