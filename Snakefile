@@ -181,6 +181,7 @@ run.surround(plan, config)
 
 
 onstart:
+    code_hashes.save()  # of the jobs, too, whose functions their plan names
     if plan.made_associations:
         try:
             plan.made_associations.write()
