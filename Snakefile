@@ -67,6 +67,7 @@ look_into_storage = lambda settings: mirror_storage(
 
 if not run.is_job and not IS_MODULE:
     answer_command(config, given, config_files, look_into_storage)
+    run.foresee()
 try:
     if IS_MODULE:
         config = given = below_prefix(config, workflow)
@@ -182,6 +183,7 @@ run.surround(plan, config)
 
 
 onstart:
+    code_hashes.save()  # of the jobs, too, whose functions their plan names
     if plan.made_associations:
         try:
             plan.made_associations.write()

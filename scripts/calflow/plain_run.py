@@ -30,6 +30,9 @@ class PlainRun:
         if not self.is_job:
             print(untested(version), file=sys.stderr)
 
+    def foresee(self) -> None:
+        """Do nothing: each job starts Python."""
+
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """Take note of the plan."""
         self._plan, self._config = plan, config

@@ -1,5 +1,6 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,6 +13,7 @@ from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.execution import surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
+from calflow.engine.lock_holder import LOCK
 from calflow.engine.reading import is_job, is_local
 from calflow.engine.run_log import begin_quietly
 from calflow.engine.signals import take_signals
@@ -19,7 +21,7 @@ from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
 from calflow.engine.summary import Summary, tell_of_nothing
 from calflow.engine.timers import stop_timers
-from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
+from calflow.engine.warm_start.launcher import start_early, start_launcher, stop_launcher
 from calflow.forecast.target import look_ahead, offer_plan
 from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
@@ -52,6 +54,11 @@ class Run:
         speed_up()
         take_signals()
         begin_quietly(workflow)
+
+    def foresee(self) -> None:
+        """Start what the first run in a folder is sure to need, while it is planned: a later one may make nothing."""
+        if "plan" not in sys.argv[1:] and not LOCK.exists():
+            start_early(self._workflow)
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """

@@ -13,14 +13,15 @@ from snakemake.benchmark import BenchmarkRecord
 
 from calflow.engine import inside
 from calflow.engine.warm_start import launcher as module
-from calflow.engine.warm_start.launcher import Launcher, ServerIsGone, start_launcher
+from calflow.engine.warm_start.launcher import Launcher, ServerIsGone, start_early, start_launcher, stop_launcher
+from calflow.engine.warm_start.libraries import libraries
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 
 
 @pytest.fixture(scope="module")
 def launcher():
-    launcher = Launcher(0)
+    launcher = Launcher()
     yield launcher
     launcher.close()
 
@@ -83,7 +84,7 @@ def test_the_environment_of_a_job_is_its_own(launcher, script, tmp_path):
 def test_what_is_buffered_is_written(script, tmp_path):
     output = tmp_path / "output"
     code = (
-        "import sys; from calflow.engine.warm_start.launcher import Launcher; launcher = Launcher(0);"
+        "import sys; from calflow.engine.warm_start.launcher import Launcher; launcher = Launcher();"
         "launcher.run(sys.argv[1], 'no rule', {}); launcher.close()"
     )
     with output.open("w") as file:
@@ -136,7 +137,7 @@ def test_a_job_that_fails_says_what_it_took_and_one_that_is_killed_does_not(laun
 
 
 def test_when_the_server_is_killed_scripts_are_refused(script):
-    launcher = Launcher(0)
+    launcher = Launcher()
     path = script("pass")
     assert launcher.run(path, "", {}) == 0
     launcher._process.kill()
@@ -147,7 +148,7 @@ def test_when_the_server_is_killed_scripts_are_refused(script):
 
 
 def test_the_server_ends_when_the_other_side_is_gone():
-    code = "from calflow.engine.warm_start.launcher import Launcher; Launcher(0); import os; os._exit(9)"
+    code = "from calflow.engine.warm_start.launcher import Launcher; Launcher(); import os; os._exit(9)"
     scripts = str(Path(module.__file__).parents[3])
     # The server holds the standard output, too: this waits for it to end.
     done = subprocess.run(
@@ -160,12 +161,17 @@ def test_the_server_ends_when_the_other_side_is_gone():
     assert done.returncode == 9
 
 
+JOB = SimpleNamespace(rule=SimpleNamespace(script="../scripts/calibrate.py"))
+
+
 def workflow(jobs=10, **changes):
     facts = {
         "deployment_settings": SimpleNamespace(deployment_method=set()),
         "local_exec": True,
         "is_main_process": True,
-        "dag": SimpleNamespace(needrun_jobs=lambda: range(jobs)),
+        "resource_settings": SimpleNamespace(cores=2),
+        "output_settings": SimpleNamespace(dryrun=False),
+        "dag": SimpleNamespace(needrun_jobs=lambda: [JOB] * jobs),
     }
     return SimpleNamespace(**facts | changes)
 
@@ -181,7 +187,7 @@ def workflow(jobs=10, **changes):
     ids=["few jobs", "cluster", "job of a cluster", "conda"],
 )
 def test_runs_that_snakemake_starts_itself(run, monkeypatch):
-    monkeypatch.setattr(module, "Launcher", lambda pixels: pytest.fail("started"))
+    monkeypatch.setattr(module, "Launcher", lambda: pytest.fail("started"))
     start_launcher(run, 0)
     assert not module._launchers
 
@@ -206,8 +212,11 @@ def hooked(monkeypatch):
     class Recorder:
         status: int | Exception = 0
 
-        def __init__(self, pixels):
-            pass
+        def load(self, scripts, pixels=0):
+            asked.append((set(scripts), pixels))
+
+        def close(self):
+            asked.append("closed")
 
         def run(self, script, rule, environment, record):
             asked.append((script, rule, environment))
@@ -218,8 +227,75 @@ def hooked(monkeypatch):
     monkeypatch.setattr(inside, "PythonScript", type("PythonScript", (Script,), {}))
     monkeypatch.setattr(module, "Launcher", Recorder)
     monkeypatch.setattr(module, "_launchers", [])
-    start_launcher(workflow(), 0)
+    start_launcher(workflow(), 5)
+    assert asked.pop() == ({"calibrate"}, 5)
     return SimpleNamespace(asked=asked, launcher=Recorder, script=inside.PythonScript)
+
+
+@pytest.fixture
+def early(hooked, monkeypatch):
+    """A launcher that is started while a run is planned."""
+    monkeypatch.setattr(module, "_launchers", [])
+    start_early(workflow())
+    assert len(module._launchers) == 1
+    scripts, pixels = hooked.asked.pop()
+    assert "calibrate" in scripts
+    assert pixels == 0
+    return hooked
+
+
+def test_what_was_started_early_does_the_jobs_of_the_run(early):
+    before = list(module._launchers)
+    start_launcher(workflow(jobs=1), 5)
+    assert module._launchers == before
+    assert early.asked == [({"calibrate"}, 5)]
+
+
+@pytest.mark.parametrize(
+    "run", [workflow(local_exec=False), workflow(deployment_settings=SimpleNamespace(deployment_method={"conda"}))]
+)
+def test_what_was_started_early_is_ended_where_it_is_of_no_use(early, run):
+    start_launcher(run, 0)
+    assert early.asked == ["closed"]
+    assert not module._launchers
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_main_process": False},
+        {"output_settings": SimpleNamespace(dryrun=True)},
+        {"resource_settings": SimpleNamespace(cores=None)},
+        {"deployment_settings": SimpleNamespace(deployment_method={"conda"})},
+    ],
+    ids=["job of a cluster", "dry run", "cluster", "conda"],
+)
+def test_nothing_is_started_early_for_what_is_no_run_here(changes, monkeypatch):
+    monkeypatch.setattr(module, "Launcher", lambda: pytest.fail("started"))
+    start_early(workflow(**changes))
+    assert not module._launchers
+
+
+def test_what_is_loaded_is_what_the_scripts_of_a_run_need():
+    stage2, stage3 = libraries({"calibrate"}, 0), libraries({"flag_outliers", "catalog_sources"}, 0)
+    assert {"numpy", "gwcs.fitswcs", "calibrate"} <= set(stage2)
+    assert not {"align", "catalog_sources", "photutils.segmentation", "drizzle.resample"} & set(stage2)
+    assert {"numpy", "gwcs.fitswcs", "flag_outliers", "photutils.segmentation"} <= set(stage3)
+    assert not {"calibrate", "tweakwcs.linearfit", "drizzle.resample"} & set(stage3)
+    assert libraries({"unknown"}, 0) == stage2[: len(libraries({"unknown"}, 0))]
+
+
+def test_a_server_that_is_killed_while_a_run_is_planned_leaves_the_jobs_to_snakemake(monkeypatch):
+    monkeypatch.setattr(inside, "PythonScript", type("PythonScript", (Script,), {}))
+    monkeypatch.setattr(module, "_launchers", [])
+    start_early(workflow())
+    module._launchers[0]._process.kill()
+    module._launchers[0]._process.wait()
+    start_launcher(workflow(), 0)
+    script = inside.PythonScript()
+    script.execute_script("a.py")
+    assert script.started == ["a.py"]
+    stop_launcher()
 
 
 def test_scripts_go_to_the_launcher(hooked):

@@ -2,7 +2,7 @@
 
 import gc
 
-from calflow.engine.inside import remember_signatures
+from calflow.engine.inside import look_at_scripts_once, remember_signatures
 
 # Objects made before the collector looks for garbage. The graph is millions of them, none of which is garbage, and the
 # default, 700, has it search for a fifth of the time.
@@ -10,6 +10,7 @@ OBJECTS_BETWEEN_SEARCHES = 500_000
 
 
 def speed_up() -> None:
-    """Search for garbage less often, and look at the signature of each function once instead of once per job."""
+    """Search for garbage less often; look at each function and each script once instead of once per job."""
     gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, 20, 20)
     remember_signatures()
+    look_at_scripts_once()

@@ -32,6 +32,7 @@ class Rules:
         self._plan = plan
         self._requests = requests
         self._code_hashes = code_hashes
+        self._made: dict[tuple[Path, tuple[str, ...]], dict[str, str]] = {}
         self._scripts = scripts
 
     def files(self, rule: str) -> Callable[[Any], dict[str, Any]]:
@@ -94,11 +95,13 @@ class Rules:
         return {name: of(name) for name in ("code", "libraries")}
 
     def _made_by(self, script: Path, *functions: str) -> dict[str, str]:
-        hashes = self._code_hashes
-        return {
-            "code": hashes.hash(script, *functions),
-            "libraries": versions(hashes.libraries(script, *functions)),
-        }
+        if (script, functions) not in self._made:  # asked for each job, twice
+            hashes = self._code_hashes
+            self._made[script, functions] = {
+                "code": hashes.hash(script, *functions),
+                "libraries": versions(hashes.libraries(script, *functions)),
+            }
+        return self._made[script, functions]
 
     def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
         """

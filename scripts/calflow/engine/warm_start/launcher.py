@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from calflow.engine.inside import start_scripts_by
+from calflow.engine.warm_start.libraries import STAGE2
 
 # Below this number of jobs, loading all libraries costs more than it saves.
 WORTHWHILE = 4
@@ -28,21 +30,27 @@ class ServerIsGone(Exception):
 
 
 class Launcher:
-    """
-    A server process, and the way to run scripts by it. Methods may be called from several threads.
+    """A server process, and the way to run scripts by it. Methods may be called from several threads."""
 
-    Parameters
-    ----------
-    pixels : int
-        How many the run resamples.
-    """
-
-    def __init__(self, pixels: int) -> None:
+    def __init__(self) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._sending = threading.Lock()
-        command = [sys.executable, str(Path(__file__).with_name("server.py")), str(pixels)]
+        command = [sys.executable, str(Path(__file__).with_name("server.py"))]
         with theirs:
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=os.environ | ONE_THREAD)  # noqa: S603
+
+    def load(self, scripts: Collection[str], pixels: int = 0) -> None:
+        """
+        Have loaded what some scripts need.
+
+        Parameters
+        ----------
+        scripts : collection of str
+            Their names in `libraries`; others are ignored.
+        pixels : int
+            How many the run resamples.
+        """
+        self._send({"load": sorted(scripts), "pixels": pixels})
 
     def run(self, script: str, rule: str, environment: dict[str, str], record: Any = None) -> int:
         """
@@ -71,11 +79,9 @@ class Launcher:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
-            message = json.dumps({"script": script, "rule": rule, "environment": environment}).encode()
             with theirs:
                 try:
-                    with self._sending:
-                        socket.send_fds(self._requests, [message], [theirs.fileno()])
+                    self._send({"script": script, "rule": rule, "environment": environment}, theirs)
                 except OSError as error:
                     raise ServerIsGone(str(error)) from None
             if not ours.recv(MESSAGE):
@@ -93,6 +99,10 @@ class Launcher:
         except subprocess.TimeoutExpired:
             return -signal.SIGKILL
         raise ServerIsGone("the server was killed, and the script with it")
+
+    def _send(self, message: dict[str, Any], *channels: socket.socket) -> None:
+        with self._sending:
+            socket.send_fds(self._requests, [json.dumps(message).encode()], [channel.fileno() for channel in channels])
 
     def close(self) -> None:
         """End the server, when the jobs that are still running have ended."""
@@ -119,9 +129,31 @@ def _fill(record: Any, end: dict[str, Any], seconds: float) -> None:
 _launchers: list[Launcher] = []
 
 
+def start_early(workflow: Any) -> None:
+    """
+    Start a server for what is probably a run on this machine, with what stage 2 needs, while the run is planned.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        Of which the Snakefile is being read.
+    """
+    # What executes the jobs is not known yet; a cluster is given a number of jobs.
+    probably = workflow.resource_settings.cores and not workflow.output_settings.dryrun
+    if probably and _is_possible(workflow):
+        _launchers.append(Launcher())
+        with suppress(OSError):  # it is gone; when it is asked for a job, Python is started
+            _launchers[0].load(STAGE2)
+
+
+def _is_possible(workflow: Any) -> bool:
+    deployed = workflow.deployment_settings.deployment_method
+    return sys.platform == "linux" and workflow.is_main_process and not deployed
+
+
 def start_launcher(workflow: Any, pixels: int) -> None:
     """
-    Start a server for a run and hand it the rule scripts from now on, where that is possible and worth it.
+    Start a server for a run, if there is none, and hand it the rule scripts from now on, where possible and worth it.
 
     Parameters
     ----------
@@ -129,12 +161,15 @@ def start_launcher(workflow: Any, pixels: int) -> None:
     pixels : int
         How many the run resamples.
     """
-    deployed = workflow.deployment_settings.deployment_method
-    here = sys.platform == "linux" and workflow.local_exec and workflow.is_main_process
-    if not here or deployed or sum(1 for _ in workflow.dag.needrun_jobs()) < WORTHWHILE:
+    jobs = list(workflow.dag.needrun_jobs())
+    if not (_is_possible(workflow) and workflow.local_exec and (_launchers or len(jobs) >= WORTHWHILE)):
+        stop_launcher()
         return
-    launcher = Launcher(pixels)
-    _launchers.append(launcher)
+    if not _launchers:
+        _launchers.append(Launcher())
+    (launcher,) = _launchers
+    with suppress(OSError):
+        launcher.load({Path(str(job.rule.script)).stem for job in jobs if job.rule.script}, pixels)
 
     def start(script: Any, fname: str, start_python: Callable[[], None]) -> None:
         try:

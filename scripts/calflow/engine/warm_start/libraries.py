@@ -1,7 +1,7 @@
 """What the jobs import."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -10,9 +10,15 @@ from calflow.calibration.work import WORK
 Library = str | Callable[[], None]
 
 PLANES = 4  # SCI and three variances
+# The scripts that what is loaded is for. One that is missing here loads it itself.
+STAGE2 = {"combine_background", "subtract_background", "calibrate"}
+STARS = {"find_stars", "catalog_sources"}
+DRIZZLING = {"resample_exposure", "resample_group", "combine"}
+STAGE3 = {"align", "measure_sky", "match_sky", "lay_grid", "take_median", "flag_outliers", "count_outliers", "combine"}
+WITH_WCS = {"calibrate", "describe_geometry", "merge_subarrays", "flag_outliers", *DRIZZLING}
 
 
-def libraries(pixels: int) -> list[Library]:
+def libraries(scripts: Collection[str], pixels: int) -> list[Library]:
     """
     Return modules, and functions for what takes more than an import, in the order in which a run needs them.
 
@@ -22,22 +28,28 @@ def libraries(pixels: int) -> list[Library]:
 
     Parameters
     ----------
+    scripts : collection of str
+        Those that the run needs, such as ``calibrate``.
     pixels : int
         How many the run resamples: below some number the kernel is not worth its start.
     """
-    return [
-        *"snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats combine_background".split(),
-        _start_asdf,
-        *"gwcs.fitswcs calibrate".split(),
-        *dict.fromkeys(function.partition(":")[0] for function in WORK.values()),
-        _start_photutils,
-        *"photutils.detection photutils.background find_stars".split(),
-        *"tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split(),
-        *"scipy.interpolate measure_sky lay_grid match_sky".split(),
-        partial(_start_drizzle, pixels),
-        *"drizzle.resample resample_exposure resample_group take_median flag_outliers count_outliers combine".split(),
-        *"photutils.segmentation photutils.aperture astropy.convolution astropy.table catalog_sources".split(),
+    groups: list[tuple[Collection[str], Sequence[Library]]] = [
+        (scripts, "snakemake.io snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats".split()),
+        (STAGE2, ["combine_background"]),
+        (WITH_WCS, [_start_asdf, "gwcs.fitswcs"]),
+        (STAGE2, [*dict.fromkeys(function.partition(":")[0] for function in WORK.values()), "calibrate"]),
+        # Where they are installed, photutils asks the last three for their versions.
+        (STARS, [_start_photutils, *"photutils.detection photutils.background matplotlib skimage bottleneck".split()]),
+        (STARS, ["find_stars"]),
+        (STAGE3, ["astropy.io.misc.yaml", "astropy.table"]),
+        (["align"], "tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split()),
+        (STAGE3, "scipy.interpolate measure_sky lay_grid match_sky".split()),
+        (DRIZZLING, [partial(_start_drizzle, pixels), "drizzle.resample", "resample_exposure", "resample_group"]),
+        (STAGE3, "take_median flag_outliers count_outliers combine".split()),
+        (["catalog_sources"], "photutils.segmentation photutils.aperture astropy.convolution".split()),
+        (["catalog_sources"], ["skimage.segmentation", "catalog_sources"]),
     ]
+    return [library for users, group in groups if not set(scripts).isdisjoint(users) for library in group]
 
 
 def load(library: Library) -> None:

@@ -1,11 +1,12 @@
 """The process that has the libraries loaded, and forks itself for each job.
 
-Run as a script with the number of pixels that the run resamples, and a SOCK_SEQPACKET socket as standard input. Each
-message on that is a job, as JSON, with one end of a socket pair on which the job tells its process id and, when it is
-done, its exit status and what it took. When the other side of the standard input is closed, the server ends when its
+Run as a script with a SOCK_SEQPACKET socket as standard input. Each message on that is JSON: what to load, or a job,
+with one end of a socket pair on which the job tells its process id and, when it is done, its exit status and what it
+took. When the other side of the standard input is closed, the server ends when its
 jobs have ended. When the process that started it is killed, it is killed too, and so are the jobs when the server is.
 """
 
+import gc
 import json
 import logging
 import os
@@ -25,21 +26,20 @@ MESSAGE = 65536  # bytes
 REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
 
 
-def serve(requests: socket.socket, pixels: int) -> NoReturn:
+def serve(requests: socket.socket) -> NoReturn:
     """Load libraries while nothing else is to do, and fork for every job once those that it needs are loaded.
 
     Parameters
     ----------
     requests : socket.socket
-        Jobs come by it.
-    pixels : int
-        About how many the run drizzles: whether it pays to load numba.
+        Jobs come by it, and before them what they need.
     """
-    from calflow.engine.warm_start.libraries import libraries, load
+    from calflow.engine.warm_start.libraries import Library, libraries, load
     from calflow.job import end_with_parent
 
     end_with_parent()
-    waiting = deque(libraries(pixels))
+    gc.disable()  # nothing that is loaded is garbage
+    waiting: deque[Library] = deque()
     while True:
         ready, _, _ = select.select([requests], [], [], 0 if waiting else REAP_INTERVAL)
         _reap()
@@ -51,10 +51,15 @@ def serve(requests: socket.socket, pixels: int) -> NoReturn:
         if not message:
             _end()
         job = json.loads(message)
+        if "load" in job:
+            waiting.extend(libraries(job["load"], job["pixels"]))
+            continue
         while job["rule"] in waiting:
             load(waiting.popleft())
+        gc.freeze()  # jobs do not look for garbage in what is loaded, which would also copy every page of it
         with socket.socket(fileno=handles[0]) as channel:
             if os.fork() == 0:
+                gc.enable()
                 requests.close()
                 end_with_parent()
                 _do_job(job, channel)
@@ -127,8 +132,6 @@ def _run_script(script: str) -> int:
             return int(end.code or 0)
         print(end.code, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # before the job itself takes care of it
-        return 1
     except BaseException:
         traceback.print_exc()
         return 1
@@ -141,4 +144,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
     # The folder of this script holds modules of no concern to the jobs; the one above holds the rule scripts.
     sys.path[0] = str(Path(__file__).resolve().parents[3])
-    serve(socket.socket(fileno=os.dup(0)), int(sys.argv[1]))
+    serve(socket.socket(fileno=os.dup(0)))
