@@ -22,6 +22,9 @@ def test_planes_are_native_float32(tmp_path):
     image = read_combined(written(tmp_path / "x_i2d.fits"))
     for name in ("SCI", "ERR", "WHT"):
         plane = getattr(image, name.lower())
+        assert plane.shape == (4, 5)
+        np.testing.assert_array_equal(plane[1:3], PLANES[name][1:3])
+        plane = plane[:]
         np.testing.assert_array_equal(plane, PLANES[name])
         assert plane.dtype == np.float32
         assert plane.dtype.isnative
@@ -93,6 +96,6 @@ def test_an_image_of_other_programs(tmp_path):
     fits.HDUList([*hdus, fits.ImageHDU(np.ones((3, 3)), name="WHT")]).writeto(tmp_path / "x.fits")
     image = read_combined(tmp_path / "x.fits")
     assert isinstance(image, CombinedImage)
-    assert image.sci.dtype == np.float32
+    assert image.sci[:].dtype == np.float32
     assert image.to_sky(np.array([0.0, 1.0])) == pytest.approx([10.0, 0.001], abs=1e-9)
     assert "CD1_1" in image.wcs_header()

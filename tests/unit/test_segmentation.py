@@ -128,3 +128,24 @@ def test_wrong_input():
         detect_sources(image, 0.1, unmasked(image), **PARAMETERS, multithresh_mode="log")
     with pytest.raises(ValueError, match="kernel_fwhm is 0; it must be larger than 0"):
         smooth(image, unmasked(image), 0)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 7, 16, 64])
+@pytest.mark.parametrize("missing", ["nothing", "a pixel", "much"])
+def test_bands_are_the_whole(monkeypatch, rows, missing):
+    random = np.random.default_rng(5)
+    image = random.normal(0, 0.1, (47, 30)).astype(np.float32)
+    for x, y in ((5, 6), (15, 16), (22, 31), (20, 33), (28, 46), (3, 0)):  # across borders, side by side, at edges
+        image += gaussian(image.shape, x, y, sigma=1.5, height=3).astype(np.float32)
+    mask = unmasked(image)
+    if missing != "nothing":
+        image[20, 9] = np.nan
+    if missing == "much":
+        mask[:, 25:] = mask[40:43, :9] = True
+    threshold = np.linspace(0.4, 0.6, 47)[:, None] * np.ones(30)
+    expected, whole = detect_sources(image, threshold, mask, **PARAMETERS | {"deblend": True})
+    monkeypatch.setattr("calflow.science.bands.BAND_ROWS", rows)
+    found, convolved = detect_sources(image, lambda band: threshold[band], mask, **PARAMETERS | {"deblend": True})
+    np.testing.assert_array_equal(convolved, whole)
+    np.testing.assert_array_equal(found.data, expected.data)
+    assert len(found.labels) >= 4

@@ -362,3 +362,25 @@ def test_apertures_may_have_other_encircled_energies():
     other = replace(APERTURES, ee=(20, 40, 80))
     table = catalog(*scene(), apertures=other).table
     assert {"aper20_flux", "aper80_vegamag_err", "CI_40_20", "CI_80_40", "CI_80_20"} <= set(table.colnames)
+
+
+@pytest.mark.parametrize("rows", [1, 13, 64])
+def test_planes_that_are_read_in_bands_give_the_same_catalogue(stars, monkeypatch, rows):
+    class InFile:
+        """A plane that knows slices of rows alone."""
+
+        def __init__(self, plane):
+            self._plane, self.shape = plane, plane.shape
+
+        def __getitem__(self, rows):
+            assert isinstance(rows, slice)
+            return self._plane[rows].copy()
+
+    monkeypatch.setattr("calflow.science.bands.BAND_ROWS", rows)
+    found = catalog(*map(InFile, scene()))
+    np.testing.assert_array_equal(found.segments, stars.segments)
+    for name in COLUMNS:
+        column, expected = found.table[name], stars.table[name]
+        if hasattr(column, "ra"):
+            column, expected = column.ra.deg, expected.ra.deg
+        np.testing.assert_array_equal(column, expected, err_msg=name)

@@ -16,23 +16,44 @@ WCS_KEYWORDS = (
 )
 
 
-@dataclass
-class CombinedImage:
-    """A combined image in memory.
+@dataclass(frozen=True)
+class CombinedPlane:
+    """A plane of a combined image; rows of it are read when they are asked for.
 
     Attributes
     ----------
-    sci, err, wht : float32 array, shape (ny, nx)
-        `err` is None if the file has none.
+    path : Path
+    name : str
+        Of its extension.
+    shape : (ny, nx)
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        with fits.open(self.path, memmap=False) as hdus:
+            return np.array(hdus[self.name].section[rows], np.float32)
+
+
+@dataclass
+class CombinedImage:
+    """A combined image.
+
+    Attributes
+    ----------
+    sci, err, wht : CombinedPlane, shape (ny, nx)
+        They stay in the file. `err` is None if it has none.
     headers : dict
         ``PRIMARY`` and ``SCI``, without structural cards.
     asdf : HDU or None
         The extension with the gwcs, as it is.
     """
 
-    sci: np.ndarray
-    err: np.ndarray | None
-    wht: np.ndarray
+    sci: CombinedPlane
+    err: CombinedPlane | None
+    wht: CombinedPlane
     headers: dict[str, fits.Header]
     asdf: Any
 
@@ -75,7 +96,7 @@ class CombinedImage:
 
 
 def read_combined(path: Path) -> CombinedImage:
-    """Read the planes of a combined image that a catalogue needs.
+    """Read what a catalogue needs of a combined image, but for its pixels.
 
     Parameters
     ----------
@@ -83,10 +104,10 @@ def read_combined(path: Path) -> CombinedImage:
         ``_i2d``.
     """
     with fits.open(path, memmap=False) as hdus:
-        sci, wht = (np.array(hdus[name].data, np.float32) for name in ("SCI", "WHT"))
-        err = np.array(hdus["ERR"].data, np.float32) if "ERR" in hdus else None
+        names = [name for name in ("SCI", "ERR", "WHT") if name != "ERR" or name in hdus]
+        planes = {name: CombinedPlane(Path(path), name, hdus[name].shape) for name in names}
         headers = {"PRIMARY": without_structure(hdus[0].header), "SCI": without_structure(hdus["SCI"].header)}
         asdf = next((hdu for hdu in hdus if hdu.name == "ASDF"), None)
         if asdf is not None:
             _ = asdf.data  # read it while the file is open
-    return CombinedImage(sci, err, wht, headers, asdf)
+    return CombinedImage(planes["SCI"], planes.get("ERR"), planes["WHT"], headers, asdf)

@@ -600,10 +600,9 @@ class _ErrorSums:
     def variances(self, pixel_scale_ratio: float) -> dict[str, np.ndarray]:
         """Return the variances of the weighted means, float32 or float64, NaN where nothing was added."""
         result, self._variance = self._variance, {}
-        weight, self._weight = self._weight, None
-        if weight is None:
-            return {}
-        np.square(weight, out=weight)
+        if self._weight is None:
+            return result
+        weight, self._weight = np.square(self._weight, out=self._weight), None
         for total in result.values():
             with np.errstate(divide="ignore", invalid="ignore"):
                 np.divide(total, weight, out=total)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calflow.science.bands import bands
+
 CLIP_SIGMA = 3.0
 FILTER_SIZE = 3
 # A box with this part of its pixels masked or clipped, or more, is not used; per cent.
 EXCLUDE_PERCENTILE = 10.0
-# Rows blown up at a time: the sums are float64, and the image may be a large mosaic.
-BAND_ROWS = 256
 
 
 class NoBackground(ValueError):
@@ -36,12 +36,80 @@ class BackgroundMap:
     rms: np.ndarray
 
 
+class Background:
+    """The background of an image, of which rows can be asked for.
+
+    Parameters
+    ----------
+    level, rms : float array, shape (my, mx)
+        Of the boxes.
+    box : (ny, nx)
+        The size of a box.
+    shape : (ny, nx)
+        That of the image.
+    coverage_mask : bool array, shape (ny, nx), or None
+        True: background and noise are 0.
+    """
+
+    def __init__(self, level, rms, box, shape, coverage_mask=None):
+        self.shape = shape
+        self._level, self._rms = (_Zoomed(mesh, box, shape) for mesh in (level, rms))
+        self._outside = coverage_mask
+
+    def level(self, rows: slice) -> np.ndarray:
+        """Return the level of some rows, in the units and the dtype of the image.
+
+        Parameters
+        ----------
+        rows : slice
+            One of `science.bands.bands`.
+        """
+        return self._within(self._level(rows), rows)
+
+    def rms(self, rows: slice) -> np.ndarray:
+        """Return the standard deviation of the pixels about it, alike.
+
+        Parameters
+        ----------
+        rows : slice
+            One of `science.bands.bands`.
+        """
+        return self._within(self._rms(rows), rows)
+
+    def _within(self, values, rows):
+        if self._outside is not None:
+            values[self._outside[rows]] = 0
+        return values
+
+
 def background_map(
     data: np.ndarray,
     mask: np.ndarray | None,
     box_size: int,
     coverage_mask: np.ndarray | None = None,
 ) -> BackgroundMap:
+    """Return the background of an image and its noise, pixel by pixel; see `measure_background`.
+
+    Parameters
+    ----------
+    data : float array, shape (ny, nx)
+        NaN: no value.
+    mask, coverage_mask : bool array, shape (ny, nx), or None
+        True: not used.
+    box_size : int
+        Pixels.
+    """
+    found = measure_background(data, mask, box_size, coverage_mask)
+    rows = list(bands(data.shape[0]))
+    return BackgroundMap(*(np.concatenate([part(band) for band in rows]) for part in (found.level, found.rms)))
+
+
+def measure_background(
+    data: np.ndarray,
+    mask: np.ndarray | None,
+    box_size: int,
+    coverage_mask: np.ndarray | None = None,
+) -> Background:
     """Measure the background of an image in boxes, and its noise.
 
     The pixels of each box are clipped at 3 standard deviations from their median; the background
@@ -63,7 +131,7 @@ def background_map(
 
     Returns
     -------
-    BackgroundMap
+    Background
 
     Raises
     ------
@@ -81,14 +149,8 @@ def background_map(
     if unused.all():
         raise NoBackground("all pixels of the image are masked or not finite; a background needs at least one")
     boxes = _boxes(data, unused, box_size)
-    box_ny, box_nx = (min(box_size, n) for n in data.shape)
-    background, rms = (
-        _blow_up(mesh, (box_ny, box_nx), data.shape) for mesh in (boxes.background_mesh, boxes.background_rms_mesh)
-    )
-    if coverage_mask is not None:
-        background[coverage_mask] = 0
-        rms[coverage_mask] = 0
-    return BackgroundMap(background, rms)
+    box = min(box_size, data.shape[0]), min(box_size, data.shape[1])
+    return Background(boxes.background_mesh, boxes.background_rms_mesh, box, data.shape, coverage_mask)
 
 
 def _check(data, mask, box_size, coverage_mask) -> None:
@@ -124,24 +186,26 @@ def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int):
         return measure(data.shape, 100)
 
 
-def _blow_up(mesh: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the image whose boxes have the values of a mesh, shape `shape`, dtype of the mesh.
+class _Zoomed:
+    """The image whose boxes have the values of a mesh, dtype of the mesh.
 
     It is what `Background2D.background` gives. That calls `scipy.ndimage.zoom`, which is linear and
     separable: two small matrices do the same more than ten times faster.
     """
-    lowest, highest = mesh.min(), mesh.max()
-    image = np.empty(shape, mesh.dtype)
-    if lowest == highest:
-        image[...] = lowest
-        return image
-    rows = _zoom_matrix(mesh.shape[0], box[0], shape[0]) @ mesh.astype(np.float64)
-    to_columns = _zoom_matrix(mesh.shape[1], box[1], shape[1]).T
-    for start in range(0, shape[0], BAND_ROWS):
-        band = slice(start, start + BAND_ROWS)
+
+    def __init__(self, mesh: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]):
+        self._lowest, self._highest = mesh.min(), mesh.max()
+        self._n_columns = shape[1]
+        if self._lowest != self._highest:
+            self._rows = _zoom_matrix(mesh.shape[0], box[0], shape[0]) @ mesh.astype(np.float64)
+            self._to_columns = _zoom_matrix(mesh.shape[1], box[1], shape[1]).T
+
+    def __call__(self, rows: slice) -> np.ndarray:
+        if self._lowest == self._highest:
+            return np.full((rows.stop - rows.start, self._n_columns), self._lowest)
         # As photutils clips them: a cubic spline exceeds the values it goes through.
-        image[band] = np.clip(rows[band] @ to_columns, lowest, highest)
-    return image
+        values = np.clip(self._rows[rows] @ self._to_columns, self._lowest, self._highest)
+        return values.astype(self._lowest.dtype, copy=False)
 
 
 def _zoom_matrix(boxes: int, box_size: int, size: int) -> np.ndarray:

@@ -12,7 +12,7 @@ AB_ZERO_POINT = 8.9
 CLIP_SIGMA = 3.0
 CLIP_ITERATIONS = 5
 # Annulus pixels clipped at a time, so that the memory needed does not grow with the number of sources.
-BLOCK_PIXELS = 4_000_000
+BLOCK_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ Both the source catalogue and the star finder of this name use it.
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from calflow.science.bands import bands
 from calflow.science.parameters import check_values
 from calflow.science.stars.finding_parameters import StarFinding
 
@@ -17,7 +19,7 @@ FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 
 def detect_sources(
     data: np.ndarray,
-    threshold: np.ndarray | float,
+    threshold: np.ndarray | float | Callable[[slice], np.ndarray],
     mask: np.ndarray,
     *,
     kernel_fwhm: float,
@@ -34,8 +36,9 @@ def detect_sources(
     ----------
     data : float array, shape (ny, nx)
         The image, background subtracted. NaN: no value.
-    threshold : float array, shape (ny, nx), or float
-        What the smoothed image must exceed, in the unit of `data`.
+    threshold : float array, shape (ny, nx), or float, or callable
+        What the smoothed image must exceed, in the unit of `data`; a function returns it for each of the
+        `science.bands.bands`.
     mask : bool array, shape (ny, nx)
         True: the pixel belongs to no source. Smoothing goes over it as over NaN.
     kernel_fwhm : float
@@ -57,7 +60,7 @@ def detect_sources(
     -------
     segments : photutils.segmentation.SegmentationImage or None
         Labels 1, 2, ... per pixel, 0 for none; None without any source.
-    convolved : float64 array, shape (ny, nx)
+    convolved : array, shape (ny, nx), dtype of `data`
         The smoothed image, masked pixels interpolated; NaN where the kernel covers no value.
 
     Raises
@@ -65,11 +68,13 @@ def detect_sources(
     ValueError
         If the shapes differ or an option is out of its range.
     """
-    if not data.shape == mask.shape == np.broadcast_shapes(np.shape(threshold), data.shape) or data.ndim != 2:
-        shapes = f"{data.shape}, {np.shape(threshold)} and {mask.shape}"
+    shape = data.shape if callable(threshold) else np.shape(threshold)
+    if not data.shape == mask.shape == np.broadcast_shapes(shape, data.shape) or data.ndim != 2:
+        shapes = f"{data.shape}, {shape} and {mask.shape}"
         raise ValueError(f"data, threshold and mask must have one shape (ny, nx), not {shapes}")
     check_values(StarFinding, multithresh_mode=multithresh_mode)
-    from photutils.segmentation import SourceFinder
+    from photutils.segmentation import deblend_sources
+    from photutils.segmentation import detect_sources as label_sources
     from photutils.utils.exceptions import NoDetectionsWarning
 
     convolved = smooth(data, mask, kernel_fwhm)
@@ -79,16 +84,29 @@ def detect_sources(
         warnings.simplefilter("ignore", NoDetectionsWarning)
         # photutils 3.0 shows progress unless it is told not to; 3.1 never does, and says that there is no need to.
         warnings.filterwarnings("ignore", "'progress_bar' was deprecated")
-        finder = SourceFinder(
-            npixels,
-            connectivity=connectivity,
-            deblend=deblend,
-            n_levels=nlevels,
-            contrast=contrast,
-            mode=multithresh_mode,
-            progress_bar=False,
-        )
-        return finder(convolved, threshold, mask=mask), convolved
+        segments = label_sources(_above(convolved, threshold, mask), 0.5, npixels, connectivity=connectivity)
+        if segments is not None and deblend:
+            segments = deblend_sources(
+                convolved,
+                segments,
+                npixels,
+                n_levels=nlevels,
+                contrast=contrast,
+                mode=multithresh_mode,
+                connectivity=connectivity,
+                progress_bar=False,
+            )
+        return segments, convolved
+
+
+def _above(convolved, threshold, mask) -> np.ndarray:
+    """Return where a smoothed image exceeds the threshold, as numbers that exceed 0.5."""
+    above = np.empty(convolved.shape, np.uint8)
+    for rows in bands(len(convolved)):
+        limit = threshold(rows) if callable(threshold) else np.broadcast_to(threshold, convolved.shape)[rows]
+        with np.errstate(invalid="ignore"):  # of NaN
+            above[rows] = (convolved[rows] > limit) & ~mask[rows]
+    return above
 
 
 def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray:
@@ -105,7 +123,7 @@ def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray
 
     Returns
     -------
-    float64 array, shape (ny, nx)
+    array, shape (ny, nx), dtype of `data`
         The weighted mean of the pixels that count, also at those that do not; NaN where the
         kernel covers none. Outside of the image are zeros.
 
@@ -119,6 +137,20 @@ def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray
     from astropy.convolution import Gaussian2DKernel, convolve
     from astropy.utils.exceptions import AstropyUserWarning
 
+    kernel = Gaussian2DKernel(kernel_fwhm / FWHM_PER_SIGMA)
+    margin = kernel.shape[0] // 2 + 1
+    missing = any(mask[rows].any() or np.isnan(data[rows]).any() for rows in bands(len(data)))
+    smoothed = np.empty(data.shape, data.dtype)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "nan_treatment='interpolate', however, NaN values", AstropyUserWarning)
-        return convolve(data, Gaussian2DKernel(kernel_fwhm / FWHM_PER_SIGMA), mask=mask, normalize_kernel=True)
+        for rows in bands(len(data)):
+            around = slice(max(rows.start - margin, 0), rows.stop + margin)
+            unused = mask[around].copy()
+            # astropy sums in another way where nothing is missing. The outermost row is out of reach of the band.
+            if missing and around.start > 0:
+                unused[0] = True
+            if missing and around.stop <= len(data):
+                unused[-1] = True
+            part = convolve(data[around], kernel, mask=unused, normalize_kernel=True)
+            smoothed[rows] = part[rows.start - around.start : rows.stop - around.start]
+    return smoothed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calflow.science.bands import Plane, Scaled, bands, whole
 from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.geometry.tangent_plane import to_plane
 from calflow.science.sources.aperture_photometry import (
@@ -55,9 +56,9 @@ class SourceCatalog:
 
 
 def source_catalog(
-    sci: np.ndarray,
-    err: np.ndarray | None,
-    wht: np.ndarray,
+    sci: Plane,
+    err: Plane | None,
+    wht: Plane,
     *,
     pixel_area_sr: float,
     to_sky: Callable[[np.ndarray], np.ndarray],
@@ -71,12 +72,12 @@ def source_catalog(
 
     Parameters
     ----------
-    sci : float array, shape (ny, nx)
+    sci : float array or Plane, shape (ny, nx)
         The image, MJy/sr. NaN: no value; such a pixel makes the aperture fluxes around it NaN.
-    err : float array, shape (ny, nx), or None
+    err : float array or Plane, shape (ny, nx), or None
         Its 1-sigma error, MJy/sr. A pixel with NaN belongs to no source. Without it the errors
         in the catalogue are NaN, and only weights tell which pixels belong to no source.
-    wht : float array, shape (ny, nx)
+    wht : float array or Plane, shape (ny, nx)
         Its weight. A pixel with 0 belongs to no source.
     pixel_area_sr : float
         Area of a pixel, steradian.
@@ -105,15 +106,17 @@ def source_catalog(
         If the planes differ in shape, or a parameter is out of its range.
     """
     parameters = parameters or CatalogParameters()
-    if not sci.shape == wht.shape == (sci if err is None else err).shape or sci.ndim != 2:
+    if not sci.shape == wht.shape == (sci if err is None else err).shape or len(sci.shape) != 2:
         shapes = ", ".join("none" if plane is None else str(plane.shape) for plane in (sci, err, wht))
         raise ValueError(f"sci, err and wht must have one shape (ny, nx), not {shapes}")
     jansky = JANSKY_PER_MEGAJANSKY * float(pixel_area_sr)
-    data = sci * jansky
-    error = None if err is None else err * jansky
-    mask = wht == 0
-    if error is not None:
-        mask |= np.isnan(error)
+    # Read band by band, each when it is needed: the largest steps have no room for planes of others.
+    data, error = Scaled(sci, jansky), None if err is None else Scaled(err, jansky)
+    mask = np.empty(sci.shape, bool)
+    for rows in bands(len(mask)):
+        mask[rows] = wht[rows] == 0
+        if error is not None:
+            mask[rows] |= np.isnan(error[rows])
     if parameters.peakmax is not None:
         parameters = replace(parameters, peakmax=parameters.peakmax * jansky)
     sources, segments = find_sources(data, error, mask, parameters)
@@ -121,7 +124,8 @@ def source_catalog(
     apertures = apertures.scaled(pixel_scale_ratio)
     columns = _Columns(to_sky)
     bearing = _bearing(to_sky, reference_pixel)
-    _add_all(columns, data, error, sources, apertures, abvega_offset, bearing, parameters)
+    planes = whole(data), None if error is None else whole(error)
+    _add_all(columns, *planes, sources, apertures, abvega_offset, bearing, parameters)
     return SourceCatalog(columns.table(_meta(apertures, abvega_offset, parameters)), segments)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calflow.science.sky.background_map import NoBackground, background_map
+from calflow.science.bands import Plane, bands, whole
+from calflow.science.sky.background_map import NoBackground, measure_background
 from calflow.science.sources.catalog_parameters import CatalogParameters
 from calflow.science.sources.segmentation import detect_sources
 from calflow.science.stars.star_finding import DEFAULT_KRON_PARAMS
@@ -56,15 +57,15 @@ class Sources:
 
 
 def find_sources(
-    data: np.ndarray, error: np.ndarray | None, mask: np.ndarray, parameters: CatalogParameters
+    data: Plane, error: Plane | None, mask: np.ndarray, parameters: CatalogParameters
 ) -> tuple[Sources, np.ndarray | None]:
     """Find the sources of an image.
 
     Parameters
     ----------
-    data : float array, shape (ny, nx)
+    data : float array or Plane, shape (ny, nx)
         The image with its background. NaN: no value.
-    error : float array, shape (ny, nx), or None
+    error : float array or Plane, shape (ny, nx), or None
         1-sigma errors.
     mask : bool array, shape (ny, nx)
         True: nothing was observed.
@@ -79,15 +80,21 @@ def find_sources(
         sources.
     """
     segments = np.zeros(data.shape, np.uint32) if parameters.starfinder == "segmentation" else None
+    subtracted = whole(data)
     try:
-        background = background_map(data, None, parameters.bkg_boxsize, coverage_mask=mask)
+        background = measure_background(subtracted, None, parameters.bkg_boxsize, coverage_mask=mask)
     except NoBackground:
         return none_found(), segments
-    subtracted = data - background.background
-    threshold = parameters.snr_threshold * background.rms
+    for rows in bands(len(subtracted)):
+        subtracted[rows] -= background.level(rows)
+
+    def threshold(rows):
+        return parameters.snr_threshold * background.rms(rows)
+
     if segments is None:
         # Where nothing was observed the noise is 0. jwst takes that along: with large gaps its threshold is 0.
-        return _find_stars(subtracted, float(np.median(threshold[~mask])), mask, parameters), None
+        observed = [threshold(rows)[~mask[rows]] for rows in bands(len(mask))]
+        return _find_stars(subtracted, float(np.median(np.concatenate(observed))), mask, parameters), None
     found, convolved = detect_sources(
         subtracted,
         threshold,
@@ -118,7 +125,7 @@ def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> 
         subtracted,
         found,
         convolved_data=convolved,
-        error=error,
+        error=None if error is None else whole(error),
         mask=mask,
         local_bkg_width=parameters.localbkg_width,
         aperture_mask_method=parameters.apermask_method,
