@@ -1,0 +1,155 @@
+"""``snakemake shards``: a survey cut into runs of their own; ``shards status`` tells of them as of one."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from calflow.commands.asked import HEADERS, Answer, Asked
+from calflow.configuration.problems import InputError, Problem, nothing_to_make
+from calflow.configuration.settings import SHIPPED
+from calflow.plan.planner import read_associations
+from calflow.shards.cut import Shard, cut
+from calflow.shards.folders import empty_shard, files_of, folder_of, ranges, shards_in, write_files
+from calflow.shards.parts import parts_of
+from calflow.shards.scripts import sbatch, scripts_of
+from calflow.shards.states import COMPLETE, FAILED, RUNNING, WAITING, State, as_json, states_in
+
+SNAKEFILE = SHIPPED.parent / "Snakefile"
+
+
+def answer(asked: Asked) -> Answer:
+    """Cut the survey, or tell of its shards.
+
+    Parameters
+    ----------
+    asked : Asked
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong.
+    """
+    words = tuple(asked.words)
+    if words not in _ANSWERS:
+        wrong, right = f"{' '.join(words)!r} is not valid", "give nothing, status, or status json"
+        raise InputError([Problem("command line", "shards", wrong, right)])
+    return _ANSWERS[words](asked)
+
+
+def _cut(asked: Asked) -> Answer:
+    """Write the shards, and return what there is."""
+    settings, folder = asked.settings, _folder(asked)
+    read = read_associations(settings, asked.files, cache=HEADERS)
+    parts = parts_of(read.associations, settings, read.made.used if read.made else {})
+    if not parts:
+        raise InputError([nothing_to_make("shards")])
+    before = shards_in(folder)
+    shards = cut(parts, settings.shards.exposures, before)
+    files = {shard.number: files_of(shard, settings, asked.given, folder / folder_of(shard.number)) for shard in shards}
+    numbers = list(files)
+    lines = [*read.notices, *_too_large(shards, settings.shards.exposures), *_moved(shards, before)]
+    head = f"{_number(sum(len(shard.exposures) for shard in shards), 'exposure')} in {_number(len(shards), 'shard')}"
+    if asked.is_dry:
+        return Answer("\n".join([*lines, f"{head}, in {str(folder)!r}: nothing was written"]))
+    if read.made:
+        read.made.write()
+    changed = [number for number in numbers if write_files(folder / folder_of(number), files[number])]
+    for number in before.keys() - files.keys():
+        empty_shard(folder / folder_of(number))
+    write_files(folder, scripts_of(numbers, folder, SNAKEFILE))
+    what = f"{ranges(changed)} written" if changed else "none of them changed"
+    return Answer("\n".join([*lines, f"{head}, in {str(folder)!r}: {what}", *_submit("to run", changed, folder)]))
+
+
+def _too_large(shards: Sequence[Shard], size: int) -> list[str]:
+    """Tell of what had to stay together."""
+    return [
+        f"shard {folder_of(shard.number)} has {len(piece.exposures)} exposures that hang together, most by {piece.tie}"
+        for shard in shards
+        for piece in shard.pieces
+        if len(piece.exposures) > size
+    ]
+
+
+def _moved(shards: Sequence[Shard], before: dict[int, list[str]]) -> list[str]:
+    """Tell of shards from which exposures went to another, since they hang together now, or are gone."""
+    now = {root: shard.number for shard in shards for root in shard.exposures}
+    lines = []
+    for number, roots in before.items():
+        went = Counter(now.get(root) for root in roots if now.get(root) != number)
+        lines += [
+            f"shard {folder_of(number)}: {_number(count, 'exposure')} "
+            + (
+                "no longer in the survey"
+                if to is None
+                else f"now in shard {folder_of(to)}, with which they hang together"
+            )
+            + "; what was made of them stays where it is"
+            for to, count in went.items()
+        ]
+    return lines
+
+
+def _status(asked: Asked) -> Answer:
+    """Return the states of the shards as a table, and what to submit."""
+    folder, states = _folder(asked), _states(asked)
+    of_state = {
+        name: [one.number for one in states if one.state == name] for name in (COMPLETE, RUNNING, FAILED, WAITING)
+    }
+    counts = ", ".join(f"{len(numbers)} {name}" for name, numbers in of_state.items() if numbers)
+    lines = [
+        *_table(states),
+        "",
+        *(f"{folder_of(one.number)}: {line}" for one in states for line in one.why),
+        f"{_number(sum(one.exposures for one in states), 'exposure')} in {_number(len(states), 'shard')}: {counts}",
+        *_submit("again", of_state[FAILED], folder),
+        *_submit("to run", of_state[WAITING], folder),
+    ]
+    return Answer("\n".join(lines), _exit_status(states))
+
+
+def _status_for_programs(asked: Asked) -> Answer:
+    states = _states(asked)
+    return Answer(as_json(states), _exit_status(states))
+
+
+def _states(asked: Asked) -> list[State]:
+    folder = _folder(asked)
+    if states := states_in(folder):
+        return states
+    raise InputError([Problem(str(folder), "", "there are no shards", "`snakemake shards` makes them")])
+
+
+def _exit_status(states: Sequence[State]) -> int:
+    return int(any(one.state == FAILED for one in states))
+
+
+def _table(states: Sequence[State]) -> list[str]:
+    rows = [("shard", "exposures", "products", "last run")]
+    for one in states:
+        products = "-" if one.made is None else f"{one.made} of {one.products}"
+        rows.append((folder_of(one.number), str(one.exposures), products, one.state))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]), row[3]]) for row in rows
+    ]
+
+
+def _submit(what: str, numbers: Sequence[int], folder: Path) -> list[str]:
+    return [f"{what}: {sbatch(numbers, folder)}"] if numbers else []
+
+
+def _folder(asked: Asked) -> Path:
+    return Path(os.path.abspath(asked.settings.shards.folder))
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+_ANSWERS: dict[tuple[str, ...], Callable[[Asked], Answer]] = {
+    (): _cut,
+    ("status",): _status,
+    ("status", "json"): _status_for_programs,
+}

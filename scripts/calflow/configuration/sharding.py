@@ -1,0 +1,12 @@
+"""How a survey is cut into runs of their own."""
+
+from pydantic import Field
+
+from calflow.configuration.section import NormalPath, Section
+
+
+class Sharding(Section):
+    """What `snakemake shards` cuts a survey into."""
+
+    exposures: int = Field(1000, ge=1, description="how many a shard gets; what hangs together may be more")
+    folder: NormalPath = Field("shards", min_length=1, description="where they are: a folder for each, 0001, 0002 ...")
