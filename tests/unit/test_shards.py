@@ -16,11 +16,13 @@ from calflow.commands.asked import Asked
 from calflow.configuration.elsewhere import with_absolute_paths
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import Settings, read_settings
+from calflow.engine.targets import cores_given
 from calflow.inputs.associations import SINGLETON, Association, Member, Product
 from calflow.plan.planner import Read
 from calflow.shards.cut import Part, cut, pieces
 from calflow.shards.folders import ranges, shards_in, write_files
 from calflow.shards.parts import grids_of, parts_of
+from calflow.shards.plans import Plans, plans_lines
 from calflow.shards.scripts import sbatch, scripts_of
 from calflow.shards.states import COMPLETE, FAILED, RUNNING, WAITING, State, state_of
 
@@ -236,7 +238,7 @@ def test_what_hangs_together_too_much_is_told(survey):
 
 
 def test_other_words_are_refused(survey):
-    with pytest.raises(InputError, match=r"command line: shards: 'state' is not valid; give nothing, status"):
+    with pytest.raises(InputError, match=r"command line: shards: 'state' is not valid; give nothing, plan, status"):
         survey("state")
     with pytest.raises(InputError, match="there are no shards; `snakemake shards` makes them"):
         survey("status")
@@ -429,3 +431,57 @@ def test_the_states_are_one_table_with_what_to_submit(survey, tmp_path):
     ]
     tree = json.loads(survey("status", "json").text)
     assert [each["state"] for each in tree["shards"]] == [COMPLETE, FAILED, WAITING]
+
+
+# The plan of the whole -----------------------------------------------------------------------------------
+
+
+def tree(up_to_date, wall, memory, **rules):
+    """Return the plan of a shard with jobs that take 60 s and write 10 MB each."""
+    of_rules = {
+        rule: {"jobs": jobs, "why": why, "cpu_s": 60.0 * jobs, "memory_mb": memory, "written_mb": 10.0 * jobs}
+        for rule, (jobs, why) in rules.items()
+    }
+    jobs = sum(each["jobs"] for each in of_rules.values())
+    totals = {"jobs": jobs, "cpu_s": 60.0 * jobs, "wall_s": wall, "peak_memory_mb": 2 * memory}
+    totals |= {"written_mb": 10.0 * jobs, "replaced_mb": 15.0, "temporary_mb": 1.0}
+    return {"products": 10, "up_to_date": up_to_date, "totals": totals, "rules": of_rules}
+
+
+def test_the_plan_of_the_whole_is_the_sum():
+    plans = Plans(
+        {
+            1: tree(10, 0.0, 0),
+            2: tree(8, 120.0, 300, calibrate=(1, {"new": 1}), align=(1, {"new": 1})),
+            4: tree(0, 90.0, 400, calibrate=(3, {"code changed": 3})),
+        },
+        {3: "1 problem"},
+    )
+    assert plans.stale == [2, 4]
+    assert plans_lines(plans, 8) == [
+        "Plan of 3 shards: 5 jobs, 18 of 30 products up to date",
+        "",
+        "rule       jobs         CPU  memory   disk  why",
+        "calibrate     4  4 min 00 s  400 MB  40 MB  new 1, code changed 3",
+        "align         1  1 min 00 s  300 MB  10 MB  new",
+        "total         5  5 min 00 s  400 MB  50 MB",
+        "",
+        "Estimated on 8 cores for each shard: 2 min 00 s for the longest, 0002; "
+        "3 min 30 s one after another (5 min 00 s of CPU),",
+        "  800 MB of memory at most, in 0004,",
+        "  50 MB written (5 MB more than there is now), up to 3 MB of temporary files if all run at once",
+        "",
+        "All jobs: results/plan.json in the folder of each shard",
+    ]
+
+
+def test_a_plan_with_nothing_to_do_is_a_line():
+    assert plans_lines(Plans({1: tree(10, 0.0, 0)}, {}), 8) == [
+        "Plan of 1 shard: 0 jobs: nothing to be done, 10 of 10 products up to date"
+    ]
+
+
+def test_cores_are_those_of_the_command_line():
+    assert cores_given(["shards", "plan", "--cores", "8"]) == 8
+    assert cores_given(["shards", "plan"]) is None
+    assert cores_given(["shards", "plan", "--cores", "all"]) is None  # of this machine

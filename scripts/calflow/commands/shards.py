@@ -1,4 +1,4 @@
-"""``snakemake shards``: a survey cut into runs of their own; ``shards status`` tells of them as of one."""
+"""``snakemake shards``: a survey cut into runs of their own; ``shards status`` and ``plan`` tell of them as of one."""
 
 import os
 from collections import Counter
@@ -8,10 +8,13 @@ from pathlib import Path
 from calflow.commands.asked import HEADERS, Answer, Asked
 from calflow.configuration.problems import InputError, Problem, nothing_to_make
 from calflow.configuration.settings import SHIPPED
+from calflow.engine.targets import cores_given
+from calflow.forecast.text import aligned, number_of
 from calflow.plan.planner import read_associations
 from calflow.shards.cut import Shard, cut
 from calflow.shards.folders import empty_shard, files_of, folder_of, ranges, shards_in, write_files
 from calflow.shards.parts import parts_of
+from calflow.shards.plans import plans_in, plans_lines
 from calflow.shards.scripts import sbatch, scripts_of
 from calflow.shards.states import COMPLETE, FAILED, RUNNING, WAITING, State, as_json, states_in
 
@@ -32,7 +35,7 @@ def answer(asked: Asked) -> Answer:
     """
     words = tuple(asked.words)
     if words not in _ANSWERS:
-        wrong, right = f"{' '.join(words)!r} is not valid", "give nothing, status, or status json"
+        wrong, right = f"{' '.join(words)!r} is not valid", "give nothing, plan, status, or status json"
         raise InputError([Problem("command line", "shards", wrong, right)])
     return _ANSWERS[words](asked)
 
@@ -49,7 +52,9 @@ def _cut(asked: Asked) -> Answer:
     files = {shard.number: files_of(shard, settings, asked.given, folder / folder_of(shard.number)) for shard in shards}
     numbers = list(files)
     lines = [*read.notices, *_too_large(shards, settings.shards.exposures), *_moved(shards, before)]
-    head = f"{_number(sum(len(shard.exposures) for shard in shards), 'exposure')} in {_number(len(shards), 'shard')}"
+    head = (
+        f"{number_of(sum(len(shard.exposures) for shard in shards), 'exposure')} in {number_of(len(shards), 'shard')}"
+    )
     if asked.is_dry:
         return Answer("\n".join([*lines, f"{head}, in {str(folder)!r}: nothing was written"]))
     if read.made:
@@ -79,7 +84,7 @@ def _moved(shards: Sequence[Shard], before: dict[int, list[str]]) -> list[str]:
     for number, roots in before.items():
         went = Counter(now.get(root) for root in roots if now.get(root) != number)
         lines += [
-            f"shard {folder_of(number)}: {_number(count, 'exposure')} "
+            f"shard {folder_of(number)}: {number_of(count, 'exposure')} "
             + (
                 "no longer in the survey"
                 if to is None
@@ -102,7 +107,7 @@ def _status(asked: Asked) -> Answer:
         *_table(states),
         "",
         *(f"{folder_of(one.number)}: {line}" for one in states for line in one.why),
-        f"{_number(sum(one.exposures for one in states), 'exposure')} in {_number(len(states), 'shard')}: {counts}",
+        f"{number_of(sum(one.exposures for one in states), 'exposure')} in {number_of(len(states), 'shard')}: {counts}",
         *_submit("again", of_state[FAILED], folder),
         *_submit("to run", of_state[WAITING], folder),
     ]
@@ -114,11 +119,30 @@ def _status_for_programs(asked: Asked) -> Answer:
     return Answer(as_json(states), _exit_status(states))
 
 
+def _plan(asked: Asked) -> Answer:
+    """Return the plan of the whole, as the sum of those of the shards."""
+    folder, cores = _folder(asked), cores_given() or asked.settings.shards.cores
+    numbers = [number for number, exposures in shards_in(folder).items() if exposures]
+    if not numbers:
+        raise _no_shards(folder)
+    plans = plans_in(folder, numbers, SNAKEFILE, cores)
+    lines = [
+        *(plans_lines(plans, cores) if plans.trees else []),
+        *_submit("to run", plans.stale, folder),
+        *(f"{folder_of(number)} cannot be planned: {why}" for number, why in plans.wrong.items()),
+    ]
+    return Answer("\n".join(lines), int(bool(plans.wrong)))
+
+
 def _states(asked: Asked) -> list[State]:
     folder = _folder(asked)
     if states := states_in(folder):
         return states
-    raise InputError([Problem(str(folder), "", "there are no shards", "`snakemake shards` makes them")])
+    raise _no_shards(folder)
+
+
+def _no_shards(folder: Path) -> InputError:
+    return InputError([Problem(str(folder), "", "there are no shards", "`snakemake shards` makes them")])
 
 
 def _exit_status(states: Sequence[State]) -> int:
@@ -130,10 +154,7 @@ def _table(states: Sequence[State]) -> list[str]:
     for one in states:
         products = "-" if one.made is None else f"{one.made} of {one.products}"
         rows.append((folder_of(one.number), str(one.exposures), products, one.state))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]), row[3]]) for row in rows
-    ]
+    return aligned(rows)
 
 
 def _submit(what: str, numbers: Sequence[int], folder: Path) -> list[str]:
@@ -144,12 +165,9 @@ def _folder(asked: Asked) -> Path:
     return Path(os.path.abspath(asked.settings.shards.folder))
 
 
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
 _ANSWERS: dict[tuple[str, ...], Callable[[Asked], Answer]] = {
     (): _cut,
+    ("plan",): _plan,
     ("status",): _status,
     ("status", "json"): _status_for_programs,
 }
