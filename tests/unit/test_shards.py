@@ -21,6 +21,7 @@ from calflow.inputs.associations import SINGLETON, Association, Member, Product
 from calflow.plan.planner import Read
 from calflow.shards.cut import Part, cut, pieces
 from calflow.shards.folders import ranges, shards_in, write_files
+from calflow.shards.manifests import aws_job
 from calflow.shards.parts import grids_of, parts_of
 from calflow.shards.plans import Plans, plans_lines
 from calflow.shards.scripts import sbatch, scripts_of
@@ -238,7 +239,7 @@ def test_what_hangs_together_too_much_is_told(survey):
 
 
 def test_other_words_are_refused(survey):
-    with pytest.raises(InputError, match=r"command line: shards: 'state' is not valid; give nothing, plan, status"):
+    with pytest.raises(InputError, match=r"command line: shards: 'state' is not valid; give nothing, or plan, status"):
         survey("state")
     with pytest.raises(InputError, match="there are no shards; `snakemake shards` makes them"):
         survey("status")
@@ -485,3 +486,98 @@ def test_cores_are_those_of_the_command_line():
     assert cores_given(["shards", "plan", "--cores", "8"]) == 8
     assert cores_given(["shards", "plan"]) is None
     assert cores_given(["shards", "plan", "--cores", "all"]) is None  # of this machine
+
+
+# Elsewhere than on SLURM --------------------------------------------------------------------------------------
+
+
+CONTAINERS = {"image": "calflow:1", "volume": "fs-1", "mount": "/", "queue": "night", "cores": 4, "memory_gb": 10}
+
+
+@pytest.fixture
+def elsewhere(survey, tmp_path):
+    """Return a function that asks for shards to be run in containers, of which three are there."""
+    survey()
+
+    def ask(*words, **changes):
+        answer = survey(*words, shards={"exposures": 2, **CONTAINERS, **changes})
+        assert answer.status == 0
+        return answer.text
+
+    return ask
+
+
+def shard_of_index(command, variables, folder):
+    """Return what the command of a container gives to the script of one shard, in a plain shell."""
+    (folder / "shards/run.sh").write_text('echo "$@"')
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def named(environment):
+    return {each["name"]: each["value"] for each in environment}
+
+
+@pytest.mark.parametrize(("words", "numbers"), [((), ["1", "2", "3"]), (("3", "1"), ["1", "3"])])
+def test_a_job_of_kubernetes_has_an_index_for_each_shard(elsewhere, tmp_path, words, numbers):
+    job = yaml.safe_load(elsewhere("kubernetes", *words))
+    assert (job["apiVersion"], job["kind"], job["spec"]["completionMode"]) == ("batch/v1", "Job", "Indexed")
+    assert job["spec"]["completions"] == job["spec"]["parallelism"] == len(numbers)
+    assert job["spec"]["backoffLimitPerIndex"] == 0
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["restartPolicy"] == "Never"  # which a limit per index needs
+    assert container["image"] == "calflow:1"
+    assert container["resources"] == {"requests": {"cpu": "4", "memory": "10G"}, "limits": {"memory": "10G"}}
+    (volume,), (mount,) = pod["volumes"], container["volumeMounts"]
+    assert volume == {"name": mount["name"], "persistentVolumeClaim": {"claimName": "fs-1"}}
+    variables = named(container["env"])
+    assert variables.items() >= {"PYTHON": "python", "CORES": "4", "MEMORY_MB": "9000"}.items()
+    found = [
+        shard_of_index(container["command"], {**variables, "JOB_COMPLETION_INDEX": str(index)}, tmp_path)
+        for index in range(len(numbers))
+    ]
+    assert found == numbers
+
+
+def test_an_array_of_aws_has_an_index_for_each_shard(elsewhere, tmp_path):
+    definition, job = json.loads(elsewhere("aws-definition")), json.loads(elsewhere("aws-job"))
+    container = definition["containerProperties"]
+    assert (job["jobQueue"], job["jobDefinition"]) == ("night", definition["jobDefinitionName"])
+    assert job["arrayProperties"] == {"size": 3}
+    assert container["resourceRequirements"] == [
+        {"type": "VCPU", "value": "4"},
+        {"type": "MEMORY", "value": "10000"},
+    ]
+    assert container["volumes"][0]["efsVolumeConfiguration"] == {"fileSystemId": "fs-1"}
+    assert container["mountPoints"] == [{"sourceVolume": container["volumes"][0]["name"], "containerPath": "/"}]
+    variables = named(container["environment"]) | named(job["containerOverrides"]["environment"])
+    found = [
+        shard_of_index(container["command"], {**variables, "AWS_BATCH_JOB_ARRAY_INDEX": str(index)}, tmp_path)
+        for index in range(3)
+    ]
+    assert found == ["1", "2", "3"]
+
+
+def test_one_shard_is_no_array_of_aws(elsewhere, tmp_path):
+    job = json.loads(elsewhere("aws-job", "2"))
+    assert "arrayProperties" not in job
+    command = json.loads(elsewhere("aws-definition"))["containerProperties"]["command"]
+    assert shard_of_index(command, named(job["containerOverrides"]["environment"]), tmp_path) == "2"
+
+
+def test_what_a_container_would_not_find_is_told(elsewhere, tmp_path):
+    with pytest.raises(InputError) as caught:
+        elsewhere("kubernetes", image=None, mount="/mnt")
+    told = [f"{problem.key}: {problem.wrong}" for problem in caught.value.problems]
+    assert told[0] == "shards.image: is not given"
+    assert told[1].startswith(f"shards.mount: the shards, '{tmp_path}/shards', cannot be seen in a container that has")
+    assert [text.split(",")[0] for text in told[2:]] == [
+        f"shards.mount: {what}" for what in ("calflow", "input", "references")
+    ]
+    with pytest.raises(InputError, match=r"shards.queue: is not given"):
+        elsewhere("aws-job", queue=None)
+    with pytest.raises(InputError, match=r"shards: '4' is no shard in .*; there are 1-3"):
+        elsewhere("aws-job", "4")
+    with pytest.raises(InputError, match=r"at most 10000 jobs in an array, here are 10001; name some"):
+        aws_job(range(10_001), Settings(shards=CONTAINERS))

@@ -13,6 +13,7 @@ from calflow.forecast.text import aligned, number_of
 from calflow.plan.planner import read_associations
 from calflow.shards.cut import Shard, cut
 from calflow.shards.folders import empty_shard, files_of, folder_of, ranges, shards_in, write_files
+from calflow.shards.manifests import aws_definition, aws_job, kubernetes_job
 from calflow.shards.parts import parts_of
 from calflow.shards.plans import plans_in, plans_lines
 from calflow.shards.scripts import sbatch, scripts_of
@@ -22,7 +23,7 @@ SNAKEFILE = SHIPPED.parent / "Snakefile"
 
 
 def answer(asked: Asked) -> Answer:
-    """Cut the survey, or tell of its shards.
+    """Cut the survey, or tell of its shards, or print what submits them elsewhere than on SLURM.
 
     Parameters
     ----------
@@ -33,14 +34,27 @@ def answer(asked: Asked) -> Answer:
     InputError
         With everything that is wrong.
     """
-    words = tuple(asked.words)
-    if words not in _ANSWERS:
-        wrong, right = f"{' '.join(words)!r} is not valid", "give nothing, plan, status, or status json"
-        raise InputError([Problem("command line", "shards", wrong, right)])
-    return _ANSWERS[words](asked)
+    name, *words = asked.words or [""]
+    settings = asked.settings
+    try:
+        if name not in _ANSWERS:
+            raise _no_such(asked.words)
+        return _ANSWERS[name](asked, words)
+    except InputError as error:
+        raise InputError(
+            settings.located(problem, asked.files) if problem.file == "config" else problem
+            for problem in error.problems
+        ) from None
 
 
-def _cut(asked: Asked) -> Answer:
+def _no_such(words: Sequence[str]) -> InputError:
+    known = ", ".join(name for name in _ANSWERS if name)
+    return InputError(
+        [Problem("command line", "shards", f"{' '.join(words)!r} is not valid", f"give nothing, or {known}")]
+    )
+
+
+def _cut(asked: Asked, words: Sequence[str]) -> Answer:
     """Write the shards, and return what there is."""
     settings, folder = asked.settings, _folder(asked)
     read = read_associations(settings, asked.files, cache=HEADERS)
@@ -96,9 +110,17 @@ def _moved(shards: Sequence[Shard], before: dict[int, list[str]]) -> list[str]:
     return lines
 
 
-def _status(asked: Asked) -> Answer:
-    """Return the states of the shards as a table, and what to submit."""
-    folder, states = _folder(asked), _states(asked)
+def _status(asked: Asked, words: Sequence[str]) -> Answer:
+    """Return the states of the shards as a table, and what to submit; or all as JSON."""
+    if list(words) not in ([], ["json"]):
+        raise _no_such(["status", *words])
+    folder = _folder(asked)
+    states = states_in(folder)
+    if not states:
+        raise _no_shards(folder)
+    code = int(any(one.state == FAILED for one in states))
+    if words:
+        return Answer(as_json(states), code)
     of_state = {
         name: [one.number for one in states if one.state == name] for name in (COMPLETE, RUNNING, FAILED, WAITING)
     }
@@ -111,20 +133,13 @@ def _status(asked: Asked) -> Answer:
         *_submit("again", of_state[FAILED], folder),
         *_submit("to run", of_state[WAITING], folder),
     ]
-    return Answer("\n".join(lines), _exit_status(states))
+    return Answer("\n".join(lines), code)
 
 
-def _status_for_programs(asked: Asked) -> Answer:
-    states = _states(asked)
-    return Answer(as_json(states), _exit_status(states))
-
-
-def _plan(asked: Asked) -> Answer:
-    """Return the plan of the whole, as the sum of those of the shards."""
+def _plan(asked: Asked, words: Sequence[str]) -> Answer:
+    """Return the plan of the shards that are named, or of all, as the sum of theirs."""
     folder, cores = _folder(asked), cores_given() or asked.settings.shards.cores
-    numbers = [number for number, exposures in shards_in(folder).items() if exposures]
-    if not numbers:
-        raise _no_shards(folder)
+    numbers = _named(asked, words)
     plans = plans_in(folder, numbers, SNAKEFILE, cores)
     lines = [
         *(plans_lines(plans, cores) if plans.trees else []),
@@ -134,19 +149,35 @@ def _plan(asked: Asked) -> Answer:
     return Answer("\n".join(lines), int(bool(plans.wrong)))
 
 
-def _states(asked: Asked) -> list[State]:
+def _kubernetes(asked: Asked, words: Sequence[str]) -> Answer:
+    return Answer(kubernetes_job(_named(asked, words), _folder(asked), asked.settings, SNAKEFILE))
+
+
+def _aws_job(asked: Asked, words: Sequence[str]) -> Answer:
+    return Answer(aws_job(_named(asked, words), asked.settings))
+
+
+def _aws_definition(asked: Asked, words: Sequence[str]) -> Answer:
+    if words:
+        raise _no_such(["aws-definition", *words])
+    return Answer(aws_definition(_folder(asked), asked.settings, SNAKEFILE))
+
+
+def _named(asked: Asked, words: Sequence[str]) -> list[int]:
+    """Return the numbers of the shards that are named, or of all."""
     folder = _folder(asked)
-    if states := states_in(folder):
-        return states
-    raise _no_shards(folder)
+    there = [number for number, exposures in shards_in(folder).items() if exposures]
+    if not there:
+        raise _no_shards(folder)
+    unknown = [word for word in words if not word.isdecimal() or int(word) not in there]
+    if unknown:
+        wrong = f"{unknown[0]!r} is no shard in {str(folder)!r}"
+        raise InputError([Problem("command line", "shards", wrong, f"there are {ranges(there)}")])
+    return sorted({int(word) for word in words}) or there
 
 
 def _no_shards(folder: Path) -> InputError:
     return InputError([Problem(str(folder), "", "there are no shards", "`snakemake shards` makes them")])
-
-
-def _exit_status(states: Sequence[State]) -> int:
-    return int(any(one.state == FAILED for one in states))
 
 
 def _table(states: Sequence[State]) -> list[str]:
@@ -165,9 +196,11 @@ def _folder(asked: Asked) -> Path:
     return Path(os.path.abspath(asked.settings.shards.folder))
 
 
-_ANSWERS: dict[tuple[str, ...], Callable[[Asked], Answer]] = {
-    (): _cut,
-    ("plan",): _plan,
-    ("status",): _status,
-    ("status", "json"): _status_for_programs,
+_ANSWERS: dict[str, Callable[[Asked, Sequence[str]], Answer]] = {
+    "": _cut,
+    "plan": _plan,
+    "status": _status,
+    "kubernetes": _kubernetes,
+    "aws-definition": _aws_definition,
+    "aws-job": _aws_job,
 }
