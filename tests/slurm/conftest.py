@@ -43,7 +43,7 @@ class SlurmRun:
 
     def __init__(self, folder: Path, cluster: Cluster, *options: str) -> None:
         command = [
-            *_snakemake(),
+            *snakemake(),
             "--profile",
             str(ROOT / "profiles/slurm"),
             "--configfile",
@@ -54,7 +54,7 @@ class SlurmRun:
         self.output = folder / "output.txt"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=_environment(cluster), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=folder, env=environment(cluster), stdout=output, stderr=subprocess.STDOUT
             )
 
     def finish(self) -> tuple[int, str]:
@@ -80,21 +80,22 @@ def products(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(results)): path.read_bytes()
         for path in sorted(results.rglob("*"))
-        if path.is_file() and path.relative_to(results).parts[0] not in ("benchmarks", "logs")
+        if path.is_file() and path.relative_to(results).parts[0] not in ("benchmarks", "logs", ".run.lock")
     }
 
 
-def _snakemake() -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+def snakemake(*arguments: str) -> list[str]:
+    """Return a command of calflow."""
+    return [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
 
 
-def _environment(cluster: Cluster | None = None) -> dict[str, str]:
+def environment(cluster: Cluster | None = None) -> dict[str, str]:
+    """Return the variables of a command, for which the cluster is that of SLURM's."""
     ours = {name: value for name, value in os.environ.items() if not re.match("SNAKEMAKE|SLURM|SBATCH", name)}
     return ours | (cluster.environment if cluster else {})
 
 
 def _require(programs: tuple[str, ...]) -> None:
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="run by `make test-slurm`")
     path = os.environ.get("PATH", "") + ":/usr/sbin"
     missing = [program for program in programs if shutil.which(program, path=path) is None]
     if missing or os.getuid() != 0:
@@ -130,8 +131,8 @@ def local_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm") / "local"
     simulate(folder / "data", FIELD)
     (folder / "my.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [*_snakemake(), "--cores", "2", "--configfile", "my.yaml"]
-    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=180)
+    command = [*snakemake(), "--cores", "2", "--configfile", "my.yaml"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

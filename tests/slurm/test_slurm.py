@@ -7,6 +7,7 @@ import pytest
 
 from tests.slurm.conftest import SlurmRun, products
 
+pytest.importorskip("snakemake_executor_plugin_slurm", reason="run by `make test-slurm`")
 pytestmark = pytest.mark.slow
 
 

@@ -53,3 +53,19 @@ def test_help_needs_no_right_configuration_and_takes_a_snakefile_beside_this_fol
     run = workflow.run("help", "tweakreg", snakefile=Path(os.path.relpath(ROOT / "Snakefile", workflow.folder)))
     assert run.code == 0, run.output
     assert "minobj: 15" in run.output
+
+
+def test_shards_are_cut_and_planned(workflow):
+    run = workflow.run("shards")
+    assert run.code == 0, run.output
+    assert "2 exposures in 1 shard" in run.output
+    other = workflow.folder / "shards/0002"
+    other.mkdir()
+    (other / "exposures.txt").write_text("a\nb\n")
+    (other / "shard.yaml").write_text("input: lost")
+    planned = workflow.run("shards", "plan", options=["--cores", "3"])
+    assert planned.code == 1, planned.output
+    assert re.search(r"^Plan of 1 shard: \d+ jobs, 0 of \d+ products up to date$", planned.output, re.MULTILINE)
+    assert "Estimated on 3 cores for each shard" in planned.output
+    assert "0002 cannot be planned: 1 problem with the input" in planned.output
+    assert re.search(r"^0001 +2 +-  waiting$", workflow.run("shards", "status").output, re.MULTILINE)

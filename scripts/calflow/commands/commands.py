@@ -28,6 +28,11 @@ COMMANDS = {
     ),
     "associations": Command("make the associations of the exposures in input, and list them", False, "associations"),
     "download": Command("fetch what is missing of a programme's exposures, docs/download.md", False, "download"),
+    "shards": Command(
+        "cut a survey into runs of their own; `shards status`, `shards plan`: of all of them, docs/surveys.md",
+        True,
+        "shards",
+    ),
     "help": Command("this text; `help tweakreg` the keys of a step, `help minobj` a key", True, "help"),
 }
 

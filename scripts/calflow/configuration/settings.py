@@ -33,6 +33,7 @@ from calflow.configuration.section import (
     UserPath,
     list_from_one,
 )
+from calflow.configuration.sharding import Sharding
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Grid, Stage3
 from calflow.configuration.strun_translation import Layer, overlay, read_parameter_files
@@ -126,6 +127,7 @@ class Settings(Section):
     download: Download = Field(
         Download(), description="what `snakemake download` fetches from the archive; docs/download.md"
     )
+    shards: Sharding = Field(Sharding(), description="what `snakemake shards` cuts a survey into; docs/surveys.md")
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")

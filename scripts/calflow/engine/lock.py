@@ -8,9 +8,7 @@ import fcntl
 import json
 import os
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -22,13 +20,11 @@ from snakemake.logging import logger
 
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.inside import remove_locks
-from calflow.engine.lock_holder import LOCK, holder_of, in_words, this_host
+from calflow.engine.lock_holder import LOCK, SILENCE, holder_of, in_words, seconds_since_change, this_host
 from calflow.engine.processes import is_alive
 
 OUTPUT_LOCK = ".run.lock"  # in the output folder, to which runs in several folders may want to write
-# The kernels of two hosts that share a file system need not know of each other's locks: a run shows that it lives.
 SIGN_OF_LIFE = 60  # seconds between two
-SILENCE = 600  # seconds without one, after which a run on another host counts as dead
 
 
 class FolderInUse(Exception):
@@ -101,7 +97,7 @@ class RunLock:
             if not held_by_kernel and is_alive(other["pid"], self.path.stat().st_mtime):
                 raise FolderInUse(f"{in_words(other)} {self._what}. Wait for its end, or stop it. Nothing was done.")
             return
-        silent = _seconds_since_change(self.path)
+        silent = seconds_since_change(self.path)
         if silent < SILENCE:
             raise FolderInUse(
                 f"{in_words(other)} {self._what}, or did {silent:.0f} s ago: whether it still does cannot be seen "
@@ -122,15 +118,6 @@ class RunLock:
                 os.utime(self._file)
             except OSError:  # the file was closed meanwhile
                 return
-
-
-def _seconds_since_change(path: Path) -> float:
-    """Return how old a file is by the clock of its own file system, which need not be that of this host."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent) as now:
-            return max(os.stat(now.name).st_mtime - path.stat().st_mtime, 0.0)
-    except OSError:
-        return max(time.time() - path.stat().st_mtime, 0.0)
 
 
 def lock_runs(output: Path, after: Callable[[], None]) -> Layer:

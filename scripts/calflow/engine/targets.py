@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Sequence
+from typing import Any
 
 
 def targets_with(names: Collection[str], arguments: Sequence[str] | None = None) -> list[str]:
@@ -12,15 +13,26 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
     arguments = sys.argv[1:] if arguments is None else arguments
     if not set(names).intersection(arguments):
         return []
+    targets = list(_parsed("targets", arguments) or ())
+    return targets if set(names).intersection(targets) else []
+
+
+def cores_given(arguments: Sequence[str] | None = None) -> int | None:
+    """Return the number of cores on the command line; None if there is none, or those of this machine are meant."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return None if "all" in arguments else _parsed("cores", arguments)
+
+
+def _parsed(name: str, arguments: Sequence[str]) -> Any:
+    """Return what Snakemake makes of an argument; None if it cannot be parsed."""
     try:
         from snakemake.cli import get_argument_parser
 
-        targets = list(get_argument_parser().parse_known_args(list(arguments))[0].targets)
+        return getattr(get_argument_parser().parse_known_args(list(arguments))[0], name)
     except SystemExit:  # Snakemake has told what is wrong with them
-        return []
+        return None
     except (AttributeError, ImportError):  # another Snakemake: all is planned
-        return []
-    return targets if set(names).intersection(targets) else []
+        return None
 
 
 def is_only_target(name: str, arguments: Sequence[str] | None = None) -> bool:

@@ -19,8 +19,8 @@ def forecast_text(forecast: Forecast, written: str) -> str:
     written : str
         The file that has all of it.
     """
-    head = f"Plan of {', '.join(forecast.targets)}: {_number(len(forecast.jobs), 'job')}"
-    up_to_date = f"{forecast.up_to_date} of {_number(forecast.products, 'product')} up to date"
+    head = f"Plan of {', '.join(forecast.targets)}: {number_of(len(forecast.jobs), 'job')}"
+    up_to_date = f"{forecast.up_to_date} of {number_of(forecast.products, 'product')} up to date"
     if not forecast.jobs:
         lines = [f"{head}: nothing to be done, {up_to_date}"]
         return "\n".join([*lines, *_unrecorded(forecast), *_changes(forecast)])
@@ -45,7 +45,7 @@ def _rule_table(forecast: Forecast) -> list[str]:
         rows.append((total.rule, str(total.jobs), duration(total.cpu), volume(total.memory), volume(total.disk), why))
     memory = volume(max(cost.memory for cost in forecast.costs))
     rows.append(("total", str(len(forecast.jobs)), duration(forecast.cpu), memory, volume(forecast.disk), ""))
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _causes(forecast: Forecast) -> list[str]:
@@ -55,7 +55,7 @@ def _causes(forecast: Forecast) -> list[str]:
         if kind in (NEW, FOLLOWS) or not any(counts):
             continue
         lines += [
-            f"  {kind}: {about} ({_number(n, 'job')}{_rules_with(forecast, kind, about)})"
+            f"  {kind}: {about} ({number_of(n, 'job')}{_rules_with(forecast, kind, about)})"
             for about, n in counts.most_common(NAMED)
             if about
         ]
@@ -75,7 +75,7 @@ def _totals(forecast: Forecast) -> list[str]:
     schedule = forecast.schedule
     more = forecast.disk - forecast.replaced
     lines = [
-        f"Estimated on {_number(forecast.cores, 'core')}: {duration(schedule.wall)} "
+        f"Estimated on {number_of(forecast.cores, 'core')}: {duration(schedule.wall)} "
         f"({duration(forecast.cpu)} of CPU), {volume(schedule.memory)} of memory at most,",
         f"  {volume(forecast.disk)} written ({volume(abs(more))} {'more' if more >= 0 else 'less'} than there is now)"
         + (f", up to {volume(schedule.temporary)} of temporary files" if schedule.temporary >= 1 else ""),
@@ -83,14 +83,14 @@ def _totals(forecast: Forecast) -> list[str]:
     if forecast.least:
         few, more_jobs = forecast.least, len(forecast.jobs) - forecast.least.jobs
         lines.append(
-            f"  that is the most: {_number(few.jobs, 'job')} run for sure ({duration(few.wall)}), "
+            f"  that is the most: {number_of(few.jobs, 'job')} run for sure ({duration(few.wall)}), "
             f"{more_jobs} may follow, if what they read comes out different"
         )
     rules = {job.rule for job in forecast.jobs}
     records = {rule: n for rule, n in forecast.recorded.items() if n and rule in rules}
     if not records:
         return [*lines, "  from calflow's own figures: there are no records of earlier runs"]
-    found = f"from {_number(sum(records.values()), 'record')} of earlier runs"
+    found = f"from {number_of(sum(records.values()), 'record')} of earlier runs"
     return [
         *lines,
         f"  {found}"
@@ -102,14 +102,14 @@ def _totals(forecast: Forecast) -> list[str]:
 def _heaviest(forecast: Forecast) -> list[str]:
     rows = [("heaviest jobs", "CPU", "memory", "")]
     rows += [(job.rule, duration(cost.cpu), volume(cost.memory), job.name) for job, cost in forecast.heaviest()]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _concerned(forecast: Forecast) -> list[str]:
     lines = []
     for word, names in (("exposure", forecast.exposures), ("association", forecast.associations)):
         if names:
-            lines.append(f"{_number(len(names), word)}: {_some(names)}")
+            lines.append(f"{number_of(len(names), word)}: {_some(names)}")
     return lines
 
 
@@ -131,7 +131,7 @@ def _parameters(forecast: Forecast) -> list[str]:
     for entry in forecast.parameters:
         word = "exposure" if entry["stage"] == 2 else "association"
         values = ", ".join(f"{name}={value}" for name, value in entry["values"].items()) or "nothing changed"
-        lines.append(f"  {', '.join(entry['references'])}: {values} ({_number(len(entry['of']), word)})")
+        lines.append(f"  {', '.join(entry['references'])}: {values} ({number_of(len(entry['of']), word)})")
     return ["", "Parameter references:", *lines] if lines else []
 
 
@@ -144,8 +144,14 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines: the first and the last column to the left, numbers to the right."""
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines: the first and the last column to the left, numbers to the right.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The first one has the heads of the columns.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -157,7 +163,15 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _number(count: int, word: str) -> str:
+def number_of(count: int, word: str) -> str:
+    """Return a number of things, such as ``3 jobs``.
+
+    Parameters
+    ----------
+    count : int
+    word : str
+        For one of them.
+    """
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 

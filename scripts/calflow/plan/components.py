@@ -37,7 +37,7 @@ def components(plan: Plan) -> list[Component]:
     list of Component
         In the order in which the plan names what is in them. All products of the plan are in one of them.
     """
-    sets = _DisjointSets()
+    sets = DisjointSets()
     for node, shared in _links(plan):
         sets.join(node, shared)
     by_root: dict[str, Component] = {}
@@ -92,14 +92,19 @@ def _products(plan: Plan) -> Iterator[tuple[str, str, list[str], int]]:
         yield f"association {name}", "stage3", plan.stage3.products_of(association), 0
 
 
-class _DisjointSets:
+class DisjointSets:
     """Sets of names that are joined (union-find)."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
 
     def root(self, name: str) -> str:
-        """Return the name that stands for the set of a name."""
+        """Return the name that stands for the set of a name.
+
+        Parameters
+        ----------
+        name : str
+        """
         parents = self._parents
         parents.setdefault(name, name)
         while parents[name] != name:
@@ -108,5 +113,10 @@ class _DisjointSets:
         return name
 
     def join(self, one: str, other: str) -> None:
-        """Make one set of the sets of two names."""
+        """Make one set of the sets of two names.
+
+        Parameters
+        ----------
+        one, other : str
+        """
         self._parents[self.root(one)] = self.root(other)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from calflow.associations.making import MadeAssociations, make_associations
 from calflow.configuration.paths import no_file
@@ -78,6 +79,45 @@ def make_plan(
     """
     try:
         return _Planner(settings, HeaderCache(cache), is_job).plan(stages)
+    except InputError as error:
+        raise InputError(
+            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
+        ) from None
+
+
+class Read(NamedTuple):
+    """What `read_associations` found.
+
+    Attributes
+    ----------
+    associations : list of Association
+        Those of which something is made.
+    made : MadeAssociations or None
+        If the configuration names none.
+    notices : list of str
+        What was found on the way.
+    """
+
+    associations: list[Association]
+    made: MadeAssociations | None
+    notices: list[str]
+
+
+def read_associations(settings: Settings, files: Sequence[Path], cache: Path) -> Read:
+    """Read the associations, or make them, and plan nothing.
+
+    Parameters
+    ----------
+    settings, files, cache
+        As of `make_plan`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the configuration and the associations.
+    """
+    try:
+        return _Planner(settings, HeaderCache(cache), is_job=False).read()
     except InputError as error:
         raise InputError(
             settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
@@ -158,6 +198,16 @@ class _Planner:
         plan = Plan(self.settings, exposures, combinations, notices, merges, self.made_references, crds)
         plan.made_associations = self.made_associations
         return plan
+
+    def read(self) -> Read:
+        """Return the associations, or raise InputError."""
+        self._check_settings()
+        associations = self._associations() if check_input(self.settings, self.problems) else []
+        self.cache.save()
+        if not self.problems:
+            self._tell_left_out({level: bool(associations) for level in (2, 3)}, (2, 3))
+        self.problems.raise_any()
+        return Read(associations, self.made_associations, self.notices)
 
     def only_associations(self) -> MadeAssociations:
         """Return the associations that are made, or raise InputError."""
