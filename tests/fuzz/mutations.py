@@ -496,12 +496,16 @@ _NOT_JSON: list[Callable[[Random], str]] = [
 ]
 
 
+LONGEST = 10**7  # characters of a text, about, where it is cut off
+
+
 def to_json(tree: Tree) -> str:
     """Return a tree as JSON, keys that stand twice and numbers that JSON has not included."""
     pieces: list[str] = []
+    length = 0
     # Without recursion, since trees may be deep.
     todo = [tree]
-    while todo:
+    while todo and length < LONGEST:
         node = todo.pop()
         if isinstance(node, _Raw):
             pieces.append(node.text)
@@ -518,6 +522,7 @@ def to_json(tree: Tree) -> str:
             todo.append(_Raw("["))
         else:
             pieces.append(json.dumps(node))
+            length += len(pieces[-1])
     return "".join(pieces)
 
 
