@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from calflow.simulation import Scene, simulate  # noqa: E402
 
 from .conftest import FIELD, SCENE, Workflow, combining  # noqa: E402
-from .test_kills import jobs, leftovers, products, running, start  # noqa: E402
+from .test_kills import jobs, leftovers, output_of, products, running, start  # noqa: E402
 
 # The jobs of one of them, taken at random, are made again by each run.
 AGAIN = ("calibrate", "find_stars", "measure_sky", "resample_group", "flag_outliers", "combine")
@@ -70,7 +70,8 @@ def main(arguments=None):
             made = products(workflow)
             assert made.items() <= expected.items(), [name for name in made if made[name] != expected.get(name)]
             if seconds is None:  # it was done before
-                assert kept.items() <= made.items()
+                lacking = sorted(kept.keys() - made.keys()) if given.again else []
+                assert not lacking, (options, lacking, output_of(workflow))
                 if not given.again:
                     shutil.rmtree(workflow.folder / "results", ignore_errors=True)
                 continue
@@ -96,7 +97,7 @@ def killed_run(workflow, number, moment, options=()):
     run = start(workflow, *options)
     try:
         with suppress(subprocess.TimeoutExpired):
-            run.wait(timeout=moment)
+            assert run.wait(timeout=moment) == 0, output_of(workflow)
             return None
         run.send_signal(number)
         began = time.monotonic()
