@@ -16,6 +16,7 @@ author = "The calflow developers"
 copyright = author
 extensions = ["myst_nb"]
 exclude_patterns = ["generated", "_build"]  # parts of other pages; what is built
+highlight_language = "none"  # of blocks that name no language: commands, and what a run prints
 html_theme = "furo"
 html_title = "calflow"
 html_static_path = ["_static"]

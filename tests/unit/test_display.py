@@ -131,7 +131,7 @@ def test_no_line_is_wider_than_the_terminal(columns):
 
 
 def test_of_many_associations_those_at_work_are_shown():
-    progress = Progress([Task(n, "combine", "", STAGE3, f"o{n:03d}", end=1.0) for n in range(100)])
+    progress = Progress([Task(n, "combine", "", STAGE3, f"o{n:03d}", end=1.0) for n in reversed(range(100))])
     for number in range(95):
         progress.finish(number, 1.0)
     progress.begin(95, 1.0)

@@ -28,6 +28,7 @@ ROOT = "jw01234001001_02101_00001_mirimage"
 RATE = Path("data/rate", f"{ROOT}_rate.fits")
 LEVEL2 = Path("data/rate/jw01234-o001_20230312t074713_image2_00001_asn.json")
 DISTORTION = Path("data/references/jwst_miri_distortion_0001.asdf")
+FLAT = Path("data/references/jwst_miri_flat_0001.fits")
 LEVEL3 = Path("data/stage3/jw01234-o001_20230312t074713_image3_00001_asn.json")
 
 
@@ -198,7 +199,13 @@ def make_folder(path):
     path.mkdir()
 
 
+def make_zero(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].data[:] = 0
+
+
 FILES = [
+    (FLAT, make_zero),
     (LEVEL2, lambda path: path.write_text("")),
     (DISTORTION, lambda path: path.write_bytes(path.read_bytes()[:500])),
     (DISTORTION, lambda path: path.write_text("")),

@@ -16,7 +16,7 @@ from calflow.calibration.dark import read_dark
 from calflow.calibration.flat import read_flat
 from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import read_settings
-from calflow.files.reference_files import ReferenceFileError
+from calflow.files.reference_files import ReferenceFileError, has_positive_value
 from calflow.inputs.fits_headers import HeaderError
 from calflow.inputs.header_cache import HeaderCache
 from calflow.plan.planner import make_plan
@@ -298,12 +298,34 @@ def test_real_distortion_of_a_spectrograph():
         check_asdf_reference(file, "distortion")
 
 
+@pytest.mark.parametrize("value", [0, -1, np.nan])
+def test_flat_without_a_positive_pixel(folder, value):
+    shutil.copy(reference("flat"), "own.fits")
+    with fits.open("own.fits", mode="update") as hdus:
+        hdus["SCI"].data[:] = value
+    wrong = "SCI: no pixel is positive: all are NaN, 0 or negative; give another flat"
+    assert problem_of(flat="own.fits") == f"{folder}/own.fits: {wrong}"
+    with fits.open("own.fits", mode="update") as hdus:
+        hdus["SCI"].data[-1, -1] = 0.5
+    assert plan_of(flat="own.fits").exposures
+
+
+def test_of_a_stand_in_with_holes_no_pixels_are_asked_for(tmp_path):
+    path = write_planes(tmp_path / "flat.fits", np.full((512, 512), 0.0))
+    assert not has_positive_value(path)
+    content = path.read_bytes()
+    with path.open("wb") as file:
+        file.write(content[:8192])
+        file.truncate(len(content))
+    assert has_positive_value(path)
+
+
 # What only pixels tell ------------------------------------------------------------------------------------
 
 
 def write_planes(path, sci, dq=0):
-    planes = {"SCI": np.full((3, 4), sci, np.float32), "ERR": np.ones((3, 4), np.float32)}
-    planes["DQ"] = np.full((3, 4), dq, np.uint32)
+    values = np.broadcast_to(np.float32(sci), np.shape(sci) or (3, 4))
+    planes = {"SCI": values, "ERR": np.ones_like(values), "DQ": np.full(values.shape, dq, np.uint32)}
     hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(plane, name=name) for name, plane in planes.items())]
     fits.HDUList(hdus).writeto(path)
     return path

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -297,6 +298,17 @@ def test_of_many_remarks_of_a_kind_the_terminal_gets_some():
     assert lines[1] == "Worth a look (9 x tweakreg FAILED):"
     assert lines[2] == "  tweakreg FAILED e0: has 0 stars (log: a.log)"
     assert (len(lines), lines[-1]) == (8, "    and 4 more like that")
+
+
+def test_what_holds_of_all_exposures_of_a_job_is_a_line():
+    remarks = [Remark("tweakreg", "FAILED", f"e{n}", "no stars", "a.log") for n in range(9)]
+    found = outcome(chains(Path(), 1), 0.0, unknown)
+    told, all_of_it = (summary_text(found, 1.0, Standing([], remarks), all_of_it=each) for each in (False, True))
+    assert told.splitlines()[1:] == [
+        "Worth a look (9 x tweakreg FAILED):",
+        "  tweakreg FAILED e0 and 8 more: no stars (log: a.log)",
+    ]
+    assert len(all_of_it.splitlines()) == 11
 
 
 def test_a_run_that_has_nothing_to_make_tells_what_stands(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from calflow.commands.asked import HEADERS, Answer, Asked
 from calflow.configuration.problems import InputError, Problem
 from calflow.engine.lock_holder import who_runs
 from calflow.engine.outcome import Failure, failures_in
-from calflow.engine.remarks import Remark, standing_remarks
+from calflow.engine.remarks import Remark, one_for_same, standing_remarks
 from calflow.files.keywords import STATUS
 from calflow.plan.plan import Plan, nothing_planned
 from calflow.plan.planner import make_plan
@@ -88,7 +88,7 @@ class Status:
             *map(str, self.associations),
             *([""] if self.associations else []),
             *(f"{one.rule} {', '.join(one.wildcards)} FAILED: {one.reason} (log: {one.log})" for one in self.failures),
-            *(f"{one} (log: {one.log})" for one in self.remarks),
+            *(f"{one} (log: {one.log})" for one in one_for_same(self.remarks)),
             *self.notices,
             f"{there} of {there + missing} products are there" + (f", in {', '.join(folders)}" if folders else ""),
         ]

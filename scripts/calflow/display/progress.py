@@ -92,7 +92,8 @@ class Progress:
                 self._readers.setdefault(other, []).append(task.number)
         self._whole = _Group("")
         self._stages = {stage: _Group(stage) for stage in STAGES}
-        self._associations: dict[str, dict[str, _Group]] = {stage: {} for stage in STAGES}
+        named = sorted({(task.association, task.stage) for task in self.tasks.values() if task.association})
+        self._associations = {stage: {name: _Group(name) for name, its in named if its == stage} for stage in STAGES}
         self._groups_of = {task.number: self._grouped(task) for task in self.tasks.values()}
         for group in [self._whole, *self._stages.values(), *_all_of(self._associations)]:
             group.ends.sort()
@@ -169,7 +170,7 @@ class Progress:
         """Return the groups that a job belongs to, having counted it there."""
         groups = [self._whole, self._stages[task.stage]]
         if task.association:
-            groups.append(self._associations[task.stage].setdefault(task.association, _Group(task.association)))
+            groups.append(self._associations[task.stage][task.association])
         for group in groups:
             group.counts[WAITING] += 1
             group.total += 1

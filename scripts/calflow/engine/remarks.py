@@ -7,9 +7,9 @@ read that are newer than the last look at them.
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calflow.job import REMARK
@@ -45,6 +45,23 @@ class Remark:
 
     def __str__(self) -> str:
         return f"{self.step} {self.status} {self.of}: {self.reason}"
+
+
+def one_for_same(remarks: Iterable[Remark]) -> list[Remark]:
+    """
+    Return one remark in place of those that a job has for the same reason, such as all exposures of an empty field.
+
+    Parameters
+    ----------
+    remarks : iterable of Remark
+    """
+    found: dict[Remark, list[str]] = {}
+    for one in remarks:
+        found.setdefault(replace(one, of=""), []).append(one.of)
+    return [
+        replace(one, of=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more")
+        for one, names in found.items()
+    ]
 
 
 def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:

@@ -20,7 +20,7 @@ from calflow.engine.exit_statuses import ExitStatuses, watch_scripts
 from calflow.engine.kinds import LIKE_THAT, by_kind, of_notices, without_numbers
 from calflow.engine.outcome import Failure, Outcome, outcome, places
 from calflow.engine.reading import seen_from_command
-from calflow.engine.remarks import Remark, standing_remarks
+from calflow.engine.remarks import Remark, one_for_same, standing_remarks
 from calflow.engine.run_log import is_silent
 from calflow.printable import printable
 from calflow.whole_files import replace_text
@@ -228,7 +228,7 @@ def _mind(standing: Standing, all_of_it: bool) -> list[str]:
     steps = Counter(f"{one.step} {one.status}" for one in standing.remarks if one.status == "FAILED")
     lines = [
         ((LIKE_THAT, without_numbers(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
-        for one in standing.remarks
+        for one in (standing.remarks if all_of_it else one_for_same(standing.remarks))
     ]
     if all_of_it:  # the terminal had those of the plan before the first job
         lines += of_notices(standing.notices)

@@ -17,6 +17,7 @@ from calflow.science.dq_flags import remap_flags
 from calflow.science.image import discard_impossible
 from calflow.science.windows import Window
 
+ROWS_AT_ONCE = 64  # of a plane in which a pixel is looked for
 # Coefficients of each kind of change of sensitivity.
 TIME_COLUMNS = {
     "linear": ("t0", "lossperyear"),
@@ -193,6 +194,27 @@ def covered_window(path: Path, planes: Sequence[str] = (), images: Sequence[str]
             if name not in hdus or not hdus[name].is_image or hdus[name].shape != hdus[image].shape:
                 raise ReferenceFileError(f"{path}: has no extension {name} of the shape of {image}")
         return window
+
+
+def has_positive_value(path: Path, images: Sequence[str] = ("SCI",)) -> bool:
+    """Tell whether any pixel of an image reference is positive, reading no more rows than that needs.
+
+    Of a file with holes, which stands in for one that is stored elsewhere, nothing is known: True.
+
+    Parameters
+    ----------
+    path : Path
+    images : sequence of str
+        Names that the extension with the pixels may have.
+    """
+    status = path.stat()
+    if getattr(status, "st_blocks", status.st_size) * 512 < status.st_size:
+        return True
+    with opened_reference(path, checksum=False) as hdus:
+        plane = hdus[_image(hdus, images)]
+        rows = plane.shape[-2]
+        middle_first = sorted(range(0, rows, ROWS_AT_ONCE), key=lambda row: abs(row - rows // 2))
+        return any(bool(np.any(plane.section[..., row : row + ROWS_AT_ONCE, :] > 0)) for row in middle_first)
 
 
 def read_photom(path: Path) -> PhotomTable:

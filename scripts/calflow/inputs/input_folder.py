@@ -1,7 +1,7 @@
 """The folder `input`, with the folders below it in which archives deliver exposures, one in each."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,7 +52,8 @@ class InputFolder:
     @cached_property
     def direct(self) -> Mapping[str, Path]:
         """The files in the folder itself, by name; raises OSError if it cannot be looked into."""
-        return {path.name: path for path in _files(self.path)}
+        os.scandir(self.path).close()  # raises it; below, what is out of reach is left out
+        return {path.name: path for path in _listed(self.path)[0]}
 
     @cached_property
     def below(self) -> Mapping[str, Path]:
@@ -60,7 +61,7 @@ class InputFolder:
 
         Empty in the working folder.
         """
-        return {} if self.is_working_folder else {path.name: path for path in reversed(self._below())}
+        return {} if self.is_working_folder else {path.name: path for path in reversed(self._all_below)}
 
     @property
     def has_exposures(self) -> bool:
@@ -73,7 +74,9 @@ class InputFolder:
 
     def not_taken(self) -> list[tuple[str, str]]:
         """Return the count rates below that are not taken, and why; those that are there twice are one."""
-        rates = [] if self.is_working_folder else [path for path in self._below() if _suffix(path.name) in COUNT_RATES]
+        rates = (
+            [] if self.is_working_folder else [path for path in self._all_below if _suffix(path.name) in COUNT_RATES]
+        )
         if self.has_exposures:
             why = f"{str(self.path)!r} has exposures itself, so that none is taken of the folders below it"
             rates = [path for path in rates if not {path.name, other_packing(path.name)} & self.direct.keys()]
@@ -97,38 +100,38 @@ class InputFolder:
         if not self.is_working_folder:
             return f"{wrong}, nor in folders below it", GIVE_INPUT
         # It is not looked below, but told if there is something.
-        if rate := next((path for path in self._below() if _suffix(path.name) in COUNT_RATES), None):
+        if rate := next((path for path in self._all_below if _suffix(path.name) in COUNT_RATES), None):
             return wrong, f"there are some in {str(rate.parent)!r}: give input, that folder or one above it"
         return wrong, GIVE_INPUT
 
-    def _below(self) -> Sequence[Path]:
-        """Return the files in the folders below, the least deep first."""
+    @cached_property
+    def _all_below(self) -> Sequence[Path]:
+        """The files in the folders below, the least deep first."""
         found: list[Path] = []
         folders = [self.path]
         for _ in range(DEEPEST):
-            folders = [folder for parent in folders for folder in self._folders(parent)]
-            for folder in folders:
-                with suppress(OSError):
-                    found += _files(folder)
+            folders = [each for folder in folders for each in _listed(folder)[1] if self._is_looked_into(each)]
+            found += [path for folder in folders for path in _listed(folder)[0]]
         return found
 
-    def _folders(self, parent: Path) -> Iterator[Path]:
-        """Return the folders in a folder that are looked into, sorted."""
-        output = os.path.realpath(self.output) if self.output else None
-        try:
-            with os.scandir(parent) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
-        except OSError:
-            return
-        for name in names:
-            folder = parent / name
-            if os.path.realpath(folder) not in (output, os.path.realpath(".")) and not (folder / _RUN).is_dir():
-                yield folder
+    def _is_looked_into(self, folder: Path) -> bool:
+        return not (folder / _RUN).is_dir() and (not self._places or os.path.realpath(folder) not in self._places)
+
+    @cached_property
+    def _places(self) -> Collection[str]:
+        """Where the run works and writes, as far as that is below the folder."""
+        top = os.path.join(os.path.realpath(self.path), "")
+        places = [os.path.realpath(place) for place in (".", self.output) if place is not None]
+        return [place for place in places if place.startswith(top)]
 
 
-def _files(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if entry.is_file() and entry.name[0] != ".")
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files and the folders in a folder, sorted; none of one that cannot be looked into."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        shown = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
+        files = [folder / entry.name for entry in shown if entry.is_file()]
+        return files, [folder / entry.name for entry in shown if entry.is_dir()]
+    return [], []
 
 
 def _suffix(name: str) -> str | None:

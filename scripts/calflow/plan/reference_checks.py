@@ -97,6 +97,8 @@ class ReferenceChecker:
                 self._check_photom(exposure, path)
             elif kind.planes is not None:
                 self._check_window(exposure, path, kind.planes, exposure.family.images)
+                if name == "flat":
+                    self._check_response(path, exposure.family.images)
 
     def check_catalog(self, association: PlannedAssociation, parameters: SourceCatalog) -> None:
         """Check the references of a catalogue; of those that the user gives, also that they have the rows it needs.
@@ -242,6 +244,11 @@ class ReferenceChecker:
             wrong = f"covers {covered} of the detector, {exposure.science} needs {wanted}"
             self._refuse(path, "SCI", wrong, "give a reference that covers the exposure")
 
+    def _check_response(self, path: Path, images: tuple[str, ...]) -> None:
+        """Check that a flat has any response; what its flags, and an exposure's window, leave of it tells the job."""
+        if self._remembered(path, f"response of {images}", lambda path: _has_response(path, images)) is False:
+            self._refuse(path, "SCI", "no pixel is positive: all are NaN, 0 or negative", "give another flat")
+
     def _remembered(
         self, path: Path, kind: str, read: Callable[[Path], Any], right: str = "give another reference"
     ) -> Any:
@@ -290,6 +297,12 @@ def _window_numbers(path: Path, planes: tuple[str, ...], images: tuple[str, ...]
     from calflow.files.reference_files import covered_window
 
     return covered_window(path, planes, images).numbers
+
+
+def _has_response(path: Path, images: tuple[str, ...]) -> bool:
+    from calflow.files.reference_files import has_positive_value
+
+    return has_positive_value(path, images)
 
 
 def _asdf_content(path: Path, name: str) -> bool:
