@@ -362,6 +362,12 @@ def test_a_shard_is_as_its_last_run_was(folder):
     assert (found.state, found.why) == (WAITING, ("its exposures or its configuration changed since its last run",))
 
 
+def test_a_run_that_found_nothing_to_make_leaves_the_summary_of_the_last(folder):
+    write(folder / SUMMARY, BAD, 10)
+    write(folder / "run.json", {"ended": 0}, 20)
+    assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 8, 8)
+
+
 def test_a_run_by_hand_counts_too(folder):
     write(folder / SUMMARY, GOOD, 10)
     assert state_of(1, 9, folder).state == COMPLETE
