@@ -359,10 +359,7 @@ def test_a_shard_is_as_its_last_run_was(folder):
     write(folder / SUMMARY, BAD, 11)
     found = state_of(1, 9, folder)
     assert (found.state, found.made, found.products) == (FAILED, 6, 8)
-    assert found.why == (
-        f"calibrate e, cal: no usable pixel (log: {folder}/results/logs/e)",
-        f"what it printed: {folder}/output.txt",
-    )
+    assert found.why == (f"calibrate e, cal: no usable pixel (log: {folder}/results/logs/e)",)
     write(folder / "run.json", {"ended": 0}, 20)
     write(folder / SUMMARY, GOOD, 31)
     assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 3, 3)
@@ -460,7 +457,6 @@ def test_the_states_are_one_table_with_what_to_submit(survey, tmp_path):
         "0003           1         -  waiting",
         "",
         f"0002: calibrate e, cal: no usable pixel (log: {tmp_path}/shards/0002/results/logs/e)",
-        f"0002: what it printed: {tmp_path}/shards/0002/output.txt",
         "5 exposures in 3 shards: 1 COMPLETE, 1 FAILED, 1 waiting",
         f"again: sbatch --array=2 {tmp_path}/shards/slurm.sh",
         f"to run: sbatch --array=3 {tmp_path}/shards/slurm.sh",

@@ -93,12 +93,10 @@ def _state(folder: Path, summary: dict[str, Any]) -> tuple[str, list[str]]:
         return WAITING, ["its exposures or its configuration changed since its last run"]
     if status == 0:
         return COMPLETE, []
-    if status > SHELL_OFFSET:
-        why = [f"killed by signal {status - SHELL_OFFSET}, perhaps out of memory"]
-    elif _is_newer(folder / SUMMARY, record):
-        why = _failures(folder, summary)
-    else:
-        why = _last_lines(folder / PRINTED)
+    if status <= SHELL_OFFSET and _is_newer(folder / SUMMARY, record) and (why := _failures(folder, summary)):
+        return FAILED, why
+    killed = f"killed by signal {status - SHELL_OFFSET}, perhaps out of memory"
+    why = [killed] if status > SHELL_OFFSET else _last_lines(folder / PRINTED)
     return FAILED, [*why, f"what it printed: {folder / PRINTED}"]
 
 
