@@ -15,6 +15,9 @@ from pathlib import Path
 from run import HERE, ROOT, Cost, machine, measure, versions_of_calflow
 from survey import PER_ASSOCIATION, make_survey
 
+WHEN = ("first time", "again")
+PER_SHARD = 1_000  # exposures, as config.yaml has it
+
 
 def snakemake(folder: Path, cores: int, *arguments: str) -> Cost:
     """Measure a command of Snakemake in a survey's folder."""
@@ -28,9 +31,12 @@ def measure_survey(number: int, cores: int) -> list[tuple[str, Cost]]:
     with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
         folder = Path(name) / "survey"
         make_survey(HERE / "data" / "survey_field", folder, number)
-        found = [(f"plan, {when}", snakemake(folder, cores, "plan")) for when in ("first time", "again")]
+        found = [(f"plan, {when}", snakemake(folder, cores, "plan")) for when in WHEN]
+        if number > PER_SHARD:
+            found.append(("shards cut", snakemake(folder, cores, "shards")))
+            found += [(f"shards planned, {when}", snakemake(folder, cores, "shards", "plan")) for when in WHEN]
         shutil.rmtree(folder / ".snakemake")
-        found += [(f"dry run, {when}", snakemake(folder, cores, "-n")) for when in ("first time", "again")]
+        found += [(f"dry run, {when}", snakemake(folder, cores, "-n")) for when in WHEN]
         command = [sys.executable, str(HERE / "pretend.py"), str(ROOT / "Snakefile"), "survey.yaml"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         found.append(("plan, nothing to do", snakemake(folder, cores, "plan")))

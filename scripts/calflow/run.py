@@ -89,7 +89,7 @@ class Run:
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
                 self._display.around(),
-                look_ahead(plan),
+                look_ahead(plan, self._summary.leave_out),
                 tell_of_nothing(self._summary),
             ],
         )

@@ -111,6 +111,11 @@ def test_a_stopped_run(tmp_path):
     ]
 
 
+def test_what_was_found_up_to_date_before_the_graph_counts(tmp_path):
+    found = outcome(chains(tmp_path, 1), 0.0, unknown, ["a.fits", "b.fits", "c.fits"])
+    assert summary_text(found, 1.0).splitlines() == ["Products: 2 made, 3 up to date (1 s)."]
+
+
 def test_how_the_associations_went(tmp_path):
     found = outcome(chains(tmp_path, 1), 0.0, unknown)
     standing = Standing(["out"], associations={f"o{n:03d}: 4 aligned": {"name": f"o{n:03d}"} for n in range(22)})

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_pieces_that_come_to_hang_together_go_where_most_of_them_is():
 
 def test_a_number_of_which_nothing_is_left_is_not_used_again():
     before = {1: ["a"], 2: ["b"]}
-    assert contents(cut([part("a", "a"), part("c", "c")], 1, before)) == {1: ["a"], 2: ["c"]}
+    assert contents(cut([part("a", "a"), part("c", "c")], 1, before)) == {1: ["a"], 3: ["c"]}
     assert contents(cut([part("b", "b"), part("c", "c")], 1, before)) == {2: ["b"], 3: ["c"]}
 
 
@@ -226,16 +227,24 @@ def test_what_left_a_survey_and_what_came_is_told(survey, tmp_path):
     text = survey(associations=left).text
     assert "shard 0002: 1 exposure no longer in the survey; what was made of them stays where it is" in text
     assert "4 exposures in 3 shards" in text
-    assert "sbatch --array=2-3 " in text
-    assert shards_in(tmp_path / "shards") == {1: ["a", "b"], 2: ["c"], 3: ["f"]}
-    survey(associations=left[:3])
+    assert "sbatch --array=2,4 " in text
+    assert shards_in(tmp_path / "shards") == {1: ["a", "b"], 2: ["c"], 3: [], 4: ["f"]}
     assert not (tmp_path / "shards/0003/shard.yaml").exists()
+    survey(associations=left[:3])
     assert "#SBATCH --array=1-2\n" in (tmp_path / "shards/slurm.sh").read_text()
 
 
 def test_what_hangs_together_too_much_is_told(survey):
+    told = "shard 0001 has 3 exposures that hang together, most by "
     joined = association("all_asn.json", 3, product("all", *(f"{name}_cal.fits" for name in "abc")))
-    assert "shard 0001 has 3 exposures that hang together, most by the exposure a" in survey(associations=[joined]).text
+    assert f"{told}the association all_asn.json" in survey(associations=[joined]).text
+    sky = [
+        association(
+            f"{name}_asn.json", 2, product(name, f"{name}_rate.fits", backgrounds=["s_rate.fits", "t_rate.fits"])
+        )
+        for name in "abc"
+    ]
+    assert f"{told}the background s and 1 more" in survey(associations=sky).text
 
 
 def test_other_words_are_refused(survey):
@@ -324,7 +333,7 @@ def write(path, tree, seconds):
 
 
 NOON = 1_800_000_000
-SUMMARY, LOCK = "results/logs/summary.json", ".snakemake/calflow/run.lock"
+SUMMARY, LOCK = "summary.json", ".snakemake/calflow/run.lock"
 STOPPED = {"complete": False, "failures": [], "jobs": {"not_run": 4}, "products": {"made": 1, "not_run": ["x"]}}
 BAD = {
     "complete": False,
@@ -346,31 +355,51 @@ def folder(tmp_path):
 
 def test_a_shard_is_as_its_last_run_was(folder):
     assert (state_of(1, 9, folder).state, state_of(1, 9, folder).made) == (WAITING, None)
-    write(folder / SUMMARY, BAD, 10)
-    write(folder / "run.json", {"ended": 1}, 11)
+    write(folder / "run.json", {"ended": 1}, 10)
+    write(folder / SUMMARY, BAD, 11)
     found = state_of(1, 9, folder)
     assert (found.state, found.made, found.products) == (FAILED, 6, 8)
-    assert found.why == (
-        f"calibrate e, cal: no usable pixel (log: {folder}/results/logs/e)",
-        f"what it printed: {folder}/output.txt",
-    )
-    write(folder / SUMMARY, GOOD, 20)
-    write(folder / "run.json", {"ended": 0}, 21)
+    assert found.why == (f"calibrate e, cal: no usable pixel (log: {folder}/results/logs/e)",)
+    write(folder / "run.json", {"ended": 0}, 20)
+    write(folder / SUMMARY, GOOD, 31)
     assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 3, 3)
     write(folder / "shard.yaml", {"more": 1}, 30)
     found = state_of(1, 9, folder)
     assert (found.state, found.why) == (WAITING, ("its exposures or its configuration changed since its last run",))
 
 
-def test_a_run_by_hand_counts_too(folder):
-    write(folder / SUMMARY, GOOD, 10)
+def test_a_run_that_found_nothing_to_make_leaves_the_summary_of_the_last(folder):
+    write(folder / SUMMARY, BAD, 10)
+    write(folder / "run.json", {"ended": 0}, 20)
+    assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 8, 8)
+
+
+def test_what_was_changed_while_a_run_went_on_is_not_made(folder):
+    write(folder / "run.json", {"ended": 0}, 10)  # the time is that of the beginning
+    write(folder / "associations/a_asn.json", {}, 20)
+    os.utime(folder / "associations", (NOON + 20, NOON + 20))
+    assert state_of(1, 9, folder).state == WAITING
+    os.utime(folder / "associations", (NOON + 5, NOON + 5))
     assert state_of(1, 9, folder).state == COMPLETE
+
+
+def test_a_run_that_was_stopped_says_so(folder):
+    write(folder / "run.json", {"ended": 1}, 10)
     write(folder / SUMMARY, STOPPED, 20)
-    found = state_of(1, 9, folder)
-    assert (found.state, found.why) == (
-        FAILED,
-        ("stopped before the end: 4 jobs not run", f"what it printed: {folder}/output.txt"),
-    )
+    assert state_of(1, 9, folder).why[0] == "stopped before the end: 4 jobs not run"
+
+
+def test_a_run_by_hand_does_not_count(shard):
+    """It may be for a few products; that of the job keeps its summary."""
+    folder, run = shard
+    made = "mkdir -p results/logs; echo '{}' > results/logs/summary.json"
+    run("run.sh", f"sleep 0.02; {made.format(json.dumps(GOOD))}")
+    assert state_of(2, 1, folder) == State(2, 1, COMPLETE, 3, 3)
+    (folder / "results/logs/summary.json").write_text(json.dumps(BAD))
+    assert state_of(2, 1, folder) == State(2, 1, COMPLETE, 3, 3)
+    time.sleep(0.02)
+    run("run.sh", "true")  # with nothing to make
+    assert state_of(2, 1, folder) == State(2, 1, COMPLETE, 3, 3)
 
 
 def test_what_failed_before_the_shard_changed_is_not_told_of_a_run_that_could_not_begin(folder):
@@ -380,6 +409,7 @@ def test_what_failed_before_the_shard_changed_is_not_told_of_a_run_that_could_no
 
 
 def test_many_failures_are_counted(folder):
+    write(folder / "run.json", {"ended": 1}, 5)
     write(folder / SUMMARY, {**BAD, "failures": 5 * BAD["failures"]}, 10)
     assert state_of(1, 9, folder).why[3:4] == (f"and 2 more: {folder}/results/logs/summary.txt",)
 
@@ -414,8 +444,10 @@ def test_the_states_are_one_table_with_what_to_submit(survey, tmp_path):
     survey()
     for number in (1, 2, 3):
         write(tmp_path / f"shards/{number:04d}/shard.yaml", {}, 0)
-    write(tmp_path / "shards/0001" / SUMMARY, GOOD, 10)
-    write(tmp_path / "shards/0002" / SUMMARY, BAD, 10)
+    for number, code, summary in ((1, 0, GOOD), (2, 1, BAD)):
+        os.utime(tmp_path / f"shards/{number:04d}/exposures.txt", (NOON, NOON))
+        write(tmp_path / f"shards/{number:04d}/run.json", {"ended": code}, 5)
+        write(tmp_path / f"shards/{number:04d}" / SUMMARY, summary, 10)
     answer = survey("status")
     assert answer.status == 1
     assert answer.text.splitlines() == [
@@ -425,7 +457,6 @@ def test_the_states_are_one_table_with_what_to_submit(survey, tmp_path):
         "0003           1         -  waiting",
         "",
         f"0002: calibrate e, cal: no usable pixel (log: {tmp_path}/shards/0002/results/logs/e)",
-        f"0002: what it printed: {tmp_path}/shards/0002/output.txt",
         "5 exposures in 3 shards: 1 COMPLETE, 1 FAILED, 1 waiting",
         f"again: sbatch --array=2 {tmp_path}/shards/slurm.sh",
         f"to run: sbatch --array=3 {tmp_path}/shards/slurm.sh",

@@ -81,3 +81,14 @@ def test_a_folder_without_exposures_is_told(folder, tmp_path):
     wrong = folder.run("associations")
     assert wrong.code == 1
     assert f"my.yaml: input: no exposures (_rate, _cal) in '{tmp_path}', nor in folders below it" in wrong.output
+
+
+def test_shards_of_a_folder_have_the_associations_that_were_made(folder):
+    cut = folder.run("shards")
+    assert cut.code == 0, cut.output
+    shard = folder.folder / "shards" / "0001"
+    made = {path.name: path.read_bytes() for path in (shard / "associations").glob("*")}
+    assert made == {name: content for name, (content, _) in made_files(folder).items()}
+    planned = folder.run("shards", "plan")
+    assert planned.code == 0, planned.output
+    assert "Plan of 1 shard: " in planned.output

@@ -8,6 +8,7 @@ from pathlib import Path
 from calflow.commands.asked import HEADERS, Answer, Asked
 from calflow.configuration.problems import InputError, Problem, nothing_to_make
 from calflow.configuration.settings import SHIPPED
+from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.targets import cores_given
 from calflow.forecast.text import aligned, number_of
 from calflow.plan.planner import read_associations
@@ -65,7 +66,8 @@ def _cut(asked: Asked, words: Sequence[str]) -> Answer:
     shards = cut(parts, settings.shards.exposures, before)
     files = {shard.number: files_of(shard, settings, asked.given, folder / folder_of(shard.number)) for shard in shards}
     numbers = list(files)
-    lines = [*read.notices, *_too_large(shards, settings.shards.exposures), *_moved(shards, before)]
+    notices = [*read.notices, *_too_large(shards, settings.shards.exposures), *_moved(shards, before)]
+    lines = [*([read.made.summary()] if read.made else []), *by_kind(of_notices(notices))]
     head = (
         f"{number_of(sum(len(shard.exposures) for shard in shards), 'exposure')} in {number_of(len(shards), 'shard')}"
     )
@@ -128,7 +130,7 @@ def _status(asked: Asked, words: Sequence[str]) -> Answer:
     lines = [
         *_table(states),
         "",
-        *(f"{folder_of(one.number)}: {line}" for one in states for line in one.why),
+        *by_kind(of_notices(f"{folder_of(one.number)}: {line}" for one in states for line in one.why)),
         f"{number_of(sum(one.exposures for one in states), 'exposure')} in {number_of(len(states), 'shard')}: {counts}",
         *_submit("again", of_state[FAILED], folder),
         *_submit("to run", of_state[WAITING], folder),

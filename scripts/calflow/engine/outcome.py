@@ -60,7 +60,7 @@ class Outcome:
     jobs: dict[str, int]
 
 
-def outcome(workflow: Any, since: float, other_reason: Callable[[str], str]) -> Outcome:
+def outcome(workflow: Any, since: float, other_reason: Callable[[str], str], up_to_date: Iterable[str] = ()) -> Outcome:
     """
     Ask Snakemake what became of its jobs.
 
@@ -72,6 +72,8 @@ def outcome(workflow: Any, since: float, other_reason: Callable[[str], str]) -> 
         When the run started, in seconds; what stands in older logs is of no concern.
     other_reason : callable
         From a log file to why its job failed, if that does not stand in it.
+    up_to_date : iterable of str
+        Products that are not in Snakemake's graph, since that was known of them.
     """
     dag = workflow.dag
     planned = {job for job in dag.needrun_jobs(exclude_finished=False) if job.output}
@@ -86,7 +88,7 @@ def outcome(workflow: Any, since: float, other_reason: Callable[[str], str]) -> 
     became |= dict.fromkeys(failed, "failed")
     became |= dict.fromkeys(filter(dag.finished, planned), "made")
     became |= dict.fromkeys(planned & getattr(workflow.scheduler, "left_out", set()), "as_before")
-    products: dict[str, list[str]] = {state: [] for state in (*STATES, "up_to_date")}
+    products: dict[str, list[str]] = {state: [] for state in STATES} | {"up_to_date": [*up_to_date]}
     for path, job in sorted(_wanted(dag).items()):
         products[became.get(job, "up_to_date")].append(path)
     counts = Counter(became.values())

@@ -85,6 +85,7 @@ class Summary:
         self._workflow, self._folder = workflow, folder
         self._notices, self._names, self._associations = notices, names, associations
         self._started: float | None = None
+        self._up_to_date: Sequence[str] = ()
         self._statuses = ExitStatuses()
 
     def watch(self) -> None:
@@ -94,6 +95,16 @@ class Summary:
             with _another_version("there will be no summary"):
                 watch_scripts(self._statuses)
                 logger.addFilter(_tells_something)
+
+    def leave_out(self, products: Sequence[str]) -> None:
+        """Count products as up to date of which Snakemake does not know.
+
+        Parameters
+        ----------
+        products : sequence of str
+            Found up to date before the graph was built.
+        """
+        self._up_to_date = products
 
     def reason_of(self, log: str) -> str:
         """Return why a job failed that has left no reason in its log."""
@@ -112,7 +123,7 @@ class Summary:
                 self._say(logger.info, printable(standing_text(self._standing()), keep="\n"))
 
     def _tell(self, started: float) -> None:
-        found = outcome(self._workflow, started, self._statuses.reason)
+        found = outcome(self._workflow, started, self._statuses.reason, self._up_to_date)
         seconds = time.time() - started
         standing = self._standing()
         files = [self._folder / name for name in NAMES]

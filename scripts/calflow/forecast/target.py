@@ -46,17 +46,21 @@ def offer_plan(plan: Plan) -> Layer:
     return execute_or_forecast
 
 
-def look_ahead(plan: Plan) -> Layer:
+def look_ahead(plan: Plan, tell: Callable[[Sequence[str]], None]) -> Layer:
     """Return the layer that has runs of large plans leave out what is up to date, before the graph is built.
 
     Parameters
     ----------
     plan : Plan
         Of the run.
+    tell : callable
+        Gets the products that are left out.
     """
 
     def execute_what_is_stale(execution: Execution, execute: Callable[[], Any]) -> Any:
-        execution.aim_at(stale_targets(execution, plan, execution.targets))
+        targets, up_to_date = stale_targets(execution, plan, execution.targets)
+        execution.aim_at(targets)
+        tell(up_to_date)
         return execute()
 
     return execute_what_is_stale
@@ -172,8 +176,10 @@ def _paths(part: Any, targets: Sequence[str]) -> list[str]:
     return [path for target in wanted for path in part.products[target]]
 
 
-def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[str]:
+def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it.
+
+    And the products that are found up to date, and so are not among them.
 
     Parameters
     ----------
@@ -186,15 +192,17 @@ def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> l
     """
     targets = list(targets)
     if len(plan.exposures) < WORTHWHILE or execution.touches or execution.forces_all:
-        return targets
+        return targets, []
     parts = separable(execution, plan, targets or [EVERYTHING])
     if not parts or len(parts) < 2 or not _mostly_made(parts):
-        return targets
+        return targets, []
     stale = over_graphs(execution, parts, needs_a_run, processes_for(len(parts)))
     if all(stale):
-        return targets
+        return targets, []
+    wanted = [path for part, needed in zip(parts, stale, strict=True) if needed for path in part]
+    up_to_date = [path for part, needed in zip(parts, stale, strict=True) if not needed for path in part]
     # If all is up to date, Snakemake says so of one product.
-    return [path for part, needed in zip(parts, stale, strict=True) if needed for path in part] or parts[0][:1]
+    return wanted or up_to_date[:1], up_to_date if wanted else up_to_date[1:]
 
 
 def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:

@@ -54,7 +54,10 @@ class Piece:
 
     @property
     def tie(self) -> str:
-        """What most of its parts share, in words."""
+        """What holds it together, in words: a part with most of its exposures, or what most of its parts share."""
+        largest = max(self.parts, key=lambda part: len(part.exposures))
+        if 2 * len(largest.exposures) > len(self.exposures):
+            return f"the association {largest.path}"
         counts = Counter(name for part in self.parts for name in part.shares)
         return min(counts, key=lambda name: (-counts[name], name))
 
@@ -114,6 +117,8 @@ def cut(parts: Iterable[Part], size: int, before: Mapping[int, Collection[str]] 
         else:
             new.append(piece)
     last = max(before, default=1)
+    if last in before and last not in shards:
+        last += 1
     room = size - sum(len(piece.exposures) for piece in shards.get(last, []))
     for piece in new:
         if len(piece.exposures) > room and last in shards:

@@ -32,7 +32,7 @@ def parts_of(
     """
     if settings.reference_makers:
         wrong = "every shard would make these references for itself"
-        right = "make them once by `snakemake references`, then give the files in references.override"
+        right = "make them once by `snakemake references`, give the files in references.override, and leave this out"
         raise InputError([Problem("config", "reference_makers", wrong, right)])
     merged = {product.root for one in associations if one.merges for product in one.products}
     return [_part(one, settings, merged, made.get(one.path.name)) for one in associations if one.products]

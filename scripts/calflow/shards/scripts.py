@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from calflow.shards.folders import CONFIG, ranges
+from calflow.shards.folders import CONFIG, OUTPUT, ranges
 
 RUN, SLURM = "run.sh", "slurm.sh"
-RECORD, PRINTED = "run.json", "output.txt"  # of each shard: who runs it or how that ended, and what was printed
+# Of each shard: who runs it, or how that ended, with the time when it began; its summary; what was printed
+RECORD, SUMMARY, PRINTED = "run.json", "summary.json", "output.txt"
 
 
 def scripts_of(numbers: Sequence[int], folder: Path, snakefile: Path) -> dict[str, str]:
@@ -34,9 +35,9 @@ def _run_script(folder: Path, snakefile: Path) -> str:
 # Run one shard to its end: {RUN} NUMBER. Cores and memory are those of this machine, or CORES and MEMORY_MB.
 set -u
 cd {shlex.quote(str(folder))}/"$(printf %04d "$1")" || exit 1
-record() {{ printf '%s\\n' "$1" > {RECORD}.new && mv {RECORD}.new {RECORD}; }}
 memory=$(awk '/^MemTotal/ {{print int($2 / 1024 * 0.9)}}' /proc/meminfo 2>/dev/null)
-record "{{\\"host\\": \\"$(uname -n)\\", \\"pid\\": $$, \\"started\\": \\"$(date +%Y-%m-%dT%H:%M:%S%z)\\"}}"
+printf '{{"host": "%s", "pid": %d, "started": "%s"}}\\n' "$(uname -n)" $$ "$(date +%Y-%m-%dT%H:%M:%S%z)" > {RECORD}.new
+mv {RECORD}.new {RECORD}
 "${{PYTHON:-{_quoted(sys.executable)}}}" -m snakemake --snakefile {shlex.quote(str(snakefile))} \\
     --configfile {CONFIG} --cores "${{CORES:-${{SLURM_CPUS_ON_NODE:-$(nproc)}}}}" \\
     --resources mem_mb="${{MEMORY_MB:-${{memory:-1000000}}}}" > {PRINTED} 2>&1 &
@@ -49,7 +50,10 @@ while kill -0 $child 2>/dev/null; do
     wait $child
     status=$?
 done
-record "{{\\"ended\\": $status}}"
+# That of this run: the next may be one by hand, for a few products.
+[ {OUTPUT}/logs/{SUMMARY} -nt {RECORD} ] && cp {OUTPUT}/logs/{SUMMARY} .
+# With the time of the beginning: what was changed since then, the run may not have seen.
+printf '{{"ended": %d}}\\n' $status > {RECORD}.new && touch -r {RECORD} {RECORD}.new && mv {RECORD}.new {RECORD}
 echo "shard $1 ended with exit status $status: $PWD/{PRINTED}"
 exit $status
 """

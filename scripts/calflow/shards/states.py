@@ -8,13 +8,12 @@ from typing import Any
 
 from calflow.engine.exit_statuses import SHELL_OFFSET
 from calflow.engine.lock_holder import LOCK, holder_of, in_words, may_be_alive, seconds_since_change
-from calflow.shards.folders import CONFIG, OUTPUT, folder_of, shards_in
-from calflow.shards.scripts import PRINTED, RECORD
+from calflow.shards.folders import ASSOCIATIONS, CONFIG, EXPOSURES, OUTPUT, folder_of, shards_in
+from calflow.shards.scripts import PRINTED, RECORD, SUMMARY
 
 WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "COMPLETE", "FAILED"
 TOLD = 3  # failures of a shard that are told
 QUIET = 180  # seconds without a sign of life, after which that is told
-SUMMARY = Path(OUTPUT) / "logs" / "summary.json"
 _THERE = ("made", "as_before", "up_to_date")
 
 
@@ -72,6 +71,8 @@ def state_of(number: int, exposures: int, folder: Path) -> State:
     summary = _read(folder / SUMMARY)
     made, products = _counts(summary)
     state, why = _state(folder, summary)
+    if state == COMPLETE:  # a run with nothing to make leaves the summary of an earlier one
+        made = products
     return State(number, exposures, state, made, products, tuple(why))
 
 
@@ -82,28 +83,36 @@ def _state(folder: Path, summary: dict[str, Any]) -> tuple[str, list[str]]:
     if any(may_be_alive(holder, path) for path, holder in began.items()):
         silent = min(map(seconds_since_change, began))
         return RUNNING, [f"no sign of life for {silent:.0f} s"] if silent > QUIET else []
-    ended = record if record in began or not summary or "ended" in _read(record) else folder / SUMMARY
-    if began and not (lock in began and _is_newer(ended, lock)):
+    status = _exit_status(record)
+    if began and not (lock in began and status is not None and _is_newer(record, lock)):
         by = in_words(next(iter(began.values()))).replace("Another run", "the run")
         return FAILED, [f"{by} was killed, or its machine died; what it printed: {folder / PRINTED}"]
-    if not ended.exists():
+    if status is None:
         return WAITING, []
-    if _is_newer(folder / CONFIG, ended):
+    if max(_time(folder / name) for name in (CONFIG, EXPOSURES, ASSOCIATIONS)) > _time(record):
         return WAITING, ["its exposures or its configuration changed since its last run"]
-    status = _read(record).get("ended")
-    if status == 0 or (status is None and summary.get("complete") is True):
+    if status == 0:
         return COMPLETE, []
-    if isinstance(status, int) and status > SHELL_OFFSET:
-        why = [f"killed by signal {status - SHELL_OFFSET}, perhaps out of memory"]
-    elif summary and not _is_newer(folder / CONFIG, folder / SUMMARY):
-        why = _failures(folder, summary)
-    else:
-        why = _last_lines(folder / PRINTED)
+    if status <= SHELL_OFFSET and _is_newer(folder / SUMMARY, record) and (why := _failures(folder, summary)):
+        return FAILED, why
+    killed = f"killed by signal {status - SHELL_OFFSET}, perhaps out of memory"
+    why = [killed] if status > SHELL_OFFSET else _last_lines(folder / PRINTED)
     return FAILED, [*why, f"what it printed: {folder / PRINTED}"]
 
 
+def _exit_status(record: Path) -> int | None:
+    """Return how a run ended; None if there was none, or it has not."""
+    status = _read(record).get("ended")
+    return status if isinstance(status, int) else None
+
+
+def _time(path: Path) -> float:
+    """Return when a file was written, or when a file was put into a folder; long ago if there is none."""
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
 def _is_newer(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.stat().st_mtime > other.stat().st_mtime
+    return _time(one) > _time(other)
 
 
 def _failures(folder: Path, summary: dict[str, Any]) -> list[str]:
