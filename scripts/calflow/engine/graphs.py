@@ -39,17 +39,6 @@ def with_graph(execution: Execution, targets: Sequence[str], use: Callable[[Any]
     return use(execution.workflow)
 
 
-def needs_a_run(workflow: Any) -> bool:
-    """Tell whether any job has to run.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        With its graph.
-    """
-    return next(iter(workflow.dag.needrun_jobs()), None) is not None
-
-
 def over_graphs(
     execution: Execution, targets: Sequence[Sequence[str]], use: Callable[[Any], Result], processes: int
 ) -> list[Result]:
