@@ -40,7 +40,7 @@ def measure_survey(number: int, cores: int) -> list[tuple[str, Cost]]:
         command = [sys.executable, str(HERE / "pretend.py"), str(ROOT / "Snakefile"), "survey.yaml"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         found.append(("plan, nothing to do", snakemake(folder, cores, "plan")))
-        found.append(("run, nothing to do", snakemake(folder, cores)))
+        found += [(f"run, nothing to do, {when}", snakemake(folder, cores)) for when in ("first time", "again")]
         for line, cost in found:
             print(f"{number} exposures: {line}: {cost}", flush=True)
     return found
@@ -72,7 +72,8 @@ def main() -> None:
         "each job for as much again. So the plan, and runs of more than 100 exposures of which most is made, build it "
         "part by part in as many processes as there are cores (at most 8), and print a table "
         "(`scripts/calflow/engine/graphs.py`). What parts have in common, such as a background, keeps them "
-        "together.",
+        "together. Of parts that an earlier run found up to date, and of which nothing has changed since, no graph "
+        "is built (`scripts/calflow/engine/up_to_date.py`).",
         "",
         f"{versions_of_calflow()}; {machine()}; one run each.",
         "",

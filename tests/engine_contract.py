@@ -188,6 +188,7 @@ CONTRACT = {
     ),
     "dag.depending": Use("[other.rule.name for other in dag.depending[job]] == ['two']", "what is blocked", SUMMARY),
     "dag.finished": Use("not dag.finished(job)", "what is made", SUMMARY),
+    "dag.jobs": Use("{job.rule.name for job in dag.jobs} >= {'one', 'two'}", "the files of a graph", PLAN),
     "dag.targetjobs": Use("[job.rule.name for job in dag.targetjobs] == ['all']", "what was asked for", SUMMARY),
     "dag.targetfiles": Use("not dag.targetfiles", "what was asked for", SUMMARY),
     # Jobs and files
@@ -230,6 +231,16 @@ CONTRACT = {
         "set(persistence.params_changed(job).only_new) == {'2'}", "what changed for a job behind another", CAUSES
     ),
     "persistence.input_changed": Use("any(persistence.input_changed(job))", "the same of the set of inputs", CAUSES),
+    "persistence._record_path": Use(
+        "Path(persistence._record_path(persistence._metadata_path, job.output[0])).is_file()"
+        " and type(persistence).__name__ == 'FilePersistence'",
+        "the files of records, which change with them",
+        "knowing without a graph what is up to date",
+    ),
+    "persistence._metadata_path": Use("Path(persistence._metadata_path).is_dir()", "the same", "the same"),
+    "workflow.workflow_settings": Use(
+        "'consider_ancient' in vars(workflow.workflow_settings)", "what the command line asks for", "the same"
+    ),
     "persistence.cleanup_locks": Use("callable(persistence.cleanup_locks)", "deleting locks", LOCK),
     "persistence.path": Use("Path(persistence.path, 'locks').is_dir()", "where the locks are", LOCK),
     # The scheduler

@@ -156,8 +156,12 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     target.write_text(target.read_text().replace("WORTHWHILE = 100", "WORTHWHILE = 2"))
     parallel = own_code / "scripts/calflow/engine/graphs.py"
     parallel.write_text(parallel.read_text().replace("PER_GRAPH = 100", "PER_GRAPH = 1"))
+    memory = own_code / "scripts/calflow/engine/up_to_date.py"
+    memory.write_text(memory.read_text().replace("LEAST_AGE = 2.0", "LEAST_AGE = 0.0"))
     combined.snakefile = own_code / "Snakefile"
     combined.config["associations"] = "data/rate/*_asn.json"  # four exposures that have nothing in common
+    assert combined.run().jobs == []
+    assert (combined.folder / ".snakemake/calflow/up_to_date").exists()  # by which the next runs go
     assert combined.run().jobs == []
     os.utime(combined.folder / "data/rate/jw01234001001_02101_00002_nrcb1_rate.fits")
     assert combined.planned() == {"calibrate": 1}
@@ -165,3 +169,7 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     assert [job["rule"] for job in plan["jobs"]] == ["calibrate"]
     assert combined.run().rules == {"calibrate": 1}
     assert combined.run().jobs == []
+    os.remove(combined.folder / "results/stage2/jw01234001001_02101_00003_nrcb1_cal.fits")
+    assert combined.planned() == {"calibrate": 1}
+    combined.config["stage2"] = combined.config.get("stage2", {}) | {"photom": {"apply_time_correction": False}}
+    assert combined.planned() == {"calibrate": 4}

@@ -18,8 +18,9 @@ Result = TypeVar("Result")
 
 # Exposures in one graph: enough that the start of a graph does not count, few enough to share out evenly.
 PER_GRAPH = 100
-# Snakemake keeps something of each graph: a process that has built many is slow and large, and makes way for a new one.
-GRAPHS_PER_PROCESS = 8
+# A graph is full of cycles, and looking for them takes a quarter of the time to build it. So nobody does, and a process
+# makes way for a new one when it holds this many: 20 MB each.
+GRAPHS_PER_PROCESS = 4
 
 
 def with_graph(execution: Execution, targets: Sequence[str], use: Callable[[Any], Result]) -> Result:
@@ -36,17 +37,6 @@ def with_graph(execution: Execution, targets: Sequence[str], use: Callable[[Any]
     """
     build_graph(execution.workflow, execution.plugin, execution.plugin_settings, targets)
     return use(execution.workflow)
-
-
-def needs_a_run(workflow: Any) -> bool:
-    """Tell whether any job has to run.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        With its graph.
-    """
-    return next(iter(workflow.dag.needrun_jobs()), None) is not None
 
 
 def over_graphs(
@@ -69,13 +59,11 @@ def over_graphs(
     """
     global _task
     _task = execution, targets, use
-    gc.freeze()  # what is there is shared by all processes, not searched for garbage, and so not copied
     try:
         context = multiprocessing.get_context("fork")
         with context.Pool(min(processes, len(targets)), _begin, maxtasksperchild=GRAPHS_PER_PROCESS) as pool:
             return pool.map(_one, range(len(targets)), chunksize=1)
     finally:
-        gc.unfreeze()
         del _task
 
 
@@ -84,6 +72,7 @@ _task: tuple[Execution, Sequence[Sequence[str]], Callable[[Any], Any]]
 
 def _begin() -> None:
     """Give the process loops and threads of its own, and keep it quiet: the main process speaks."""
+    gc.disable()
     logging.disable(logging.CRITICAL)
     renew_threads(_task[0].workflow)
 
@@ -92,7 +81,6 @@ def _one(number: int) -> Any:
     execution, targets, use = _task
     result = with_graph(execution, targets[number], use)
     forget_graph(execution.workflow)
-    gc.collect()  # a graph is full of cycles
     return result
 
 

@@ -19,6 +19,7 @@ import snakemake.workflow
 from snakemake.dag import ScriptProcessor
 from snakemake.io import _IOFile
 from snakemake.persistence import PersistenceBase
+from snakemake.persistence.file import FilePersistence
 from snakemake.script import PythonScript
 
 
@@ -75,6 +76,20 @@ def build_graph(workflow: Any, executor_plugin: Any, executor_settings: Any, tar
 
 def _nothing() -> None:
     pass
+
+
+def file_of_record(workflow: Any, path: Any) -> str | None:
+    """Return the file in which Snakemake has its record of a product; None if its records are not files.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    path : Snakemake's file
+    """
+    persistence = workflow.persistence
+    if not isinstance(persistence, FilePersistence):
+        return None
+    return str(persistence._record_path(persistence._metadata_path, path))
 
 
 def forget_graph(workflow: Any) -> None:

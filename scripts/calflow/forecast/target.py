@@ -1,24 +1,30 @@
 """``snakemake plan``, and runs that look only at what is stale: both before Snakemake builds its graph."""
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from calflow.engine.execution import Execution, Layer
-from calflow.engine.graphs import needs_a_run, over_graphs, processes_for, shared_out, with_graph
+from calflow.engine.graphs import over_graphs, processes_for, shared_out, with_graph
 from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
+from calflow.engine.up_to_date import UpToDate, files_if_up_to_date, key_of
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, least_of, size_on_disk
 from calflow.forecast.schedule import schedule
 from calflow.forecast.text import forecast_text
 from calflow.jobs.sizes import Sizes
 from calflow.plan.components import TARGETS, components
+from calflow.plan.handed_on import key_of_code
 from calflow.plan.parameter_record import parameter_record
 from calflow.plan.plan import Plan
+from calflow.plan.plan_json import plan_to_json
 from calflow.whole_files import replace_text
 
 PLAN = "plan"
+UP_TO_DATE = Path(".snakemake/calflow/up_to_date")
 EVERYTHING = "all"
 # From this number of exposures on it pays to look for what is stale before building the whole graph ...
 WORTHWHILE = 100
@@ -196,13 +202,29 @@ def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> t
     parts = separable(execution, plan, targets or [EVERYTHING])
     if not parts or len(parts) < 2 or not _mostly_made(parts):
         return targets, []
-    stale = over_graphs(execution, parts, needs_a_run, processes_for(len(parts)))
-    if all(stale):
+    stale = _stale_parts(execution, plan, parts)
+    if len(stale) == len(parts):
         return targets, []
-    wanted = [path for part, needed in zip(parts, stale, strict=True) if needed for path in part]
-    up_to_date = [path for part, needed in zip(parts, stale, strict=True) if not needed for path in part]
+    wanted = {path: None for part in stale for path in part}
+    up_to_date = [path for part in parts for path in part if path not in wanted]
     # If all is up to date, Snakemake says so of one product.
-    return wanted or up_to_date[:1], up_to_date if wanted else up_to_date[1:]
+    return (list(wanted), up_to_date) if wanted else (up_to_date[:1], up_to_date[1:])
+
+
+def _stale_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
+    """Return the parts of a plan that have jobs to run: graphs are built of what is not known to be as it was."""
+    known = UpToDate(UP_TO_DATE, key_of(execution, plan_to_json(plan), key_of_code()))
+    # Of what is stored elsewhere, there are no files here to tell.
+    parts = [part for part in parts if execution.is_stored_elsewhere or not known.holds(part)]
+    if not parts:
+        return []
+    look = partial(files_if_up_to_date, since=time.time())
+    found = over_graphs(execution, parts, look, processes_for(len(parts)))
+    for part, (_, files) in zip(parts, found, strict=True):
+        known.note(part, files)
+    if not execution.is_stored_elsewhere:
+        known.save()
+    return [part for part, (is_up_to_date, _) in zip(parts, found, strict=True) if not is_up_to_date]
 
 
 def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:

@@ -67,6 +67,13 @@ def _key(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def key_of_code() -> str:
+    """Return a key of all code: of the rules, too."""
+    rules = CODE.parent / "Snakefile", *sorted((CODE.parent / "rules").glob("*.smk"))
+    stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in rules]
+    return hashlib.sha256(json.dumps([_stamps(CODE), stamps]).encode()).hexdigest()
+
+
 def _stamps(folder: Path) -> list[tuple[str, int, int]]:
     """Return name, size and time of the files below a folder, but of what Python has compiled."""
     paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
