@@ -78,6 +78,9 @@ def test_a_request_is_above_the_forecast_by_the_margin(rule, frame, image, expos
     [
         ("combine", Size(16.8, 4.19, 113.15, 4), 6494),
         ("combine", Size(16.8, 4.19, 36.95, 4), 2952),  # with a kernel of the drizzle package and DQ
+        ("combine", Size(67.1, 4.19, 20.5, 16, part=921 / 4503), 507),
+        ("catalog_sources", Size(67.1, 4.19, 20.5, 16), 573),
+        ("calibrate", Size(49.2, 49.2, 49.2, integrations=12_000), 358),
         ("calibrate", Size(8.46, 8.46, 8.46), 553),  # eight integrations of 1024 x 1032
     ],
 )
