@@ -90,11 +90,19 @@ def test_jobs_beyond_the_measured_cases_take_no_more_than_forecast(rule, size, p
 
 
 def test_a_survey_mosaic_asks_for_its_planes():
-    """96 bytes for each of 7.1e8 pixels at least, and those of the context: 4 for each 32 exposures."""
+    """96 bytes for each of 7.1e8 pixels at least, and those of the context: 4 for each 32 exposures.
+
+    Of a band of it, if it is made in bands.
+    """
     few, many = (Size(4.2 * number, 4.2, 711.48, number) for number in (32, 320))
     assert requests(few).memory("combine", {}, 1) > 700 + 96 * 711.48
     more = requests(many).memory("combine", {}, 1) - requests(few).memory("combine", {}, 1)
     assert more == pytest.approx(MEMORY_MARGIN * 9 * 4 * 711.48, abs=2)
+    part = 512 / 15_400  # of 46,200 columns
+    few, many = (Size(4.2 * number, 4.2, 711.48, number, part=part) for number in (32, 320))
+    assert requests(few).memory("combine", {}, 1) < 3500
+    more = requests(many).memory("combine", {}, 1) - requests(few).memory("combine", {}, 1)
+    assert more == pytest.approx(MEMORY_MARGIN * 9 * 4 * 711.48 * part, abs=2)
 
 
 def test_the_match_of_a_large_association_asks_for_its_pairs():
