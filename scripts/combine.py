@@ -4,6 +4,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,22 +39,22 @@ def combine(input, output, params: "Combination"):
     if params.common_grid:
         # Associations that share a grid have pixels of their own.
         grid = replace(grid, pixel_scale_ratio=grid.pixel_scale / members[0].geometry.input_pixels().area ** 0.5)
-    resampler = Resampler(
-        grid.shape,
-        pixel_scale_ratio=grid.pixel_scale_ratio,
-        n_images=len(members),
-        **arguments_of(Resampler, settings),
-    )
+    options = {"pixel_scale_ratio": grid.pixel_scale_ratio, "n_images": len(members)}
+    resampler = Resampler(grid.shape, **arguments_of(Resampler, settings) | options)
     bands = resampler.bands(prod(members[0].geometry.shape))
     adds: dict[Path, bool] = {}  # whether any pixel has weight, of those that reach the grid
-    has_data, write = False, None
+    has_data, write, empty = False, None, list[slice]()
     with ExitStack() as stack:
-        # Which planes there are, the first exposure tells: bands that none reaches come last.
-        for band in sorted(bands, key=lambda band: not any(member.reaches(band) for member in members)):
+        for band in chain(bands, empty):
             resampler.start(band)
             for number, member in enumerate(members):
                 if len(bands) == 1 or member.reaches(band):
                     _add(resampler, number, member, None if len(bands) == 1 else band, adds)
+            if not adds:  # which planes there are, the first exposure tells
+                if band in empty:
+                    break
+                empty.append(band)
+                continue
             result = resampler.finish()
             has_data = has_data or bool(np.any(result.wht))
             write = write or stack.enter_context(_written(grid, result, members, rows, Path(output.i2d), params))
@@ -67,8 +68,8 @@ def combine(input, output, params: "Combination"):
 
 def _members(input, grid, params: "Combination"):
     """Return the rows of the alignment table of the exposures that are used, and these on the grid."""
-    settings = params.resample
     table = read_alignment(input.alignment)
+    mapping = params.resample["pixmap_stepsize"], params.resample["pixmap_order"]
     rows, members = [], []
     for path, geometry, (root, _) in zip(input.exposures, input.geometries, params.members, strict=True):
         row = find_row(table, root)
@@ -76,7 +77,6 @@ def _members(input, grid, params: "Combination"):
             rows.append(row)
             geometry = read_corrected_geometry(geometry, row)
             prepare = partial(_complete_status, row=row, params=params)
-            mapping = settings["pixmap_stepsize"], settings["pixmap_order"]
             members.append(PlacedExposure(path, geometry, grid, *mapping, prepare))
     return rows, members
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import asdf
@@ -88,6 +89,12 @@ def test_an_image_made_in_bands_is_the_same_file(combined, tmp_path, monkeypatch
     job = JOBS["combine"]
     files, params = SimpleNamespace(), job.parameters(plan, PRODUCT)
     vars(files).update(get=lambda name: None, **job.inputs(plan, PRODUCT))
+    grid = json.loads(Path(files.grid).read_text())
+    grid["shape"][0] += 250  # below the exposures: two bands that none reaches, and one that is hardly reached
+    grid["projection"]["crpix"][1] += 250
+    grid["box"][1][1] += 250
+    files.grid = str(tmp_path / "grid.json")
+    Path(files.grid).write_text(json.dumps(grid))
     made = {}
     for rows in (10**6, 101):  # the exposures reach two and three bands
         monkeypatch.setattr(combination_parameters, "BAND_PIXELS", 1)

@@ -9,7 +9,9 @@ Surface brightness is averaged: no factor for the pixel area is applied.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -222,11 +224,12 @@ class Resampler:
             One of `bands`.
         """
         self._rows = rows
+        context_shape = (self._n_images - 1) // 32 + 1, *self._shape
         # Of the size of the output, so that positions stay what they are. Memory is taken by the rows that are hit.
         self._sums = _Sums(
             sci=np.zeros(self._shape, np.float32),
             wht=np.zeros(self._shape, np.float32),
-            context=np.zeros(((self._n_images - 1) // 32 + 1, *self._shape), np.int32) if self._enable_ctx else None,
+            context=_unreserved_zeros(context_shape, np.int32) if self._enable_ctx else None,
             dq=np.zeros(self._shape, np.uint32) if self._propagate_dq else None,
         )
         self._errors = _ErrorSums(rows, self._shape[1]) if self._drizzles_parts else None
@@ -322,6 +325,8 @@ class Resampler:
             # The weights of some kernels are negative in part, and so may such a mean be.
             return {"err": np.abs(self._drizzled_error.finish().sci) / np.float32(self._pixel_scale_ratio)}
         if self._errors is not None:
+            if self._kinds is not None:  # a band may have got nothing
+                self._errors.begin(self._kinds or ["err"])
             variances = self._errors.variances(self._pixel_scale_ratio)
         elif self._propagate:
             summed = self._sums.variances
@@ -680,17 +685,23 @@ class _ErrorSums:
             weight[~seen] = 0
         else:
             weight = np.where(seen, self._type(weighed_by), self._type(0))
-        if self._weight is None:
-            self._weight = np.zeros(self._shape, self._type)
+        total = self.begin(names)
         rows, columns = window
         window = slice(rows.start - self._first_row, rows.stop - self._first_row), columns
-        self._weight[window] += weight
+        total[window] += weight
         squared = np.square(weight, out=weight)
         for name, variance in zip(names, variances, strict=True):
-            if name not in self._variance:
-                self._variance[name] = np.zeros(self._shape, self._type)
             variance *= squared
             self._variance[name][window] += variance
+
+    def begin(self, names: Sequence[str]) -> np.ndarray:
+        """Make sums of 0, where there are none, of the kinds that are added; return that of the weights."""
+        for name in names:
+            if name not in self._variance:
+                self._variance[name] = np.zeros(self._shape, self._type)
+        if self._weight is None:
+            self._weight = np.zeros(self._shape, self._type)
+        return self._weight
 
     def variances(self, pixel_scale_ratio: float) -> dict[str, np.ndarray]:
         """Return the variances of the weighted means, float32 or float64, NaN where nothing was added."""
@@ -813,6 +824,16 @@ def _part_with_positions(pixmap: np.ndarray, bounds: Bounds | None) -> Bounds:
     if xmin >= xmax or ymin >= ymax:
         raise ValueError("the pixel map has positions for less than 2 x 2 pixels within the bounds")
     return (xmin, xmax), (ymin, ymax)
+
+
+def _unreserved_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Return zeros of which only the pages that are written take memory; all may be more than the machine has."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    memory = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize, flags=flags)
+    if hasattr(mmap, "MADV_HUGEPAGE"):  # as numpy does
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def _all_bounds(pixmap: np.ndarray) -> Bounds:
