@@ -33,12 +33,21 @@ def placed(angle, centre, scale=0.97):
 
 
 # The second hangs over the upper edge of the output, the third over a corner; the last lies beside it.
+CENTRES = [(40.2, 35.3), (35.0, 75.7), (70.0, 10.0)]
 EXPOSURES = [
     (image(1), placed(2, (40.2, 35.3))),
     (image(2), placed(35, (35.0, 75.7))),
     (image(3), placed(91, (70.0, 10.0))),
     (image(4), placed(180, (41.1, 36.2))),
     (image(5), placed(0, (400.0, 40.0))),
+]
+# Pixels that are much larger, and much smaller, than those of the output
+SCALES = [
+    [
+        (item, placed(angle, centre, scale))
+        for (item, _), angle, centre in zip(EXPOSURES[:3], (0, 35, 90), CENTRES, strict=True)
+    ]
+    for scale in (5.3, 0.2)
 ]
 
 
@@ -47,21 +56,21 @@ def kernel(monkeypatch):
     monkeypatch.setattr(module, "_seconds_to_start", 0.0)
 
 
-def whole(**options):
-    resampler = Resampler(OUTPUT, n_images=len(EXPOSURES), **options)
-    for item, pixmap in EXPOSURES:
+def whole(exposures=EXPOSURES, **options):
+    resampler = Resampler(OUTPUT, n_images=len(exposures), **options)
+    for item, pixmap in exposures:
         resampler.add(item, pixmap, bounds=EVERYTHING)
     return resampler.finish()
 
 
-def in_bands(monkeypatch, rows, by_rows, **options):
+def in_bands(monkeypatch, rows, by_rows, exposures=EXPOSURES, **options):
     monkeypatch.setattr(combination_parameters, "BAND_PIXELS", 1)
     monkeypatch.setattr(combination_parameters, "LEAST_BAND_ROWS", rows)
-    resampler = Resampler(OUTPUT, n_images=len(EXPOSURES), **options)
+    resampler = Resampler(OUTPUT, n_images=len(exposures), **options)
     found = []
     for band in resampler.bands(SHAPE[0] * SHAPE[1]):
         resampler.start(band)
-        for number, (item, pixmap) in enumerate(EXPOSURES):
+        for number, (item, pixmap) in enumerate(exposures):
             if not by_rows:
                 resampler.add(item, pixmap, bounds=EVERYTHING, number=number)
                 continue
@@ -93,6 +102,20 @@ def test_bands_are_the_whole(monkeypatch, rows, options, by_rows):
         nothing = np.full((1, OUTPUT[1]), np.nan, np.float32)
         bands = [np.repeat(nothing, len(band.sci), 0) if p is None else p for p, band in zip(bands, found, strict=True)]
         np.testing.assert_array_equal(np.concatenate(bands, axis=-2), plane, err_msg=name)
+
+
+@pytest.mark.parametrize("exposures", SCALES, ids=["fine", "coarse"])
+@pytest.mark.parametrize("rows", [1, 7, 45])
+def test_bands_of_finer_and_of_coarser_grids(monkeypatch, rows, exposures):
+    expected = whole(exposures)
+    found = in_bands(monkeypatch, rows, True, exposures)
+    assert np.count_nonzero(expected.wht) > 300
+    for name in PLANES:
+        bands = [getattr(band, name) for band in found if getattr(band, name) is not None]
+        reached = np.concatenate([np.full(len(b.sci), getattr(b, name) is not None) for b in found])
+        plane = getattr(expected, name)
+        np.testing.assert_array_equal(np.concatenate(bands, axis=-2), plane[..., reached, :], err_msg=name)
+        assert not expected.wht[~reached].any()
 
 
 def test_what_the_drizzle_package_does_has_one_band(monkeypatch):
@@ -127,7 +150,7 @@ def test_rows_that_reach_a_band():
     pixmap = np.stack([x + 10, 2 * y + 20], axis=-1)  # rows at 20, 22 ... 30
     rows = exposure_rows(pixmap, (60, 40), ((0, 3), (0, 5)))
     assert rows.reaching(slice(0, 10)) == slice(0, 0)
-    assert rows.reaching(slice(25, 26)) == slice(1, 6)  # 24 to 28 and one more on each side
+    assert rows.reaching(slice(25, 26)) == slice(1, 6)  # of 22.5 to 27.5 each way, and one more on each side
     assert rows.reaching(slice(0, 60)) == slice(0, 6)
     assert rows.limits_of(slice(1, 6))[0].tolist() == [0, -1]
     assert rows.limits_of(slice(1, 6))[-1].tolist() == [0, 3]

@@ -162,8 +162,7 @@ def writing_combined(
             for name in names:
                 section, plane = sections[name.upper()], getattr(band, name)
                 if name != "con":
-                    nothing = np.full(band.sci.shape, np.nan, np.float32)
-                    section.write(nothing if plane is None else plane, rows.start)
+                    section.write(np.full_like(band.sci, np.nan) if plane is None else plane, rows.start)
                     continue
                 for number, bits in enumerate(plane):
                     if bits.any():  # where nothing is written a file has 0

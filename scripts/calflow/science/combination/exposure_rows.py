@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calflow.science.combination.resample import Bounds, seen_columns
-
-# The corners of a pixel lie between it and its neighbours, or half a pixel beyond the last one; output pixels.
-MARGIN = 2.0
+from calflow.science.combination.resample import Bounds, reach_of_pixels, seen_columns
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class ExposureRows:
     limits : int64 array, shape (ny, 2)
         The first and last column of each that count (`resample.seen_columns`).
     lowest, highest : float64 array, shape (ny,)
-        Between which rows of the output each lies; NaN if it has no position.
+        Between which rows of the output each reaches; NaN if it has no position.
     """
 
     limits: np.ndarray
@@ -36,7 +33,7 @@ class ExposureRows:
         band : slice
             Rows of the output.
         """
-        near = np.flatnonzero((self.highest >= band.start - MARGIN) & (self.lowest <= band.stop + MARGIN))
+        near = np.flatnonzero((self.highest >= band.start) & (self.lowest <= band.stop))
         if not len(near):
             return slice(0, 0)
         return slice(max(int(near[0]) - 1, 0), min(int(near[-1]) + 2, len(self.limits)))
@@ -70,4 +67,5 @@ def exposure_rows(pixmap: np.ndarray, shape: tuple[int, int], bounds: Bounds) ->
         As of `Resampler.add`.
     """
     lowest, highest = (f.reduce(pixmap[..., 1], axis=1) for f in (np.fmin, np.fmax))
-    return ExposureRows(seen_columns(pixmap, shape, bounds), lowest, highest)
+    reach = reach_of_pixels(pixmap)[1]
+    return ExposureRows(seen_columns(pixmap, shape, bounds), lowest - reach, highest + reach)

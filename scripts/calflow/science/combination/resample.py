@@ -829,11 +829,11 @@ def _part_with_positions(pixmap: np.ndarray, bounds: Bounds | None) -> Bounds:
 def _unreserved_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     """Return zeros of which only the pages that are written take memory; all may be more than the machine has."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-    memory = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize, flags=flags)
+    memory = mmap.mmap(-1, max(math.prod(shape), 1) * np.dtype(dtype).itemsize, flags=flags)
     if hasattr(mmap, "MADV_HUGEPAGE"):  # as numpy does
         with suppress(OSError):
             memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
 
 
 def _all_bounds(pixmap: np.ndarray) -> Bounds:
@@ -846,13 +846,28 @@ def _window(pixmap: np.ndarray, bounds: Bounds, shape: tuple[int, int]) -> Windo
     (xmin, xmax), (ymin, ymax) = bounds
     # Corners are means of the positions around them; those at the edges of the map are extrapolated.
     part = pixmap[max(ymin - 1, 0) : ymax + 2, max(xmin - 1, 0) : xmax + 2]
-    borders = (pixmap[:2], pixmap[-2:], pixmap[:, :2].swapaxes(0, 1), pixmap[:, -2:].swapaxes(0, 1))
-    steps = [np.fmax.reduce(np.abs(border[1] - border[0]), axis=0, initial=0.0) for border in borders]
-    margin = 1 + 0.5 * (np.maximum(*steps[:2]) + np.maximum(*steps[2:]))
+    margin = reach_of_pixels(pixmap)
     low = np.fmin.reduce(np.fmin.reduce(part, axis=0), axis=0) - margin
     high = np.fmax.reduce(np.fmax.reduce(part, axis=0), axis=0) + margin
     (x1, y1), (x2, y2) = low.tolist(), high.tolist()
     return _slice_within(y1, y2, shape[0]), _slice_within(x1, x2, shape[1])
+
+
+def reach_of_pixels(pixmap: np.ndarray) -> np.ndarray:
+    """Return how far from the centres of pixels others are that they may touch, in x and y of the output.
+
+    Parameters
+    ----------
+    pixmap : float64 array, shape (ny, nx, 2)
+        Positions of the centres; NaN for none.
+
+    Returns
+    -------
+    float64 array, shape (2,)
+    """
+    borders = (pixmap[:2], pixmap[-2:], pixmap[:, :2].swapaxes(0, 1), pixmap[:, -2:].swapaxes(0, 1))
+    steps = [np.fmax.reduce(np.abs(border[1] - border[0]), axis=0, initial=0.0) for border in borders]
+    return 1 + 0.5 * (np.maximum(*steps[:2]) + np.maximum(*steps[2:]))
 
 
 def _slice_within(low: float, high: float, n: int) -> slice:
