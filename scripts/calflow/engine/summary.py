@@ -67,7 +67,7 @@ class Summary:
     folder : Path
         Of the logs, where ``summary.txt`` and ``summary.json`` are put.
     notices : sequence of str
-        What the plan had to tell; that was told before, and goes into the files.
+        What the plan had to tell; after a long run nobody sees the beginning, so it is told again at the end.
     names : collection of str
         Of the exposures and associations that are planned.
     associations : callable
@@ -241,8 +241,7 @@ def _mind(standing: Standing, all_of_it: bool) -> list[str]:
         ((LIKE_THAT, without_numbers(f"{one.step} {one.status} {one.reason}")), f"{one} (log: {one.log})")
         for one in (standing.remarks if all_of_it else one_for_same(standing.remarks))
     ]
-    if all_of_it:  # the terminal had those of the plan before the first job
-        lines += of_notices(standing.notices)
+    lines += of_notices(standing.notices)
     if not lines:
         return []
     counts = ", ".join(f"{number} x {step}" for step, number in steps.items())
