@@ -82,6 +82,7 @@ class Point:
     frame: float
     block: float
     image: float
+    band: float
     memory: float
 
 
@@ -123,7 +124,9 @@ def points_of(folder: Path, config: Mapping[str, Any], peaks: Path) -> dict[str,
         for line in peaks.read_text().splitlines():
             record = json.loads(line)
             size = sizes.of(record["wildcards"], whole=work_of(record["rule"]).whole)
-            found[_measured_as(record["rule"])].append(Point(size.frame, size.block, size.image, record["memory_mb"]))
+            found[_measured_as(record["rule"])].append(
+                Point(size.frame, size.block, size.image, size.band, record["memory_mb"])
+            )
     return found
 
 

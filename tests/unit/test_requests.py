@@ -78,6 +78,9 @@ def test_a_request_is_above_the_forecast_by_the_margin(rule, frame, image, expos
     [
         ("combine", Size(16.8, 4.19, 113.15, 4), 6494),
         ("combine", Size(16.8, 4.19, 36.95, 4), 2952),  # with a kernel of the drizzle package and DQ
+        ("combine", Size(67.1, 4.19, 20.5, 16, part=921 / 4503), 507),
+        ("catalog_sources", Size(67.1, 4.19, 20.5, 16), 573),
+        ("calibrate", Size(49.2, 49.2, 49.2, integrations=12_000), 358),
         ("calibrate", Size(8.46, 8.46, 8.46), 553),  # eight integrations of 1024 x 1032
     ],
 )
@@ -87,11 +90,19 @@ def test_jobs_beyond_the_measured_cases_take_no_more_than_forecast(rule, size, p
 
 
 def test_a_survey_mosaic_asks_for_its_planes():
-    """96 bytes for each of 7.1e8 pixels at least, and those of the context: 4 for each 32 exposures."""
+    """96 bytes for each of 7.1e8 pixels at least, and those of the context: 4 for each 32 exposures.
+
+    Of a band of it, if it is made in bands.
+    """
     few, many = (Size(4.2 * number, 4.2, 711.48, number) for number in (32, 320))
     assert requests(few).memory("combine", {}, 1) > 700 + 96 * 711.48
     more = requests(many).memory("combine", {}, 1) - requests(few).memory("combine", {}, 1)
     assert more == pytest.approx(MEMORY_MARGIN * 9 * 4 * 711.48, abs=2)
+    part = 512 / 15_400  # of 46,200 columns
+    few, many = (Size(4.2 * number, 4.2, 711.48, number, part=part) for number in (32, 320))
+    assert requests(few).memory("combine", {}, 1) < 3500
+    more = requests(many).memory("combine", {}, 1) - requests(few).memory("combine", {}, 1)
+    assert more == pytest.approx(MEMORY_MARGIN * 9 * 4 * 711.48 * part, abs=2)
 
 
 def test_the_match_of_a_large_association_asks_for_its_pairs():

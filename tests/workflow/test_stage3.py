@@ -3,6 +3,8 @@
 import json
 import shutil
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import asdf
 import numpy as np
@@ -11,11 +13,14 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
+import combine
 from calflow.configuration.settings import read_settings
 from calflow.files.alignment_tables import read_alignment
 from calflow.files.geometry_files import read_geometry
 from calflow.files.tables import read_table
+from calflow.jobs.all import JOBS
 from calflow.plan.planner import make_plan
+from calflow.science.combination import combination_parameters, resample
 from calflow.science.dq_flags import DO_NOT_USE
 from tests.workflow.conftest import combining
 
@@ -73,6 +78,31 @@ def test_keywords_of_the_image(combined):
     assert list(rows["FILENAME"]) == [crf(n) for n in (1, 2, 3, 4)]
     exposure = fits.getheader(combined.combined(crf(1)))["EFFEXPTM"]
     assert found["XPOSURE"] == pytest.approx(4 * exposure)
+
+
+@pytest.mark.filterwarnings("ignore:Card is too long")
+def test_an_image_made_in_bands_is_the_same_file(combined, tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.chdir(combined.folder)
+    monkeypatch.setattr(resample, "_seconds_to_start", 0.0)
+    plan = make_plan(read_settings(combined.config), [], tmp_path / "headers")
+    job = JOBS["combine"]
+    files, params = SimpleNamespace(), job.parameters(plan, PRODUCT)
+    vars(files).update(get=lambda name: None, **job.inputs(plan, PRODUCT))
+    grid = json.loads(Path(files.grid).read_text())
+    grid["shape"][0] += 250  # below the exposures: two bands that none reaches, and one that is hardly reached
+    grid["projection"]["crpix"][1] += 250
+    grid["box"][1][1] += 250
+    files.grid = str(tmp_path / "grid.json")
+    Path(files.grid).write_text(json.dumps(grid))
+    made = {}
+    for rows in (10**6, 101):  # the exposures reach two and three bands
+        monkeypatch.setattr(combination_parameters, "BAND_PIXELS", 1)
+        monkeypatch.setattr(combination_parameters, "LEAST_BAND_ROWS", rows)
+        path = tmp_path / f"{rows}" / IMAGE
+        combine.combine(files, SimpleNamespace(i2d=str(path)), params)
+        made[rows] = path.read_bytes()
+    assert made[101] == made[10**6]
 
 
 def test_image_covers_all_exposures(combined):

@@ -8,7 +8,13 @@ from calflow.configuration.declared import section_of
 from calflow.configuration.section import FILL_VALUE, Maybe, NormalPath, Section, SomeFiles, Step
 from calflow.configuration.shared import IN_MEMORY, OutputGrid, SipApproximation, SourceFinding
 from calflow.configuration.stage2 import Resample
-from calflow.science.combination.combination_parameters import GroupDrizzling, OutlierThresholds, ResampledVariance
+from calflow.science.combination.combination_parameters import (
+    GroupDrizzling,
+    OutlierThresholds,
+    ResampledVariance,
+    own_kernel_does,
+    rows_of_band,
+)
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.geometry.grid_parameters import PixelMapping
 from calflow.science.sky.sky_parameters import SkyMatching, SkyMeasuring
@@ -208,6 +214,17 @@ class CombinedResample(_CombinedVariance):
         """Return the parameters of the combination on a given grid."""
         parameters = self.model_dump(exclude={*OutputGrid.model_fields, "skip", "single", "in_memory"})
         return parameters | ({"variance": "error"} if self.single else {})
+
+    def rows_at_a_time(self, shape: tuple[int, int]) -> int:
+        """Return how many rows of an image are combined at a time.
+
+        Parameters
+        ----------
+        shape : (ny, nx)
+            Of the image.
+        """
+        in_bands = own_kernel_does(self.kernel, self.pixfrac, self.propagate_dq) and not self.single
+        return min(shape[0], rows_of_band(shape[1])) if in_bands else shape[0]
 
 
 _Apertures: Any = section_of(Apertures, Step)

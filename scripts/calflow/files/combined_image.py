@@ -1,5 +1,7 @@
-"""Combined images, ``_i2d``, as the source catalogue reads them."""
+"""Combined images, ``_i2d``, as they are written, and as the source catalogue reads them."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,13 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from calflow.files.exposure import without_structure
+from calflow.files.exposure import growing_product, without_structure
+from calflow.files.growing_files import Later
+from calflow.files.writing import PLAIN, Writing
+from calflow.science.combination.resample import Resampled
 
+# The planes of `science.combination.resample.Resampled`, in the order of the file.
+PLANES = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
 WCS_KEYWORDS = (
     *("WCSAXES", "CRPIX", "CRVAL", "CTYPE", "CUNIT", "CDELT", "PC", "CD", "LONPOLE", "RADESYS"),
     *("PIXAR_", "S_REGION"),
@@ -111,3 +118,54 @@ def read_combined(path: Path) -> CombinedImage:
         if asdf is not None:
             _ = asdf.data  # read it while the file is open
     return CombinedImage(planes["SCI"], planes.get("ERR"), planes["WHT"], headers, asdf)
+
+
+@contextmanager
+def writing_combined(
+    path: Path,
+    first: Resampled,
+    shape: tuple[int, int],
+    headers: Mapping[str, fits.Header],
+    others: Sequence,
+    wcs: bytes,
+    writing: Writing = PLAIN,
+) -> Iterator[Callable[[Resampled, slice], None]]:
+    """Yield a function that writes a combined image, band of rows after band.
+
+    Parameters
+    ----------
+    path : Path
+    first : Resampled
+        A band, which tells what planes there are.
+    shape : (ny, nx)
+        Of the image.
+    headers : mapping of extension name to astropy Header
+        ``PRIMARY`` and ``SCI``, complete.
+    others, wcs, writing
+        As of `files.exposure.write_product`.
+
+    Yields
+    ------
+    callable
+        Takes the planes of a band and its rows. Errors and variances that a band has not are NaN there.
+    """
+    science = headers["SCI"]
+    unit = fits.Header([science.cards["BUNIT"]] if "BUNIT" in science else [])
+    planes = {name: plane for name in PLANES if (plane := getattr(first, name)) is not None}
+    later = {name.upper(): Later((*plane.shape[:-2], *shape), plane.dtype) for name, plane in planes.items()}
+    extensions = {**headers, "ERR": unit}
+    names = list(planes)
+    del first, planes  # the bands that follow need the memory
+    with growing_product(path, headers["PRIMARY"], later, extensions, others, wcs, writing) as sections:
+
+        def write(band: Resampled, rows: slice) -> None:
+            for name in names:
+                section, plane = sections[name.upper()], getattr(band, name)
+                if name != "con":
+                    section.write(np.full_like(band.sci, np.nan) if plane is None else plane, rows.start)
+                    continue
+                for number, bits in enumerate(plane):
+                    if bits.any():  # where nothing is written a file has 0
+                        section.write(bits, number, rows.start)
+
+        yield write

@@ -118,7 +118,9 @@ class Exposure:
         return self.primary.get(name, self.science.get(name, default))
 
 
-def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool = False) -> Exposure:
+def read_exposure(
+    path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool = False, part: slice | None = None
+) -> Exposure:
     """Read an exposure file.
 
     Parameters
@@ -130,6 +132,8 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
         counts.
     with_wcs : bool
         Also read the gwcs; it takes a second to import.
+    part : slice or None
+        Rows to read; None: all.
 
     Returns
     -------
@@ -144,13 +148,13 @@ def read_exposure(path: Path, images: Sequence[str] = ("SCI",), with_wcs: bool =
     """
     # A BLANK in DQ is no missing value: astropy would make the plane floating-point.
     with telling_checksums(path) as damaged, fits.open(path, memmap=False, ignore_blank=True, checksum=True) as hdus:
-        exposure = exposure_of(hdus, images, with_wcs)
+        exposure = exposure_of(hdus, images, with_wcs, part)
     exposure.damaged = tuple(damaged)
     return exposure
 
 
 def exposure_of(
-    hdus: fits.HDUList, images: Sequence[str], with_wcs: bool = False, integrations: slice | None = None
+    hdus: fits.HDUList, images: Sequence[str], with_wcs: bool = False, part: slice | None = None
 ) -> Exposure:
     """Return the exposure in an open file, as `read_exposure` does, which opens it.
 
@@ -162,8 +166,8 @@ def exposure_of(
         Names that the extension with the pixels may have.
     with_wcs : bool
         Also read the gwcs.
-    integrations : slice or None
-        Those to read, of a file with integrations; None: all there is.
+    part : slice or None
+        Integrations to read, or rows of an image without; None: all there is.
     """
     headers = {"PRIMARY": without_structure(hdus[0].header)}
     planes: dict[str, np.ndarray] = {}
@@ -171,19 +175,19 @@ def exposure_of(
     image = image_extension(hdus, images)
     attribute = {extension: name for name, extension in PLANES.items()} | {image: "sci"}
     if image == "PRIMARY":
-        planes["sci"] = _with_blanks(hdus[0], integrations)
+        planes["sci"] = _with_blanks(hdus[0], part)
         headers |= _parted(headers["PRIMARY"])
     for hdu in hdus[1:]:
         name = attribute.get(hdu.name)
         if name and name not in planes:  # of several versions the first counts
             if name == "sci":
-                planes[name] = _with_blanks(hdu, integrations)
+                planes[name] = _with_blanks(hdu, part)
             else:
-                planes[name] = _native(_pixels(hdu, integrations), PLANES[name])
+                planes[name] = _native(_pixels(hdu, part), PLANES[name])
             headers[PLANES[name]] = without_structure(hdu.header)
             del hdu.data  # astropy would keep it until the file is closed
         elif hdu.name == "AREA":
-            area = np.array(hdu.data, dtype=np.float32)
+            area = np.array(_pixels(hdu, part if hdus[image].header["NAXIS"] == 2 else None), np.float32)
         elif hdu.name == "ASDF" and with_wcs:
             wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
         else:
@@ -198,15 +202,15 @@ def exposure_of(
     return Exposure(pixels, headers, wcs, area, others, discarded)
 
 
-def _pixels(hdu: Any, integrations: slice | None) -> np.ndarray:
-    return hdu.data if integrations is None else hdu.section[integrations]
+def _pixels(hdu: Any, part: slice | None) -> np.ndarray:
+    return hdu.data if part is None else hdu.section[part]
 
 
-def _with_blanks(hdu: Any, integrations: slice | None) -> np.ndarray:
+def _with_blanks(hdu: Any, part: slice | None) -> np.ndarray:
     """Return the pixels of an image as float32; NaN where integers are BLANK, which astropy was told to leave."""
     blank = hdu.header.get("BLANK") if hdu.header["BITPIX"] > 0 else None
     missing = None if blank is None else blank * hdu.header.get("BSCALE", 1) + hdu.header.get("BZERO", 0)
-    stored = _pixels(hdu, integrations)
+    stored = _pixels(hdu, part)
     pixels = _native(stored, "SCI")
     if missing is not None:
         pixels[stored == missing] = np.nan

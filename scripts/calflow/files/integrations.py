@@ -50,7 +50,7 @@ def read_by_integrations(
         log_damage(path, damaged)
         discarded: Counter[str] = Counter()
         for start in range(0, shape[0], step):
-            exposure = exposure_of(hdus, images, integrations=slice(start, start + step))
+            exposure = exposure_of(hdus, images, part=slice(start, start + step))
             discarded.update(exposure.discarded)
             exposure.discarded = dict(discarded)
             exposure.damaged = damaged

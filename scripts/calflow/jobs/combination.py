@@ -128,7 +128,7 @@ def cataloguing(plan: Plan, association: str) -> Cataloguing:
 
 
 # Of the context image, 4 bytes for each pixel and 32 exposures.
-COMBINING = Work(memory=("frame", "image"), reckoned={"context": 4.0})
+COMBINING = Work(memory=("frame", "band"), reckoned={"context": 4.0})
 
 JOBS = {
     "combine": Job("combine.py", combined, combination, work=COMBINING),

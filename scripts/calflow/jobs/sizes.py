@@ -27,6 +27,8 @@ class Size:
         How many they are.
     integrations : int
         Of the largest of them, if they are worked on in blocks.
+    part : float
+        How much of the image is combined at a time, from 0 to 1.
     """
 
     total: float
@@ -34,6 +36,7 @@ class Size:
     image: float
     exposures: int = 1
     integrations: int = 1
+    part: float = 1.0
 
     @property
     def largest(self) -> float:
@@ -46,14 +49,19 @@ class Size:
         return max(min(self.frame, BLOCK_PIXELS / 1e6), self.frame / self.integrations)
 
     @property
+    def band(self) -> float:
+        """The pixels of the image that are combined at a time."""
+        return self.image * self.part
+
+    @property
     def pairs(self) -> float:
         """The number of pairs of exposures, about: those of a matrix."""
         return self.exposures**2
 
     @property
     def context(self) -> float:
-        """The pixels of the context image beyond its first plane: each plane has room for 32 exposures."""
-        return self.image * ((self.exposures - 1) // 32)
+        """The pixels of the context of a band beyond its first plane: each plane has room for 32 exposures."""
+        return self.band * ((self.exposures - 1) // 32)
 
     def of(self, kind: str) -> float:
         """Return one of the sizes by its name.
@@ -138,20 +146,26 @@ class Sizes:
         if name not in self._associations:
             association = self._plan.stage3.association(name)
             frames = [member.size / 1e6 for member in association.members]
-            image = self._image(association, sum(frames))
-            self._associations[name] = Size(sum(frames), max(frames), image, len(frames))
+            shape = self._image_shape(association) or _square(sum(frames))
+            part = self._plan.stage3.parameters(name).resample.rows_at_a_time(shape) / shape[0]
+            self._associations[name] = Size(sum(frames), max(frames), math.prod(shape) / 1e6, len(frames), part=part)
         return self._associations[name]
 
-    def _image(self, association: PlannedAssociation, side_by_side: float) -> float:
-        """Return the size of the combined image, as headers or the laid grid tell, or as if no exposures overlapped."""
+    def _image_shape(self, association: PlannedAssociation) -> tuple[int, int] | None:
+        """Return the shape of the combined image, as headers or the laid grid tell; None: neither does."""
         if association.image_shape is not None:
-            ny, nx = association.image_shape
-            return nx * ny / 1e6
+            return association.image_shape
         try:
             ny, nx = map(int, json.loads(Path(self._plan.stage3.grid(association.name)).read_text())["shape"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return side_by_side
-        return nx * ny / 1e6
+            return None
+        return (ny, nx) if ny > 0 and nx > 0 else None
+
+
+def _square(mpixels: float) -> tuple[int, int]:
+    """Return the shape of the image of exposures of which none overlap: a square."""
+    side = max(1, math.ceil(math.sqrt(1e6 * mpixels)))
+    return side, side
 
 
 def _calibrated(planned: Calibrated) -> Size:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from calflow.science.parameters import Length, Range
 
+# Bands of the output that are worked on one after the other: 28 bytes for each pixel, and what surrounds an exposure.
+BAND_PIXELS, LEAST_BAND_ROWS = 1 << 22, 512
+
 Pixfrac = Annotated[float, Range(ge=0, le=1), "drop size, as a fraction of the input pixel"]
 FillValue = Annotated[str, "value of pixels without data: a number, or NAN"]
 WeightType = Literal["ivm", "exptime"]
@@ -35,6 +38,30 @@ class Drizzling:
     weight_type: Annotated[WeightType, "ivm: 1 / VAR_RNOISE, without it 1 / median(ERR)^2; exptime: exposure time"] = (
         "ivm"
     )
+
+
+def own_kernel_does(kernel: str, pixfrac: float, propagate_dq: bool) -> bool:
+    """Tell whether our own drizzle kernel does what is asked for, which can work on the output in bands.
+
+    Parameters
+    ----------
+    kernel, pixfrac
+        As in `Drizzling`.
+    propagate_dq : bool
+        As in `ResampledPlanes`.
+    """
+    return kernel == "square" and pixfrac == 1 and not propagate_dq
+
+
+def rows_of_band(columns: int) -> int:
+    """Return how many rows of an output our own kernel works on at a time.
+
+    Parameters
+    ----------
+    columns : int
+        Of the output.
+    """
+    return max(LEAST_BAND_ROWS, BAND_PIXELS // columns)
 
 
 @dataclass(frozen=True, kw_only=True)

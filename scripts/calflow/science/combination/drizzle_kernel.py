@@ -44,6 +44,7 @@ def add_image(
     planes_out: np.ndarray | None = None,
     planes_wht: np.ndarray | None = None,
     threads: int = 1,
+    limits: np.ndarray | None = None,
 ) -> None:
     """Add an exposure to a weighted mean, and further planes of it to theirs.
 
@@ -61,7 +62,9 @@ def add_image(
     window : (rows, columns)
         Part of the output within which the exposure lies.
     context : int32 array, shape (ny, nx), or None
-        Gets bit number `bit` where the exposure contributes.
+        Gets a bit where the exposure contributes.
+    bit : int
+        The number of that bit.
     planes : float32 array, shape (k, my, mx), or None
         Further planes of the exposure.
     planes_out : float32 array, or None
@@ -72,13 +75,15 @@ def add_image(
         The weights of the means of the planes.
     threads : int
         Each takes some of the output rows; the result does not depend on it.
+    limits : int64 array, shape (my, 2), or None
+        Those of the rows, if they are some of an exposure: `scan_limits` looks at all of it.
     """
     rows, columns = window
     squared = planes is not None and planes_wht is None
     nothing, no_planes = np.empty((0, 0), np.float32), np.empty((0, 0, 0), np.float32)
     arguments = (
         np.ascontiguousarray(pixmap, np.float64),
-        scan_limits(pixmap, sci.shape, bounds),
+        scan_limits(pixmap, sci.shape, bounds) if limits is None else limits,
         *(np.require(plane, np.float32, ["C", "W"]) for plane in (data, weight)),
         no_planes if planes is None else planes,
         sci,

@@ -1,21 +1,29 @@
 """resample: exposures combined on one grid by drizzling (Fruchter and Hook 2002), with their variances.
 
 The sums grow exposure by exposure, so memory depends on the size of the output, and on that of
-one exposure, alone. An exposure is worked on within its own window of the output: time depends on
-the exposures, not on the mosaic. Surface brightness is averaged: no factor for the pixel area is
-applied.
+one exposure, alone; on that of a band, if the output is worked on in bands of rows. An exposure is
+worked on within its own window of the output: time depends on the exposures, not on the mosaic.
+Surface brightness is averaged: no factor for the pixel area is applied.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 
-from calflow.science.combination.combination_parameters import Drizzling, ResampledPlanes, ResampledVariance
+from calflow.science.combination.combination_parameters import (
+    Drizzling,
+    ResampledPlanes,
+    ResampledVariance,
+    own_kernel_does,
+    rows_of_band,
+)
 from calflow.science.dq_flags import DO_NOT_USE, bad_pixels
 from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.image import Image, has_value
@@ -45,6 +53,7 @@ BAND_ROWS = 256
 # it compiled before, 0.35 to 0.6 s, and 1.6 s when it has to compile, once per machine and version.
 SECONDS_PER_PLANE = 75e-9  # and pixel
 SECONDS_IN_ONE_PASS = 80e-9
+MOST_PLANES = 4  # of an exposure that are combined, at a time: the image, and three kinds of error
 _seconds_to_start = 0.5  # of this process; 0 once it is started
 
 
@@ -163,15 +172,11 @@ class Resampler:
         self._kernel = kernel
         self._pixfrac = pixfrac
         self._pixel_scale_ratio = pixel_scale_ratio
-        self._sums = _Sums(
-            sci=np.zeros(self._shape, np.float32),
-            wht=np.zeros(self._shape, np.float32),
-            context=np.zeros(((n_images - 1) // 32 + 1, ny, nx), np.int32) if enable_ctx else None,
-            dq=np.zeros(self._shape, np.uint32) if propagate_dq else None,
-        )
+        self._enable_ctx = enable_ctx
+        self._propagate_dq = propagate_dq
         self._kinds: list[str] | None = None
         self._exponent: int | None = None
-        self._errors = _ErrorSums(self._shape) if enable_err and variance == "resampled" else None
+        self._drizzles_parts = enable_err and variance == "resampled"
         self._propagate = enable_err and variance == "propagated"
         self._drizzled_error: Resampler | None = None
         if enable_err and variance == DRIZZLED_ERROR:
@@ -191,6 +196,43 @@ class Resampler:
         self._n_images = n_images
         self._n_added = 0
         self._threads = threads
+        self._module: ModuleType | None = None  # of our own kernel, once it is sure that it is used
+        self.start(slice(0, ny))
+
+    def bands(self, n_pixels: int) -> list[slice]:
+        """Return rows of the output to work on one after the other (`start`), all of them: one band or more.
+
+        Parameters
+        ----------
+        n_pixels : int
+            Of an exposure.
+        """
+        ny, nx = self._shape
+        rows = rows_of_band(nx)
+        if rows < ny and self._drizzled_error is None:
+            self._module = self._kernel_module(n_pixels, MOST_PLANES)
+        if self._module is None:
+            return [slice(0, ny)]
+        return [slice(start, min(start + rows, ny)) for start in range(0, ny, rows)]
+
+    def start(self, rows: slice) -> None:
+        """Begin with some rows of the output: what is added from now on counts there alone, until `finish`.
+
+        Parameters
+        ----------
+        rows : slice
+            One of `bands`.
+        """
+        self._rows = rows
+        context_shape = (self._n_images - 1) // 32 + 1, *self._shape
+        # Of the size of the output, so that positions stay what they are. Memory is taken by the rows that are hit.
+        self._sums = _Sums(
+            sci=np.zeros(self._shape, np.float32),
+            wht=np.zeros(self._shape, np.float32),
+            context=_unreserved_zeros(context_shape, np.int32) if self._enable_ctx else None,
+            dq=np.zeros(self._shape, np.uint32) if self._propagate_dq else None,
+        )
+        self._errors = _ErrorSums(rows, self._shape[1]) if self._drizzles_parts else None
         self._engine: _OnePass | _DrizzlePackage | None = None
 
     def add(
@@ -201,8 +243,10 @@ class Resampler:
         exposure_time: float | None = None,
         sky: float = 0.0,
         bounds: Bounds | None = None,
+        number: int | None = None,
+        limits: np.ndarray | None = None,
     ) -> bool:
-        """Add one exposure.
+        """Add one exposure, or those of its rows that reach the band.
 
         Parameters
         ----------
@@ -217,6 +261,10 @@ class Resampler:
             Level to subtract from `sci`.
         bounds : ((xmin, xmax), (ymin, ymax)) or None
             First and last columns and rows that are used (`science.geometry.pixel_map.pixel_range`). None: all.
+        number : int or None
+            Which exposure it is, from 0, where it is not the next one: of several bands.
+        limits : int64 array, shape (ny, 2), or None
+            Of rows of an exposure, from what `seen_columns` returns for all of it; `bounds` are those of these rows.
 
         Returns
         -------
@@ -231,36 +279,41 @@ class Resampler:
             variance are not those of the first one, or more exposures are added than were announced.
         """
         _check_shapes(image, pixmap)
-        if self._n_added == self._n_images:
+        number = self._n_added if number is None else number
+        if number >= self._n_images:
             raise ValueError(f"n_images is {self._n_images}; no more exposures can be added")
         kinds = _kinds(image)
         self._check_kinds(kinds)
-        bounds = _part_with_positions(pixmap, bounds)
+        if limits is None:
+            bounds = _part_with_positions(pixmap, bounds)
+        bounds = bounds or _all_bounds(pixmap)
         weight = pixel_weights(image, self._weight_type, self._good_bits, exposure_time, self._error_weights)
         exposure = _Exposure(
             data=image.sci - np.float32(sky) if sky else image.sci,
             weight=self._in_range(weight),
             pixmap=pixmap,
             bounds=bounds,
-            window=_window(pixmap, bounds, self._shape) if self._kernel == "square" else _all_of(self._shape),
+            window=self._within_band(_window(pixmap, bounds, self._shape)),
             dq=image.dq,
+            limits=limits,
         )
         combined = kinds or ["err"]
         engine = self._engine or self._start(image.sci.size, combined)
         if self._propagate:
-            engine.add(exposure, _stack(image, combined, squared=True), self._n_added)
+            engine.add(exposure, _stack(image, combined, squared=True), number)
         elif self._errors is not None:
-            means, seen = engine.add_with_means(exposure, _stack(image, combined, squared=False), self._n_added)
+            means, seen = engine.add_with_means(exposure, _stack(image, combined, squared=False), number)
             self._errors.add(combined, means, seen, exposure.window, self._weighed_by(image, exposure_time))
         else:
-            engine.add(exposure, None, self._n_added)
+            engine.add(exposure, None, number)
         if self._drizzled_error is not None:
             self._drizzled_error.add(replace(image, sci=image.err), pixmap, exposure_time=exposure_time, bounds=bounds)
-        self._n_added += 1
+        self._n_added = number + 1
         return bool(weight.any())
 
     def finish(self) -> Resampled:
-        """Return the combined planes. Nothing can be added afterwards."""
+        """Return the combined planes of the rows that were begun with. To these nothing can be added afterwards."""
+        self._sums = self._sums.rows(self._rows)
         sums, planes = self._sums, self._error_planes()
         self._blank(planes)
         del self._sums, self._errors, self._engine
@@ -272,13 +325,15 @@ class Resampler:
             # The weights of some kernels are negative in part, and so may such a mean be.
             return {"err": np.abs(self._drizzled_error.finish().sci) / np.float32(self._pixel_scale_ratio)}
         if self._errors is not None:
+            if self._kinds is not None:  # a band may have got nothing
+                self._errors.begin(self._kinds or ["err"])
             variances = self._errors.variances(self._pixel_scale_ratio)
         elif self._propagate:
             summed = self._sums.variances
             variances = {} if summed is None else dict(zip(self._kinds or ["err"], summed, strict=True))
         else:
             return {}
-        planes = {"err": _total_error(variances, self._shape)}
+        planes = {"err": _total_error(variances, self._sums.sci.shape)}
         if self._report_var:
             planes |= {name: plane for name, plane in variances.items() if name != "err"}
         with np.errstate(over="ignore"):  # what single precision cannot hold is no value
@@ -330,14 +385,26 @@ class Resampler:
         """Choose how to drizzle, now that the size of an exposure is known."""
         if self._propagate:
             self._sums.variances = np.zeros((len(kinds), *self._shape), np.float32)
-        simple = self._kernel == "square" and self._pixfrac == 1 and self._sums.dq is None
         n_planes = 1 + (len(kinds) if self._errors is not None else 0)
-        module = _one_pass_kernel(n_pixels * self._n_images, n_planes, self._threads) if simple else None
+        module = self._module or self._kernel_module(n_pixels, n_planes)
         if module is not None:
             self._engine = _OnePass(module, self._sums, self._threads)
         else:
             self._engine = _DrizzlePackage(self._sums, self._kernel, self._pixfrac, self._pixel_scale_ratio)
         return self._engine
+
+    def _kernel_module(self, n_pixels: int, n_planes: int) -> ModuleType | None:
+        """Return our own kernel if it does what is asked for, and pays."""
+        if not own_kernel_does(self._kernel, self._pixfrac, self._propagate_dq):
+            return None
+        return _one_pass_kernel(n_pixels * self._n_images, n_planes, self._threads)
+
+    def _within_band(self, window: Window) -> Window:
+        if self._kernel != "square":
+            return _all_of(self._shape)
+        rows, columns = window
+        start = min(max(rows.start, self._rows.start), self._rows.stop)
+        return slice(start, max(min(rows.stop, self._rows.stop), start)), columns
 
     def _weighed_by(self, image: Image, exposure_time: float | None) -> str | float:
         """Return the kind of error whose inverse square is the weight of an exposure's variances, or that weight."""
@@ -345,6 +412,28 @@ class Resampler:
             return exposure_time
         kind = _weighing_plane(image, self._error_weights)
         return _error_weight(image) if kind == "err" else kind or 1.0
+
+
+def seen_columns(pixmap: np.ndarray, shape: tuple[int, int], bounds: Bounds) -> np.ndarray:
+    """Return the first and last column of each row of an exposure that drizzle looks at.
+
+    Parameters
+    ----------
+    pixmap : float64 array, shape (ny, nx, 2)
+        Of all of the exposure.
+    shape : (ny, nx)
+        Of the output.
+    bounds : ((xmin, xmax), (ymin, ymax))
+        As of `Resampler.add`.
+
+    Returns
+    -------
+    int64 array, shape (ny, 2)
+        The last one included; (0, -1) for rows that are left out.
+    """
+    from calflow.science.combination.drizzle_kernel import scan_limits
+
+    return scan_limits(pixmap, shape, _part_with_positions(pixmap, bounds))
 
 
 def pixel_weights(
@@ -436,6 +525,12 @@ class _Sums:
     dq: np.ndarray | None
     variances: np.ndarray | None = None
 
+    def rows(self, rows: slice) -> _Sums:
+        """Return those of some rows."""
+        optional = {name: getattr(self, name) for name in ("context", "dq", "variances")}
+        parts = {name: None if plane is None else plane[..., rows, :] for name, plane in optional.items()}
+        return _Sums(self.sci[rows], self.wht[rows], **parts)
+
 
 @dataclass
 class _Exposure:
@@ -447,6 +542,7 @@ class _Exposure:
     bounds: Bounds
     window: Window
     dq: np.ndarray
+    limits: np.ndarray | None = None
 
 
 class _OnePass:
@@ -482,6 +578,7 @@ class _OnePass:
             context=None if sums.context is None else sums.context[number // 32],
             bit=number % 32,
             threads=self._threads,
+            limits=exposure.limits,
             **planes,
         )
 
@@ -553,8 +650,9 @@ class _DrizzlePackage:
 class _ErrorSums:
     """Sums over exposures of weight^2 * error^2, for each kind of error, and of the weights, the same for all kinds."""
 
-    def __init__(self, shape: tuple[int, int]):
-        self._shape = shape
+    def __init__(self, rows: slice, n_columns: int):
+        self._shape = rows.stop - rows.start, n_columns
+        self._first_row = rows.start
         self._type: type[np.floating] = np.float32
         self._variance: dict[str, np.ndarray] = {}
         self._weight: np.ndarray | None = None
@@ -587,15 +685,23 @@ class _ErrorSums:
             weight[~seen] = 0
         else:
             weight = np.where(seen, self._type(weighed_by), self._type(0))
-        if self._weight is None:
-            self._weight = np.zeros(self._shape, self._type)
-        self._weight[window] += weight
+        total = self.begin(names)
+        rows, columns = window
+        window = slice(rows.start - self._first_row, rows.stop - self._first_row), columns
+        total[window] += weight
         squared = np.square(weight, out=weight)
         for name, variance in zip(names, variances, strict=True):
-            if name not in self._variance:
-                self._variance[name] = np.zeros(self._shape, self._type)
             variance *= squared
             self._variance[name][window] += variance
+
+    def begin(self, names: Sequence[str]) -> np.ndarray:
+        """Make sums of 0, where there are none, of the kinds that are added; return that of the weights."""
+        for name in names:
+            if name not in self._variance:
+                self._variance[name] = np.zeros(self._shape, self._type)
+        if self._weight is None:
+            self._weight = np.zeros(self._shape, self._type)
+        return self._weight
 
     def variances(self, pixel_scale_ratio: float) -> dict[str, np.ndarray]:
         """Return the variances of the weighted means, float32 or float64, NaN where nothing was added."""
@@ -720,18 +826,48 @@ def _part_with_positions(pixmap: np.ndarray, bounds: Bounds | None) -> Bounds:
     return (xmin, xmax), (ymin, ymax)
 
 
+def _unreserved_zeros(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Return zeros of which only the pages that are written take memory; all may be more than the machine has."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    memory = mmap.mmap(-1, max(math.prod(shape), 1) * np.dtype(dtype).itemsize, flags=flags)
+    if hasattr(mmap, "MADV_HUGEPAGE"):  # as numpy does
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
+
+
+def _all_bounds(pixmap: np.ndarray) -> Bounds:
+    ny, nx = pixmap.shape[:2]
+    return (0, nx - 1), (0, ny - 1)
+
+
 def _window(pixmap: np.ndarray, bounds: Bounds, shape: tuple[int, int]) -> Window:
     """Return the rows and columns of the output within which the pixels of an image lie, corners and all."""
     (xmin, xmax), (ymin, ymax) = bounds
     # Corners are means of the positions around them; those at the edges of the map are extrapolated.
     part = pixmap[max(ymin - 1, 0) : ymax + 2, max(xmin - 1, 0) : xmax + 2]
-    borders = (pixmap[:2], pixmap[-2:], pixmap[:, :2].swapaxes(0, 1), pixmap[:, -2:].swapaxes(0, 1))
-    steps = [np.fmax.reduce(np.abs(border[1] - border[0]), axis=0, initial=0.0) for border in borders]
-    margin = 1 + 0.5 * (np.maximum(*steps[:2]) + np.maximum(*steps[2:]))
+    margin = reach_of_pixels(pixmap)
     low = np.fmin.reduce(np.fmin.reduce(part, axis=0), axis=0) - margin
     high = np.fmax.reduce(np.fmax.reduce(part, axis=0), axis=0) + margin
     (x1, y1), (x2, y2) = low.tolist(), high.tolist()
     return _slice_within(y1, y2, shape[0]), _slice_within(x1, x2, shape[1])
+
+
+def reach_of_pixels(pixmap: np.ndarray) -> np.ndarray:
+    """Return how far from the centres of pixels others are that they may touch, in x and y of the output.
+
+    Parameters
+    ----------
+    pixmap : float64 array, shape (ny, nx, 2)
+        Positions of the centres; NaN for none.
+
+    Returns
+    -------
+    float64 array, shape (2,)
+    """
+    borders = (pixmap[:2], pixmap[-2:], pixmap[:, :2].swapaxes(0, 1), pixmap[:, -2:].swapaxes(0, 1))
+    steps = [np.fmax.reduce(np.abs(border[1] - border[0]), axis=0, initial=0.0) for border in borders]
+    return 1 + 0.5 * (np.maximum(*steps[:2]) + np.maximum(*steps[2:]))
 
 
 def _slice_within(low: float, high: float, n: int) -> slice:

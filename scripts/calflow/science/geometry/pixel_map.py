@@ -33,6 +33,7 @@ def pixel_map(
     bounds: tuple[Interval, Interval] | None = None,
     stepsize: float = PixelMapping.pixmap_stepsize,
     order: int = PixelMapping.pixmap_order,
+    part: slice | None = None,
 ) -> np.ndarray:
     """Return the positions of the pixel centres of one image in the pixels of another.
 
@@ -52,11 +53,13 @@ def pixel_map(
         10 per axis) and a spline between them, whatever its error.
     order : {1, 3}
         Degree of that spline. Not used with `stepsize` 1.
+    part : slice or None
+        Rows for which the map is wanted; None: all.
 
     Returns
     -------
     float64 array, shape (ny, nx, 2)
-        x and y (0-based) in the other image; NaN for pixels outside the bounds.
+        x and y (0-based) in the other image, of the rows that are wanted; NaN for pixels outside the bounds.
 
     Raises
     ------
@@ -64,12 +67,14 @@ def pixel_map(
         If `stepsize` is below 1 or `order` is neither 1 nor 3.
     """
     check_values(PixelMapping, pixmap_stepsize=stepsize, pixmap_order=order)
-    pixmap = np.full((*shape, 2), np.nan)
+    first, stop, _ = (part or slice(None)).indices(shape[0])
+    pixmap = np.full((stop - first, shape[1], 2), np.nan)
     rows, columns = _pixels_inside(bounds, shape)
-    if len(rows) and len(columns):
-        part = pixmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        if stepsize == 1 or not _fill_by_spline(part, to_output, rows, columns, stepsize, order):
-            _fill_to_accuracy(part, to_output, rows, columns)
+    wanted = rows[(rows >= first) & (rows < stop)]
+    if len(wanted) and len(columns):
+        inside = pixmap[wanted[0] - first : wanted[-1] + 1 - first, columns[0] : columns[-1] + 1]
+        if stepsize == 1 or not _fill_by_spline(inside, to_output, rows, columns, stepsize, order, wanted):
+            _fill_to_accuracy(inside, to_output, rows, columns, wanted)
     return pixmap
 
 
@@ -78,6 +83,7 @@ def map_to_grid(
     grid: OutputGrid,
     stepsize: float = PixelMapping.pixmap_stepsize,
     order: int = PixelMapping.pixmap_order,
+    part: slice | None = None,
 ) -> np.ndarray:
     """Return where the pixels of an exposure lie on a grid; see `pixel_map`.
 
@@ -86,7 +92,7 @@ def map_to_grid(
     geometry : Geometry
         Of the exposure.
     grid : OutputGrid
-    stepsize, order : float, int
+    stepsize, order, part : float, int, slice or None
         As of `pixel_map`.
 
     Returns
@@ -98,7 +104,7 @@ def map_to_grid(
     def to_output(x, y):
         return grid.to_pixel(geometry.sky(x, y))
 
-    return pixel_map(to_output, geometry.shape, geometry.bounds, stepsize, order)
+    return pixel_map(to_output, geometry.shape, geometry.bounds, stepsize, order, part)
 
 
 def pixel_range(bounds: tuple[Interval, Interval], shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -153,21 +159,21 @@ def _pixels_between(low: float, high: float, n: int) -> tuple[int, int]:
     return max(0, int(low + 0.5)), min(n - 1, int(high + 0.5))
 
 
-def _fill_to_accuracy(pixmap, exact, rows, columns) -> None:
-    """Fill a map by polynomials that are accurate enough, or exactly."""
+def _fill_to_accuracy(pixmap, exact, rows, columns, wanted) -> None:
+    """Fill the wanted rows of a map by polynomials that are accurate enough, or exactly."""
     if min(len(rows), len(columns)) >= MIN_SIZE_FOR_FIT:
         try:
             approximation = smooth_map(exact, (columns[0], columns[-1]), (rows[0], rows[-1]), MAX_ERROR)
         except NotSmooth:
             pass
         else:
-            approximation.on_grid(columns, rows, out=pixmap)
+            approximation.on_grid(columns, wanted, out=pixmap)
             return
-    pixmap[...] = exact(*np.meshgrid(columns.astype(float), rows.astype(float)))
+    pixmap[...] = exact(*np.meshgrid(columns.astype(float), wanted.astype(float)))
 
 
-def _fill_by_spline(pixmap, exact, rows, columns, step, order) -> bool:
-    """Fill a map by a spline from its values at nodes; return False if one of them has no value.
+def _fill_by_spline(pixmap, exact, rows, columns, step, order, wanted) -> bool:
+    """Fill the wanted rows of a map by a spline from its values at nodes; return False if one of them has no value.
 
     A spline through values on a rectangular grid is linear in the values and separable: two
     matrix products, with the splines through unit vectors as the matrices.
@@ -176,7 +182,7 @@ def _fill_by_spline(pixmap, exact, rows, columns, step, order) -> bool:
     values = exact(*np.meshgrid(x, y))
     if not np.isfinite(values).all():
         return False
-    to_rows, to_columns = _spline_matrix(y, rows, order), _spline_matrix(x, columns, order)
+    to_rows, to_columns = _spline_matrix(y, wanted, order), _spline_matrix(x, columns, order)
     for axis in (0, 1):
         pixmap[..., axis] = to_rows @ values[..., axis] @ to_columns.T
     return True
