@@ -151,7 +151,7 @@ def test_the_limit_is_a_key_of_the_configuration():
     problem = problem_of({"pixel_scale": 0.01}, max_output_pixels=100_000)
     pixels = int(problem.rsplit(" ", 1)[1])
     assert pixels == pytest.approx(320_000, rel=0.01)
-    assert "max_output_pixels, 100000 or 0.0096 GB" in problem
+    assert "max_output_pixels, 100000 or 0.0024 GB" in problem
     assert plan_of({"pixel_scale": 0.01}, max_output_pixels=pixels)
     assert plan_of({"pixel_scale": 0.01}, max_output_pixels="3.3e5")
 

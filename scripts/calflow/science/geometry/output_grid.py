@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
-# 4 bytes each: SCI, WHT, CON, six sums for the variances, and the planes in between (measured).
-BYTES_PER_PIXEL = 4 * 24
+# Of the catalogue, which looks at all of the image, 4 bytes each: the image, smoothed too, three planes of labels (and
+# masks). Measured; the combination works in bands.
+BYTES_PER_PIXEL = 4 * 6
 # An exposure further from the middle of all than this, in diagonals of its own, is called far.
 FAR = 5.0
 
@@ -233,7 +234,7 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
 
 
 def memory_gb(pixels: float) -> float:
-    """Return the memory that it takes to combine exposures to an image of so many pixels, GB.
+    """Return the memory that an image of so many pixels takes, GB: that of its catalogue.
 
     Parameters
     ----------
