@@ -289,13 +289,17 @@ def test_two_runs_in_a_folder(workflow):
     first = start(workflow)
     lock = Path(workflow.folder / ".snakemake/calflow/run.lock")
     wait_for(lambda: lock.exists() and lock.read_text())
+    os.kill(first.pid, signal.SIGSTOP)  # else it may end before the second asks for the lock
     before = output_of(workflow)
-    second = workflow.run()
-    assert second.code != 0
-    assert second.jobs == []
-    assert f"process {first.pid}, since" in second.output
-    assert "Traceback" not in second.output
-    assert workflow.run(dry=True).code == 0
+    try:
+        second = workflow.run()
+        assert second.code != 0
+        assert second.jobs == []
+        assert f"process {first.pid}, since" in second.output
+        assert "Traceback" not in second.output
+        assert workflow.run(dry=True).code == 0
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
     assert first.wait(timeout=120) == 0, output_of(workflow)
     assert before in output_of(workflow)
     assert workflow.planned() == {}
