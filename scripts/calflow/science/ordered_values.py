@@ -52,7 +52,13 @@ class OrderedValues:
         return self._values[rank]
 
     def median(self, first: int, last: int) -> float:
-        """Return the median of the values whose ranks are from `first` to `last`, which is not included."""
+        """Return the median of some of the values.
+
+        Parameters
+        ----------
+        first, last : int
+            Their ranks; the last one is not included.
+        """
         return (float(self[(first + last - 1) // 2]) + float(self[(first + last) // 2])) / 2
 
     def rank(self, value: float | np.floating, side: Literal["left", "right"]) -> int:
@@ -74,7 +80,13 @@ class OrderedValues:
         return int(np.searchsorted(self._values, value, side))
 
     def part(self, first: int, last: int) -> np.ndarray:
-        """Return the values whose ranks are from `first` to `last`, which is not included, in any order."""
+        """Return some of the values, in any order.
+
+        Parameters
+        ----------
+        first, last : int
+            Their ranks; the last one is not included. Both are such as `rank` gives.
+        """
         return self._values[first:last]
 
     def mean_and_variance(self, first: int, last: int) -> tuple[float, float]:
