@@ -76,8 +76,8 @@ def timeless_tiles() -> Iterator[None]:
 def drizzle_polygons() -> tuple[Callable, Callable]:
     """Return drizzle's functions that cut one convex polygon by another, and that invert a map of pixels.
 
-    They are compiled, and there for drizzle's own tests. `calflow.science.combination.drizzle_kernel` has the same bits
-    as drizzle, so it needs these and no others.
+    They are compiled, and there for drizzle's own tests. `calflow.science.combination.drizzle_kernel` uses the same
+    pixels as drizzle at the edge of the output, so it needs these and no others.
     """
     from drizzle import cdrizzle
 

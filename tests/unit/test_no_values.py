@@ -163,7 +163,7 @@ def engine(request, monkeypatch):
     """Both ways of drizzling."""
     if request.param == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(module, "_seconds_to_start", -np.inf if request.param == "numba" else np.inf)
+    monkeypatch.setattr(module, "WORTHWHILE", 0 if request.param == "numba" else np.inf)
 
 
 def drizzled(exposures, shift=0.3, scale=1.0, shape=(12, 14), **options):

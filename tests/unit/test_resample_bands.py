@@ -53,7 +53,7 @@ SCALES = [
 
 @pytest.fixture(autouse=True)
 def kernel(monkeypatch):
-    monkeypatch.setattr(module, "_seconds_to_start", 0.0)
+    monkeypatch.setattr(module, "WORTHWHILE", 0)
 
 
 def whole(exposures=EXPOSURES, **options):

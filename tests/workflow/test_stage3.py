@@ -84,7 +84,7 @@ def test_keywords_of_the_image(combined):
 def test_an_image_made_in_bands_is_the_same_file(combined, tmp_path, monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.chdir(combined.folder)
-    monkeypatch.setattr(resample, "_seconds_to_start", 0.0)
+    monkeypatch.setattr(resample, "WORTHWHILE", 0)
     plan = make_plan(read_settings(combined.config), [], tmp_path / "headers")
     job = JOBS["combine"]
     files, params = SimpleNamespace(), job.parameters(plan, PRODUCT)

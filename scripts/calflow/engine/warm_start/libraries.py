@@ -9,7 +9,6 @@ from calflow.calibration.work import WORK
 
 Library = str | Callable[[], None]
 
-PLANES = 4  # SCI and three variances
 # The scripts that what is loaded is for. One that is missing here loads it itself.
 STAGE2 = {"combine_background", "subtract_background", "calibrate"}
 STARS = {"find_stars", "catalog_sources"}
@@ -82,4 +81,4 @@ def _start_photutils() -> None:
 def _start_drizzle(pixels: int) -> None:
     from calflow.science.combination.resample import start_kernel
 
-    start_kernel(pixels, PLANES)
+    start_kernel(pixels)

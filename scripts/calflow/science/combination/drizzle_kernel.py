@@ -1,10 +1,11 @@
 """The square kernel of drizzle (Fruchter and Hook 2002), for several planes of an exposure at once.
 
 Most of the time of drizzle goes into the overlaps of input and output pixels, and they are the
-same for all planes. Here they are computed once: four planes cost as much as one. Every sum is
-made of the same operations, in the same order and precision, as in the drizzle package, and has
-the same bits; that is the test of this module. It needs numba, and knows drops of the size of
-the pixel (pixfrac 1) only.
+same for all planes. Here they are computed once: four planes cost little more than one. Most input
+pixels meet two rows and two columns of the output, and the corner where these meet lies within
+them: then four triangles on each side of it are the overlaps, and nothing need be cut. The drizzle
+package gives the same weights and means within the rounding of single precision; that is the test
+of this module. It needs numba, and knows drops of the size of the pixel (pixfrac 1) only.
 """
 
 import math
@@ -27,6 +28,10 @@ Point = tuple[float, float]
 # How well drizzle finds the input position of an output position, pixels.
 POSITION_ERROR = 0.03
 SAME_VERTEX = 1e-12
+# Output pixels, to the fourth power, that a corner must be within an input pixel to be taken for one within it.
+SMALLEST_PRODUCT = 1e-6
+# Output columns for which the overlaps of an input pixel, which may be a large one, are kept in mind.
+COLUMNS_AT_ONCE = 64
 
 
 def add_image(
@@ -46,12 +51,12 @@ def add_image(
     threads: int = 1,
     limits: np.ndarray | None = None,
 ) -> None:
-    """Add an exposure to a weighted mean, and further planes of it to theirs.
+    """Add an exposure to sums of weighted values, and give the weighted means of further planes of it.
 
     Parameters
     ----------
     sci, wht : float32 array, shape (ny, nx)
-        The mean and the sum of the weights; zero to begin with. Changed in place.
+        The sum of weight times value, and that of the weights; zero to begin with. Changed in place.
     data, weight : float32 array, shape (my, mx)
         The exposure. Pixels of weight zero do not contribute.
     pixmap : float64 array, shape (my, mx, 2)
@@ -68,8 +73,8 @@ def add_image(
     planes : float32 array, shape (k, my, mx), or None
         Further planes of the exposure.
     planes_out : float32 array, or None
-        With `planes_wht`, shape of the window: their means, zero to begin with, as if each plane
-        were an image. Without, shape (k, ny, nx): variances of `sci`, from variances as planes:
+        With `planes_wht`, shape of the window: get their means, as if each plane were an image; zero to
+        begin with. Without, shape (k, ny, nx): variances of the mean, from variances as planes:
         sum((w a)^2 v) / sum(w a)^2, where a is the overlap and w the weight.
     planes_wht : float32 array, shape of the window, or None
         The weights of the means of the planes.
@@ -272,9 +277,6 @@ def _nearest(x):
     return below + 1 if x - below >= 0.5 else below
 
 
-_compiled_nearest = njit(_nearest)
-
-
 @njit(error_model="numpy")
 def _corner_row(pixmap, row, x, y):
     """Fill `x` and `y` with the output positions of the pixel corners below a row of pixels."""
@@ -347,20 +349,105 @@ def _area_below(part, x1, y1, x2, y2, dx, dy):
 
 
 @njit(error_model="numpy")
-def _overlap(ax, ay, bx, by, cx, cy, dx, dy):
-    """Return the signed area of a quadrilateral within the unit square."""
-    return (
-        _area_below(_edge_in_column(ax, bx, bx - ax, (by - ay) / (bx - ax)), ax, ay, bx, by, bx - ax, by - ay)
-        + _area_below(_edge_in_column(bx, cx, cx - bx, (cy - by) / (cx - bx)), bx, by, cx, cy, cx - bx, cy - by)
-        + _area_below(_edge_in_column(cx, dx, dx - cx, (dy - cy) / (dx - cx)), cx, cy, dx, dy, dx - cx, dy - cy)
-        + _area_below(_edge_in_column(dx, ax, ax - dx, (ay - dy) / (ax - dx)), dx, dy, ax, ay, ax - dx, ay - dy)
-    )
+def _find_overlaps(quadrilateral, box, rows, columns, areas):
+    """Find the areas that a quadrilateral has in common with the output pixels of a box.
+
+    Parameters
+    ----------
+    quadrilateral : 8 float64
+        x and y of its corners, in order.
+    box : 4 int64
+        First and last row, first and last column, within which it lies.
+    rows, columns : int64 array
+        Get the output pixels that it meets.
+    areas : float64 array
+        Gets how much of it lies in each; negative if its corners are in clockwise order.
+
+    Returns
+    -------
+    int
+        Their number.
+    """
+    ax, ay, bx, by, cx, cy, dx, dy = quadrilateral
+    row1, row2, column1, column2 = box
+    abx, bcx, cdx, dax = bx - ax, cx - bx, dx - cx, ax - dx
+    aby, bcy, cdy, day = by - ay, cy - by, dy - cy, ay - dy
+    ab, bc, cd, da = aby / abx, bcy / bcx, cdy / cdx, day / dax
+    n = 0
+    for column in range(column1, column2 + 1):
+        u = column - 0.5
+        au, bu, cu, du = ax - u, bx - u, cx - u, dx - u
+        ab_part = _edge_in_column(au, bu, abx, ab)
+        bc_part = _edge_in_column(bu, cu, bcx, bc)
+        cd_part = _edge_in_column(cu, du, cdx, cd)
+        da_part = _edge_in_column(du, au, dax, da)
+        for row in range(row1, row2 + 1):
+            v = row - 0.5
+            av, bv, cv, dv = ay - v, by - v, cy - v, dy - v
+            area = _area_below(ab_part, au, av, bu, bv, abx, aby)
+            area += _area_below(bc_part, bu, bv, cu, cv, bcx, bcy)
+            area += _area_below(cd_part, cu, cv, du, dv, cdx, cdy)
+            area += _area_below(da_part, du, dv, au, av, dax, day)
+            if area != 0.0:
+                rows[n], columns[n], areas[n] = row, column, area
+                n += 1
+    return n
 
 
 @njit(error_model="numpy")
-def _mean(mean, weight, value, added):
-    """Return a mean after a value of weight `added`."""
-    return value if weight == 0.0 else (mean * weight + added * value) / (weight + added)
+def _find_four_overlaps(quadrilateral, row, column, rows, columns, areas):
+    """Do as `_find_overlaps` for an upright quadrilateral around the corner of four output pixels.
+
+    Each of its corners then lies in another of them, and what it has in common with that are two triangles on the
+    line from its corner to that of the pixels.
+
+    Parameters
+    ----------
+    quadrilateral, rows, columns, areas
+        As there; the areas are positive.
+    row, column : int
+        The lower left one of the four.
+
+    Returns
+    -------
+    int
+        4, or 0 if it is no such quadrilateral, or almost none.
+    """
+    ax, ay, bx, by, cx, cy, dx, dy = quadrilateral
+    x, y = column + 0.5, row + 0.5
+    ax, bx, cx, dx = ax - x, bx - x, cx - x, dx - x
+    ay, by, cy, dy = ay - y, by - y, cy - y, dy - y
+    if ax * bx >= 0.0 or cx * dx >= 0.0 or ay * dy >= 0.0 or by * cy >= 0.0:
+        return 0
+    # Where its sides meet the lines that part the output pixels
+    ab, cd = ay - ax * ((by - ay) / (bx - ax)), dy - dx * ((cy - dy) / (cx - dx))
+    da, bc = ax - ay * ((dx - ax) / (dy - ay)), bx - by * ((cx - bx) / (cy - by))
+    if ab * cd > -SMALLEST_PRODUCT or da * bc > -SMALLEST_PRODUCT:
+        return 0
+    a, b = 0.5 * abs(ax * ab + ay * da), 0.5 * abs(bx * ab + by * bc)
+    c, d = 0.5 * abs(cx * cd + cy * bc), 0.5 * abs(dx * cd + dy * da)
+    if ax > 0.0:
+        a, b, c, d = b, a, d, c
+    if ay < 0.0:
+        a, b, c, d = d, c, b, a
+    areas[0], areas[1], areas[2], areas[3] = d, c, a, b
+    rows[0] = rows[1] = row
+    rows[2] = rows[3] = row + 1
+    columns[0] = columns[2] = column
+    columns[1] = columns[3] = column + 1
+    return 4
+
+
+@njit(error_model="numpy")
+def _only_within(box, n, rows, columns, areas):
+    """Leave out the output pixels that are not in a box; return how many are left."""
+    row1, row2, column1, column2 = box
+    kept = 0
+    for k in range(n):
+        if row1 <= rows[k] <= row2 and column1 <= columns[k] <= column2:
+            rows[kept], columns[kept], areas[kept] = rows[k], columns[k], areas[k]
+            kept += 1
+    return kept
 
 
 @njit(error_model="numpy")
@@ -401,6 +488,15 @@ def _add_rows(
 ):
     """Add an exposure to a part of the output."""
     my, mx = data.shape
+    # Flat, and with indices that are never negative: numba would look for such as count from the end.
+    nx, nx_planes, origin = np.uint64(wht.shape[1]), np.uint64(planes_wht.shape[1]), np.uint64(0)
+    if not squared:
+        origin = np.uint64(y0) * nx_planes + np.uint64(x0)
+    sci, wht, context, sum_wht = sci.ravel(), wht.ravel(), context.ravel(), planes_wht.ravel()
+    sums = planes_out.reshape((len(planes_out), planes_out.shape[1] * planes_out.shape[2]))
+    size = max(4, COLUMNS_AT_ONCE * (last_row - first_row + 1))
+    rows, columns, areas = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+    place, added = np.empty(size, np.uint64), np.empty(size, np.float32)
     x_low, x_high, y_low, y_high = np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1)
     below = -1
     for j in range(my):
@@ -413,60 +509,60 @@ def _add_rows(
         _corner_row(pixmap, j + 1, x_high, y_high)
         below = j + 1
         for i in range(limits[j, 0], limits[j, 1] + 1):
+            if weight[j, i] == 0.0:
+                continue
             ax, bx, cx, dx = x_high[i], x_high[i + 1], x_low[i + 1], x_low[i]
             ay, by, cy, dy = y_high[i], y_high[i + 1], y_low[i + 1], y_low[i]
             if not math.isfinite(ax + bx + cx + dx + ay + by + cy + dy):
                 continue
-            ymin, ymax = min(ay, by, cy, dy), max(ay, by, cy, dy)
-            row1, row2 = max(_compiled_nearest(ymin), first_row), min(max(_compiled_nearest(ymax), 0), last_row)
-            if row1 > row2:
+            row1, row2 = math.floor(min(ay, by, cy, dy) + 0.5), math.floor(max(ay, by, cy, dy) + 0.5)
+            column1, column2 = math.floor(min(ax, bx, cx, dx) + 0.5), math.floor(max(ax, bx, cx, dx) + 0.5)
+            box = max(row1, first_row), min(row2, last_row), max(column1, first_column), min(column2, last_column)
+            if box[0] > box[1]:
                 continue
-            xmin, xmax = min(ax, bx, cx, dx), max(ax, bx, cx, dx)
-            column1, column2 = (
-                max(_compiled_nearest(xmin), first_column),
-                min(max(_compiled_nearest(xmax), 0), last_column),
-            )
-            area = 0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy))
-            if weight[j, i] == 0.0 and area != 0.0:
-                continue
-            w = weight[j, i] / area
-            # Away from the origin a pixel can be moved to the unit square without rounding: its edges keep
-            # their slopes, which drizzle computes from the moved ones.
-            rounded = min(xmin, ymin) < max(xmax - xmin, ymax - ymin) + 2.0
-            abx, bcx, cdx, dax = bx - ax, cx - bx, dx - cx, ax - dx
-            aby, bcy, cdy, day = by - ay, cy - by, dy - cy, ay - dy
-            ab, bc, cd, da = aby / abx, bcy / bcx, cdy / cdx, day / dax
-            for ii in range(column1, column2 + 1):
-                u = ii - 0.5
-                au, bu, cu, du = ax - u, bx - u, cx - u, dx - u
-                ab_part = _edge_in_column(au, bu, abx, ab)
-                bc_part = _edge_in_column(bu, cu, bcx, bc)
-                cd_part = _edge_in_column(cu, du, cdx, cd)
-                da_part = _edge_in_column(du, au, dax, da)
-                for jj in range(row1, row2 + 1):
-                    v = jj - 0.5
-                    av, bv, cv, dv = ay - v, by - v, cy - v, dy - v
-                    if rounded:
-                        overlap = _overlap(au, av, bu, bv, cu, cv, du, dv)
-                    else:
-                        overlap = _area_below(ab_part, au, av, bu, bv, abx, aby)
-                        overlap += _area_below(bc_part, bu, bv, cu, cv, bcx, bcy)
-                        overlap += _area_below(cd_part, cu, cv, du, dv, cdx, cdy)
-                        overlap += _area_below(da_part, du, dv, au, av, dax, day)
-                    added = np.float32(overlap * w)
-                    if overlap == 0.0 or added == 0.0:
-                        continue
-                    if len(context) and added > 0.0:
-                        context[jj, ii] |= bit
-                    old = wht[jj, ii]
-                    sci[jj, ii] = _mean(sci[jj, ii], old, data[j, i], added)
-                    wht[jj, ii] = old + added
-                    r, c = jj - y0, ii - x0
-                    if squared:
-                        for k in range(len(planes)):
-                            planes_out[k, r, c] = _variance(planes_out[k, r, c], old, planes[k, j, i], added)
-                    elif len(planes):
-                        old = planes_wht[r, c]
-                        for k in range(len(planes)):
-                            planes_out[k, r, c] = _mean(planes_out[k, r, c], old, planes[k, j, i], added)
-                        planes_wht[r, c] = old + added
+            quadrilateral = ax, ay, bx, by, cx, cy, dx, dy
+            per_area = weight[j, i] / abs(0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy)))
+            value = data[j, i]
+            n = 0
+            # Which way it is must not depend on the box: that depends on the number of threads.
+            if row2 == row1 + 1 and column2 == column1 + 1:
+                n = _find_four_overlaps(quadrilateral, row1, column1, rows, columns, areas)
+            are_found = n > 0
+            if are_found and box != (row1, row2, column1, column2):
+                n = _only_within(box, n, rows, columns, areas)
+            column = box[2]
+            while column <= box[3]:
+                last = box[3] if are_found else min(box[3], column + COLUMNS_AT_ONCE - 1)
+                if not are_found:
+                    n = _find_overlaps(quadrilateral, (box[0], box[1], column, last), rows, columns, areas)
+                column = last + 1
+                if squared:
+                    for k in range(n):
+                        at, share = (
+                            np.uint64(rows[k]) * nx + np.uint64(columns[k]),
+                            np.float32(per_area * abs(areas[k])),
+                        )
+                        for p in range(len(sums)):
+                            sums[p, at] = _variance(sums[p, at], wht[at], planes[p, j, i], share)
+                # Short loops, each over few arrays, are compiled to the fastest code.
+                for k in range(n):
+                    at, share = np.uint64(rows[k]) * nx + np.uint64(columns[k]), np.float32(per_area * abs(areas[k]))
+                    place[k], added[k] = at, share
+                    sci[at] += share * value
+                    wht[at] += share
+                if len(context):
+                    for k in range(n):
+                        if added[k] > 0.0:
+                            context[place[k]] |= bit
+                if len(sum_wht):
+                    for k in range(n):
+                        place[k] = np.uint64(rows[k]) * nx_planes + np.uint64(columns[k]) - origin
+                        sum_wht[place[k]] += added[k]
+                    for p in range(len(sums)):
+                        for k in range(n):
+                            sums[p, place[k]] += added[k] * planes[p, j, i]
+    for row in range(first_row - y0, last_row + 1 - y0 if len(sum_wht) else 0):
+        for column in range(planes_wht.shape[1]):
+            if planes_wht[row, column] != 0.0:
+                for p in range(len(sums)):
+                    planes_out[p, row, column] /= planes_wht[row, column]

@@ -48,13 +48,11 @@ SMALLEST_ERROR_WEIGHT = 2.0**-120
 SMALLEST_INVERSE, LARGEST_INVERSE, LARGEST_TERM = 2.0**-50, 2.0**50, 2.0**110
 # Rows of the output that are worked on at a time, where that needs further planes.
 BAND_ROWS = 256
-# When our own kernel is worth its start. Measured with 2048 x 2048 pixels: 0.31 s per plane with the
-# drizzle package, 0.33 s for four planes in one pass (0.28 s for one); to import numba and load what
-# it compiled before, 0.35 to 0.6 s, and 1.6 s when it has to compile, once per machine and version.
-SECONDS_PER_PLANE = 75e-9  # and pixel
-SECONDS_IN_ONE_PASS = 80e-9
-MOST_PLANES = 4  # of an exposure that are combined, at a time: the image, and three kinds of error
-_seconds_to_start = 0.5  # of this process; 0 once it is started
+# Pixels of all exposures together from which our own kernel is worth its start. Measured with 2048 x 2048 pixels:
+# 0.31 s per plane with the drizzle package, 0.26 s for four planes in one pass (0.17 s for one); to import numba and
+# load what it compiled before, 0.35 to 0.6 s, where the jobs are not forked from a process that has it. What is made
+# must not depend on that, so neither does this number.
+WORTHWHILE = 10**6
 
 
 @dataclass
@@ -210,7 +208,7 @@ class Resampler:
         ny, nx = self._shape
         rows = rows_of_band(nx)
         if rows < ny and self._drizzled_error is None:
-            self._module = self._kernel_module(n_pixels, MOST_PLANES)
+            self._module = self._kernel_module(n_pixels)
         if self._module is None:
             return [slice(0, ny)]
         return [slice(start, min(start + rows, ny)) for start in range(0, ny, rows)]
@@ -313,6 +311,8 @@ class Resampler:
 
     def finish(self) -> Resampled:
         """Return the combined planes of the rows that were begun with. To these nothing can be added afterwards."""
+        if self._engine is not None:
+            self._engine.finish(self._rows)
         self._sums = self._sums.rows(self._rows)
         sums, planes = self._sums, self._error_planes()
         self._blank(planes)
@@ -385,19 +385,18 @@ class Resampler:
         """Choose how to drizzle, now that the size of an exposure is known."""
         if self._propagate:
             self._sums.variances = np.zeros((len(kinds), *self._shape), np.float32)
-        n_planes = 1 + (len(kinds) if self._errors is not None else 0)
-        module = self._module or self._kernel_module(n_pixels, n_planes)
+        module = self._module or self._kernel_module(n_pixels)
         if module is not None:
             self._engine = _OnePass(module, self._sums, self._threads)
         else:
             self._engine = _DrizzlePackage(self._sums, self._kernel, self._pixfrac, self._pixel_scale_ratio)
         return self._engine
 
-    def _kernel_module(self, n_pixels: int, n_planes: int) -> ModuleType | None:
+    def _kernel_module(self, n_pixels: int) -> ModuleType | None:
         """Return our own kernel if it does what is asked for, and pays."""
         if not own_kernel_does(self._kernel, self._pixfrac, self._propagate_dq):
             return None
-        return _one_pass_kernel(n_pixels * self._n_images, n_planes, self._threads)
+        return _one_pass_kernel(n_pixels * self._n_images)
 
     def _within_band(self, window: Window) -> Window:
         if self._kernel != "square":
@@ -553,6 +552,11 @@ class _OnePass:
         self._sums = sums
         self._threads = threads
 
+    def finish(self, rows: slice) -> None:
+        """Make some rows of the image, which are sums, means."""
+        sci, wht = self._sums.sci[rows], self._sums.wht[rows]
+        np.divide(sci, wht, out=sci, where=wht > 0)
+
     def add(self, exposure: _Exposure, variances: np.ndarray | None, number: int) -> None:
         """Add an exposure and, with squared weights, its variances."""
         self._add(exposure, number, planes=variances, planes_out=self._sums.variances)
@@ -601,6 +605,9 @@ class _DrizzlePackage:
         )
         self._shape = sums.sci.shape
         self._plane: tuple | None = None
+
+    def finish(self, rows: slice) -> None:
+        """Do nothing: the image is a mean all the time."""
 
     def add(self, exposure: _Exposure, variances: np.ndarray | None, number: int) -> None:
         """Add an exposure and, with squared weights, its variances."""
@@ -731,25 +738,21 @@ def _fit_single_precision(names: Sequence[str], errors: np.ndarray, seen: np.nda
     return smallest >= SMALLEST_INVERSE and largest <= LARGEST_INVERSE and greatest * largest**2 <= LARGEST_TERM
 
 
-def start_kernel(n_pixels: int, n_planes: int) -> None:
+def start_kernel(n_pixels: int) -> None:
     """Start our own kernel in this process, if it is there and that pays for so many pixels, for all that it forks.
 
     Parameters
     ----------
     n_pixels : int
         Pixels of all exposures together.
-    n_planes : int
-        Planes of each that are combined.
     """
-    global _seconds_to_start
-    if module := _one_pass_kernel(n_pixels, n_planes, threads=1):
+    if module := _one_pass_kernel(n_pixels):
         module.start_kernel()
-        _seconds_to_start = 0.0
 
 
-def _one_pass_kernel(n_pixels: int, n_planes: int, threads: int) -> ModuleType | None:
-    """Return the module with our own kernel if it is there and saves more time than it takes to start."""
-    if n_pixels * (n_planes * SECONDS_PER_PLANE - SECONDS_IN_ONE_PASS / threads) < _seconds_to_start:
+def _one_pass_kernel(n_pixels: int) -> ModuleType | None:
+    """Return the module with our own kernel if it is there and worth its start."""
+    if n_pixels < WORTHWHILE:
         return None
     try:
         from calflow.science.combination import drizzle_kernel
