@@ -5,6 +5,7 @@ of values takes most of its time, and the order of those in the middle is not us
 a few per cent of them; all are if somebody asks for a place among the others.
 """
 
+from bisect import bisect_right
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,8 @@ class OrderedValues:
         self._values = np.concatenate([smallest, values[~(below | above)], largest])
         # The ranks from the first to the last, not included, that are not in order
         self._first, self._last = len(smallest), len(values) - len(largest)
+        # Ranks among them below which there are the smaller values
+        self._parted = [self._first, self._last]
         self._typical = np.float64(sample[len(sample) // 2])
         self._middle_sums = self._sums(self._first, self._last)
 
@@ -48,7 +51,11 @@ class OrderedValues:
     def __getitem__(self, rank: int) -> np.floating:
         """Return the value of a rank."""
         if self._first <= rank < self._last:
-            self._values[self._first : self._last].partition(rank - self._first)
+            above = bisect_right(self._parted, rank)
+            start, end = self._parted[above - 1 : above + 1]
+            if end - start > 1:
+                self._values[start:end].partition(rank - start)
+                self._parted[above:above] = [part for part in (rank, rank + 1) if start < part < end]
         return self._values[rank]
 
     def median(self, first: int, last: int) -> float:
