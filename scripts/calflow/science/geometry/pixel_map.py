@@ -68,9 +68,11 @@ def pixel_map(
     """
     check_values(PixelMapping, pixmap_stepsize=stepsize, pixmap_order=order)
     first, stop, _ = (part or slice(None)).indices(shape[0])
-    pixmap = np.full((stop - first, shape[1], 2), np.nan)
+    pixmap = np.empty((stop - first, shape[1], 2))
     rows, columns = _pixels_inside(bounds, shape)
     wanted = rows[(rows >= first) & (rows < stop)]
+    if (len(wanted), len(columns)) != pixmap.shape[:2]:
+        pixmap[...] = np.nan
     if len(wanted) and len(columns):
         inside = pixmap[wanted[0] - first : wanted[-1] + 1 - first, columns[0] : columns[-1] + 1]
         if stepsize == 1 or not _fill_by_spline(inside, to_output, rows, columns, stepsize, order, wanted):

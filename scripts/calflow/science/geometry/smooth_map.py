@@ -15,6 +15,8 @@ from numpy.polynomial import chebyshev
 # Terms per axis that are tried in turn. Distortions are polynomials of degree 5 or so, and the projections around
 # them converge fast over a field of some arcminutes.
 TERMS = (8, 12, 16, 24, 32, 48)
+# Rows of a grid at a time: products that stay in the cache of the processor are written from there.
+BAND_ROWS = 64
 
 
 class NotSmooth(ValueError):
@@ -59,7 +61,10 @@ class SmoothMap:
         if out is None:
             out = np.empty((len(y), len(x), 2))
         for axis in (0, 1):
-            out[..., axis] = rows @ self.coefficients[..., axis] @ columns
+            in_x = rows @ self.coefficients[..., axis]
+            for start in range(0, len(out), BAND_ROWS):
+                band = slice(start, start + BAND_ROWS)
+                out[band, :, axis] = in_x[band] @ columns
         return out
 
 
