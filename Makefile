@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning job-costs accuracy config lint clean lock audit test-s3 test-slurm
+.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning speed job-costs accuracy config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -58,6 +58,7 @@ help:
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
 	@echo "make benchmark-planning time plans and dry runs of up to 10,000 exposures"
+	@echo "make speed          see that no kernel takes a quarter more CPU time than is stored"
 	@echo "make job-costs      measure what jobs take, for requests and 'snakemake plan'"
 	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
@@ -189,6 +190,10 @@ benchmark-iris: $(TESTS_INSTALLED)
 
 benchmark-planning: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/planning.py --cores $(CORES)
+
+# After a kernel became faster, or slower for a reason: benchmarks/speed.py --write
+speed: $(TESTS_INSTALLED)
+	$(BIN)/python benchmarks/speed.py
 
 job-costs: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/job_costs.py --cores $(CORES)
