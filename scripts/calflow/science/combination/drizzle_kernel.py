@@ -3,7 +3,7 @@
 Most of the time of drizzle goes into the overlaps of input and output pixels, and they are the
 same for all planes. Here they are computed once: four planes cost little more than one. Most input
 pixels meet two rows and two columns of the output, and the corner where these meet lies within
-them: then four triangles on each side of it are the overlaps, and nothing need be cut. The drizzle
+them: then each overlap is two triangles, and nothing need be cut. The drizzle
 package gives the same weights and means within the rounding of single precision; that is the test
 of this module. It needs numba, and knows drops of the size of the pixel (pixfrac 1) only.
 """
@@ -28,7 +28,8 @@ Point = tuple[float, float]
 # How well drizzle finds the input position of an output position, pixels.
 POSITION_ERROR = 0.03
 SAME_VERTEX = 1e-12
-# Output pixels, to the fourth power, that a corner must be within an input pixel to be taken for one within it.
+# Least product, output pixels squared, of the distances from a corner to the sides of an input pixel left and right of
+# it, and above and below, for the corner to be taken for one within it.
 SMALLEST_PRODUCT = 1e-6
 # Output columns for which the overlaps of an input pixel, which may be a large one, are kept in mind.
 COLUMNS_AT_ONCE = 64
