@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -213,18 +214,27 @@ def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> t
 
 def _stale_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
     """Return the parts of a plan that have jobs to run: graphs are built of what is not known to be as it was."""
-    known = UpToDate(UP_TO_DATE, key_of(execution, plan_to_json(plan), key_of_code()))
-    # Of what is stored elsewhere, there are no files here to tell.
-    parts = [part for part in parts if execution.is_stored_elsewhere or not known.holds(part)]
+    known = _known_up_to_date(execution, plan)
+    if known is not None:
+        parts = [part for part in parts if not known.holds(part)]
     if not parts:
         return []
     look = partial(files_if_up_to_date, since=time.time())
     found = over_graphs(execution, parts, look, processes_for(len(parts)))
-    for part, (_, files) in zip(parts, found, strict=True):
-        known.note(part, files)
-    if not execution.is_stored_elsewhere:
+    if known is not None:
+        for part, (_, files) in zip(parts, found, strict=True):
+            known.note(part, files)
         known.save()
     return [part for part, (is_up_to_date, _) in zip(parts, found, strict=True) if not is_up_to_date]
+
+
+def _known_up_to_date(execution: Execution, plan: Plan) -> UpToDate | None:
+    """Return what earlier runs found; None if files are stored elsewhere, or the plan cannot be written."""
+    if execution.is_stored_elsewhere:
+        return None
+    with suppress(TypeError, ValueError):
+        return UpToDate(UP_TO_DATE, key_of(execution, plan_to_json(plan), key_of_code()))
+    return None
 
 
 def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:
