@@ -67,6 +67,9 @@ help:
 
 environment: $(INSTALLED)
 
+# What numba compiles is kept beside the module: the first run need not wait for it, 5 s.
+COMPILE := from calflow.science.combination.drizzle_kernel import start_kernel; start_kernel()
+
 # The stamp makes a second call instant; a new lock file makes a new environment.
 $(INSTALLED): envs/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
@@ -74,6 +77,7 @@ $(INSTALLED): envs/lock.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt
 	$(BIN)/python -m pip --disable-pip-version-check check
+	PYTHONPATH=scripts $(BIN)/python -c '$(COMPILE)'
 	@touch $@
 
 $(TESTS_INSTALLED): $(INSTALLED) envs/test.txt
