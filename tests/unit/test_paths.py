@@ -164,7 +164,7 @@ NO_PATHS = set(
     """
     targets filters make_associations.backgrounds references.crds_context references.compare_context
     references.crds_server reference_makers.useafter download.targets download.filters download.instruments
-    download.url
+    download.url shards.image shards.queue shards.volume
     """.split()
 )
 

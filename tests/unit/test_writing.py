@@ -144,5 +144,5 @@ def test_a_compressed_mosaic_is_read_for_its_catalogue(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(plane, name=name) for name, plane in given.items())]).writeto(path)
     compress(path, "quantized")
     image = read_combined(path)
-    np.testing.assert_array_equal(image.wht == 0, given["WHT"] == 0)
-    assert image.sci.dtype == np.float32
+    np.testing.assert_array_equal(image.wht[:] == 0, given["WHT"] == 0)
+    assert image.sci[:].dtype == np.float32
