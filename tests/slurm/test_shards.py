@@ -10,6 +10,8 @@ import time
 import pytest
 import yaml
 
+pytest.importorskip("snakemake_executor_plugin_slurm", reason="run by `make test-slurm`")
+
 from tests.slurm.conftest import CONFIG, environment, products, snakemake
 
 pytestmark = pytest.mark.slow
@@ -64,8 +66,7 @@ def test_a_shard_is_killed_and_submitted_again_alone(cluster, survey, local_fold
     command = re.search(r"^to run: (.+)$", told, re.MULTILINE)[1].split()
     assert command[:2] == ["sbatch", "--array=1-3"]
     run(survey, *command, cluster=cluster)
-    wait_until(lambda: any((survey / "shards/0002/results/stage2").glob("*_cal.fits")))
-    assert states(run(survey, "shards", "status"))[1] == "running"
+    wait_until(lambda: states(run(survey, "shards", "status"))[1] == "running")
     wait_until(lambda: cluster.kill_job(jobs(cluster)[2], signal.SIGKILL))
     wait_until(lambda: not jobs(cluster))
     told = run(survey, "shards", "status", code=1)

@@ -76,18 +76,24 @@ def test_a_folder_is_enough_and_a_new_exposure_makes_its_own_chain_stale(folder)
     del folder.config["filters"]
 
 
-def test_a_folder_without_exposures_is_told(folder, tmp_path):
-    folder.config["input"] = str(tmp_path)
-    wrong = folder.run("associations")
+@pytest.mark.parametrize("command", ["associations", "shards"])
+def test_a_folder_without_exposures_is_told(command, tmp_path):
+    empty = Workflow(tmp_path)
+    (tmp_path / "none").mkdir()
+    empty.config = {"input": "none"}
+    wrong = empty.run(command)
     assert wrong.code == 1
-    assert f"my.yaml: input: no exposures (_rate, _cal) in '{tmp_path}', nor in folders below it" in wrong.output
+    assert "my.yaml: input: no exposures (_rate, _cal) in 'none', nor in folders below it" in wrong.output
 
 
 def test_shards_of_a_folder_have_the_associations_that_were_made(folder):
+    listed = folder.run("associations")
+    assert listed.code == 0, listed.output
     cut = folder.run("shards")
     assert cut.code == 0, cut.output
     shard = folder.folder / "shards" / "0001"
     made = {path.name: path.read_bytes() for path in (shard / "associations").glob("*")}
+    assert made
     assert made == {name: content for name, (content, _) in made_files(folder).items()}
     planned = folder.run("shards", "plan")
     assert planned.code == 0, planned.output

@@ -207,6 +207,8 @@ class _Planner:
         if not self.problems:
             self._tell_left_out({level: bool(associations) for level in (2, 3)}, (2, 3))
         self.problems.raise_any()
+        if not associations and not self.settings.associations and not self.settings.exposures:
+            raise InputError([Problem("config", "input", *self.inputs.lack())])
         return Read(associations, self.made_associations, self.notices)
 
     def only_associations(self) -> MadeAssociations:
