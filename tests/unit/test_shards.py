@@ -374,6 +374,13 @@ def test_a_run_that_found_nothing_to_make_leaves_the_summary_of_the_last(folder)
     assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 8, 8)
 
 
+def test_nothing_was_left_to_make_for_the_job_after_one_that_was_killed_at_its_very_end(folder):
+    (folder / "results/logs").mkdir(parents=True)
+    write(folder / "results/logs" / SUMMARY, GOOD, 10)
+    write(folder / "run.json", {"ended": 0}, 20)
+    assert state_of(1, 9, folder) == State(1, 9, COMPLETE, 3, 3)
+
+
 def test_what_was_changed_while_a_run_went_on_is_not_made(folder):
     write(folder / "run.json", {"ended": 0}, 10)  # the time is that of the beginning
     write(folder / "associations/a_asn.json", {}, 20)

@@ -71,7 +71,9 @@ def state_of(number: int, exposures: int, folder: Path) -> State:
     summary = _read(folder / SUMMARY)
     made, products = _counts(summary)
     state, why = _state(folder, summary)
-    if state == COMPLETE:  # a run with nothing to make leaves the summary of an earlier one
+    if state == COMPLETE:  # a run with nothing to make leaves the summary of an earlier one, perhaps of one killed
+        if products is None:
+            _, products = _counts(_read(folder / OUTPUT / "logs" / SUMMARY))
         made = products
     return State(number, exposures, state, made, products, tuple(why))
 
