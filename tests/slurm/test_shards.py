@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -34,9 +35,26 @@ def survey(local_folder, tmp_path):
     return tmp_path
 
 
-def run(survey, *arguments, cluster=None, code=0):
+@pytest.fixture
+def slow_python(tmp_path):
+    """Return a Python with which shard 2, the first time, comes as far as `_cal`, and then waits to be killed."""
+    program = tmp_path / "python"
+    program.write_text(f"""\
+#!/bin/sh
+if [ "$(basename "$PWD")" = 0002 ] && mkdir {tmp_path}/waits 2>/dev/null; then
+    {sys.executable} "$@" --until calibrate
+    sleep 600
+fi
+exec {sys.executable} "$@"
+""")
+    program.chmod(0o755)
+    return str(program)
+
+
+def run(survey, *arguments, cluster=None, code=0, **variables):
     command = arguments if cluster else [*snakemake(*arguments), "--configfile", "my.yaml"]
-    done = subprocess.run(command, cwd=survey, env=environment(cluster), capture_output=True, text=True, timeout=300)
+    variables = environment(cluster) | variables
+    done = subprocess.run(command, cwd=survey, env=variables, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
@@ -60,13 +78,14 @@ def states(text):
     return re.findall(r"^000\d +\d+ +(?:-|\d+ of \d+)  (.+)$", text, re.MULTILINE)
 
 
-def test_a_shard_is_killed_and_submitted_again_alone(cluster, survey, local_folder):
+def test_a_shard_is_killed_and_submitted_again_alone(cluster, survey, slow_python):
     told = run(survey, "shards")
     assert "9 exposures in 3 shards" in told
     command = re.search(r"^to run: (.+)$", told, re.MULTILINE)[1].split()
     assert command[:2] == ["sbatch", "--array=1-3"]
-    run(survey, *command, cluster=cluster)
-    wait_until(lambda: states(run(survey, "shards", "status"))[1] == "running")
+    run(survey, *command, cluster=cluster, PYTHON=slow_python)
+    wait_until(lambda: any((survey / "shards/0002/results/stage2").glob("*_cal.fits")))
+    assert states(run(survey, "shards", "status"))[1] == "running"
     wait_until(lambda: cluster.kill_job(jobs(cluster)[2], signal.SIGKILL))
     wait_until(lambda: not jobs(cluster))
     told = run(survey, "shards", "status", code=1)
