@@ -36,16 +36,10 @@ def answer(asked: Asked) -> Answer:
         With everything that is wrong.
     """
     name, *words = asked.words or [""]
-    settings = asked.settings
-    try:
-        if name not in _ANSWERS:
-            raise _no_such(asked.words)
+    if name not in _ANSWERS:
+        raise _no_such(asked.words)
+    with asked.settings.locating(asked.files):
         return _ANSWERS[name](asked, words)
-    except InputError as error:
-        raise InputError(
-            settings.located(problem, asked.files) if problem.file == "config" else problem
-            for problem in error.problems
-        ) from None
 
 
 def _no_such(words: Sequence[str]) -> InputError:

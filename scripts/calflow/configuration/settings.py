@@ -8,6 +8,7 @@ import os
 import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -190,6 +191,27 @@ class Settings(Section):
         config_files = [ConfigFile(path) for path in files]
         file, key = origin or (config_file(problem.key, self._sources.config, config_files), problem.key)
         return replace(problem, file=file, key=key)
+
+    @contextmanager
+    def locating(self, files: Sequence[Path]) -> Iterator[None]:
+        """Have problems with the configuration that are raised within name the file, and the key in it.
+
+        Parameters
+        ----------
+        files : sequence of Path
+            The config files, the strongest first.
+
+        Raises
+        ------
+        InputError
+            That of the block, its problems located.
+        """
+        try:
+            yield
+        except InputError as error:
+            raise InputError(
+                self.located(problem, files) if problem.file == "config" else problem for problem in error.problems
+            ) from None
 
 
 def read_settings(

@@ -77,12 +77,8 @@ def make_plan(
     InputError
         With everything that is wrong; also if all that is asked for is something that calflow does not do.
     """
-    try:
+    with settings.locating(files):
         return _Planner(settings, HeaderCache(cache), is_job).plan(stages)
-    except InputError as error:
-        raise InputError(
-            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
-        ) from None
 
 
 class Read(NamedTuple):
@@ -116,12 +112,8 @@ def read_associations(settings: Settings, files: Sequence[Path], cache: Path) ->
     InputError
         With everything that is wrong with the configuration and the associations.
     """
-    try:
+    with settings.locating(files):
         return _Planner(settings, HeaderCache(cache), is_job=False).read()
-    except InputError as error:
-        raise InputError(
-            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
-        ) from None
 
 
 def only_associations(settings: Settings, files: Sequence[Path], cache: Path) -> MadeAssociations:
@@ -137,12 +129,8 @@ def only_associations(settings: Settings, files: Sequence[Path], cache: Path) ->
     InputError
         With everything that is wrong; also if there are no exposures.
     """
-    try:
+    with settings.locating(files):
         return _Planner(settings, HeaderCache(cache), is_job=False).only_associations()
-    except InputError as error:
-        raise InputError(
-            settings.located(problem, files) if problem.file == "config" else problem for problem in error.problems
-        ) from None
 
 
 class _Planner:
