@@ -243,3 +243,17 @@ def test_rows_of_one_plane_of_many(tmp_path):
 def test_a_whole_product_is_written_as_before(tmp_path):
     write_product(tmp_path / "x.fits", fits.Header(), {"SCI": np.zeros((2, 3), np.float32)})
     assert fits.getdata(tmp_path / "x.fits").shape == (2, 3)
+
+
+@pytest.mark.parametrize("summed", ["image", "file"])
+def test_checksums_from_before_a_series_was_compressed_are_not_wrong(tmp_path, summed):
+    cube = np.random.default_rng(1).normal(size=(6, 32, 40)).astype(np.float32)
+    image = fits.ImageHDU(cube, name="SCI")
+    if summed == "image":
+        image.add_checksum()
+    packed = fits.CompImageHDU(cube, header=image.header, name="SCI", compression_type="GZIP_2", quantize_level=0.0)
+    path = tmp_path / "x_rateints.fits"
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(path, checksum=summed == "file")
+    blocks = list(read_by_integrations(path, ("SCI",), tmp_path / "x_calints.fits", 2 * 32 * 40))
+    assert [block.damaged for block in blocks] == 3 * [()]
+    np.testing.assert_array_equal(np.concatenate([block.image.sci for block in blocks]), cube)
