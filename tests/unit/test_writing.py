@@ -127,6 +127,13 @@ def test_our_readers_read_them(path):
     np.testing.assert_array_equal(ExposurePlane(path, "SCI")[20:30], band)
 
 
+def test_missing_values_of_rounded_pixels_are_missing_for_our_readers(path):
+    compress(path, "quantized")
+    missing = np.isnan(planes()["SCI"])
+    for found in (read_exposure(path).image.sci, read_planes(path, "SCI")[0], ExposurePlane(path, "SCI")[0:120]):
+        np.testing.assert_array_equal(np.isnan(found), missing)
+
+
 def test_cubes(tmp_path):
     path = tmp_path / "x_calints.fits"
     cube = planes((3, 120, 200))
