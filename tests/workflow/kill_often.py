@@ -70,7 +70,7 @@ def main(arguments=None):
             made = products(workflow)
             assert made.items() <= expected.items(), [name for name in made if made[name] != expected.get(name)]
             if seconds is None:  # it was done before
-                lacking = sorted(kept.keys() - made.keys()) if given.again else []
+                lacking = sorted(targets(kept) - targets(made)) if given.again else []
                 assert not lacking, (options, lacking, output_of(workflow))
                 if not given.again:
                     shutil.rmtree(workflow.folder / "results", ignore_errors=True)
@@ -84,12 +84,23 @@ def main(arguments=None):
             )
         final = workflow.run()
         assert final.code == 0, final.output
-        assert kept.items() <= products(workflow).items() <= expected.items()
+        made = products(workflow)
+        assert made.items() <= expected.items()
+        assert targets(made) == targets(kept)
         assert leftovers(workflow) == []
     for name, values in endings.items():
         ordered = sorted(values)
         print(f"{name}: {len(values)} kills, median {ordered[len(ordered) // 2]:.1f} s, last {ordered[-1]:.1f} s")
     return int(sum(hung.values()) > 0)
+
+
+def targets(names):
+    """Return the names of files that somebody asks for.
+
+    What is only read by other jobs, such as a star list, is in a folder below. Killed while it is made again for no
+    reason (``--forcerun``), it is gone, and comes back when a job that reads it has to run.
+    """
+    return {name for name in names if name.count("/") == 1}
 
 
 def killed_run(workflow, number, moment, options=()):
