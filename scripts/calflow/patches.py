@@ -53,11 +53,34 @@ def start_asdf() -> Any:
 def start_photutils() -> None:
     """Import photutils. Call it before anything of photutils is imported; later calls do nothing.
 
-    At its import photutils 3.0 looks for its own name among the modules of all installed packages, which takes 0.15 s
-    of a job. Told that there is none, it takes the name of its folder, which is the same. photutils 3.1 does so itself.
+    Three things take 0.8 s of a job, and nothing of them is used here. At its import photutils 3.0 looks for its own
+    name among the modules of all installed packages: told that there is none, it takes the name of its folder, which is
+    the same. For one method it imports scipy.signal, and by it scipy.stats: the function is imported when it is called.
+    photutils 3.1 does both itself. And to note versions in the metadata of tables it imports matplotlib and others.
     """
-    with _in_place(importlib.metadata, "packages_distributions", dict):
-        import photutils.utils  # noqa: F401
+    with _in_place(importlib.metadata, "packages_distributions", dict), _later("scipy.signal", "fftconvolve"):
+        import photutils.segmentation
+        import photutils.utils._misc  # noqa: F401
+    vars(sys.modules["photutils.utils._misc"])["_get_version_info"] = dict
+
+
+@contextmanager
+def _later(name: str, function: str) -> Iterator[None]:
+    """Have what is imported meanwhile get a function that imports its module when it is called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(name), function)(*args, **kwargs)
+
+    if name in sys.modules:
+        yield
+        return
+    stand_in = ModuleType(name)
+    vars(stand_in)[function] = call
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextmanager

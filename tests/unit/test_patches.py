@@ -63,9 +63,34 @@ def test_asdf_still_reads_manifests_slowly():
 
 
 @pytest.mark.skipif(importlib.metadata.version("photutils") >= "3.1", reason="photutils 3.1 does without")
-def test_photutils_still_looks_for_its_name():
+def test_photutils_still_looks_for_its_name_and_for_scipy_signal():
     assert "_pkg_dist_name = packages_distributions().get(" in source_of("photutils.utils._optional_deps")
     assert importlib.metadata.packages_distributions()["photutils"] == ["photutils"]
+    assert "\nfrom scipy.signal import fftconvolve\n" in source_of("photutils.segmentation.core")
+
+
+def test_photutils_still_notes_versions():
+    assert "'version': _get_version_info()}" in source_of("photutils.utils._misc")
+    assert "pkg = __import__(package)" in source_of("photutils.utils._misc")
+
+
+def test_photutils_is_started_without_them():
+    """And what is imported later is as it was, in photutils, too."""
+    code = (
+        "import sys\n"
+        "from calflow.patches import start_photutils\n"
+        "start_photutils()\n"
+        "import numpy as np\n"
+        "from photutils.detection import DAOStarFinder\n"
+        "from photutils.segmentation import SegmentationImage, SourceCatalog\n"
+        "segments = SegmentationImage(np.diag([0, 0, 1, 0, 0]))\n"
+        "SourceCatalog(np.ones((5, 5)), segments).to_table()\n"
+        "assert sys.modules.keys().isdisjoint(('scipy.signal', 'scipy.stats', 'matplotlib'))\n"
+        "assert segments.make_source_mask(size=3).sum() == 9\n"
+        "import scipy.signal\n"
+        "assert scipy.signal.fftconvolve([1.0], [2.0]) == 2.0\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": SCRIPTS}, check=True)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 notes no time")

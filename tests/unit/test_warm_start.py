@@ -279,8 +279,8 @@ def test_nothing_is_started_early_for_what_is_no_run_here(changes, monkeypatch):
 def test_what_is_loaded_is_what_the_scripts_of_a_run_need():
     stage2, stage3 = libraries({"calibrate"}, 0), libraries({"flag_outliers", "catalog_sources"}, 0)
     assert {"numpy", "gwcs.fitswcs", "calibrate"} <= set(stage2)
-    assert not {"align", "catalog_sources", "photutils.segmentation", "drizzle.resample"} & set(stage2)
-    assert {"numpy", "gwcs.fitswcs", "flag_outliers", "photutils.segmentation"} <= set(stage3)
+    assert not {"align", "catalog_sources", "skimage.segmentation", "drizzle.resample"} & set(stage2)
+    assert {"numpy", "gwcs.fitswcs", "flag_outliers", "skimage.segmentation"} <= set(stage3)
     assert not {"calibrate", "tweakwcs.linearfit", "drizzle.resample"} & set(stage3)
     assert libraries({"unknown"}, 0) == stage2[: len(libraries({"unknown"}, 0))]
 

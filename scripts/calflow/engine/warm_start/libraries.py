@@ -37,16 +37,13 @@ def libraries(scripts: Collection[str], pixels: int) -> list[Library]:
         (STAGE2, ["combine_background"]),
         (WITH_WCS, [_start_asdf, "gwcs.fitswcs"]),
         (STAGE2, [*dict.fromkeys(function.partition(":")[0] for function in WORK.values()), "calibrate"]),
-        # Where they are installed, photutils asks the last three for their versions.
-        (STARS, [_start_photutils, *"photutils.detection photutils.background matplotlib skimage bottleneck".split()]),
-        (STARS, ["find_stars"]),
+        (STARS, [_start_photutils, "photutils.detection", "photutils.background", "find_stars"]),
         (STAGE3, ["astropy.io.misc.yaml", "astropy.table"]),
         (["align"], "tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split()),
         (STAGE3, "scipy.interpolate measure_sky lay_grid match_sky".split()),
         (DRIZZLING, [partial(_start_drizzle, pixels), "drizzle.resample", "resample_exposure", "resample_group"]),
         (STAGE3, "take_median flag_outliers count_outliers combine".split()),
-        (["catalog_sources"], "photutils.segmentation photutils.aperture astropy.convolution".split()),
-        (["catalog_sources"], ["skimage.segmentation", "catalog_sources"]),
+        (["catalog_sources"], "astropy.convolution skimage.segmentation catalog_sources".split()),
     ]
     return [library for users, group in groups if not set(scripts).isdisjoint(users) for library in group]
 
