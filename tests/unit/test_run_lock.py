@@ -185,6 +185,24 @@ def test_after_a_killed_run_snakemake_is_unlocked(tmp_path, monkeypatch):
     assert (tmp_path / ".snakemake/locks").is_dir()
 
 
+@pytest.mark.parametrize("left", [True, False], ids=["with locks of Snakemake", "without"])
+def test_an_interrupted_run_that_leaves_locks_counts_as_killed(tmp_path, monkeypatch, left):
+    """So it may be interrupted before it has deleted those of a killed run, or while Snakemake deletes its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def interrupt():
+        if left:
+            (tmp_path / ".snakemake/locks").mkdir()
+            (tmp_path / ".snakemake/locks/0.input.lock").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(execute=interrupt).under_locks()
+    later = RunLock()
+    assert later.killed.get("pid") == (os.getpid() if left else None)
+    later.release()
+
+
 def test_no_space_for_the_records(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import snakemake.api  # before the others: they import each other
@@ -111,6 +112,17 @@ def renew_threads(workflow: Any) -> None:
     """
     workflow._async_runners = {}
     workflow._async_executor = ThreadPoolExecutor()
+
+
+def has_locks(folder: Path) -> bool:
+    """Tell whether Snakemake has locks.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder, ``.snakemake``.
+    """
+    return any(folder.glob("locks/*"))
 
 
 def remove_locks(workflow: Any) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from snakemake.logging import logger
 
 from calflow.engine.execution import Execution, Layer
-from calflow.engine.inside import remove_locks
+from calflow.engine.inside import has_locks, remove_locks
 from calflow.engine.lock_holder import LOCK, SILENCE, holder_of, in_words, seconds_since_change, this_host
 from calflow.engine.processes import is_alive
 
@@ -70,10 +70,17 @@ class RunLock:
             raise
         threading.Thread(target=self._show_life, daemon=True).start()
 
-    def release(self) -> None:
-        """Give the lock back."""
+    def release(self, signed: bool = False) -> None:
+        """Give the lock back.
+
+        Parameters
+        ----------
+        signed : bool
+            Leave who held it in the file: for the next run, this one was killed.
+        """
         self._ended.set()
-        os.ftruncate(self._file, 0)
+        if not signed:
+            os.ftruncate(self._file, 0)
         os.close(self._file)
 
     def _ask_the_kernel(self) -> bool:
@@ -139,7 +146,9 @@ def lock_runs(output: Path, after: Callable[[], None]) -> Layer:
             return execute()
         with ExitStack() as held:
             lock = _taken(LOCK, "works in this folder")
-            held.callback(lock.release)
+            # Interrupted at a bad moment, such as before it deleted the locks of a run that was killed, a run leaves
+            # those of Snakemake: the next has to know whose they are.
+            held.push(lambda kind, *_: lock.release(signed=kind is not None and has_locks(LOCK.parents[1])))
             if not execution.is_stored_elsewhere:
                 held.callback(_taken(output / OUTPUT_LOCK, f"writes to {output}").release)
             try:
