@@ -9,11 +9,14 @@ import numpy as np
 from calflow.files.aperture_references import read_abvega_offset, read_apertures
 from calflow.files.catalogs import write_catalog, write_regions
 from calflow.files.combined_image import read_combined
-from calflow.files.exposure import write_product
+from calflow.files.exposure import growing_product
+from calflow.files.growing_files import Later
 from calflow.files.reference_files import ReferenceFileError
 from calflow.files.writing import Writing
 from calflow.job import remark, run
 from calflow.patches import start_photutils
+from calflow.science.bands import bands
+from calflow.science.sources.segments import Segments
 from calflow.science.sources.source_catalog import CatalogParameters, no_sources, source_catalog
 
 if TYPE_CHECKING:
@@ -49,18 +52,15 @@ def catalog(input, output, params: "Cataloguing"):
         meta = {"status": "COMPLETE"}
         log.info("%d sources", len(found.table))
     found.table.meta = meta | found.table.meta
-    segments = np.zeros(image.sci.shape, np.uint32) if found.segments is None else found.segments
+    segments = found.segments or Segments(image.sci.shape)
     primary = image.headers["PRIMARY"].copy()
     primary.set("DATAMODL", "SegmentationMapModel", "Type of data model")
     primary.set("SCATFILE", Path(output.catalog).name, "Source catalog file")
-    write_product(
-        Path(output.segm),
-        primary,
-        {"SCI": segments},
-        {"SCI": image.wcs_header()},
-        [image.asdf],
-        writing=Writing(**params.writing),
-    )
+    later = {"SCI": Later(segments.shape, np.dtype(np.uint32))}
+    headers, writing = {"SCI": image.wcs_header()}, Writing(**params.writing)
+    with growing_product(Path(output.segm), primary, later, headers, [image.asdf], writing=writing) as sections:
+        for rows in bands(segments.shape[0]):
+            sections["SCI"].write(segments[rows], rows.start)
     write_regions(found.table, Path(output.regions), image.keyword("PIXAR_A2") ** 0.5)
     write_catalog(found.table, Path(output.catalog))
 

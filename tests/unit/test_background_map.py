@@ -71,6 +71,19 @@ def test_every_shape_and_box_gives_the_map_of_photutils(ny, nx, box_size):
     np.testing.assert_allclose(found.rms, expected[1], rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(300, 200), (310, 190), (347, 200), (349, 249), (40, 200)])
+def test_rows_of_boxes_may_be_measured_one_after_the_other(monkeypatch, shape):
+    data = sky(shape)
+    mask = np.zeros(shape, bool)
+    mask[:120, :60] = mask[60:80, 150:] = True  # boxes without any pixel, some with too few
+    expected = background_map(data, None, 50, coverage_mask=mask)
+    monkeypatch.setattr("calflow.science.sky.background_map.GROUP_PIXELS", 1)
+    found = background_map(data, None, 50, coverage_mask=mask)
+    np.testing.assert_array_equal(found.background, expected.background)
+    np.testing.assert_array_equal(found.rms, expected.rms)
+    assert_same_as_photutils(found, photutils_map(data, None, 50, coverage_mask=mask))
+
+
 def test_of_two_values_it_is_their_middle():
     data = np.tile(np.float32([9, 11]), (10, 5))
     found = background_map(data, None, 10)

@@ -145,7 +145,7 @@ def test_bands_are_the_whole(monkeypatch, rows, missing):
     threshold = np.linspace(0.4, 0.6, 47)[:, None] * np.ones(30)
     expected, whole = detect_sources(image, threshold, mask, **PARAMETERS | {"deblend": True})
     monkeypatch.setattr("calflow.science.bands.BAND_ROWS", rows)
-    found, convolved = detect_sources(image, lambda band: threshold[band], mask, **PARAMETERS | {"deblend": True})
+    found, convolved = detect_sources(image, threshold, mask, **PARAMETERS | {"deblend": True})
     np.testing.assert_array_equal(convolved, whole)
     np.testing.assert_array_equal(found.data, expected.data)
     assert len(found.labels) >= 4

@@ -4,16 +4,19 @@ Method: medians and standard deviations of sigma-clipped boxes, as in SExtractor
 1996, A&AS 117, 393) and in the JWST pipeline (jwst 3.0.0), measured by `photutils.background`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from calflow.science.bands import bands
+from calflow.science.bands import Plane, bands
 
 CLIP_SIGMA = 3.0
 FILTER_SIZE = 3
 # A box with this part of its pixels masked or clipped, or more, is not used; per cent.
 EXCLUDE_PERCENTILE = 10.0
+# Pixels whose boxes are measured at a time, or those of a row of boxes if they are more.
+GROUP_PIXELS = 2**22
 
 
 class NoBackground(ValueError):
@@ -47,7 +50,7 @@ class Background:
         The size of a box.
     shape : (ny, nx)
         That of the image.
-    coverage_mask : bool array, shape (ny, nx), or None
+    coverage_mask : bool array or Plane, shape (ny, nx), or None
         True: background and noise are 0.
     """
 
@@ -105,10 +108,10 @@ def background_map(
 
 
 def measure_background(
-    data: np.ndarray,
-    mask: np.ndarray | None,
+    data: Plane,
+    mask: Plane | None,
     box_size: int,
-    coverage_mask: np.ndarray | None = None,
+    coverage_mask: Plane | None = None,
 ) -> Background:
     """Measure the background of an image in boxes, and its noise.
 
@@ -120,13 +123,13 @@ def measure_background(
 
     Parameters
     ----------
-    data : float array, shape (ny, nx)
+    data : float array or Plane, shape (ny, nx)
         The image. NaN and infinite pixels count as masked.
-    mask : bool array, shape (ny, nx), or None
+    mask : bool array or Plane, shape (ny, nx), or None
         True: not used, but the background is interpolated there.
     box_size : int
         Side of the boxes in pixels; one longer than the image is cut to it.
-    coverage_mask : bool array, shape (ny, nx), or None
+    coverage_mask : bool array or Plane, shape (ny, nx), or None
         True: not used, and background and noise are 0 there.
 
     Returns
@@ -142,20 +145,21 @@ def measure_background(
         integer.
     """
     _check(data, mask, box_size, coverage_mask)
-    unused = ~np.isfinite(data)
-    for given in (mask, coverage_mask):
-        if given is not None:
-            unused |= given
-    if unused.all():
-        raise NoBackground("all pixels of the image are masked or not finite; a background needs at least one")
-    boxes = _boxes(data, unused, box_size)
+    image = _Usable(data, [given for given in (mask, coverage_mask) if given is not None])
     box = min(box_size, data.shape[0]), min(box_size, data.shape[1])
-    return Background(boxes.background_mesh, boxes.background_rms_mesh, box, data.shape, coverage_mask)
+    meshes = _measure_boxes(image, box, EXCLUDE_PERCENTILE)
+    if meshes is None:  # every box is excluded
+        box = data.shape[0], data.shape[1]
+        meshes = _measure_boxes(image, box, 100)
+    if meshes is None:
+        raise NoBackground("all pixels of the image are masked or not finite; a background needs at least one")
+    return Background(*meshes, box, data.shape, coverage_mask)
 
 
 def _check(data, mask, box_size, coverage_mask) -> None:
-    if data.ndim != 2 or data.dtype.kind != "f":
-        raise ValueError(f"the image must be a 2-D array of floats, not of shape {data.shape} and type {data.dtype}")
+    dtype = data[:1].dtype
+    if len(data.shape) != 2 or dtype.kind != "f":
+        raise ValueError(f"the image must be a 2-D array of floats, not of shape {data.shape} and type {dtype}")
     for name, given in (("mask", mask), ("coverage_mask", coverage_mask)):
         if given is not None and given.shape != data.shape:
             raise ValueError(f"{name} has shape {given.shape}; it must have that of the image, {data.shape}")
@@ -163,27 +167,76 @@ def _check(data, mask, box_size, coverage_mask) -> None:
         raise ValueError(f"the box size of the background is {box_size!r}; it must be an integer of 1 or more")
 
 
-def _boxes(data: np.ndarray, unused: np.ndarray, box_size: int):
-    """Return photutils' measurement of the boxes."""
+@dataclass(frozen=True)
+class _Usable:
+    """The pixels of an image that count."""
+
+    data: Plane
+    masks: list[Plane]
+
+    def read(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of the image, and which pixels of them do not count."""
+        n_rows, n_columns = rows.stop - rows.start, self.data.shape[1]
+        data, unused = np.empty((n_rows, n_columns), self.data[:1].dtype), np.empty((n_rows, n_columns), bool)
+        for band in bands(n_rows):
+            part = slice(rows.start + band.start, rows.start + band.stop)
+            data[band] = self.data[part]
+            unused[band] = ~np.isfinite(data[band])
+            for mask in self.masks:
+                unused[band] |= mask[part]
+        return data, unused
+
+
+def _measure_boxes(
+    image: _Usable, box: tuple[int, int], exclude_percentile: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return level and noise of boxes, those without one filled from their neighbours, smoothed; None without any."""
+    if 0 in box:
+        return None
+    parts = [_measure_rows(*image.read(rows), box) for rows in _rows_of_boxes(image.data.shape, box)]
+    level, rms, number = (np.concatenate(part) for part in zip(*parts, strict=True))
+    # As photutils reckons it.
+    excluded = number <= (1 - exclude_percentile / 100.0) * (box[0] * box[1])
+    if excluded.all():
+        return None
+    return _filled_and_smoothed(level, excluded), _filled_and_smoothed(rms, excluded)
+
+
+def _rows_of_boxes(shape: tuple[int, ...], box: tuple[int, int]) -> Iterator[slice]:
+    """Yield the rows of whole boxes, of some at a time; the last of them with the rows that are left over."""
+    step = max(GROUP_PIXELS // (box[0] * shape[1]), 1) * box[0]
+    starts = range(0, shape[0] // box[0] * box[0], step)
+    for start in starts:
+        yield slice(start, shape[0] if start == starts[-1] else start + step)
+
+
+def _measure_rows(
+    data: np.ndarray, unused: np.ndarray, box: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return level, noise and number of pixels of boxes, as photutils measures them; anything where that is 0."""
+    if unused.all():
+        shape = tuple(-(-n // size) for n, size in zip(data.shape, box, strict=True))
+        return np.zeros(shape, data.dtype), np.zeros(shape, data.dtype), np.zeros(shape, int)
+    from photutils.background import StdBackgroundRMS
+
+    found = _photutils(data, unused, box, filter_size=1, sigma_clip=CLIP_SIGMA, bkg_rms_estimator=StdBackgroundRMS())
+    return found.background_mesh, found.background_rms_mesh, found.n_pixels_mesh
+
+
+def _filled_and_smoothed(mesh: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+    """Return a mesh as photutils makes it of boxes, which are pixels here."""
+    return _photutils(mesh, excluded, 1, filter_size=FILTER_SIZE, sigma_clip=None).background_mesh
+
+
+def _photutils(data, unused, box, *, sigma_clip, **options):
+    """Return photutils' measurement of boxes, of all that have a pixel."""
     from astropy.stats import SigmaClip
-    from photutils.background import Background2D, MedianBackground, StdBackgroundRMS
+    from photutils.background import Background2D, MedianBackground
 
-    def measure(size, exclude_percentile):
-        return Background2D(
-            data,
-            size,
-            mask=unused,
-            filter_size=FILTER_SIZE,
-            exclude_percentile=exclude_percentile,
-            sigma_clip=SigmaClip(sigma=CLIP_SIGMA),
-            bkg_estimator=MedianBackground(),
-            bkg_rms_estimator=StdBackgroundRMS(),
-        )
-
-    try:
-        return measure(box_size, EXCLUDE_PERCENTILE)
-    except ValueError:  # every box is excluded
-        return measure(data.shape, 100)
+    clip = None if sigma_clip is None else SigmaClip(sigma=sigma_clip)
+    return Background2D(
+        data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=MedianBackground(), **options
+    )
 
 
 class _Zoomed:

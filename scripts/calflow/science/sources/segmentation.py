@@ -5,12 +5,11 @@ Both the source catalogue and the star finder of this name use it.
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from calflow.science.bands import bands
+from calflow.science.bands import Computed, Plane, bands, whole
 from calflow.science.parameters import check_values
 from calflow.science.stars.finding_parameters import StarFinding
 
@@ -19,7 +18,7 @@ FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 
 def detect_sources(
     data: np.ndarray,
-    threshold: np.ndarray | float | Callable[[slice], np.ndarray],
+    threshold: np.ndarray | float,
     mask: np.ndarray,
     *,
     kernel_fwhm: float,
@@ -36,9 +35,8 @@ def detect_sources(
     ----------
     data : float array, shape (ny, nx)
         The image, background subtracted. NaN: no value.
-    threshold : float array, shape (ny, nx), or float, or callable
-        What the smoothed image must exceed, in the unit of `data`; a function returns it for each of the
-        `science.bands.bands`.
+    threshold : float array, shape (ny, nx), or float
+        What the smoothed image must exceed, in the unit of `data`.
     mask : bool array, shape (ny, nx)
         True: the pixel belongs to no source. Smoothing goes over it as over NaN.
     kernel_fwhm : float
@@ -68,49 +66,79 @@ def detect_sources(
     ValueError
         If the shapes differ or an option is out of its range.
     """
-    shape = data.shape if callable(threshold) else np.shape(threshold)
-    if not data.shape == mask.shape == np.broadcast_shapes(shape, data.shape) or data.ndim != 2:
-        shapes = f"{data.shape}, {shape} and {mask.shape}"
+    if not data.shape == mask.shape == np.broadcast_shapes(np.shape(threshold), data.shape) or data.ndim != 2:
+        shapes = f"{data.shape}, {np.shape(threshold)} and {mask.shape}"
         raise ValueError(f"data, threshold and mask must have one shape (ny, nx), not {shapes}")
     check_values(StarFinding, multithresh_mode=multithresh_mode)
-    from photutils.segmentation import deblend_sources
     from photutils.segmentation import detect_sources as label_sources
     from photutils.utils.exceptions import NoDetectionsWarning
 
     convolved = smooth(data, mask, kernel_fwhm)
     if mask.all():  # photutils refuses it
         return None, convolved
+    with np.errstate(invalid="ignore"):  # of NaN
+        above = (convolved > threshold) & ~mask
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
+        segments = label_sources(above.view(np.uint8), 0.5, npixels, connectivity=connectivity)
+    if segments is not None and deblend:
+        segments = taken_apart(
+            convolved,
+            segments,
+            npixels=npixels,
+            connectivity=connectivity,
+            nlevels=nlevels,
+            contrast=contrast,
+            multithresh_mode=multithresh_mode,
+        )
+    return segments, convolved
+
+
+def taken_apart(
+    convolved: np.ndarray,
+    segments: Any,
+    *,
+    npixels: int,
+    connectivity: int,
+    nlevels: int,
+    contrast: float,
+    multithresh_mode: str,
+) -> Any:
+    """Take overlapping sources apart by multi-thresholding and watershed.
+
+    Parameters
+    ----------
+    convolved : float array, shape (ny, nx)
+        The smoothed image.
+    segments : photutils.segmentation.SegmentationImage
+        Sources; it is not changed.
+    npixels, connectivity, nlevels, contrast, multithresh_mode
+        As of `detect_sources`.
+
+    Returns
+    -------
+    photutils.segmentation.SegmentationImage
+        First the sources that stay as they are, then the parts of the others, in the order of the labels.
+    """
+    from photutils.segmentation import deblend_sources
+
+    with warnings.catch_warnings():
         # photutils 3.0 shows progress unless it is told not to; 3.1 never does, and says that there is no need to.
         warnings.filterwarnings("ignore", "'progress_bar' was deprecated")
-        segments = label_sources(_above(convolved, threshold, mask), 0.5, npixels, connectivity=connectivity)
-        if segments is not None and deblend:
-            segments = deblend_sources(
-                convolved,
-                segments,
-                npixels,
-                n_levels=nlevels,
-                contrast=contrast,
-                mode=multithresh_mode,
-                connectivity=connectivity,
-                progress_bar=False,
-            )
-        return segments, convolved
-
-
-def _above(convolved, threshold, mask) -> np.ndarray:
-    """Return where a smoothed image exceeds the threshold, as numbers that exceed 0.5."""
-    above = np.empty(convolved.shape, np.uint8)
-    for rows in bands(len(convolved)):
-        limit = threshold(rows) if callable(threshold) else np.broadcast_to(threshold, convolved.shape)[rows]
-        with np.errstate(invalid="ignore"):  # of NaN
-            above[rows] = (convolved[rows] > limit) & ~mask[rows]
-    return above
+        return deblend_sources(
+            convolved,
+            segments,
+            npixels,
+            n_levels=nlevels,
+            contrast=contrast,
+            mode=multithresh_mode,
+            connectivity=connectivity,
+            progress_bar=False,
+        )
 
 
 def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray:
-    """Convolve an image with a Gaussian, without its masked pixels.
+    """Convolve an image with a Gaussian, without its masked pixels; see `smoothed`.
 
     Parameters
     ----------
@@ -120,10 +148,25 @@ def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray
         True: the pixel does not count.
     kernel_fwhm : float
         Full width at half maximum, pixels.
+    """
+    return whole(smoothed(data, mask, kernel_fwhm))
+
+
+def smoothed(data: Plane, mask: Plane, kernel_fwhm: float) -> Plane:
+    """Return an image convolved with a Gaussian, without its masked pixels.
+
+    Parameters
+    ----------
+    data : float array or Plane, shape (ny, nx)
+        NaN: no value.
+    mask : bool array or Plane, shape (ny, nx)
+        True: the pixel does not count.
+    kernel_fwhm : float
+        Full width at half maximum, pixels.
 
     Returns
     -------
-    array, shape (ny, nx), dtype of `data`
+    Plane, shape (ny, nx), dtype of `data`
         The weighted mean of the pixels that count, also at those that do not; NaN where the
         kernel covers none. Outside of the image are zeros.
 
@@ -137,20 +180,22 @@ def smooth(data: np.ndarray, mask: np.ndarray, kernel_fwhm: float) -> np.ndarray
     from astropy.convolution import Gaussian2DKernel, convolve
     from astropy.utils.exceptions import AstropyUserWarning
 
+    n_rows = data.shape[0]
     kernel = Gaussian2DKernel(kernel_fwhm / FWHM_PER_SIGMA)
     margin = kernel.shape[0] // 2 + 1
-    missing = any(mask[rows].any() or np.isnan(data[rows]).any() for rows in bands(len(data)))
-    smoothed = np.empty(data.shape, data.dtype)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "nan_treatment='interpolate', however, NaN values", AstropyUserWarning)
-        for rows in bands(len(data)):
-            around = slice(max(rows.start - margin, 0), rows.stop + margin)
-            unused = mask[around].copy()
-            # astropy sums in another way where nothing is missing. The outermost row is out of reach of the band.
-            if missing and around.start > 0:
-                unused[0] = True
-            if missing and around.stop <= len(data):
-                unused[-1] = True
-            part = convolve(data[around], kernel, mask=unused, normalize_kernel=True)
-            smoothed[rows] = part[rows.start - around.start : rows.stop - around.start]
-    return smoothed
+    missing = any(mask[rows].any() or np.isnan(data[rows]).any() for rows in bands(n_rows))
+
+    def convolved(rows: slice) -> np.ndarray:
+        around = slice(max(rows.start - margin, 0), min(rows.stop + margin, n_rows))
+        values, unused = data[around], mask[around].copy()
+        # astropy sums in another way where nothing is missing. The outermost row is out of reach of the band.
+        if missing and around.start > 0:
+            unused[0] = True
+        if missing and rows.stop + margin <= n_rows:
+            unused[-1] = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "nan_treatment='interpolate', however, NaN values", AstropyUserWarning)
+            part = convolve(values, kernel, mask=unused, normalize_kernel=True)
+        return part[rows.start - around.start : rows.stop - around.start].astype(values.dtype)
+
+    return Computed(data.shape, convolved)

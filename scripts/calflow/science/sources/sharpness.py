@@ -53,10 +53,25 @@ def sharpness_and_roundness(
     return sharpness, roundness
 
 
+def reach_of_kernel(kernel_fwhm: float) -> int:
+    """Return how far from the nearest pixel others are, in x or y, that are looked at; pixels.
+
+    Parameters
+    ----------
+    kernel_fwhm : float
+        As of `sharpness_and_roundness`.
+    """
+    return 2 * _radius(kernel_fwhm / FWHM_PER_SIGMA)
+
+
+def _radius(sigma: float) -> int:
+    return int(max(SMALLEST_RADIUS, SIGMA_RADIUS * sigma))
+
+
 def _zero_sum_gaussian(fwhm: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the kernel that fits a Gaussian on a constant to each pixel, and the pixels it uses."""
     sigma = fwhm / FWHM_PER_SIGMA
-    radius = int(max(SMALLEST_RADIUS, SIGMA_RADIUS * sigma))
+    radius = _radius(sigma)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     distance = np.hypot(x, y)
     used = (distance <= SIGMA_RADIUS * sigma) | (distance <= SMALLEST_RADIUS)

@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calflow.science.bands import Plane, Scaled, bands, whole
+from calflow.science.bands import Computed, Plane, Scaled
 from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.geometry.tangent_plane import to_plane
-from calflow.science.sources.aperture_photometry import (
-    Apertures,
-    ab_magnitude,
-    aperture_flux,
-    local_background,
-    part_on_image,
-)
-from calflow.science.sources.sharpness import sharpness_and_roundness
+from calflow.science.sources.aperture_photometry import Apertures, ab_magnitude, part_on_image
+from calflow.science.sources.segments import Segments
 from calflow.science.sources.source_detection import CatalogParameters, find_sources, none_found
+from calflow.science.sources.surroundings import Surroundings, measure_surroundings
 from calflow.science.stars.star_finding import DEFAULT_KRON_PARAMS
 
 if TYPE_CHECKING:
@@ -46,13 +41,13 @@ class SourceCatalog:
     table : astropy.table.QTable
         One row per source. Positions in pixels count from 0, magnitudes and their errors are NaN
         for fluxes that are not positive. Sky positions are SkyCoord, ICRS.
-    segments : uint32 array, shape (ny, nx), or None
+    segments : Segments, shape (ny, nx), or None
         Label of the source of each pixel, 0 for none. None with another star finder than
         "segmentation", which has no pixels of sources.
     """
 
     table: QTable
-    segments: np.ndarray | None
+    segments: Segments | None
 
 
 def source_catalog(
@@ -110,22 +105,21 @@ def source_catalog(
         shapes = ", ".join("none" if plane is None else str(plane.shape) for plane in (sci, err, wht))
         raise ValueError(f"sci, err and wht must have one shape (ny, nx), not {shapes}")
     jansky = JANSKY_PER_MEGAJANSKY * float(pixel_area_sr)
-    # Read band by band, each when it is needed: the largest steps have no room for planes of others.
     data, error = Scaled(sci, jansky), None if err is None else Scaled(err, jansky)
-    mask = np.empty(sci.shape, bool)
-    for rows in bands(len(mask)):
-        mask[rows] = wht[rows] == 0
-        if error is not None:
-            mask[rows] |= np.isnan(error[rows])
+
+    def not_observed(rows):
+        unused = wht[rows] == 0
+        return unused if error is None else unused | np.isnan(error[rows])
+
     if parameters.peakmax is not None:
         parameters = replace(parameters, peakmax=parameters.peakmax * jansky)
-    sources, segments = find_sources(data, error, mask, parameters)
+    sources, segments = find_sources(data, error, Computed(sci.shape, not_observed), parameters)
 
     apertures = apertures.scaled(pixel_scale_ratio)
     columns = _Columns(to_sky)
     bearing = _bearing(to_sky, reference_pixel)
-    planes = whole(data), None if error is None else whole(error)
-    _add_all(columns, *planes, sources, apertures, abvega_offset, bearing, parameters)
+    around = measure_surroundings(data, error, sources.x, sources.y, apertures, parameters.kernel_fwhm)
+    _add_all(columns, sci.shape, around, sources, apertures, abvega_offset, bearing, parameters)
     return SourceCatalog(columns.table(_meta(apertures, abvega_offset, parameters)), segments)
 
 
@@ -138,8 +132,9 @@ def no_sources(parameters: CatalogParameters) -> SourceCatalog:
         The encircled energies in the names of the columns.
     """
     unused = Apertures(parameters.aperture_ee, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0), 1.0, 2.0)
-    columns = _Columns(None)
-    _add_all(columns, np.zeros((1, 1)), None, none_found(), unused, 0.0, Bearing(0.0, 1), parameters)
+    columns, sources = _Columns(None), none_found()
+    around = measure_surroundings(np.zeros((1, 1)), None, sources.x, sources.y, unused, parameters.kernel_fwhm)
+    _add_all(columns, (1, 1), around, sources, unused, 0.0, Bearing(0.0, 1), parameters)
     return SourceCatalog(columns.table({}), None)
 
 
@@ -207,10 +202,10 @@ class _Columns:
         return table
 
 
-def _add_all(columns, data, error, sources, apertures, offset, bearing, parameters):
+def _add_all(columns, shape, around, sources, apertures, offset, bearing, parameters):
     _add_positions(columns, sources)
-    _add_photometry(columns, data, error, sources, apertures, offset, parameters)
-    _add_point_source_measures(columns, data, sources, parameters.kernel_fwhm)
+    _add_photometry(columns, shape, around, sources, apertures, offset, parameters)
+    _add_point_source_measures(columns, around, sources)
     _add_isophotal(columns, sources, offset)
     _add_shapes(columns, sources, bearing)
 
@@ -222,19 +217,18 @@ def _add_positions(columns, sources):
     columns.add_sky("sky_centroid", sources.x, sources.y, "Centroid, ICRS")
 
 
-def _add_photometry(columns, data, error, sources, apertures, offset, parameters):
+def _add_photometry(columns, shape, around: Surroundings, sources, apertures, offset, parameters):
     """Add the fluxes, then the magnitudes, then the concentration that follows from the fluxes."""
-    x, y = sources.x, sources.y
-    background, background_error = local_background(data, x, y, apertures.sky_inner, apertures.sky_outer)
+    background = around.background
     annulus = "local background per pixel, the clipped median in the annulus"
     columns.add("aper_bkg_flux", background, f"The {annulus}", "Jy", FLUX)
-    columns.add("aper_bkg_flux_err", background_error, f"Error of the {annulus}", "Jy", FLUX)
+    columns.add("aper_bkg_flux_err", around.background_error, f"Error of the {annulus}", "Jy", FLUX)
     names = [f"aper{ee}" for ee in apertures.ee]
     where = {name: f"within {ee}% encircled energy" for name, ee in zip(names, apertures.ee, strict=True)}
     fluxes = {}
-    for name, radius in zip(names, apertures.radii, strict=True):
-        flux, flux_error = aperture_flux(data, error, x, y, radius)
-        part = part_on_image(data.shape, x, y, radius)
+    measured = zip(names, apertures.radii, around.flux, around.flux_error, strict=True)
+    for name, radius, flux, flux_error in measured:
+        part = part_on_image(shape, sources.x, sources.y, radius)
         fluxes[name] = flux - background * np.pi * radius**2 * part, flux_error
     fluxes["aper_total"] = tuple(values * apertures.corrections[-1] for values in fluxes[names[-1]])
     where["aper_total"] = f"in all, of a point source, from that {where[names[-1]]}"
@@ -265,10 +259,9 @@ def _add_concentration(columns, fluxes, ee, parameters):
     columns.add("is_extended", extended, "Whether the source is extended", dtype=bool)
 
 
-def _add_point_source_measures(columns, data, sources, kernel_fwhm):
-    sharpness, roundness = sharpness_and_roundness(data, sources.x, sources.y, kernel_fwhm)
-    columns.add("sharpness", sharpness, "Sharpness of DAOFIND", form=NUMBER)
-    columns.add("roundness", roundness, "Roundness of DAOFIND, from symmetry", form=NUMBER)
+def _add_point_source_measures(columns, around, sources):
+    columns.add("sharpness", around.sharpness, "Sharpness of DAOFIND", form=NUMBER)
+    columns.add("roundness", around.roundness, "Roundness of DAOFIND, from symmetry", form=NUMBER)
     neighbour, distance = _nearest_neighbours(sources)
     columns.add("nn_label", neighbour, "Label of the nearest neighbour, -1 if there is none", dtype=np.int32)
     columns.add("nn_dist", distance, "Distance to the nearest neighbour", "pix", NUMBER)

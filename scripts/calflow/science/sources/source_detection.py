@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from calflow.science.bands import Plane, bands, whole
+from calflow.science.bands import Computed, Plane, bands, whole
 from calflow.science.sky.background_map import NoBackground, measure_background
 from calflow.science.sources.catalog_parameters import CatalogParameters
-from calflow.science.sources.segmentation import detect_sources
+from calflow.science.sources.segmentation import smoothed, taken_apart
+from calflow.science.sources.segments import Rows, Segments, origin
 from calflow.science.stars.star_finding import DEFAULT_KRON_PARAMS
 
 
@@ -57,8 +58,8 @@ class Sources:
 
 
 def find_sources(
-    data: Plane, error: Plane | None, mask: np.ndarray, parameters: CatalogParameters
-) -> tuple[Sources, np.ndarray | None]:
+    data: Plane, error: Plane | None, mask: Plane, parameters: CatalogParameters
+) -> tuple[Sources, Segments | None]:
     """Find the sources of an image.
 
     Parameters
@@ -67,7 +68,7 @@ def find_sources(
         The image with its background. NaN: no value.
     error : float array or Plane, shape (ny, nx), or None
         1-sigma errors.
-    mask : bool array, shape (ny, nx)
+    mask : bool array or Plane, shape (ny, nx)
         True: nothing was observed.
     parameters : CatalogParameters
         Here `peakmax` is in the unit of `data`.
@@ -75,42 +76,31 @@ def find_sources(
     Returns
     -------
     sources : Sources
-    segments : uint32 array, shape (ny, nx), or None
+    segments : Segments, shape (ny, nx), or None
         Label of the source of each pixel, 0 for none; None if the star finder knows no pixels of
         sources.
     """
-    segments = np.zeros(data.shape, np.uint32) if parameters.starfinder == "segmentation" else None
-    subtracted = whole(data)
+    by_segments = parameters.starfinder == "segmentation"
     try:
-        background = measure_background(subtracted, None, parameters.bkg_boxsize, coverage_mask=mask)
+        background = measure_background(data, None, parameters.bkg_boxsize, coverage_mask=mask)
     except NoBackground:
-        return none_found(), segments
-    for rows in bands(len(subtracted)):
-        subtracted[rows] -= background.level(rows)
+        return none_found(), Segments(data.shape) if by_segments else None
+
+    def subtract(rows):
+        values = np.array(data[rows])
+        values -= background.level(rows)
+        return values
 
     def threshold(rows):
         return parameters.snr_threshold * background.rms(rows)
 
-    if segments is None:
-        # Where nothing was observed the noise is 0. jwst takes that along: with large gaps its threshold is 0.
-        observed = [threshold(rows)[~mask[rows]] for rows in bands(len(mask))]
-        return _find_stars(subtracted, float(np.median(np.concatenate(observed))), mask, parameters), None
-    found, convolved = detect_sources(
-        subtracted,
-        threshold,
-        mask,
-        kernel_fwhm=parameters.kernel_fwhm,
-        npixels=parameters.npixels,
-        connectivity=parameters.connectivity,
-        deblend=parameters.deblend,
-        nlevels=parameters.nlevels,
-        contrast=parameters.contrast,
-        multithresh_mode=parameters.multithresh_mode,
-    )
-    if found is None:
-        return none_found(), segments
-    sources = _measure_segments(found, subtracted, convolved, error, mask, parameters)
-    return sources, found.data.astype(np.uint32)
+    subtracted = Computed(data.shape, subtract)
+    if by_segments:
+        return _find_segments(subtracted, threshold, error, mask, parameters)
+    # Where nothing was observed the noise is 0. jwst takes that along: with large gaps its threshold is 0.
+    observed = [threshold(rows)[~mask[rows]] for rows in bands(data.shape[0])]
+    median = float(np.median(np.concatenate(observed)))
+    return _find_stars(whole(subtracted), median, whole(mask), parameters), None
 
 
 def none_found() -> Sources:
@@ -118,15 +108,67 @@ def none_found() -> Sources:
     return _only_positions(*np.empty((4, 0)))
 
 
-def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> Sources:
-    from photutils.segmentation import SourceCatalog
+def _find_segments(subtracted, threshold, error, mask, parameters) -> tuple[Sources, Segments]:
+    """Find sources as connected pixels, band by band; each is measured when all of its rows are there."""
+    ny, nx = subtracted.shape
+    convolved = smoothed(subtracted, mask, parameters.kernel_fwhm)
+    limit = Computed((ny, nx), threshold)
 
+    def read(band):
+        planes = {"data": subtracted[band], "convolved": convolved[band], "mask": mask[band]}
+        with np.errstate(invalid="ignore"):  # of NaN
+            planes["above"] = (planes["convolved"] > limit[band]) & ~planes["mask"]
+        return planes if error is None else planes | {"error": error[band]}
+
+    segments, found = Segments((ny, nx)), [none_found()]
+    first, apart = [np.empty(0, np.int64)], [np.empty(0, bool)]
+    rows, n_found = None, 0
+    # The background around a source is that of pixels of no source: all sources must be known.
+    for band in bands(ny) if parameters.localbkg_width == 0 else [slice(0, ny)]:
+        rows = Rows(0, read(band)) if rows is None else rows.followed_by(read(band))
+        labels = rows.take_whole(parameters.npixels, parameters.connectivity, band.stop == ny)
+        if labels.any():
+            parts, sources = _measured(rows, labels, parameters)
+            rows.number(parts, n_found)
+            pixel, is_part = origin(labels, parts)
+            first.append(pixel + rows.start * nx)
+            apart.append(is_part)
+            found.append(sources)
+            n_found += len(sources)
+        segments.append(rows.drop_finished())
+    # As photutils has them that finds all at once: those that were taken apart come last.
+    order = np.lexsort((np.concatenate(first), np.concatenate(apart)))
+    labels = np.arange(1, n_found + 1)
+    names = np.zeros(n_found + 1, np.uint32)
+    names[order + 1] = labels
+    segments.name(names)
+    columns = {
+        name.name: np.concatenate([getattr(part, name.name) for part in found])[order] for name in fields(Sources)
+    }
+    return Sources(**columns | {"label": labels}), segments
+
+
+def _measured(rows, labels, parameters) -> tuple[np.ndarray, Sources]:
+    """Return sources, the overlapping ones taken apart, as labels and measured."""
+    from photutils.segmentation import SegmentationImage, SourceCatalog
+
+    found = SegmentationImage(labels)
+    if parameters.deblend:
+        found = taken_apart(
+            rows["convolved"],
+            found,
+            npixels=parameters.npixels,
+            connectivity=parameters.connectivity,
+            nlevels=parameters.nlevels,
+            contrast=parameters.contrast,
+            multithresh_mode=parameters.multithresh_mode,
+        )
     measured = SourceCatalog(
-        subtracted,
+        rows["data"],
         found,
-        convolved_data=convolved,
-        error=None if error is None else whole(error),
-        mask=mask,
+        convolved_data=rows["convolved"],
+        error=rows["error"],
+        mask=rows["mask"],
         local_bkg_width=parameters.localbkg_width,
         aperture_mask_method=parameters.apermask_method,
         kron_params=parameters.kron_params or DEFAULT_KRON_PARAMS,
@@ -136,11 +178,13 @@ def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> 
         values = getattr(measured, name)
         return np.atleast_1d(getattr(values, "value", values)).astype(np.float64)
 
+    places = [(slice(y.start + rows.start, y.stop + rows.start), x) for y, x in found.slices]
+    x, y = (np.reshape(measured.cutout_centroid, (-1, 2)) + [(x.start, y.start) for y, x in places]).T
     orientation = column("orientation")
-    return Sources(
+    sources = Sources(
         label=found.labels,
-        x=column("x_centroid"),
-        y=column("y_centroid"),
+        x=x,
+        y=y,
         flux=column("segment_flux"),
         flux_error=column("segment_flux_err"),
         area=column("area"),
@@ -149,8 +193,9 @@ def _measure_segments(found, subtracted, convolved, error, mask, parameters) -> 
         ellipticity=column("ellipticity"),
         # photutils 3.0 (as jwst) gives 0 to 360, 3.1 gives -90 to 90.
         orientation=np.where(orientation < 0, orientation + 360, orientation),
-        box=np.array([(x.start - 0.5, x.stop + 0.5, y.start - 0.5, y.stop + 0.5) for y, x in found.slices]),
+        box=np.array([(x.start - 0.5, x.stop + 0.5, y.start - 0.5, y.stop + 0.5) for y, x in places]),
     )
+    return found.data, sources
 
 
 def _find_stars(subtracted, threshold, mask, parameters) -> Sources:
