@@ -155,6 +155,22 @@ def test_without_a_usable_box_there_is_one_for_the_whole_image():
     assert (found.rms == 1).all()
 
 
+def test_a_large_image_without_a_usable_box_is_read_in_parts(monkeypatch):
+    data = sky((80, 60))
+    data[::7] = np.nan
+    data[3, 5] = 1e4
+    expected = background_map(data, None, 20)
+    assert len(np.unique(expected.background)) == 1
+    monkeypatch.setattr("calflow.science.sky.background_map.BOX_PIXELS", 79 * 60)
+    monkeypatch.setattr("calflow.science.bands.BAND_ROWS", 9)
+    found = background_map(data, None, 20)
+    np.testing.assert_array_equal(found.background, expected.background)
+    np.testing.assert_allclose(found.rms, expected.rms, rtol=1e-6)
+    assert found.rms.dtype == np.float32
+    with pytest.raises(NoBackground):
+        background_map(np.full_like(data, np.nan), None, 20)
+
+
 def test_one_pixel_is_its_own_background():
     found = background_map(np.full((1, 1), 3, np.float32), np.zeros((1, 1), bool), 400)
     assert found.background.tolist() == [[3]]

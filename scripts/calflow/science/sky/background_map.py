@@ -4,18 +4,22 @@ Method: medians and standard deviations of sigma-clipped boxes, as in SExtractor
 1996, A&AS 117, 393) and in the JWST pipeline (jwst 3.0.0), measured by `photutils.background`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from calflow.science.bands import Plane, bands
+from calflow.science.sky.clipped_statistics import clipped_statistics
 
 CLIP_SIGMA = 3.0
 FILTER_SIZE = 3
 # A box with this part of its pixels masked or clipped, or more, is not used; per cent.
 EXCLUDE_PERCENTILE = 10.0
-# Pixels whose boxes are measured at a time, or those of a row of boxes if they are more.
+# More pixels are not measured as one box by photutils, which takes 20 bytes for each.
+BOX_PIXELS = 2**26
+# Pixels whose boxes are measured at a time, or those of a box if they are more.
 GROUP_PIXELS = 2**22
 
 
@@ -119,7 +123,7 @@ def measure_background(
     is the median of those left, the noise their standard deviation. Boxes with 10 per cent or more
     of their pixels masked or clipped get the value of their neighbours. The values are smoothed
     by a median filter of 3 x 3 boxes and interpolated to pixels by a cubic spline. If no box can
-    be used, there is one for the whole image.
+    be used, there is one for the whole image; the values of a large one are those of float32.
 
     Parameters
     ----------
@@ -150,7 +154,7 @@ def measure_background(
     meshes = _measure_boxes(image, box, EXCLUDE_PERCENTILE)
     if meshes is None:  # every box is excluded
         box = data.shape[0], data.shape[1]
-        meshes = _measure_boxes(image, box, 100)
+        meshes = _measure_boxes(image, box, 100) if math.prod(box) <= BOX_PIXELS else _measure_whole(image)
     if meshes is None:
         raise NoBackground("all pixels of the image are masked or not finite; a background needs at least one")
     return Background(*meshes, box, data.shape, coverage_mask)
@@ -193,8 +197,13 @@ def _measure_boxes(
     """Return level and noise of boxes, those without one filled from their neighbours, smoothed; None without any."""
     if 0 in box:
         return None
-    parts = [_measure_rows(*image.read(rows), box) for rows in _rows_of_boxes(image.data.shape, box)]
-    level, rms, number = (np.concatenate(part) for part in zip(*parts, strict=True))
+    rows_of_boxes = []
+    for rows in _whole_boxes(image.data.shape[0], box[0], image.data.shape[1]):
+        data, unused = image.read(rows)
+        columns = _whole_boxes(data.shape[1], box[1], len(data))
+        parts = [_measure_group(data[:, part], unused[:, part], box) for part in columns]
+        rows_of_boxes.append([np.concatenate(values, axis=1) for values in zip(*parts, strict=True)])
+    level, rms, number = (np.concatenate(values) for values in zip(*rows_of_boxes, strict=True))
     # As photutils reckons it.
     excluded = number <= (1 - exclude_percentile / 100.0) * (box[0] * box[1])
     if excluded.all():
@@ -202,15 +211,27 @@ def _measure_boxes(
     return _filled_and_smoothed(level, excluded), _filled_and_smoothed(rms, excluded)
 
 
-def _rows_of_boxes(shape: tuple[int, ...], box: tuple[int, int]) -> Iterator[slice]:
-    """Yield the rows of whole boxes, of some at a time; the last of them with the rows that are left over."""
-    step = max(GROUP_PIXELS // (box[0] * shape[1]), 1) * box[0]
-    starts = range(0, shape[0] // box[0] * box[0], step)
+def _measure_whole(image: _Usable) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return level and noise of an image as one box, None without any pixel; it is read again and again."""
+
+    def parts():
+        for rows in bands(image.data.shape[0]):
+            data, unused = image.read(rows)
+            yield data[~unused].astype(np.float32, copy=False)
+
+    found = clipped_statistics(parts, CLIP_SIGMA)
+    return None if found is None else (np.full((1, 1), found[0]), np.full((1, 1), found[1]))
+
+
+def _whole_boxes(length: int, box_size: int, across: int) -> Iterator[slice]:
+    """Yield rows, or columns, of whole boxes, of some at a time; with the last of them those that are left over."""
+    step = max(GROUP_PIXELS // (box_size * across), 1) * box_size
+    starts = range(0, length // box_size * box_size, step)
     for start in starts:
-        yield slice(start, shape[0] if start == starts[-1] else start + step)
+        yield slice(start, length if start == starts[-1] else start + step)
 
 
-def _measure_rows(
+def _measure_group(
     data: np.ndarray, unused: np.ndarray, box: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return level, noise and number of pixels of boxes, as photutils measures them; anything where that is 0."""
