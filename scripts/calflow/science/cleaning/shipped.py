@@ -1,0 +1,87 @@
+"""The cleaning steps that calflow has, by name: what the configuration can ask for in `extra_steps`.
+
+One entry makes a step known to the configuration, its schema and pages, the plan and the jobs. Functions and parameters
+are named, not imported: planning loads the parameters of the steps that are asked for, a job their functions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+RATE, CAL = "rate", "cal"
+# What becomes of a file that a step takes: the array of its image as float32, or its text.
+IMAGE, TEXT = "image", "text"
+# Which other exposures a step takes: those of the same detector that began before.
+EARLIER = "earlier"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A cleaning step.
+
+    Attributes
+    ----------
+    function : str
+        As ``module:function``, in this folder: ``function(planes, parameters, facts, **inputs) -> Cleaned``.
+    parameters : str
+        The dataclass that declares its parameters, alike.
+    places : tuple of str
+        ``rate``, before stage 2, or ``cal``, before stage 3, or both.
+    keyword : str
+        Of its status; empty: S_ and the first six letters of its name in the configuration.
+    inputs : mapping of str to str
+        What becomes of the files that it takes, by role: ``image`` or ``text``. They are handed on by role.
+    optional : tuple of str
+        Those of them that it can do without; they are None then.
+    check : str
+        A function alike, ``function(place, **inputs)``, that is called before any job with the inputs that are texts,
+        and raises ValueError if they will not do. Empty: none.
+    others : str
+        Which other exposures it takes, as an argument of that name: an iterator over pairs of planes and facts, in
+        order of time, one in memory at a time. Empty: none.
+    """
+
+    function: str
+    parameters: str
+    places: tuple[str, ...] = (RATE, CAL)
+    keyword: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    check: str = ""
+    others: str = ""
+
+    def parameter_class(self) -> Any:
+        """Return the dataclass that declares its parameters."""
+        return named(in_full(self.parameters))
+
+
+def in_full(name: str) -> str:
+    """Return what is named as ``module:name`` of this folder as jobs name it.
+
+    Parameters
+    ----------
+    name : str
+    """
+    return f"{__package__}.{name}"
+
+
+def named(name: str) -> Any:
+    """Import what is named as ``module:name``, in full.
+
+    Parameters
+    ----------
+    name : str
+    """
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+SHIPPED = {
+    "mask_regions": Shipped(
+        "mask_regions:mask_regions",
+        "mask_regions_parameters:RegionMask",
+        inputs={"regions": TEXT},
+        check="regions:check_regions",
+    ),
+}

@@ -1,0 +1,120 @@
+"""What a cleaning step takes, and what it returns.
+
+A step is a function of the planes of one exposure, 2-D; of an exposure with integrations it is called for each::
+
+    def destripe(planes: Image, parameters: Destriping, facts: Facts) -> Cleaned:
+
+`shipped` lists the steps, each with what it takes besides: contents of files, and earlier exposures.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from calflow.science.image import Image
+
+Figure = int | float | str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an exposure besides its pixels, in the same words for all instruments.
+
+    Attributes
+    ----------
+    name : str
+        Root of the names of its products.
+    place : {"rate", "cal"}
+        Whether it is a count-rate exposure, before stage 2, or a calibrated one, before stage 3.
+    unit : str
+        Of its science plane, such as ``DN/s`` or ``MJy/sr``; empty: not known.
+    instrument, detector, filter, pupil, channel, subarray, readout : str
+        As the header has them, in upper case; empty: not known, or there is none.
+    exposure_time : float or None
+        Seconds. None: not known.
+    start : float or None
+        When it began, days (MJD, UTC). None: not known.
+    slow_axis, fast_axis : int or None
+        Along which axis, 1 for x and 2 for y, rows follow each other slowly and pixels quickly when the detector is
+        read; negative: backwards. None: not known.
+    first_pixel : (int, int)
+        Where the first pixel (x, y) of the planes lies on the detector, counted from 1.
+    integration : int or None
+        Number of the integration, from 0. None: the exposure has none.
+    header : mapping
+        All keywords, those of the primary header first.
+    sky : callable or None
+        From pixels x, y (0-based) to right ascension and declination, degrees, shape (..., 2). None: not known, as
+        before stage 2.
+    """
+
+    name: str
+    place: str
+    unit: str = ""
+    instrument: str = ""
+    detector: str = ""
+    filter: str = ""
+    pupil: str = ""
+    channel: str = ""
+    subarray: str = ""
+    readout: str = ""
+    exposure_time: float | None = None
+    start: float | None = None
+    slow_axis: int | None = None
+    fast_axis: int | None = None
+    first_pixel: tuple[int, int] = (1, 1)
+    integration: int | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    sky: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+
+class Cleaned(NamedTuple):
+    """What a step returns; a plane that is None stays as it was.
+
+    Attributes
+    ----------
+    sci : float32 array (ny, nx) or None
+        The new science plane. NaN: no value.
+    variance : float array (ny, nx) or None
+        What is added to the variance, in the unit of `sci` squared.
+    dq : uint32 array (ny, nx) or None
+        The new flags.
+    figures : mapping of str to int, float or str
+        What the header and the log tell of it, such as how many pixels were flagged: few, with short names.
+    """
+
+    sci: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    dq: np.ndarray | None = None
+    figures: Mapping[str, Figure] = {}
+
+
+def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
+    """Return the planes of an exposure as a step has changed them.
+
+    Parameters
+    ----------
+    planes : Image
+        Before the step.
+    cleaned : Cleaned
+        What the step returned.
+
+    Returns
+    -------
+    Image
+        The variance that is added goes into `var_rnoise`, if there is one, and into `err` but where all of it is 0.
+    """
+    changed: dict[str, np.ndarray] = {}
+    if cleaned.sci is not None:
+        changed["sci"] = cleaned.sci.astype(planes.sci.dtype, copy=False)
+    if cleaned.dq is not None:
+        changed["dq"] = cleaned.dq.astype(planes.dq.dtype, copy=False)
+    if cleaned.variance is not None:
+        if planes.var_rnoise is not None:
+            changed["var_rnoise"] = (planes.var_rnoise + cleaned.variance).astype(planes.var_rnoise.dtype)
+        if planes.err.any():  # an error that is 0 everywhere is not known
+            variance = np.square(planes.err, dtype=float) + cleaned.variance
+            changed["err"] = np.sqrt(variance).astype(planes.err.dtype)
+    return replace(planes, **changed)
