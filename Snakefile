@@ -109,6 +109,7 @@ wildcard_constraints:
     merged=MERGED,
     reference=r"[^/]+",
     background=r"[0-9a-f]+",
+    place="rate|cal",
     cal="cal|calints",
     bsub="bsub|bsubints",
     member=r"[^/]+",

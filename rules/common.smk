@@ -5,3 +5,4 @@ requests = Requests(Sizes(plan), lambda: is_local(workflow), len(plan.exposures)
 jobs = Rules(plan, requests, code_hashes, SCRIPTS)
 files_of, parameters_of, resources_of, group_of = jobs.files, jobs.parameters, jobs.resources, jobs.group
 geometry_of, saved_image, code_of = jobs.geometry, jobs.saved_image, jobs.code
+kept_if_wanted = str if settings.extra_steps.save_clean else temp

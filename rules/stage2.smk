@@ -2,6 +2,25 @@
 # What is done with one exposure is one job of a cluster: each has to wait in the queue and starts Snakemake twice.
 
 
+rule apply_extra_steps:
+    input:
+        unpack(files_of("apply_extra_steps")),
+    output:
+        clean=kept_if_wanted(f"{STAGE2}/{{exposure}}_{{place}}_clean.fits"),
+    log:
+        f"{LOGS}/apply_extra_steps/{{exposure}}_{{place}}.log",
+    benchmark:
+        f"{BENCHMARKS}/apply_extra_steps/{{exposure}}_{{place}}.tsv"
+    resources:
+        **resources_of("apply_extra_steps"),
+    params:
+        **parameters_of("apply_extra_steps"),
+    message:
+        "{wildcards.exposure}: extra steps on its _{wildcards.place}"
+    script:
+        "../scripts/apply_extra_steps.py"
+
+
 rule combine_background:
     input:
         unpack(files_of("combine_background")),

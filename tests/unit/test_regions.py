@@ -168,7 +168,7 @@ def test_the_step_sets_flags_and_tells_how_many_pixels_could_be_used_before():
     image = Image(sci, np.ones_like(sci), dq)
     parameters = RegionMask(flags="DO_NOT_USE + OTHER_BAD_PIXEL")
     cleaned = mask_regions(image, parameters, FACTS, regions="image; circle(3,2,1)")
-    assert cleaned.figures == {"flagged": 5, "usable before": 3}
+    assert cleaned.figures == {"pixels": 5, "usable before": 3}
     assert cleaned.dq[1, 2] == FLAGS["DO_NOT_USE"] | FLAGS["HOT"] | FLAGS["OTHER_BAD_PIXEL"]
     assert cleaned.dq[2, 2] == FLAGS["DO_NOT_USE"] | FLAGS["OTHER_BAD_PIXEL"]
     assert (cleaned.dq != dq).sum() == 5

@@ -69,6 +69,9 @@ class Status:
             name: [asdict(each) for each in getattr(self, name)]
             for name in ("exposures", "associations", "failures", "remarks")
         }
+        for one in [*tree["exposures"], *tree["associations"]]:
+            if not one["pixels"]:  # without extra steps
+                del one["pixels"]
         return json.dumps(tree | {"notices": list(self.notices), "running": self.running}, indent=1)
 
     def text(self, columns: int | None = None) -> str:
@@ -87,6 +90,8 @@ class Status:
             *_table("association", self.associations, columns),
             *map(str, self.associations),
             *([""] if self.associations else []),
+            *_pixels("exposure", self.exposures),
+            *_pixels("association", self.associations),
             *(f"{one.rule} {', '.join(one.wildcards)} FAILED: {one.reason} (log: {one.log})" for one in self.failures),
             *(f"{one} (log: {one.log})" for one in one_for_same(self.remarks)),
             *self.notices,
@@ -153,12 +158,15 @@ def with_failures(made: AnyMade, names: Set[str], failures: Iterable[Failure]) -
     steps = dict(made.steps)
     for failure in failures:
         if not names.isdisjoint(failure.wildcards):
-            failed = [step for step in steps if steps[step] == NOT_MADE and _is_step_of(step, failure.rule)]
+            not_made = [step for step in steps if steps[step] == NOT_MADE]
+            failed = [step for step in not_made if _is_step_of(step, failure.rule, step in made.pixels)]
             steps |= dict.fromkeys(failed, FAILED)
     return replace(made, steps=steps)
 
 
-def _is_step_of(step: str, rule: str) -> bool:
+def _is_step_of(step: str, rule: str, is_extra: bool) -> bool:
+    if is_extra or rule == "apply_extra_steps":
+        return is_extra and rule == "apply_extra_steps"
     return step != "resample" if rule == "calibrate" else step in STEPS.get(rule, ())
 
 
@@ -173,12 +181,26 @@ def _names_without(plan: Plan, every: Iterable[Made]) -> set[str]:
     return names
 
 
+def _pixels(kind: str, every: Iterable[Made]) -> list[str]:
+    """Return a line for each extra step that tells how many pixels it has changed."""
+    found: dict[str, list[int]] = {}
+    for made in every:
+        for step, number in made.pixels.items():
+            if number is not None:
+                found.setdefault(step, []).append(number)
+    return [
+        f"{step}: {sum(numbers)} pixels in {len(numbers)} {kind}{'' if len(numbers) == 1 else 's'}"
+        for step, numbers in found.items()
+    ]
+
+
 def _table(head: str, every: Sequence[Made], columns: int | None = None) -> list[str]:
     """Return a line for each exposure or association, with a column for each step that any of them has."""
     if not every:
         return []
     places = {step: place for place, step in enumerate(STATUS)}
     found = dict.fromkeys(step for made in every for step in made.steps)
+    places |= {step: -1 for made in every for step in made.pixels}  # extra steps, which come first
     steps = sorted(found, key=lambda step: places.get(step, places["photom"]))  # a family may have steps of its own
     rows = [[made.name, *(made.steps.get(step, ABSENT) for step in steps)] for made in every]
     lines = _aligned([[head, *steps], *rows], "  ")

@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from calflow.configuration.section import Section
 
-PLURAL = {"number": "numbers", "integer": "integers", "text": "texts"}
+PLURAL = {"number": "numbers", "integer": "integers", "text": "texts", "section": "sections"}
 
 
 class _SchemaForEditors(GenerateJsonSchema):
@@ -63,11 +63,12 @@ def in_words(schema: Mapping[str, Any]) -> str:
         return ", or ".join(in_words(choice) for choice in schema["anyOf"])
     if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
         return ", ".join(f"`{value}`" for value in values)
-    kind = schema["type"]
+    kind = schema.get("type", "section")  # of which the schema has a reference
     if kind == "array":
         return _list(schema)
     if kind == "object":
-        return f"{PLURAL[in_words(schema['additionalProperties'])]} by name"
+        values = schema["additionalProperties"]
+        return f"{'values' if values is True else PLURAL[in_words(values)]} by name"
     words = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}.get(kind, kind)
     if schema.get("not") == {"multipleOf": 2}:
         words = f"odd {words}"

@@ -12,8 +12,10 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from calflow.configuration.allowed import in_words, schema_of
+from calflow.configuration.extra_steps import parameter_section
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings
+from calflow.science.cleaning.shipped import SHIPPED
 
 SCHEMA_NAME = "config.schema.json"
 # The draft that all editors know; nothing newer is used
@@ -70,7 +72,13 @@ def config_schema() -> str:
 
 def parameters_page() -> str:
     """Return the text of ``docs/configuration.md``: every key with what is allowed, its default and its meaning."""
-    tables = "\n".join(_section_text(*section) for section in sections(Settings))
+    several: dict[type[Section], str] = {}  # what two lists have items of is told once
+    told = [
+        (path, section)
+        for path, section in all_sections()
+        if "[]" not in path or several.setdefault(section, path) == path
+    ]
+    tables = "\n".join(_section_text(*section) for section in told)
     return f"{_PAGE_HEAD}\n{tables}"
 
 
@@ -106,23 +114,30 @@ def sections(section: type[Section], path: str = "") -> Iterator[tuple[str, type
     yield path, section
     for name, declared in section.model_fields.items():
         if below := section_of_key(declared):
-            yield from sections(below, f"{path}.{name}".lstrip(".") + (".<name>" if _is_by_name(declared) else ""))
+            yield from sections(below, f"{path}.{name}".lstrip(".") + _ITEMS.get(get_origin(declared.annotation), ""))
+
+
+def all_sections() -> Iterator[tuple[str, type[Section]]]:
+    """Yield all sections, and the parameters of the extra steps that calflow has, each with its path."""
+    yield from sections(Settings)
+    yield from ((f"extra_steps.parameters.{name}", parameter_section(name)) for name in SHIPPED)
 
 
 def section_of_key(declared: FieldInfo) -> type[Section] | None:
-    """Return the section that a key is, or that each name below it is.
+    """Return the section that a key is, or that each name below it is, or each item of a list.
 
     Parameters
     ----------
     declared : FieldInfo
         Of the key.
     """
-    kind = get_args(declared.annotation)[1] if _is_by_name(declared) else declared.annotation
+    several = get_origin(declared.annotation) in _ITEMS
+    kind = get_args(declared.annotation)[-1] if several else declared.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-def _is_by_name(declared: FieldInfo) -> bool:
-    return get_origin(declared.annotation) is dict
+# What stands in a key for one of several sections
+_ITEMS: dict[Any, str] = {dict: ".<name>", list: "[]"}
 
 
 def _section_text(path: str, section: type[Section]) -> str:

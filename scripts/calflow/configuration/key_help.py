@@ -4,7 +4,7 @@ import textwrap
 
 from pydantic.fields import FieldInfo
 
-from calflow.configuration.documents import allowed_of, section_of_key, sections, written
+from calflow.configuration.documents import all_sections, allowed_of, section_of_key, written
 from calflow.configuration.section import Section, Step
 from calflow.configuration.settings import Settings
 
@@ -40,23 +40,23 @@ def help_with(name: str, width: int = WIDTH) -> list[str]:
     width : int
     """
     lines: list[str] = []
-    for path, section in sections(Settings):
-        place = path.replace(".<name>", "")
+    for path, section in all_sections():
+        place = _plain(path)
         if place and _is(place, name):
             lines += [*([""] if lines else []), *_section_lines(path, section, width)]
     if lines:
         return lines
-    for path, section in sections(Settings):
+    for path, section in all_sections():
         for key, declared in section.model_fields.items():
             place = f"{path}.{key}".lstrip(".")
-            if not section_of_key(declared) and _is(place.replace(".<name>", ""), name):
+            if not section_of_key(declared) and _is(_plain(place), name):
                 lines += _key_lines(place, declared, allowed_of(section)[key], width)
     return lines
 
 
 def names() -> set[str]:
     """Return the names of all sections and keys."""
-    return {key for _, section in sections(Settings) for key in section.model_fields}
+    return {key for _, section in all_sections() for key in section.model_fields}
 
 
 def entry(name: str, text: str, width: int, indent: int = 2) -> list[str]:
@@ -74,6 +74,10 @@ def entry(name: str, text: str, width: int, indent: int = 2) -> list[str]:
     first = column if long else start.ljust(SHORT)
     lines = textwrap.wrap(text, max(width, SHORT + 20), initial_indent=first, subsequent_indent=column)
     return [start, *lines] if long else lines or [start]
+
+
+def _plain(path: str) -> str:
+    return path.replace(".<name>", "").replace("[]", "")
 
 
 def _is(place: str, name: str) -> bool:

@@ -21,6 +21,7 @@ from calflow.configuration.allowed import allowed
 from calflow.configuration.association_making import AssociationMaking, Observations
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.downloading import Download
+from calflow.configuration.extra_steps import ExtraSteps
 from calflow.configuration.paths import advice, expanded
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.reference_makers import ReferenceMaker
@@ -132,6 +133,9 @@ class Settings(Section):
     references: References = Field(References(), description="where the reference files come from")
     stage2: Stage2 = Field(Stage2(), description="parameters of the steps of stage 2, with jwst's names and defaults")
     stage3: Stage3 = Field(Stage3(), description="parameters of the steps of stage 3, with jwst's names and defaults")
+    extra_steps: ExtraSteps = Field(
+        ExtraSteps(), description="steps between those of the stages, yours too; docs/extra_steps.md"
+    )
     grids: dict[str, Grid] = Field(
         {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
     )
@@ -447,8 +451,8 @@ def _section_at(path: Sequence[str]) -> Any:
     """Return the type of what is declared at a path; below what is no section, its own."""
     section: Any = Settings
     for part in path:
-        if get_origin(section) is dict:  # the keys are names, the values sections
-            section = get_args(section)[1]
+        if get_origin(section) in (dict, list):  # the keys are names, or numbers, the values sections
+            section = get_args(section)[-1]
         elif _is_section(section) and part in section.model_fields:
             section = section.model_fields[part].annotation
     return section
@@ -463,7 +467,7 @@ def _is_of_made_list(path: Sequence[str], config: Any) -> bool:
 def _has_keys(path: Sequence[str]) -> bool:
     """Tell whether what is declared at a path is a section, or has sections or texts by names of the user's."""
     declared = _section_at(path)
-    return _is_section(declared) or get_origin(declared) is dict
+    return _is_section(declared) or get_origin(declared) is dict or _is_section((*get_args(declared), None)[0])
 
 
 def _is_section(declared: Any) -> bool:

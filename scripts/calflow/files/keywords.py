@@ -139,6 +139,37 @@ def record_status(exposure: Exposure, step: str, status: str) -> None:
     exposure.primary.set(keyword, status, comment)
 
 
+def record_figures(
+    exposure: Exposure, keyword: str, step: str, what: str, figures: Mapping[str, int | float | str]
+) -> None:
+    """Record that an extra step is COMPLETE, what it did, and the figures that tell of it.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its primary header is changed: the status, HISTORY, and how many pixels changed if `figures` has ``pixels``.
+    keyword : str
+        Of the status, such as S_MASK_R; the number of pixels is N_MASK_R.
+    step : str
+        Its name.
+    what : str
+        What it was done with.
+    figures : mapping of str to int, float or str
+        By name.
+    """
+    exposure.primary.set(keyword, "COMPLETE", f"Extra step {step}")
+    if isinstance(pixels := figures.get("pixels"), int):
+        exposure.primary.set(pixels_keyword(keyword), pixels, f"Pixels that {step} changed")
+    told = ", ".join(f"{name} {value}" for name, value in figures.items())
+    text = "; ".join(part for part in (f"Extra step {step}", what, told) if part)
+    exposure.primary.add_history(" ".join(text.split()).encode("ascii", "backslashreplace").decode())
+
+
+def pixels_keyword(keyword: str) -> str:
+    """Return the keyword of how many pixels an extra step has changed, from that of its status."""
+    return f"N_{keyword.removeprefix('S_')}"
+
+
 def record_facts(exposure: Exposure, facts: Mapping[str, Any]) -> None:
     """Record keywords that were made of others.
 

@@ -58,7 +58,7 @@ def calibrated(plan: Plan, member: str) -> dict[str, str]:
         Root of the names of its products.
     """
     planned = plan.stage3.exposure(member)
-    return {"cal": planned.cal, "geometry": planned.geometry}
+    return {"cal": planned.pixels, "geometry": planned.geometry}
 
 
 def pixels(plan: Plan, member: str) -> dict[str, str]:

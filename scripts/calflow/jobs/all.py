@@ -1,9 +1,20 @@
 """All jobs, by the names of their rules."""
 
-from calflow.jobs import alignment, backgrounds, calibration, combination, outliers, pictures, references, sky
+from calflow.jobs import (
+    alignment,
+    backgrounds,
+    calibration,
+    combination,
+    extra_steps,
+    outliers,
+    pictures,
+    references,
+    sky,
+)
 
 JOBS = {
     **references.JOBS,
+    **extra_steps.JOBS,
     **backgrounds.JOBS,
     **calibration.JOBS,
     **alignment.JOBS,

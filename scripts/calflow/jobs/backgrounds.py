@@ -68,7 +68,7 @@ def average(plan: Plan, background: str) -> Average:
         bkg_subtract=section.average_parameters(),
         window=of.window.numbers,
         depth=of.depth,
-        undarkened=list(map(str, of.undarkened)),
+        undarkened=of.read(of.undarkened),
         without_dark=without_dark(plan, background),
         images=list(user.family.images),
     )
@@ -102,7 +102,7 @@ def sky(plan: Plan, background: str) -> Sky:
     return Sky(
         sky_model=plan.chosen(user).settings.stage2.bkg_subtract.sky_parameters() or {},  # planned with sky_model only
         window=of.window.numbers,
-        undarkened=list(map(str, of.undarkened)),
+        undarkened=of.read(of.undarkened),
         images=list(user.family.images),
     )
 
@@ -125,7 +125,7 @@ def subtracted(plan: Plan, exposure: str, bsub: str = "") -> dict[str, str]:
     if bsub and not plan.saves_bsub(planned):
         raise UnknownExposure(f"{exposure!r} has no _bsub of its own: its sky is subtracted after the flat field")
     combined = f"{plan.folder}/{BACKGROUND_FOLDERS[planned.background.rule]}/{planned.background.name}.fits"
-    return {"exposure": str(planned.science), "background": combined}
+    return {"exposure": planned.rate, "background": combined}
 
 
 def subtraction(plan: Plan, exposure: str, bsub: str) -> Subtraction:

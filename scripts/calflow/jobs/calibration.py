@@ -77,7 +77,7 @@ def calibrated(plan: Plan, exposure: str, cal: str) -> dict[str, str]:
         ``cal``, or ``calints`` of an exposure with integrations.
     """
     planned = plan.exposure(exposure, cal)
-    files = {"exposure": str(planned.science)}
+    files = {"exposure": planned.rate}
     if plan.saves_bsub(planned):
         files["exposure"] = plan.path(planned, "bsub")
     elif planned.background:

@@ -70,6 +70,7 @@ class CodeHashes:
         script : Path
         *functions : str
             What else the job calls, which the script does not name, such as ``calflow.calibration.dark:remove_dark``.
+            Of a function of the user's own, ``file.py:function``, local is what lies beside its file.
         """
         return hashlib.sha256("\n".join(self._all_of(script, functions)).encode()).hexdigest()[:12]
 
@@ -93,13 +94,29 @@ class CodeHashes:
     def _all_of(self, script: Path, functions: tuple[str, ...]) -> list[str]:
         key = Path(script).resolve(), functions
         if key not in self._found:
-            self._found[key] = sorted(_Search(self._module, key[0].parent).found(*key))
+            own = [function for function in functions if is_own(function)]
+            found = _Search(self._module, key[0].parent).found(key[0], tuple(f for f in functions if f not in own))
+            for file, _, name in (function.rpartition(":") for function in own):
+                path = Path(file).resolve()
+                found |= _Search(self._module, path.parent).found_of(path, name)
+            self._found[key] = sorted(found)
         return self._found[key]
 
     def _module(self, file: Path) -> dict[str, Any]:
         if file not in self._modules:
             self._modules[file] = self._cache.remembered(file, KIND, lambda: _looked_at(file))
         return self._modules[file]
+
+
+def is_own(function: str) -> bool:
+    """Tell whether a function is one of the user's own, ``file.py:function``.
+
+    Parameters
+    ----------
+    function : str
+        As the plan names it.
+    """
+    return function.rpartition(":")[0].endswith(".py")
 
 
 class _Search:
@@ -113,9 +130,13 @@ class _Search:
 
     def found(self, script: Path, functions: tuple[str, ...]) -> set[str]:
         """Return the place and hash of each statement that counts, and the names of what is not local."""
-        self._todo.append((script, EVERYTHING))
         for function in functions:
             self._import(function.split(":"))
+        return self.found_of(script, EVERYTHING)
+
+    def found_of(self, file: Path, name: str) -> set[str]:
+        """Return the same of one name in a file, and of all that was asked for before."""
+        self._todo.append((file, name))
         while self._todo:
             item = self._todo.pop()
             if item not in self._seen:

@@ -47,7 +47,7 @@ def combined(plan: Plan, association: str, group: str = "") -> dict[str, Any]:
     common = planned.common_grid
     output_wcs = (plan.settings.grids[common] if common else plan.settings.stage3.resample).output_wcs
     return {
-        "exposures": [member.cal if planned.single else stage3.path(planned.crf(member)) for member in members],
+        "exposures": [member.pixels if planned.single else stage3.path(planned.crf(member)) for member in members],
         "geometries": [member.geometry for member in members],
         "alignment": stage3.table(association, "alignment"),
         "grid": stage3.grid(association),

@@ -48,7 +48,7 @@ def grouped(plane: str, plan: Plan, crf: str) -> dict[str, Any]:
     stage3, members = plan.stage3, plan.stage3.group(crf)
     name = stage3.crf_of(crf).association
     return {
-        "cals": [member.cal for member in members],
+        "cals": [member.pixels for member in members],
         "geometries": [member.geometry for member in members],
         "alignment": stage3.table(name, "alignment"),
         **_grid(plan, name),

@@ -87,6 +87,8 @@ class Sizes:
         planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values()]
         self._exposures = {root: _alone(member.size) for root, member in plan.stage3.members.items()}
         self._exposures |= {e.root: _calibrated(e) for e in planned}
+        backgrounds = (cleaning for cleaning in plan.cleanings.values() if cleaning.root not in self._exposures)
+        self._exposures |= {cleaning.root: _alone(cleaning.size) for cleaning in backgrounds}
         self._associations: dict[str, Size] = {}
 
     def of(self, wildcards: Mapping[str, str], *, whole: bool) -> Size:

@@ -53,6 +53,8 @@ class PlannedMember:
         Number of its pixels.
     parameters : Chosen or None
         By which its stars are found; None: those of the run.
+    clean : str
+        What extra steps make of it before stage 3; empty: there are none.
     """
 
     root: str
@@ -63,6 +65,12 @@ class PlannedMember:
     target: tuple[float, float] | None
     size: int
     parameters: Chosen | None = None
+    clean: str = ""
+
+    @property
+    def pixels(self) -> str:
+        """The calibrated exposure that stage 3 reads."""
+        return self.clean or self.cal
 
 
 @dataclass(frozen=True)
@@ -231,6 +239,8 @@ class Combinations:
             paths += [self.path(f"{association.name}_{number}_i2d.fits") for number in numbers]
         elif association.runs("resample"):
             paths.append(self.path(f"{association.name}_i2d.fits"))
+        if self.settings.extra_steps.save_clean:
+            paths += [member.clean for member in association.members if member.clean]
         if association.runs("source_catalog"):
             paths += [self.path(f"{association.name}_{suffix}") for suffix in ("cat.ecsv", "segm.fits", "cat.reg")]
         return paths
@@ -369,7 +379,7 @@ class Combinations:
         for member in self.association(name).members:
             if member.root == root:
                 return {
-                    "cal": member.cal,
+                    "cal": member.pixels,
                     "geometry": member.geometry,
                     "alignment": self.table(name, "alignment"),
                 }

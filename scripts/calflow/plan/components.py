@@ -59,7 +59,12 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"exposure {root}", cal
         if exposure.background:
             yield cal, f"background {exposure.background.name}"
+            yield from ((cal, path) for path in exposure.background.cleaned.values())
         yield from ((cal, path) for path in _made_references(exposure, made))
+    for cleaning in plan.cleanings.values():
+        # A file of the user may be read by any number of parts; what is made has to be made in one.
+        others = {path for step in cleaning.steps for path in step.others or ()}
+        yield from ((cleaning.source, path) for path in others if path.startswith(f"{plan.folder}/"))
     for root, merge in plan.merges.items():
         yield from ((f"exposure {root}", path) for path in [merge.full, *merge.subarrays.values()])
         yield f"exposure {root}", plan.products_of(merge)[0]

@@ -18,6 +18,7 @@ from calflow.inputs.headers import ExposureHeader
 from calflow.inputs.input_folder import InputFolder
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import Combinations, PlannedAssociation
+from calflow.plan.extra_steps import Cleaning, cleaned_name
 from calflow.references.crds_cache import CrdsCache
 from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
@@ -108,6 +109,8 @@ class BackgroundSet:
         The members whose dark is still to be subtracted.
     parameters : tuple of str
         What parameter references change of how.
+    cleaned : mapping of str to str
+        Members that go through extra steps before, each with what these make of it.
     """
 
     members: tuple[Path, ...]
@@ -117,17 +120,28 @@ class BackgroundSet:
     references: Mapping[str, Path] = field(default_factory=dict)
     undarkened: tuple[Path, ...] = ()
     parameters: tuple[str, ...] = ()
+    cleaned: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """A name made of what the set is."""
         parts = [self.window, *self.members, *sorted(self.references.items()), *self.undarkened, *self.parameters]
+        parts += sorted(self.cleaned.values())
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:12]
 
     def files(self) -> dict[str, Any]:
         """Return the files that it is made of, by role."""
         references = {name: str(path) for name, path in self.references.items()}
-        return {"members": [str(path) for path in self.members], **references}
+        return {"members": self.read(self.members), **references}
+
+    def read(self, members: Iterable[Path]) -> list[str]:
+        """Return the files that are read of members: what extra steps make of them, or these themselves.
+
+        Parameters
+        ----------
+        members : iterable of Path
+        """
+        return [self.cleaned.get(str(path), str(path)) for path in members]
 
 
 @dataclass(frozen=True)
@@ -163,6 +177,8 @@ class PlannedExposure:
         About that of its quick look, if it differs from its own and the header tells.
     parameters : Chosen or None
         Its parameters; None: those of the run.
+    clean : str
+        What extra steps make of the count-rate file before stage 2; empty: there are none.
     """
 
     root: str
@@ -181,6 +197,12 @@ class PlannedExposure:
     quick_look: bool = False
     image_shape: tuple[int, int] | None = None
     parameters: Chosen | None = None
+    clean: str = ""
+
+    @property
+    def rate(self) -> str:
+        """The count-rate file that stage 2 reads."""
+        return self.clean or str(self.science)
 
     @property
     def instrument(self) -> str:
@@ -294,6 +316,8 @@ class Plan:
         Reference files that are made, by name.
     cache : CrdsCache or None, optional
         The CRDS cache, and what is fetched into it; if left out, none is used.
+    cleanings : iterable of Cleaning, optional
+        The extra steps of exposures.
     """
 
     def __init__(
@@ -305,6 +329,7 @@ class Plan:
         merges: Iterable[PlannedMerge] = (),
         references: Mapping[str, MadeReference] | None = None,
         cache: CrdsCache | None = None,
+        cleanings: Iterable[Cleaning] = (),
     ):
         self.settings = settings
         self.output = output_folder(settings)
@@ -313,6 +338,7 @@ class Plan:
         self.exposures = {exposure.root: exposure for exposure in exposures}
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
+        self.cleanings = {cleaning.name: cleaning for cleaning in cleanings}
         # What lies there is made by rules; or counts by its name, as references of CRDS.
         self.unstamped = (self.folder, reference_folder(settings), *self.crds.folders())
         self.reference_changes = self.crds.changes
@@ -325,7 +351,8 @@ class Plan:
     def names(self) -> set[str]:
         """Return the names of all that jobs work on: exposures, merged ones, background sets, associations."""
         members = {member.root for association in self.stage3.associations.values() for member in association.members}
-        return {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members}
+        cleaned = {cleaning.root for cleaning in self.cleanings.values()}
+        return {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members, *cleaned}
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
@@ -350,7 +377,9 @@ class Plan:
         suffixes = ["cal", *(["i2d"] if calibrated.quick_look else [])]
         if isinstance(calibrated, PlannedExposure):
             suffixes += self._wanted_extras(calibrated)
-        return [self.path(calibrated, suffix) for suffix in suffixes]
+        clean = calibrated.clean if isinstance(calibrated, PlannedExposure) else ""
+        kept = [clean] if clean and self.settings.extra_steps.save_clean else []
+        return [*(self.path(calibrated, suffix) for suffix in suffixes), *kept]
 
     def _wanted_extras(self, exposure: PlannedExposure) -> list[str]:
         """Return the suffixes of what is kept of an exposure on demand."""
@@ -486,6 +515,29 @@ class Plan:
             Of this plan, or a merged one.
         """
         return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
+
+
+def cleaning_of(plan: Plan, root: str, place: str) -> Cleaning:
+    """Return the extra steps of an exposure at one place.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    root : str
+        Root of the names of its products.
+    place : str
+        ``rate`` or ``cal``.
+
+    Raises
+    ------
+    UnknownExposure
+        If it has none there.
+    """
+    name = cleaned_name(root, place)
+    if name not in plan.cleanings:
+        raise UnknownExposure(f"{root!r} goes through no extra steps of extra_steps.{place}")
+    return plan.cleanings[name]
 
 
 def _check_suffix(root: str, suffix: str, cube: bool) -> None:

@@ -18,6 +18,7 @@ from calflow.inputs.headers import ExposureHeader
 from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import PlannedAssociation, PlannedMember
+from calflow.plan.extra_steps import Cleaning, PlannedStep
 from calflow.plan.plan import BackgroundSet, Plan, PlannedExposure, PlannedMerge
 from calflow.references.crds_cache import CrdsCache, Fetch
 from calflow.references.made_reference import MadeReference
@@ -31,6 +32,7 @@ _RECORDS = {
     for kind in (
         BackgroundSet,
         Chosen,
+        Cleaning,
         ExposureHeader,
         Fetch,
         HduShape,
@@ -39,6 +41,7 @@ _RECORDS = {
         PlannedExposure,
         PlannedMember,
         PlannedMerge,
+        PlannedStep,
         Reference,
         ReferenceChange,
         Window,
@@ -144,7 +147,8 @@ def _taken_apart(value: Any) -> tuple[str, Any]:
     if isinstance(value, Plan):
         parts = value.exposures, value.stage3.associations, value.merges
         exposures, associations, merges = (list(part.values()) for part in parts)
-        return "Plan", [value.settings, exposures, associations, value.notices, merges, value.references, value.crds]
+        parts_of_all = value.settings, exposures, associations, value.notices, merges, value.references, value.crds
+        return "Plan", [*parts_of_all, list(value.cleanings.values())]
     raise TypeError(f"a plan as JSON holds no {type(value)}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from calflow.associations.making import MadeAssociations, make_associations
+from calflow.configuration.extra_steps import ExtraSteps, check_extra_steps
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
@@ -32,6 +33,7 @@ from calflow.plan.combination_checks import CombinationChecker
 from calflow.plan.combination_planner import CombinationPlanner, check_astrometric_catalog
 from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
+from calflow.plan.extra_step_planner import ExtraStepPlanner
 from calflow.plan.merge_planner import MergePlanner
 from calflow.plan.plan import (
     Calibrated,
@@ -160,7 +162,8 @@ class _Planner:
         if not check_input(self.settings, self.problems):
             raise InputError(self.problems)  # each exposure that is not found would be one more, and none the cause
         associations = self._associations()
-        exposures = self._exposures([a for a in associations if a.level == 2])
+        extra_steps = self._extra_step_planner()
+        exposures = extra_steps.before_stage2(self._exposures([a for a in associations if a.level == 2]))
         for exposure in exposures:
             self._check_paths(exposure)
             self.checker.check(exposure)
@@ -175,7 +178,8 @@ class _Planner:
         grids = self.combination_checker.grids
         exposures, merges = grids.check_quick_looks(exposures), grids.check_quick_looks(merges)
         combined = [a for a in associations if a.level == 3 and not a.merges]
-        combinations = self._combinations(combined, [*exposures, *merges])
+        combinations = self._combinations(combined, [*exposures, *merges], extra_steps)
+        self._check_characters(extra_steps.files())
         crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if not self.problems:
@@ -183,7 +187,8 @@ class _Planner:
         self.problems.raise_any()
         self.notices += self.chooser.notices
         notices = _one_for_same(self.notices)
-        plan = Plan(self.settings, exposures, combinations, notices, merges, self.made_references, crds)
+        made = self.made_references
+        plan = Plan(self.settings, exposures, combinations, notices, merges, made, crds, extra_steps.cleanings)
         plan.made_associations = self.made_associations
         return plan
 
@@ -247,7 +252,7 @@ class _Planner:
         return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
 
     def _combinations(
-        self, associations: list[Association], exposures: Sequence[Calibrated]
+        self, associations: list[Association], exposures: Sequence[Calibrated], extra_steps: ExtraStepPlanner
     ) -> list[PlannedAssociation]:
         """Plan the level-3 associations."""
         folder = stage_folder(self.settings, 2)
@@ -264,6 +269,7 @@ class _Planner:
         )
         combinations = planner.plan(associations)
         combinations = self.combination_checker.check(combinations, planner.sources)
+        combinations = extra_steps.before_stage3(combinations, planner.sources)
         for found in combinations:
             self.checker.check_catalog(found, settings_for(found.parameters, self.settings).stage3.source_catalog)
         files = {member.cal for found in combinations for member in found.members}
@@ -294,6 +300,13 @@ class _Planner:
                 wrong = f"{name!r} cannot be part of a file name"
                 self.problems.add(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
         check_astrometric_catalog(self.settings, self.problems)
+
+    def _extra_step_planner(self) -> ExtraStepPlanner:
+        """Return the planner of the extra steps; of none if something is wrong with them."""
+        new = self.problems.from_here()
+        check_extra_steps(self.settings.extra_steps, self.problems)
+        section = ExtraSteps() if new.any() else self.settings.extra_steps
+        return ExtraStepPlanner(section, stage_folder(self.settings, 2), self._header, self.problems, self.notices)
 
     def _associations(self) -> list[Association]:
         """Read the associations and the single exposures."""

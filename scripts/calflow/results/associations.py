@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calflow.plan.combination import PlannedAssociation
+from calflow.plan.extra_steps import cleaned_name
 from calflow.plan.plan import Plan
+from calflow.results.extra_steps import extra_steps_in
 from calflow.results.made import NOT_MADE, MadeAssociation, there
 from calflow.results.tables import COMPLETE, SKIPPED, catalog_status, joint_status, median_of, table_rows
 
@@ -31,13 +33,19 @@ def made_of_association(plan: Plan, planned: PlannedAssociation) -> MadeAssociat
         "source_catalog": lambda: cataloged,
     }
     steps = {step: planned.status.get(step) or look() or NOT_MADE for step, look in found.items()}
+    combined = [planned.crf(member) if not planned.single else f"{name}_i2d.fits" for member in planned.members]
+    extra, pixels = extra_steps_in(
+        (Path(stage3.path(file)), plan.cleanings.get(cleaned_name(member.root, "cal")))
+        for file, member in zip(combined, planned.members, strict=True)
+    )
     good = [row for row in rows["alignment"] if row.get("status") == COMPLETE]
     used = [row for row in rows["alignment"] if row.get("used") == "True"]
     return MadeAssociation(
         name,
-        steps,
+        extra | steps,
         products,
         missing,
+        pixels,
         aligned=len(good) if rows["alignment"] and steps[planned.alignment_step] != SKIPPED else None,
         combined=len(used if rows["alignment"] else planned.members),
         rms=median_of(good, "rms"),

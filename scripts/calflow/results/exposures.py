@@ -5,7 +5,9 @@ from pathlib import Path
 
 from calflow.files.keywords import STATUS
 from calflow.inputs.fits_headers import HeaderError, read_hdus
+from calflow.plan.extra_steps import cleaned_name
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure
+from calflow.results.extra_steps import extra_steps_in
 from calflow.results.made import NOT_MADE, STALE, Made, there
 from calflow.results.tables import SKIPPED
 
@@ -28,8 +30,9 @@ def made_of_exposure(plan: Plan, planned: Calibrated) -> Made:
         steps |= _by_header(Path(plan.path(planned, "i2d")), ["resample"], inputs)
     elif "resample" in planned.status:
         steps["resample"] = planned.status["resample"]
+    extra, pixels = extra_steps_in([(cal, plan.cleanings.get(cleaned_name(planned.root, "rate")))])
     products, missing = there(plan.products_of(planned))
-    return Made(planned.root, steps, products, missing)
+    return Made(planned.root, extra | steps, products, missing, pixels)
 
 
 def _inputs(planned: Calibrated) -> Iterable[Path]:

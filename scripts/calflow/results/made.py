@@ -22,12 +22,15 @@ class Made:
         Those that are there.
     missing : tuple of str
         Those that are not.
+    pixels : mapping of step to int or None
+        For each extra step, how many pixels it has changed. None: it does not tell.
     """
 
     name: str
     steps: Mapping[str, str] = field(default_factory=dict)
     products: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    pixels: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def mask_regions(planes: Image, parameters: RegionMask, facts: Facts, regions: s
     dq = planes.dq.copy()
     dq[mask] |= np.uint32(parameters.bits())
     good = mask & ((planes.dq & DO_NOT_USE) == 0) & has_value("sci", planes.sci)
-    return Cleaned(dq=dq, figures={"flagged": int(mask.sum()), "usable before": int(good.sum())})
+    return Cleaned(dq=dq, figures={"pixels": int(mask.sum()), "usable before": int(good.sum())})
 
 
 def grown(mask: np.ndarray, pixels: float) -> np.ndarray:

@@ -82,7 +82,8 @@ class Cleaned(NamedTuple):
     dq : uint32 array (ny, nx) or None
         The new flags.
     figures : mapping of str to int, float or str
-        What the header and the log tell of it, such as how many pixels were flagged: few, with short names.
+        What the header and the log tell of it: few, with short names. That of the name ``pixels`` is how many pixels
+        were flagged; `snakemake status` tells it.
     """
 
     sci: np.ndarray | None = None

@@ -1,0 +1,335 @@
+"""Extra steps: cleaning steps, and functions of the user's own, called for an exposure and recorded in it."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from calflow.calibration.work import function_named
+from calflow.files.exposure import PLANES, Exposure, image_extension, read_exposure
+from calflow.files.geometry_files import read_geometry
+from calflow.files.keywords import exposure_time, record_figures, window
+from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
+from calflow.science.image import Image, discard_impossible
+
+log = logging.getLogger(__name__)
+STARTS = ("EXPSTART", "MJD-BEG", "MJD-OBS")
+IMAGE, TEXT = "image", "text"
+
+
+@dataclass
+class ExtraStep:
+    """An extra step of an exposure.
+
+    Attributes
+    ----------
+    name : str
+        In the configuration.
+    keyword : str
+        Of its status.
+    function : str
+        As ``module:function``; of the user's own, ``file.py:function``.
+    parameters : mapping of str to object
+        By name.
+    parameter_class : str
+        The dataclass that these are of, as ``module:class``; empty: the function is the user's own.
+    inputs : mapping of str to (str, str)
+        Files by role, each with what becomes of it: ``image``, ``text``, or nothing.
+    others : sequence of str or None
+        Other exposures. None: it takes none.
+    """
+
+    name: str
+    keyword: str
+    function: str
+    parameters: Mapping[str, Any]
+    parameter_class: str = ""
+    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    others: Sequence[str] | None = None
+
+    def called(self, images: Sequence[str], place: str) -> Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]]:
+        """Return the step as a function of planes and facts that returns the new planes and figures.
+
+        Parameters
+        ----------
+        images : sequence of str
+            Names that the extension with the pixels of an exposure may have.
+        place : str
+            ``rate`` or ``cal``.
+
+        Raises
+        ------
+        ValueError
+            If its inputs cannot be read, or the file of the user's own function fails.
+        """
+        others = {} if self.others is None else {"others": self.others}
+        if not self.parameter_class:
+            function = own_function(self.function, self.name)
+            paths = {role: Path(path) for role, (path, _) in self.inputs.items()}
+            return lambda planes, facts: self._call_own(function, planes, facts, paths, images)
+        work = function_named(self.function)
+        parameters = function_named(self.parameter_class)(**self.parameters)
+        contents = {role: _content(path, kind) for role, (path, kind) in self.inputs.items()}
+
+        def call(planes: Image, facts: Facts) -> tuple[Image, Mapping[str, Figure]]:
+            more = {role: read_others(paths, images, place) for role, paths in others.items()}
+            try:
+                cleaned: Cleaned = work(planes, parameters, facts, **contents, **more)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: {error}") from error
+            return with_cleaned(planes, cleaned), cleaned.figures
+
+        return call
+
+    def _call_own(
+        self, function: Any, planes: Image, facts: Facts, paths: Mapping[str, Path], images: Sequence[str]
+    ) -> tuple[Image, Mapping[str, Figure]]:
+        copy = replace(planes, **{name: plane.copy() for name, plane in planes.planes().items()})
+        others = [] if self.others is None else [read_others(self.others, images, facts.place)]
+        with _told_by_line(self.function, self.name):
+            returned = function(copy, dict(self.parameters), facts, dict(paths), *others)
+        found, figures = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, {})
+        if not isinstance(found, Image) or not isinstance(figures, Mapping):
+            kind = type(returned).__name__
+            raise ValueError(f"{self.name}: {_place(function)} returned {kind}: return planes, or planes and figures")
+        return _like(found, planes, f"{self.name}: {_place(function)} returned"), figures
+
+    def described(self) -> str:
+        """Say what is done, as HISTORY has it."""
+        parts = []
+        if not self.parameter_class:
+            file, _, function = self.function.rpartition(":")
+            parts.append(f"{function} of {Path(file).name}")
+        parts += [f"{name}={value}" for name, value in self.parameters.items()]
+        parts += [f"{role}={Path(path).name}" for role, (path, _) in self.inputs.items()]
+        return ", ".join(parts)
+
+
+def apply_step(
+    exposure: Exposure,
+    step: ExtraStep,
+    call: Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]],
+    facts: Facts,
+) -> dict[str, Figure]:
+    """Take an exposure through a step, each of its integrations by itself, and return the figures.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its planes are replaced.
+    step : ExtraStep
+    call : callable
+        Of the step.
+    facts : Facts
+        Of the exposure; `integration` is that of its first plane here.
+
+    Returns
+    -------
+    dict of str to int, float or str
+        Of all integrations: whole numbers added up, others averaged, of texts the last.
+    """
+    image = exposure.image
+    if image.sci.ndim == 2:
+        exposure.image, figures = call(image, facts)
+        _discard(exposure.image, step.name)
+        return dict(figures)
+    every = []
+    for number in range(len(image.sci)):
+        planes = Image(**{name: plane[number] for name, plane in image.planes().items()})
+        found, figures = call(planes, replace(facts, integration=(facts.integration or 0) + number))
+        for name, plane in found.planes().items():
+            getattr(image, name)[number] = plane
+        every.append(figures)
+    _discard(image, step.name)
+    return _joint(every)
+
+
+def record_step(exposure: Exposure, step: ExtraStep, figures: Mapping[str, Figure]) -> None:
+    """Record in the primary header what a step has done.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    step : ExtraStep
+    figures : mapping of str to int, float or str
+    """
+    record_figures(exposure, step.keyword, step.name, step.described(), figures)
+    told = ", ".join(f"{name} {value}" for name, value in figures.items())
+    log.info("%s COMPLETE%s", step.name, f": {told}" if told else "")
+
+
+def facts_of(
+    exposure: Exposure, root: str, place: str, made: Mapping[str, Any] | None = None, geometry: str = ""
+) -> Facts:
+    """Return what is known of an exposure besides its pixels.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    root : str
+        Root of the names of its products.
+    place : str
+        ``rate`` or ``cal``.
+    made : mapping, optional
+        Keywords that were made of others.
+    geometry : str, optional
+        The file that says where its pixels lie on the sky.
+    """
+    header = {**exposure.science, **exposure.primary, **(made or {})}
+    words = {
+        name: str(header.get(keyword) or "").strip().upper()
+        for name, keyword in {
+            "instrument": "INSTRUME",
+            "detector": "DETECTOR",
+            "filter": "FILTER",
+            "pupil": "PUPIL",
+            "channel": "CHANNEL",
+            "subarray": "SUBARRAY",
+            "readout": "READPATT",
+        }.items()
+    }
+    start = next((float(header[name]) for name in STARTS if isinstance(header.get(name), int | float)), None)
+    here = window(exposure)
+    return Facts(
+        root,
+        place,
+        unit=str(exposure.science.get("BUNIT") or "").strip(),
+        **words,
+        exposure_time=exposure_time(exposure),
+        start=start,
+        slow_axis=_axis(header.get("SLOWAXIS")),
+        fast_axis=_axis(header.get("FASTAXIS")),
+        first_pixel=(here.xstart, here.ystart),
+        integration=0 if exposure.image.sci.ndim == 3 else None,
+        header={name: value for name, value in header.items() if name not in ("", "COMMENT", "HISTORY")},
+        sky=_Sky(geometry) if geometry else None,
+    )
+
+
+class _Sky:
+    """Where pixels lie on the sky; the file is read when it is asked."""
+
+    def __init__(self, path: str):
+        self._path = Path(path)
+        self._geometry: Any = None
+
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if self._geometry is None:
+            self._geometry = read_geometry(self._path)
+        return self._geometry.sky(x, y)
+
+
+def read_others(paths: Sequence[str], images: Sequence[str], place: str) -> Iterator[tuple[Image, Facts]]:
+    """Yield the planes and the facts of other exposures, of which one is in memory at a time.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    images : sequence of str
+        Names that the extension with the pixels may have.
+    place : str
+        ``rate`` or ``cal``.
+    """
+    for path in paths:
+        exposure = read_exposure(Path(path), images)
+        yield exposure.image, facts_of(exposure, Path(path).stem, place)
+
+
+def own_function(name: str, step: str) -> Callable[..., Any]:
+    """Return a function of the user's own, whose file is run as it is now.
+
+    Parameters
+    ----------
+    name : str
+        As ``file.py:function``.
+    step : str
+        The name of the step, for messages.
+
+    Raises
+    ------
+    ValueError
+        With the line, if the file fails; and if there is no such function in it.
+    """
+    file, _, function = name.rpartition(":")
+    path = Path(file).resolve()
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    sys.path.insert(0, str(path.parent))  # what lies beside it can be imported, as from a script
+    sys.modules.setdefault(path.stem, module)
+    with _told_by_line(name, step):
+        # Not by an import: what Python keeps compiled counts as new until the second of the last edit is over.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 it is theirs
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise ValueError(f"{step}: {path.name} has no function {function}")
+    return found
+
+
+@contextmanager
+def _told_by_line(function: str, step: str) -> Iterator[None]:
+    """Make of an error in the user's own code one that tells the file and the line in one line."""
+    path = Path(function.rpartition(":")[0]).resolve()
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
+        where = path.name + (f", line {line}" if line else "")
+        text = " ".join(str(error).split())
+        raise ValueError(f"{step}: {where}: {type(error).__name__}{f': {text}' if text else ''}") from error
+
+
+def _place(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{Path(code.co_filename).name}, line {code.co_firstlineno}:" if code else str(function)
+
+
+def _like(found: Image, planes: Image, returned: str) -> Image:
+    """Return planes with the types of others; an error if they cannot stand in their place."""
+    changed = {}
+    for name, plane in planes.planes().items():
+        new = getattr(found, name)
+        if np.shape(new) != plane.shape:
+            raise ValueError(f"{returned} {PLANES[name]} of shape {np.shape(new)}, not {plane.shape}")
+        kinds = "biu" if name == "dq" else "biuf"
+        if np.asarray(new).dtype.kind not in kinds:
+            raise ValueError(f"{returned} {PLANES[name]} of type {np.asarray(new).dtype}")
+        with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite
+            changed[name] = np.asarray(new).astype(plane.dtype)
+    return replace(planes, **changed)
+
+
+def _discard(image: Image, step: str) -> None:
+    for name, number in discard_impossible(image.float_planes(), image.dq).items():
+        log.warning("%s left %d pixels of %s that are no value", step, number, PLANES[name])
+
+
+def _content(path: str, kind: str) -> Any:
+    """Return what a step that calflow has gets of a file."""
+    if kind == TEXT:
+        return Path(path).read_text("utf-8")
+    with fits.open(path, memmap=False) as hdus:
+        return np.array(hdus[image_extension(hdus, ("SCI", "PRIMARY"))].data, np.float32)
+
+
+def _axis(value: Any) -> int | None:
+    return value if value in (1, 2, -1, -2) else None
+
+
+def _joint(every: Sequence[Mapping[str, Figure]]) -> dict[str, Figure]:
+    joint: dict[str, Figure] = {}
+    for name in dict.fromkeys(name for figures in every for name in figures):
+        values: list[Any] = [figures[name] for figures in every if name in figures]
+        if all(isinstance(value, int) for value in values):
+            joint[name] = sum(values)
+        else:
+            joint[name] = values[-1] if any(isinstance(value, str) for value in values) else float(np.mean(values))
+    return joint

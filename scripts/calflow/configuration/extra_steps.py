@@ -1,0 +1,279 @@
+"""Extra steps: cleaning steps that calflow has, and functions of the user's own, between those of the stages."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from calflow.configuration.allowed import allowed, schema_of
+from calflow.configuration.declared import section_of
+from calflow.configuration.paths import no_file
+from calflow.configuration.problems import Problem, Problems, nearest
+from calflow.configuration.section import Maybe, Names, Section, UserPath
+from calflow.configuration.stage2 import Stage2
+from calflow.configuration.stage3 import Stage3
+from calflow.science.cleaning.shipped import CAL, RATE, SHIPPED, Shipped
+
+PLACES = (RATE, CAL)
+# What a function of the user's own takes, by position; OTHERS besides, if it asks for other exposures.
+TAKES = ("planes", "parameters", "facts", "inputs")
+OTHERS = "others"
+ALL = "all"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+
+
+class Selection(Section):
+    """Which exposures are meant: those that agree with all that is given, of which each is one name or several."""
+
+    instrument: Names = Field([], description="of these instruments; none: any")
+    filter: Names = Field([], description="with these filters or pupils; none: any")
+    detector: Names = Field([], description="of these detectors, such as NRCA*; none: any")
+    exposures: Names = Field([], description="of these names, without suffix, such as jw01234001*; none: any")
+
+    def selects(self, name: str, values: Mapping[str, Any]) -> bool:
+        """Tell whether an exposure is meant; upper and lower case are the same.
+
+        Parameters
+        ----------
+        name : str
+            Root of the names of its products.
+        values : mapping of str to object
+            Its keywords.
+        """
+        instrument, detector, band, pupil = (
+            str(values.get(keyword, "")) for keyword in ("INSTRUME", "DETECTOR", "FILTER", "PUPIL")
+        )
+        return (
+            _any(self.instrument, instrument)
+            and _any(self.filter, band, pupil)
+            and _any(self.detector, detector)
+            and _any(self.exposures, name)
+        )
+
+
+def _any(patterns: list[str], *values: str) -> bool:
+    found = (fnmatchcase(value.strip().upper(), pattern.upper()) for value in values for pattern in patterns)
+    return not patterns or any(found)
+
+
+# A name that Python does not take for an attribute in a class
+_FOR: Any = {"for": (Selection, Field(Selection(), description="the exposures that it is for"))}
+_For: Any = create_model("_For", __base__=Section, **_FOR)
+
+
+class ExtraStep(_For):
+    """A step between the steps: one that calflow has, or a function of your own; docs/extra_steps.md."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: _with_parameters(schema))
+
+    name: str = Field(description="its name in headers, logs and status: letters, digits, _ and -")
+    step: Maybe[str] = Field(None, description="a step that calflow has; null: that of its name, unless file is given")
+    file: Maybe[UserPath] = Field(None, description="your own: the Python file")
+    function: Maybe[str] = Field(
+        None, description="your own: the function in it; null: the one with the name of the step"
+    )
+    parameters: dict[str, Any] = Field({}, description="what the step takes, by name")
+    inputs: dict[str, UserPath] = Field(
+        {},
+        description="files by name; {exposure}, {instrument}, {detector}, {filter}, {pupil} stand for those of each",
+    )
+    others: Maybe[Literal["earlier", "all"]] = Field(
+        None, description="your own: other exposures of the detector that it gets, in order of time"
+    )
+    optional: bool = Field(False, description="it is no mistake if no exposure is selected")
+
+    @property
+    def selection(self) -> Selection:
+        """The exposures that it is for."""
+        return getattr(self, "for")
+
+    @property
+    def shipped(self) -> Shipped | None:
+        """The step that calflow has; None: the user's own."""
+        return None if self.file else SHIPPED.get(self.step or self.name)
+
+    @property
+    def function_name(self) -> str:
+        """The name of the user's own function."""
+        return self.function or self.name
+
+    @property
+    def which_others(self) -> str:
+        """Which other exposures it takes; empty: none."""
+        return self.shipped.others if self.shipped else self.others or ""
+
+
+class ExtraSteps(Section):
+    """Steps between the steps of the stages, in their order; docs/extra_steps.md."""
+
+    rate: list[ExtraStep] = Field([], description="on _rate and _rateints, before stage 2")
+    cal: list[ExtraStep] = Field([], description="on _cal, before stage 3; the _cal of stage 2 stays as it is")
+    save_clean: bool = Field(False, description="keep what they make, _rate_clean and _cal_clean")
+
+    def steps(self) -> Iterator[tuple[str, str, ExtraStep]]:
+        """Yield each step with its place and its key in the configuration."""
+        for place in PLACES:
+            for number, step in enumerate(getattr(self, place)):
+                yield place, f"extra_steps.{place}[{number}]", step
+
+
+def parameter_section(name: str) -> type[Section]:
+    """Return the parameters of a step that calflow has as a section.
+
+    Parameters
+    ----------
+    name : str
+        Of the step.
+    """
+    return section_of(SHIPPED[name].parameter_class(), Section)
+
+
+def _with_parameters(schema: dict[str, Any]) -> None:
+    """Add to the JSON schema of a step what parameters the steps take that calflow has."""
+    schema["allOf"] = [
+        {
+            "if": {
+                "anyOf": [
+                    {"required": ["step"], "properties": {"step": {"const": name}}},
+                    {"properties": {"name": {"const": name}, "step": {"type": "null"}, "file": {"type": "null"}}},
+                ]
+            },
+            "then": {"properties": {"parameters": schema_of(parameter_section(name)) | {"description": name}}},
+        }
+        for name in SHIPPED
+    ]
+
+
+# Checks -------------------------------------------------------------------------------------------------
+
+
+def check_extra_steps(section: ExtraSteps, problems: Problems) -> None:
+    """Look at all that can be known of extra steps without exposures.
+
+    Parameters
+    ----------
+    section : ExtraSteps
+    problems : Problems
+        What is wrong is added.
+    """
+    names: dict[str, str] = {}
+    for place, key, step in section.steps():
+
+        def refuse(below: str, wrong: str, right: str, key: str = key) -> None:
+            problems.add(Problem("config", f"{key}.{below}", wrong, right))
+
+        if not _NAME.fullmatch(step.name):
+            refuse("name", f"{step.name!r} cannot be used", "begin with a letter; letters, digits, _ and - may follow")
+        elif step.name in {*Stage2.model_fields, *Stage3.model_fields}:
+            refuse("name", f"{step.name!r} is the name of a step of calflow", "give it another name")
+        elif step.name in names:
+            refuse("name", f"{step.name!r} is the name of {names[step.name]}, too", "give each step a name of its own")
+        names.setdefault(step.name, key)
+        if step.file:
+            _check_own(step, refuse)
+        else:
+            _check_shipped(step, place, refuse)
+
+
+def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
+    name = step.step or step.name
+    shipped = SHIPPED.get(name)
+    if shipped is None:
+        own = "" if step.step else "; for a function of your own give file"
+        refuse("step" if step.step else "name", f"{name!r} is no step that calflow has", nearest(name, SHIPPED) + own)
+        return
+    for below in ("function", "others"):
+        if getattr(step, below):
+            refuse(
+                below, f"is for functions of your own, and {name} is a step of calflow", "leave it out, or give file"
+            )
+    if place not in shipped.places:
+        refuse(
+            "step" if step.step else "name", f"{name!r} has no use here", f"put it into extra_steps.{shipped.places[0]}"
+        )
+    _check_parameters(step, name, shipped, refuse)
+    unknown = [role for role in step.inputs if role not in shipped.inputs]
+    for role in unknown:
+        known = nearest(role, shipped.inputs) if shipped.inputs else "leave it out"
+        refuse(f"inputs.{role}", f"{name} has no such input", known)
+    for role in shipped.inputs:
+        if role not in step.inputs and role not in shipped.optional and not unknown:
+            refuse(f"inputs.{role}", "is missing", f"{name} needs this file")
+
+
+def _check_parameters(step: ExtraStep, name: str, shipped: Shipped, refuse: Any) -> None:
+    section: Any = parameter_section(name)
+    try:
+        values = section.model_validate(step.parameters)
+    except ValidationError as error:
+        for item in error.errors():
+            parameter = str(item["loc"][0]) if item["loc"] else ""
+            if parameter not in section.model_fields:
+                refuse(f"parameters.{parameter}", "unknown key", nearest(parameter, section.model_fields))
+            else:
+                words = allowed(section, parameter).replace("`", "")
+                refuse(f"parameters.{parameter}", f"{step.parameters[parameter]!r} is not valid", f"give {words}")
+        return
+    try:
+        shipped.parameter_class()(**parameters_of(values))
+    except ValueError as error:
+        refuse("parameters", str(error), "docs/configuration.md has what is allowed")
+
+
+def parameters_of(values: Section) -> dict[str, Any]:
+    """Return the values of the parameters of a shipped step as its dataclass takes them.
+
+    Parameters
+    ----------
+    values : Section
+        Of `parameter_section`.
+    """
+    found = values.model_dump()
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _check_own(step: ExtraStep, refuse: Any) -> None:
+    path = Path(str(step.file))
+    if step.step:
+        refuse("step", "is a step of calflow, and file a function of your own", "leave one of them out")
+    if not path.is_file():
+        refuse("file", no_file(path), "give the Python file with your function")
+        return
+    try:
+        tree = ast.parse(path.read_text("utf-8"), str(path))
+    except SyntaxError as error:
+        refuse("file", f"line {error.lineno} of {path} is no Python: {error.msg}", "mend it")
+        return
+    except (OSError, ValueError) as error:
+        refuse("file", f"{path} cannot be read: {error}", "give a Python file")
+        return
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if step.function_name in functions:
+        _check_takes(step, functions[step.function_name], path, refuse)
+    elif step.function_name not in set(_names_defined(tree)):
+        found = nearest(step.function_name, functions) if functions else "it defines none"
+        refuse("function", f"no function {step.function_name!r} in {path}", found)
+
+
+def _names_defined(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that a module gets in other ways than by ``def``: assigned, or imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _check_takes(step: ExtraStep, function: ast.FunctionDef, path: Path, refuse: Any) -> None:
+    given = [*TAKES, *([OTHERS] if step.others else [])]
+    taken = function.args
+    positional = [*taken.posonlyargs, *taken.args]
+    needed = len(positional) - len(taken.defaults)
+    alone = [each.arg for each, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if default is None]
+    if needed > len(given) or (len(positional) < len(given) and not taken.vararg) or alone:
+        wrong = f"{function.name} in line {function.lineno} of {path} cannot be called with {', '.join(given)}"
+        refuse("function", wrong, f"write def {function.name}({', '.join(given)})")

@@ -1,0 +1,89 @@
+"""The job that takes an exposure through its extra steps."""
+
+from typing import Any, NamedTuple
+
+from calflow.jobs.declaration import Job
+from calflow.plan.plan import Plan, cleaning_of
+
+
+class ExtraStepping(NamedTuple):
+    """Parameters of ``apply_extra_steps``."""
+
+    root: str
+    place: str
+    images: list[str]
+    facts: dict[str, Any]  # keywords of the exposure that were made of others
+    steps: list[dict[str, Any]]  # in their order; the files of step n are inputs_n, in the order of its inputs
+    writing: dict[str, Any]  # how products are written: of `Writing`
+
+
+def read(plan: Plan, exposure: str, place: str) -> dict[str, Any]:
+    """Return the files of ``apply_extra_steps``: the exposure, where its pixels lie, and what each step takes.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    place : str
+        ``rate``, before stage 2, or ``cal``, before stage 3.
+    """
+    cleaning = cleaning_of(plan, exposure, place)
+    files: dict[str, Any] = {"exposure": cleaning.source}
+    files |= {"geometry": cleaning.geometry} if cleaning.geometry else {}
+    for number, step in enumerate(cleaning.steps):
+        files[f"inputs_{number}"] = [path for path, _ in step.inputs.values()]
+        files[f"others_{number}"] = list(step.others or ())
+    return {role: file for role, file in files.items() if file}
+
+
+def extra_stepping(plan: Plan, exposure: str, place: str) -> ExtraStepping:
+    """Return the parameters of ``apply_extra_steps``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    place : str
+        ``rate`` or ``cal``.
+    """
+    cleaning = cleaning_of(plan, exposure, place)
+    steps = [
+        {
+            "name": step.name,
+            "keyword": step.keyword,
+            "function": step.function,
+            "parameters": dict(step.parameters),
+            "parameter_class": step.parameter_class,
+            "inputs": [[role, kind] for role, (_, kind) in step.inputs.items()],
+            "takes_others": step.others is not None,
+        }
+        for step in cleaning.steps
+    ]
+    # What is read again is not rounded, whatever products are.
+    writing = plan.settings.writing | {"compress": "none"}
+    return ExtraStepping(exposure, place, list(cleaning.images), dict(cleaning.facts), steps, writing)
+
+
+def functions(plan: Plan, exposure: str, place: str) -> list[str]:
+    """Return the functions that ``apply_extra_steps`` calls for an exposure, and the classes of their parameters.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    place : str
+        ``rate`` or ``cal``.
+    """
+    steps = cleaning_of(plan, exposure, place).steps
+    return list(dict.fromkeys(name for step in steps for name in (step.function, step.parameter_class) if name))
+
+
+JOBS = {
+    "apply_extra_steps": Job("apply_extra_steps.py", read, extra_stepping, like="calibrate", functions=functions),
+}

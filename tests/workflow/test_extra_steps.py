@@ -1,0 +1,71 @@
+"""Extra steps in real runs: what runs, what an edit of the user's file makes stale, how a failure is told."""
+
+import pytest
+from astropy.io import fits
+
+pytestmark = pytest.mark.slow
+
+EXPOSURE = "jw01234001001_02101_00001_mirimage"
+OWN = """\
+LEVEL = 2.0
+
+
+def pedestal(planes, parameters, facts, inputs):
+    planes.sci -= LEVEL
+    planes.dq[:4, :5] |= 1
+    return planes, {"pixels": 20}
+"""
+STEP = {"name": "pedestal", "file": "my_steps.py", "for": {"exposures": EXPOSURE}}
+
+
+def test_a_step_of_the_users_own(finished):
+    own, cal = finished.folder / "my_steps.py", finished.product(f"{EXPOSURE}_cal.fits")
+    own.write_text(OWN)
+    before = fits.getdata(cal)
+    products = finished.products()
+    finished.config["extra_steps"] = {"rate": [STEP]}
+    rules = {"apply_extra_steps": 1, "calibrate": 1, "resample_exposure": 1}
+
+    run = finished.run()
+    assert run.code == 0, run.output
+    assert run.rules == rules
+    assert finished.products() == products  # what the step makes is temporary
+    header = fits.getheader(cal)
+    assert (header["S_PEDEST"], header["N_PEDEST"]) == ("COMPLETE", 20)
+    assert "Extra step pedestal; pedestal of my_steps.py; pixels 20" in str(header["HISTORY"])
+    assert (fits.getdata(cal) != before).any()
+    status = finished.run("status").output
+    assert "pedestal" in status
+    assert "pedestal: 20 pixels in 1 exposure" in status
+
+    own.write_text(OWN.replace("    planes.dq", "    # corner\n    planes.dq"))
+    assert finished.planned() == {}
+    own.write_text(OWN.replace("LEVEL = 2.0", "LEVEL = 1.0"))
+    assert finished.planned() == rules
+
+    own.write_text(OWN.replace("planes.sci -= LEVEL", "planes.sci -= 1 / len(inputs)"))
+    finished.config["extra_steps"]["rate"].append(STEP | {"name": "next", "function": "pedestal"})
+    run = finished.run()
+    assert run.code != 0
+    why = f"apply_extra_steps {EXPOSURE}, rate: pedestal: my_steps.py, line 5: ZeroDivisionError: division by zero"
+    assert why in run.output
+    assert "1 job failed, 2 jobs could not run without it" in run.output
+    assert why.replace("rate: ", "rate FAILED: ") in finished.run("status").output
+
+
+def test_regions_are_masked_before_stage_3(combined):
+    root = "jw01234001001_02101_00001_nrcb1"
+    (combined.folder / f"{root}.reg").write_text("image\ncircle(60,60,4)\n")
+    step = {"name": "mask_regions", "inputs": {"regions": "{exposure}.reg"}}
+    combined.config["extra_steps"] = {"cal": [step], "save_clean": True}
+    clean = f"results/stage2/{root}_cal_clean.fits"
+    run = combined.run(clean)
+    assert run.code == 0, run.output
+    assert run.rules == {"apply_extra_steps": 1}
+    dq = fits.getdata(combined.folder / clean, "DQ")
+    assert (dq & 1)[59, 59] == 1
+    assert fits.getval(combined.folder / clean, "N_MASK_R") == 49
+    planned = combined.planned()
+    assert "calibrate" not in planned
+    assert "apply_extra_steps" not in planned
+    assert (planned["find_stars"], planned["flag_outliers"], planned["combine"]) == (1, 4, 1)
