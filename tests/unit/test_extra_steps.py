@@ -3,9 +3,11 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 
 from calflow.calibration.extra_steps import ExtraStep as Step
@@ -15,6 +17,7 @@ from calflow.configuration.problems import InputError, Problems
 from calflow.configuration.settings import Settings, read_settings
 from calflow.files.exposure import Exposure, write_exposure
 from calflow.files.keywords import STATUS
+from calflow.forecast.target import _users_code
 from calflow.jobs.all import JOBS
 from calflow.jobs.code_hash import CodeHashes
 from calflow.jobs.sizes import Sizes
@@ -25,6 +28,7 @@ from calflow.plan.planner import make_plan
 from calflow.science.cleaning.shipped import SHIPPED, in_full, named
 from calflow.science.cleaning.step import Cleaned, Facts, with_cleaned
 from calflow.science.image import Image
+from calflow.shards.folders import files_of
 from calflow.simulation import Scene, simulate
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -536,6 +540,25 @@ def test_nothing_is_planned_of_steps_that_are_wrong(planned):
     with pytest.raises(InputError) as caught:
         planned(rate=[{"name": "nothing_such"}], cal=[REGIONS | {"parameters": {"grow": -1}}])
     assert len(caught.value.problems) == 2
+
+
+def test_in_a_shard_paths_are_absolute_and_a_step_need_not_be_for_any_exposure(here):
+    given = {"extra_steps": {"rate": [OWN_STEP | {"for": {"filter": "F1130W"}}], "cal": [REGIONS], "save_clean": True}}
+    files = files_of(SimpleNamespace(parts=[], exposures=["a"]), read_settings(given), given, here / "0001")
+    (rate,), (cal,) = (yaml.safe_load(files["shard.yaml"])["extra_steps"][place] for place in ("rate", "cal"))
+    assert rate == OWN_STEP | {"for": {"filter": ["F1130W"]}, "file": str(here / "my_steps.py"), "optional": True}
+    assert cal == REGIONS | {"inputs": {"regions": str(here / "{exposure}.reg")}, "optional": True}
+    assert yaml.safe_load(files["shard.yaml"])["extra_steps"]["save_clean"] is True
+
+
+def test_what_is_remembered_as_up_to_date_goes_by_the_users_code(planned):
+    assert _users_code(planned()) == _users_code(planned(cal=[REGIONS])) == ""
+    before = _users_code(planned(rate=[OWN_STEP]))
+    try:
+        Path("my_steps.py").write_text(OWN.replace("LEVEL = 2.0", "LEVEL = 1.0"))
+        assert before != _users_code(planned(rate=[OWN_STEP])) != ""
+    finally:
+        Path("my_steps.py").write_text(OWN)
 
 
 def test_without_extra_steps_there_is_nothing():

@@ -9,23 +9,24 @@ from pydantic.fields import FieldInfo
 
 from calflow.configuration.paths import expanded
 from calflow.configuration.section import Section
-from calflow.configuration.settings import Settings
 from calflow.configuration.strun_translation import overlay
 
 
-def with_absolute_paths(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+def with_absolute_paths(settings: Section, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the user gave, with every relative path at which something is written out.
 
     What names no file stays as it is: it may be the name of a catalogue, or ``N/A``.
 
     Parameters
     ----------
-    settings : Settings
-        What was read from it. A default is a path, too, such as ``references``.
+    settings : Section
+        What was read from it, or a part of that. A default is a path, too, such as ``references``.
     given : mapping
         The part of the configuration that the user gave.
     """
     tree = dict(given)
+    for keys, items in _lists_of_sections(settings):
+        tree = overlay(tree, _nested(keys, [with_absolute_paths(item, _given(item)) for item in items]))
     for keys, value in _paths(settings):
         absolute = [_absolute(path) for path in value] if isinstance(value, list) else _absolute(value)
         if absolute != value:
@@ -42,6 +43,20 @@ def _paths(section: Section) -> Iterator[tuple[tuple[str, ...], Any]]:
                 yield from ((keys + below, path) for below, path in _paths(each))
             elif each and _takes_paths(declared):
                 yield keys, each
+
+
+def _lists_of_sections(section: Section, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[Section]]]:
+    """Yield each key that is a list of sections, and these."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _lists_of_sections(value, (*keys, name))
+        elif isinstance(value, list) and value and isinstance(value[0], Section):
+            yield (*keys, name), value
+
+
+def _given(section: Section) -> dict[str, Any]:
+    return section.model_dump(exclude_unset=True)
 
 
 def _values(keys: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -62,7 +77,8 @@ def _is_path(kind: Any) -> bool:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(path) if os.path.lexists(path) else path
+    # In a name after which many files are looked for, braces stand for what differs.
+    return os.path.abspath(path) if os.path.lexists(path) or "{" in path else path
 
 
 def _nested(keys: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, least_of, size_on_disk
 from calflow.forecast.schedule import schedule
 from calflow.forecast.text import forecast_text
+from calflow.jobs.code_hash import CodeHashes, cache_of_code
 from calflow.jobs.sizes import Sizes
 from calflow.plan.components import TARGETS, components
 from calflow.plan.handed_on import key_of_code
@@ -26,6 +27,8 @@ from calflow.whole_files import replace_text
 
 PLAN = "plan"
 UP_TO_DATE = Path(".snakemake/calflow/up_to_date")
+REMEMBERED_CODE = Path(".snakemake/calflow/code")
+SCRIPT_OF_STEPS = Path(__file__).parents[2] / "apply_extra_steps.py"
 EVERYTHING = "all"
 # From this number of exposures on it pays to look for what is stale before building the whole graph ...
 WORTHWHILE = 100
@@ -233,8 +236,15 @@ def _known_up_to_date(execution: Execution, plan: Plan) -> UpToDate | None:
     if execution.is_stored_elsewhere:
         return None
     with suppress(TypeError, ValueError):
-        return UpToDate(UP_TO_DATE, key_of(execution, plan_to_json(plan), key_of_code()))
+        return UpToDate(UP_TO_DATE, key_of(execution, plan_to_json(plan), key_of_code(), _users_code(plan)))
     return None
+
+
+def _users_code(plan: Plan) -> str:
+    """Return a key of what extra steps use of the user's own code; empty if there is none."""
+    steps = [step for cleaning in plan.cleanings.values() for step in cleaning.steps]
+    own = sorted({step.function for step in steps if step.is_own})
+    return CodeHashes(cache_of_code(otherwise=REMEMBERED_CODE)).hash(SCRIPT_OF_STEPS, *own) if own else ""
 
 
 def _mostly_made(parts: Sequence[Sequence[str]]) -> bool:

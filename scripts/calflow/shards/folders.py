@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from calflow.configuration.elsewhere import with_absolute_paths
+from calflow.configuration.extra_steps import PLACES
 from calflow.configuration.settings import Settings
 from calflow.references.crds_cache import PATH_VARIABLE
 from calflow.shards.cut import Shard
@@ -79,6 +80,11 @@ def files_of(shard: Shard, settings: Settings, given: Mapping[str, Any], folder:
     if "grids" in tree:
         grids = grids_of(shard.parts, settings)
         tree["grids"] = {name: {**tree["grids"][name], "associations": grids[name]} for name in grids}
+    if any(settings.extra_steps.steps()):
+        # What is for some exposures of the survey need not be for those of a shard.
+        lists = {place: tree["extra_steps"].get(place, []) for place in PLACES}
+        optional = {place: [step | {"optional": True} for step in steps] for place, steps in lists.items()}
+        tree["extra_steps"] = {**tree["extra_steps"], **optional}
     if settings.references.source == "crds" and not settings.references.crds_path and os.environ.get(PATH_VARIABLE):
         # Elsewhere the environment may be another one.
         tree["references"] = {**tree["references"], "crds_path": os.path.abspath(os.environ[PATH_VARIABLE])}
