@@ -475,6 +475,8 @@ def test_earlier_exposures_of_the_detector_come_in_order_of_time(planned):
         assert others(plan, root) == in_time[:number]
     plan = planned(rate=[step | {"others": "all"}])
     assert others(plan, in_time[2]) == [*in_time[:2], *in_time[3:]]
+    hours = 24 * (times[in_time[3]] - times[in_time[1]]) + 0.001
+    assert others(planned(rate=[step | {"within": hours}]), in_time[3]) == in_time[1:3]
     last = planned(cal=[step | {"others": "all"}])
     assert others(last, ROOTS[0], "cal") == ROOTS[1:]
     assert len(components(last)) == 1

@@ -17,6 +17,7 @@ from calflow.calibration.work import function_named
 from calflow.files.exposure import PLANES, Exposure, image_extension, read_exposure
 from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
+from calflow.files.names import product_root
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 
@@ -240,7 +241,7 @@ def read_others(paths: Sequence[str], images: Sequence[str], place: str) -> Iter
     """
     for path in paths:
         exposure = read_exposure(Path(path), images)
-        yield exposure.image, facts_of(exposure, Path(path).stem, place)
+        yield exposure.image, facts_of(exposure, product_root(Path(path).name), place)
 
 
 def own_function(name: str, step: str) -> Callable[..., Any]:

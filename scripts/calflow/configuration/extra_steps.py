@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
@@ -83,6 +83,9 @@ class ExtraStep(_For):
     )
     others: Maybe[Literal["earlier", "all"]] = Field(
         None, description="your own: other exposures of the detector that it gets, in order of time"
+    )
+    within: Maybe[Annotated[float, Field(gt=0)]] = Field(
+        None, description="of other exposures those that began within so many hours; null: any"
     )
     optional: bool = Field(False, description="it is no mistake if no exposure is selected")
 

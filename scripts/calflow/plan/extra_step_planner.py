@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +203,7 @@ class ExtraStepPlanner:
         for exposure in selected:
             inputs = self._inputs(key, step, exposure, without)
             if inputs is not None and self._check_texts(key, step, place, inputs):
-                others = _others(step.which_others, exposure, exposures) if step.which_others else None
+                others = _others(step, exposure, exposures) if step.which_others else None
                 planned[exposure.root].append(replace(common, inputs=inputs, others=others))
         if len(without) == len(selected) and not step.optional:
             wrong = f"there is a file for none of {len(selected)} exposures, such as {next(iter(without.values()))!r}"
@@ -295,11 +295,16 @@ def _word(name: str, exposure: _Exposure) -> str:
     return word.strip().replace("/", "_")
 
 
-def _others(which: str, exposure: _Exposure, exposures: Sequence[_Exposure]) -> tuple[str, ...]:
+def _others(step: ExtraStep, exposure: _Exposure, exposures: Sequence[_Exposure]) -> tuple[str, ...]:
     """Return the files of other exposures of the detector of one: the earlier ones, or all, in order of time."""
-    of_detector = {e.source: e for e in exposures if e.detector == exposure.detector and e.source != exposure.source}
-    in_order = sorted(of_detector.values(), key=lambda each: (each.start, each.root))
-    return tuple(each.source for each in in_order if which == ALL or each.start < exposure.start)
+    others = {e.source: e for e in exposures if e.detector == exposure.detector and e.source != exposure.source}
+    in_order = sorted(others.values(), key=lambda each: (each.start, each.root))
+    if step.which_others != ALL:
+        in_order = [each for each in in_order if each.start < exposure.start]
+    if step.within is not None:
+        limit = timedelta(hours=step.within)
+        in_order = [each for each in in_order if abs(each.start - exposure.start) <= limit]
+    return tuple(each.source for each in in_order)
 
 
 def _why_none(step: ExtraStep, place: str, exposures: Sequence[_Exposure]) -> tuple[str, str]:

@@ -1,0 +1,124 @@
+"""The job that takes an exposure through its extra steps: a file in, a file out."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import apply_extra_steps
+from calflow.files.exposure import Exposure, read_exposure, write_exposure
+from calflow.job import UnusableExposure
+from calflow.science.image import Image
+
+OWN = """\
+def add(planes, parameters, facts, inputs):
+    planes.sci += 10 * facts.integration if facts.integration is not None else parameters["level"]
+    return planes, {"pixels": 4}
+
+
+def spoil(planes, parameters, facts, inputs):
+    planes.dq[:] |= 1
+    return planes
+
+
+def overflow(planes, parameters, facts, inputs):
+    planes.sci = planes.sci.astype(float)
+    planes.sci[0, 0] = 1e300
+    planes.sci[0, 1] = 1e30
+    return planes
+
+
+def earlier(planes, parameters, facts, inputs, others):
+    names = [f"{of.name} {other.sci[0, 0]:g}" for other, of in others]
+    return planes, {"seen": " and ".join(names)}
+"""
+
+
+class Files(dict):
+    """Files by their roles, as Snakemake has them."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture
+def apply(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_steps.py").write_text(OWN)
+
+    def apply(*functions, **files):
+        steps = [
+            {
+                "name": function,
+                "keyword": f"S_{function[:6].upper()}",
+                "function": f"my_steps.py:{function}",
+                "parameters": {"level": 0.5},
+                "parameter_class": "",
+                "inputs": [],
+                "takes_others": function == "earlier",
+            }
+            for function in functions
+        ]
+        params = SimpleNamespace(root="a", place="rate", images=["SCI"], facts={}, steps=steps, writing={})
+        output = Files(clean=str(tmp_path / "a_rate_clean.fits"))
+        apply_extra_steps.apply_extra_steps(Files(exposure="a_rate.fits", **files), output, params)
+        return read_exposure(tmp_path / "a_rate_clean.fits")
+
+    return apply
+
+
+def write(name, *shape, value=1):
+    image = Image(np.full(shape, value, np.float32), np.ones(shape, np.float32), np.zeros(shape, np.uint32))
+    primary = fits.Header({"DETECTOR": "D", "OBS_ID": "kept"})
+    write_exposure(Exposure(image, {"PRIMARY": primary, "SCI": fits.Header({"BUNIT": "DN/s"})}), name)
+
+
+def test_steps_run_in_their_order_and_are_recorded(apply, tmp_path):
+    write(tmp_path / "a_rate.fits", 2, 3)
+    found = apply("add", "overflow")
+    assert found.image.sci[1, 1] == 1.5
+    header = found.primary
+    assert (header["S_ADD"], header["N_ADD"], header["S_OVERFL"], header["OBS_ID"]) == (
+        "COMPLETE",
+        4,
+        "COMPLETE",
+        "kept",
+    )
+    history = list(header["HISTORY"])
+    assert history == [
+        "Extra step add; add of my_steps.py, level=0.5; pixels 4",
+        "Extra step overflow; overflow of my_steps.py, level=0.5",
+    ]
+    assert found.science["BUNIT"] == "DN/s"
+
+
+def test_what_a_step_leaves_that_is_no_value_is_marked(apply, tmp_path):
+    write(tmp_path / "a_rate.fits", 2, 3)
+    image = apply("overflow").image
+    assert np.isnan(image.sci[0, :2]).all()
+    np.testing.assert_array_equal(image.dq, [[1, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("block", [1 << 22, 6])
+def test_of_many_integrations_each_is_worked_on_by_itself_in_blocks(apply, tmp_path, monkeypatch, block):
+    monkeypatch.setattr(apply_extra_steps, "BLOCK_PIXELS", block)
+    write(tmp_path / "a_rate.fits", 3, 2, 3)
+    found = apply("add")
+    np.testing.assert_array_equal(found.image.sci[:, 0, 0], [1, 11, 21])
+    assert found.primary["S_ADD"] == "COMPLETE"
+    assert found.primary.get("N_ADD") == (12 if block > 6 else None)
+
+
+def test_other_exposures_are_given_with_their_names(apply, tmp_path):
+    for name, value in (("a", 1), ("b", 2), ("c", 3)):
+        write(tmp_path / f"{name}_rate.fits", 2, 3, value=value)
+    assert "seen b 2 and c 3" in str(apply("earlier", others_0=["b_rate.fits", "c_rate.fits"]).primary["HISTORY"])
+    assert "seen c 3" in str(apply("earlier", others_0="c_rate.fits").primary["HISTORY"])
+    assert "seen" in str(apply("earlier").primary["HISTORY"])
+
+
+def test_an_exposure_of_which_nothing_is_left_fails(apply, tmp_path):
+    write(tmp_path / "a_rate.fits", 2, 3)
+    with pytest.raises(UnusableExposure, match="no usable pixel is left after add, spoil"):
+        apply("add", "spoil")
+    assert not (tmp_path / "a_rate_clean.fits").exists()
