@@ -67,8 +67,10 @@ help:
 
 environment: $(INSTALLED)
 
-# What numba compiles is kept beside the module: the first run need not wait for it, 5 s.
-COMPILE := from calflow.science.combination.drizzle_kernel import start_kernel; start_kernel()
+# What numba and Python compile, and what each module defines, is kept beside the code: the first run need not wait for it,
+# 6 s, nor any run where Python is told to write nothing.
+COMPILE := from calflow.science.combination.drizzle_kernel import start_kernel; start_kernel();
+COMPILE += from calflow.jobs.code_hash import remember_code; remember_code("scripts")
 
 # The stamp makes a second call instant; a new lock file makes a new environment.
 $(INSTALLED): envs/lock.txt
@@ -77,6 +79,7 @@ $(INSTALLED): envs/lock.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt
 	$(BIN)/python -m pip --disable-pip-version-check check
+	$(BIN)/python -m compileall -q scripts
 	PYTHONPATH=scripts $(BIN)/python -c '$(COMPILE)'
 	@touch $@
 

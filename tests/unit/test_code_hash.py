@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from calflow.jobs import code_hash as module
-from calflow.jobs.code_hash import CodeHashes, cache_of_code
+from calflow.jobs.code_hash import CodeHashes, cache_of_code, remember_code
 
 
 def code_hash(script):
@@ -161,13 +161,20 @@ def test_what_modules_say_is_remembered_where_python_keeps_what_it_compiles(pref
 
 def test_what_modules_say_is_remembered_elsewhere_where_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "new"))
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert cache_of_code(tmp_path / "other") == tmp_path / "other"
 
 
-def test_what_modules_say_is_remembered_elsewhere_where_python_may_write_nothing(tmp_path, monkeypatch):
+def test_where_python_may_write_nothing_counts_what_was_remembered_beforehand(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "new"))
     assert cache_of_code(tmp_path / "other") == tmp_path / "other"
+    remember_code(tree)
+    cache = cache_of_code(tmp_path / "other")
+    assert cache.is_relative_to(tmp_path / "new")
+    monkeypatch.setattr(module, "_looked_at", None)
+    assert CodeHashes(cache).hash(tree / "script.py")
 
 
 def test_what_is_remembered_is_not_looked_at_again(tree, monkeypatch):

@@ -37,11 +37,30 @@ def cache_of_code(otherwise: Path) -> Path:
     Parameters
     ----------
     otherwise : Path
-        Where to remember it if nothing can be written there, or Python is told not to.
+        Where to remember it if there is nothing yet, and nothing can be written there or Python is told not to.
     """
-    beside = Path(importlib.util.cache_from_source(__file__)).with_suffix(".definitions")
+    beside = _beside()
     there = next(folder for folder in beside.parents if folder.exists())
-    return otherwise if sys.dont_write_bytecode or not os.access(there, os.W_OK) else beside
+    may_write = not sys.dont_write_bytecode and os.access(there, os.W_OK)
+    return beside if may_write or beside.exists() else otherwise
+
+
+def remember_code(folder: str | Path) -> None:
+    """Find out beforehand what each module says, and remember it beside this one.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With the modules, in any depth.
+    """
+    hashes = CodeHashes(_beside())
+    for file in sorted(Path(folder).resolve().rglob("*.py")):
+        hashes._module(file)
+    hashes.save()
+
+
+def _beside() -> Path:
+    return Path(importlib.util.cache_from_source(__file__)).with_suffix(".definitions")
 
 
 class CodeHashes:
