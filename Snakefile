@@ -136,6 +136,10 @@ if not IS_MODULE:
         message:
             "never a job: the plan is printed before any job, see scripts/calflow/forecast"
 
+    rule lineage:
+        message:
+            "never a job: it is printed before any job, see scripts/calflow/provenance"
+
     for command in COMMANDS:
 
         rule:

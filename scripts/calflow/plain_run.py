@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calflow.engine.reading import is_job, is_local
+from calflow.engine.targets import only_tells
 from calflow.engine.timers import stop_timers
 from calflow.engine.versions import untested
 from calflow.plan.handed_on import hand_on
@@ -25,7 +26,7 @@ class PlainRun:
     def __init__(self, workflow: Any, version: str) -> None:
         self._workflow = workflow
         self.is_job = is_job(workflow)
-        if "plan" in sys.argv[1:]:
+        if only_tells():
             sys.exit(untested(version))
         if not self.is_job:
             print(untested(version), file=sys.stderr)

@@ -1,6 +1,5 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -10,16 +9,17 @@ from typing import Any
 from calflow.display.display import Display
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
-from calflow.engine.execution import surround
+from calflow.engine.execution import Layer, surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
 from calflow.engine.lock_holder import LOCK
-from calflow.engine.reading import is_job, is_local
+from calflow.engine.reading import is_job, is_local, take_a_core
 from calflow.engine.run_log import begin_quietly
 from calflow.engine.signals import take_signals
 from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
 from calflow.engine.summary import Summary, tell_of_nothing
+from calflow.engine.targets import LINEAGE, only_tells, targets_with
 from calflow.engine.timers import stop_timers
 from calflow.engine.warm_start.launcher import start_early, start_launcher, stop_launcher
 from calflow.forecast.target import look_ahead, offer_plan
@@ -54,10 +54,13 @@ class Run:
         speed_up()
         take_signals()
         begin_quietly(workflow)
+        self._lineage_is_asked_for = bool(targets_with([LINEAGE]))
+        if self._lineage_is_asked_for:
+            take_a_core(workflow)
 
     def foresee(self) -> None:
         """Start what the first run in a folder is sure to need, while it is planned: a later one may make nothing."""
-        if "plan" not in sys.argv[1:] and not LOCK.exists():
+        if not only_tells() and not LOCK.exists():
             start_early(self._workflow)
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
@@ -84,6 +87,7 @@ class Run:
         surround(
             self._workflow,
             [
+                *self._told_of_records(),
                 *([leave_out_unchanged(self._folders())] if plan.settings.leave_out_unchanged else []),
                 check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),
                 offer_plan(plan),
@@ -114,6 +118,13 @@ class Run:
         """Return how the associations went of which something is made: by a line for people, the same for programs."""
         found = [made_of_association(self._plan, planned) for planned in self._plan.stage3.associations.values()]
         return {str(made): asdict(made) for made in found if made.products}
+
+    def _told_of_records(self) -> list[Layer]:
+        if not self._lineage_is_asked_for:
+            return []
+        from calflow.provenance.target import offer_lineage  # which others need not load
+
+        return [offer_lineage(self._plan)]
 
     def _remove_leftovers(self) -> None:
         remove_leftovers(map(Path, self._folders()))

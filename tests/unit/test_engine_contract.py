@@ -17,7 +17,7 @@ ENGINE = ROOT / "scripts/calflow/engine"
 FILES = {
     "workflow": None,
     "dag": {"outcome.py", "needed_jobs.py", "unchanged.py"},
-    "job": {"outcome.py", "needed_jobs.py", "reasons.py", "unchanged.py", "up_to_date.py"},
+    "job": {"graph_jobs.py", "outcome.py", "needed_jobs.py", "reasons.py", "unchanged.py", "up_to_date.py"},
     "reason": {"reasons.py", "needed_jobs.py", "unchanged.py"},
     "persistence": {"reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
     "record": {"unchanged.py"},

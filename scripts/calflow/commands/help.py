@@ -23,7 +23,10 @@ TARGETS = {
     "check_crds": "compare the reference files in use with what CRDS publishes of them",
     "FILE": "one product, such as results/stage2/..._cal.fits",
 }
-PLAN = "what a run would do, why, and what it would cost"
+TOLD = {
+    "plan": "what a run would do, why, and what it would cost",
+    "lineage": "`lineage FILE`: what a product was made of, and whether a run would make it again; docs/provenance.md",
+}
 
 
 def answer(asked: Asked) -> Answer:
@@ -46,7 +49,7 @@ def answer(asked: Asked) -> Answer:
 
 
 def _overview(width: int) -> list[str]:
-    commands = {"plan": PLAN} | {name: command.meaning for name, command in COMMANDS.items()}
+    commands = TOLD | {name: command.meaning for name, command in COMMANDS.items()}
     return [
         EXAMPLES,
         "",
@@ -64,7 +67,7 @@ def _overview(width: int) -> list[str]:
 
 
 def _about(word: str, width: int) -> list[str]:
-    words = TARGETS | {"plan": PLAN} | {name: command.meaning for name, command in COMMANDS.items()}
+    words = TARGETS | TOLD | {name: command.meaning for name, command in COMMANDS.items()}
     lines = [f"{word}: {words[word]}"] if word in words else []
     found = help_with(word, width)
     if not lines and not found:

@@ -50,3 +50,15 @@ def default_storage(workflow: Any) -> tuple[str | None, str, Callable[[], Any]]:
         return workflow.storage_registry.default_storage_provider.s3c.meta.client
 
     return settings.default_storage_provider, settings.default_storage_prefix or "", client
+
+
+def take_a_core(workflow: Any) -> None:
+    """Have a call that runs no job need no ``--cores``, without which Snakemake executes nothing.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        Of which the Snakefile is being read.
+    """
+    if workflow.resource_settings.cores is None:
+        workflow.resource_settings.cores = 1

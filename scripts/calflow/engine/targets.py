@@ -4,6 +4,10 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
+PLAN, LINEAGE = "plan", "lineage"
+# What is told of the graph, before any job.
+TOLD = {PLAN, LINEAGE}
+
 
 def targets_with(names: Collection[str], arguments: Sequence[str] | None = None) -> list[str]:
     """Return the targets of the command line if one of some names is among them, else none.
@@ -49,3 +53,8 @@ def is_dry(arguments: Sequence[str] | None = None) -> bool:
 def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:
     """Return the stages that the command line asks for: one, if that is its only target, else both."""
     return tuple(stage for stage in (2, 3) if is_only_target(f"stage{stage}", arguments)) or (2, 3)
+
+
+def only_tells(arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether the command line may ask for what is told of the graph, and for no job."""
+    return not TOLD.isdisjoint(sys.argv[1:] if arguments is None else arguments)

@@ -11,6 +11,7 @@ from typing import Any
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.graphs import over_graphs, processes_for, shared_out, with_graph
 from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
+from calflow.engine.targets import PLAN
 from calflow.engine.up_to_date import UpToDate, files_if_up_to_date, key_of
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, least_of, size_on_disk
@@ -25,7 +26,6 @@ from calflow.plan.plan import Plan
 from calflow.plan.plan_json import plan_to_json
 from calflow.whole_files import replace_text
 
-PLAN = "plan"
 UP_TO_DATE = Path(".snakemake/calflow/up_to_date")
 REMEMBERED_CODE = Path(".snakemake/calflow/code")
 SCRIPT_OF_STEPS = Path(__file__).parents[2] / "apply_extra_steps.py"

@@ -1,0 +1,33 @@
+"""Where the products of a real run came from."""
+
+import json
+
+IMAGE = "results/stage3/jw01234-o001_t001_nircam_clear-f200w_i2d.fits"
+CAL = "results/stage2/jw01234001001_02101_00001_nrcb1_cal.fits"
+
+
+def tree_of(run):
+    assert run.code == 0, run.output
+    return json.loads(run.output[run.output.index("[\n") : run.output.rindex("]\n") + 1])
+
+
+def test_the_lineage_of_an_image_and_whether_a_run_would_make_it_again(combined):
+    made = combined.run("lineage", "json", IMAGE, CAL, "digests")
+    cal, image = tree_of(made)
+    assert (cal["today"], image["today"]) == ("current", "current")
+    kinds = {path: source["kind"] for path, source in cal["files"].items()}
+    assert [kinds[CAL], *kinds.values()].count("product") == 2
+    assert sorted(kinds.values()) == ["input", "product", *["reference"] * 5]
+    made_of = cal["files"][CAL]["made_of"]
+    assert all(digest.startswith("sha256:") for digest in made_of.values())
+    assert image["files"][CAL]["made_of"] == made_of
+    readers = [source for source in image["files"].values() if CAL in source["made_of"]]
+    assert {source["made_of"][CAL] for source in readers} == {cal["digest"]}
+    combined.config["stage2"] |= {"photom": {"apply_time_correction": False}}
+    told = combined.run("lineage", IMAGE)
+    assert told.code == 0
+    assert "    combine: follows another job\n    calibrate: parameter changed: photom (8 files)\n" in told.output
+    assert not told.jobs
+    wrong = combined.run("lineage", "results/lost.fits")
+    assert wrong.code == 1
+    assert "results/lost.fits: no such file, and no record of it" in wrong.output
