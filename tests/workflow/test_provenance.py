@@ -31,3 +31,10 @@ def test_the_lineage_of_an_image_and_whether_a_run_would_make_it_again(combined)
     wrong = combined.run("lineage", "results/lost.fits")
     assert wrong.code == 1
     assert "results/lost.fits: no such file, and no record of it" in wrong.output
+    made = combined.folder / IMAGE
+    before = made.with_name("before_i2d.fits")
+    before.write_bytes(made.read_bytes())
+    copied = combined.run("difference", str(before), IMAGE)
+    assert copied.code == 0
+    assert "They have the same bytes." in copied.output
+    assert "before_i2d.fits of the first: no record of how it was made" in copied.output

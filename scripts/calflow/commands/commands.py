@@ -33,6 +33,9 @@ COMMANDS = {
         True,
         "shards",
     ),
+    "difference": Command(
+        "in what two products of one name differ, and why: `difference A B`, docs/provenance.md", True, "difference"
+    ),
     "help": Command("this text; `help tweakreg` the keys of a step, `help minobj` a key", True, "help"),
 }
 

@@ -17,6 +17,7 @@ from calflow.printable import shortened
 PRODUCT, REFERENCE, INPUT = "product", "reference", "input"
 CURRENT, STALE, UNKNOWN = "current", "stale", "unknown"  # what a run would say of a product today
 NO_RECORD = "no record of how it was made"
+BEGINNING = 8640  # bytes in which a reference file says its type
 SHORT = 12  # digits of a digest in a text
 LONGEST = 110  # characters of a parameter in a text
 
@@ -151,7 +152,7 @@ def lineage_of(
     folder: Path,
     product: str,
     today: Mapping[str, GraphJob] | None,
-    is_reference: Callable[[str], bool] = lambda path: False,
+    is_reference: Callable[[str], bool] | None = None,
     digests: Callable[[Path], str] | None = None,
 ) -> Lineage:
     """Return the lineage of a product.
@@ -164,12 +165,13 @@ def lineage_of(
         As the rules of that run have it.
     today : mapping of str to GraphJob, or None
         The jobs of today, by the files that they make. None: they are not known.
-    is_reference : callable
-        Tells whether a path is that of a reference file.
+    is_reference : callable, optional
+        Tells whether a path is that of a reference file; without it, what stands at the beginning of files does.
     digests : callable, optional
         Returns the digest of a file that no job made; without it, these have none.
     """
     jobs = today or {}
+    is_reference = is_reference or (lambda path: says_reference(folder / path))
     files: dict[str, Source] = {}
     ahead: deque[tuple[str, str | None]] = deque([(product, None)])
     while ahead:
@@ -194,6 +196,21 @@ def digest_of(path: Path) -> str:
             return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
     except OSError:
         return ""
+
+
+def says_reference(path: Path) -> bool:
+    """Tell whether a file says that it is a reference file, at its beginning, as FITS headers and ASDF trees do.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(BEGINNING)
+    except OSError:
+        return False
+    return b"REFTYPE =" in beginning or b"reftype:" in beginning
 
 
 def _source(
