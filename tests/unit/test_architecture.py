@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "provenance",
         "results",
         "shards",
+        "whole_files",
     },
     "display": {"engine", "forecast", "jobs", "plan", "printable"},
     "provenance": {"configuration", "engine", "files", "jobs", "plan", "printable", "whole_files"},

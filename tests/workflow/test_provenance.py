@@ -1,8 +1,15 @@
 """Where the products of a real run came from."""
 
 import json
+import os
+import subprocess
+
+import pytest
+
+from tests.workflow.conftest import ROOT
 
 IMAGE = "results/stage3/jw01234-o001_t001_nircam_clear-f200w_i2d.fits"
+ROCRATE = os.environ.get("CALFLOW_ROCRATE_PYTHON", "")
 CAL = "results/stage2/jw01234001001_02101_00001_nrcb1_cal.fits"
 
 
@@ -38,3 +45,24 @@ def test_the_lineage_of_an_image_and_whether_a_run_would_make_it_again(combined)
     assert copied.code == 0
     assert "They have the same bytes." in copied.output
     assert "before_i2d.fits of the first: no record of how it was made" in copied.output
+
+
+def test_a_run_is_a_crate_of_files_that_are_there_and_the_same_again(combined):
+    made = combined.run("crate")
+    assert made.code == 0, made.output
+    assert "results/ro-crate-metadata.json: 15 products, 4 inputs, 7 references\n" in made.output
+    path = combined.folder / "results/ro-crate-metadata.json"
+    first = path.read_bytes()
+    assert combined.run("crate").code == 0
+    assert path.read_bytes() == first
+    there = [entity["@id"] for entity in json.loads(first)["@graph"] if "File" in entity["@type"]]
+    assert all((path.parent / name).is_file() for name in there if not name.startswith("ni:"))
+    assert sum(name.startswith("ni:") for name in there) == 11
+
+
+@pytest.mark.skipif(not ROCRATE, reason="CALFLOW_ROCRATE_PYTHON names no Python that has roc-validator and rocrate")
+def test_the_validator_takes_the_crate(combined):
+    assert combined.run("crate").code == 0
+    command = [ROCRATE, str(ROOT / "tests/validate_crate.py"), str(combined.folder / "results")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert found.returncode == 0, found.stdout + found.stderr

@@ -2,10 +2,11 @@
 
 import ast
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import file_digest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from calflow.engine.graph_jobs import GraphJob
@@ -170,18 +171,37 @@ def lineage_of(
     digests : callable, optional
         Returns the digest of a file that no job made; without it, these have none.
     """
-    jobs = today or {}
+    files = sources_of(folder, [product], today or {}, is_reference, digests)
+    state = UNKNOWN if today is None or product not in today else STALE if files[product].causes else CURRENT
+    return Lineage(folder, product, digest_of(folder / product), state, files)
+
+
+def sources_of(
+    folder: Path,
+    products: Iterable[str],
+    jobs: Mapping[str, GraphJob] = MappingProxyType({}),
+    is_reference: Callable[[str], bool] | None = None,
+    digests: Callable[[Path], str] | None = None,
+) -> dict[str, Source]:
+    """Return all files that some products were made of, by their paths; the products themselves first.
+
+    Parameters
+    ----------
+    folder, jobs, is_reference, digests
+        As of `lineage_of`.
+    products : iterable of str
+        As the rules of that run have them.
+    """
     is_reference = is_reference or (lambda path: says_reference(folder / path))
     files: dict[str, Source] = {}
-    ahead: deque[tuple[str, str | None]] = deque([(product, None)])
+    ahead: deque[tuple[str, str | None]] = deque((product, None) for product in products)
     while ahead:
         path, stamp = ahead.popleft()
         if path in files:
             continue
         files[path], stamped = _source(folder, path, stamp, jobs, is_reference, digests)
         ahead.extend((name, stamped.get(name)) for name in files[path].made_of)
-    state = UNKNOWN if today is None or product not in today else STALE if files[product].causes else CURRENT
-    return Lineage(folder, product, digest_of(folder / product), state, files)
+    return files
 
 
 def digest_of(path: Path) -> str:
