@@ -54,7 +54,7 @@ from calflow.engine.environments import set_environment
 from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local, seen_from_command
-from calflow.engine.targets import is_only_target, wanted_stages
+from calflow.engine.targets import is_only_target, mentions, wanted_stages
 from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
@@ -174,6 +174,11 @@ include: "rules/common.smk"
 include: "rules/references.smk"
 include: "rules/stage2.smk"
 include: "rules/stage3.smk"
+
+
+if IS_MODULE or mentions("quality"):  # so that it costs other runs nothing
+
+    include: "rules/quality.smk"
 
 
 if not IS_MODULE:

@@ -1,6 +1,8 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
-from collections.abc import Mapping
+import json
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 from calflow.display.display import Display
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
-from calflow.engine.execution import Layer, surround
+from calflow.engine.execution import Execution, Layer, surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
 from calflow.engine.lock_holder import LOCK
@@ -27,8 +29,11 @@ from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
 from calflow.plan.plan import Plan, UnknownExposure, nothing_planned
+from calflow.printable import printable
 from calflow.results.associations import made_of_association
+from calflow.whole_files import replace_text
 
+QUALITY = "quality"
 FOLDERS = ("stage2", "stage3", "references")
 
 
@@ -82,6 +87,7 @@ class Run:
             "references": plan.reference_products,
             "stage2": plan.stage2_products,
             "stage3": plan.stage3.products,
+            QUALITY: self._qualities,
         }
         # The first stands around all others: the plan takes no lock, and a run looks for what is stale when it has it.
         surround(
@@ -92,6 +98,7 @@ class Run:
                 check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
+                self._tell_quality,
                 self._display.around(),
                 look_ahead(plan, self._summary.leave_out),
                 tell_of_nothing(self._summary),
@@ -113,6 +120,29 @@ class Run:
         self._display.end()
         self._summary.tell()
         stop_timers()
+
+    def _tell_quality(self, execution: Execution, execute: Callable[[], Any]) -> Any:
+        """Tell how good everything is after an execution that was asked for it, and fail if something is wrong."""
+        if QUALITY not in execution.targets or execution.is_dry or execution.touches:
+            return execute()
+        from calflow.quality.gathered import gather, quality_text
+
+        try:
+            result = execute()
+        finally:
+            found = gather(self._qualities())
+            path = Path(f"{self._plan.output}quality.json")
+            replace_text(path, json.dumps(found, indent=1) + "\n")
+            print(printable(f"{quality_text(found)}; all of it: {path}", keep="\n"), flush=True)
+        if found["judgement"] == "wrong":
+            sys.exit(1)
+        return result
+
+    def _qualities(self) -> dict[str, str]:
+        """Return where it is told how good associations are."""
+        from calflow.plan.quality_files import association_qualities
+
+        return association_qualities(self._plan)
 
     def _associations(self) -> dict[str, dict[str, Any]]:
         """Return how the associations went of which something is made: by a line for people, the same for programs."""

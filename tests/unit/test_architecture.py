@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science", "whole_files"},
     "forecast": {"engine", "jobs", "plan", "references", "whole_files"},
     "results": {"files", "inputs", "plan"},
+    "quality": {"files", "science"},
     "shards": {"configuration", "engine", "files", "forecast", "inputs", "plan", "references", "whole_files"},
     "commands": {
         "archive",
@@ -57,7 +58,18 @@ MAY_IMPORT = {
     },
     "display": {"engine", "forecast", "jobs", "plan", "printable"},
     "provenance": {"configuration", "engine", "files", "jobs", "plan", "printable", "whole_files"},
-    "run": {"display", "engine", "forecast", "jobs", "plan", "provenance", "results"},
+    "run": {
+        "display",
+        "engine",
+        "forecast",
+        "jobs",
+        "plan",
+        "printable",
+        "provenance",
+        "quality",
+        "results",
+        "whole_files",
+    },
     "plain_run": {"engine", "plan"},
     "module_run": {"engine", "plan"},
     "simulation": {"files", "science"},
@@ -176,7 +188,7 @@ def test_private_names_of_snakemake_stand_in_one_file(path):
 
 def test_rules_are_short():
     rules = [path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk")]
-    assert sum(len(text.splitlines()) for text in rules) <= 760
+    assert sum(len(text.splitlines()) for text in rules) <= 820
     assert sum(text.count("lambda") for text in rules) <= 40
 
 

@@ -21,6 +21,7 @@ DOCUMENTED = {
     "forecast": 0.87,
     "simulation": 0.99,
     "pictures": 0.99,
+    "quality": 0.99,
     "inputs": 0.85,
     "instruments": 0.95,
     "web": 0.7,

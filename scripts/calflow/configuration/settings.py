@@ -24,6 +24,7 @@ from calflow.configuration.downloading import Download
 from calflow.configuration.extra_steps import ExtraSteps
 from calflow.configuration.paths import advice, expanded
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
+from calflow.configuration.quality import Quality
 from calflow.configuration.reference_makers import ReferenceMaker
 from calflow.configuration.section import (
     Files,
@@ -138,6 +139,10 @@ class Settings(Section):
     )
     grids: dict[str, Grid] = Field(
         {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
+    )
+
+    quality: Quality = Field(
+        Quality(), description="what `snakemake quality` takes for worth a look, and for wrong; docs/page.md"
     )
 
     # What the parameter files give where the configuration does not

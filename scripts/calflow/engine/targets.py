@@ -21,6 +21,12 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
     return targets if set(names).intersection(targets) else []
 
 
+def mentions(*words: str, arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether any argument of the command line has any of some words in it, as that of a job names its rule."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return any(word in argument for argument in arguments for word in words)
+
+
 def cores_given(arguments: Sequence[str] | None = None) -> int | None:
     """Return the number of cores on the command line; None if there is none, or those of this machine are meant."""
     arguments = sys.argv[1:] if arguments is None else arguments

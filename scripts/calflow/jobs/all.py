@@ -8,6 +8,7 @@ from calflow.jobs import (
     extra_steps,
     outliers,
     pictures,
+    quality,
     references,
     sky,
 )
@@ -22,4 +23,5 @@ JOBS = {
     **outliers.JOBS,
     **combination.JOBS,
     **pictures.JOBS,
+    **quality.JOBS,
 }

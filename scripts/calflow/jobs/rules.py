@@ -84,13 +84,15 @@ class Rules:
         return self._made_by(self._scripts / script)
 
     def _code(self, job: Job) -> dict[str, Any]:
-        """Return the same of a job, which may depend on functions that its plan names."""
+        """Return the same of a job, which may depend on functions that its plan names; told when it is asked for."""
         script, functions = self._scripts / job.script, job.functions
-        if functions is None:
-            return self._made_by(script)
 
         def of(name: str) -> Callable[[Any], str]:
-            return lambda wildcards: self._made_by(script, *functions(self._plan, **_named(wildcards)))[name]
+            def value(wildcards: Any) -> str:
+                named = functions(self._plan, **_named(wildcards)) if functions else ()
+                return self._made_by(script, *named)[name]
+
+            return value
 
         return {name: of(name) for name in ("code", "libraries")}
 

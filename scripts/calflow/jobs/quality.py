@@ -1,0 +1,84 @@
+"""Jobs that measure how good products are."""
+
+from typing import Any, NamedTuple
+
+from calflow.jobs.alignment import aligned
+from calflow.jobs.declaration import Job
+from calflow.plan.plan import Plan
+from calflow.plan.quality_files import exposure_quality
+
+
+class Judging(NamedTuple):
+    """Parameters of ``association_quality``."""
+
+    association: str
+    members: list[list[str]]  # root and group of each
+    status: dict[str, str]  # of the steps that do not run
+    variance: str  # how the errors of the image are made
+    thresholds: dict[str, Any]
+
+
+def calibrated(plan: Plan, member: str) -> dict[str, str]:
+    """Return the file of ``exposure_quality``: a calibrated exposure.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    member : str
+        Root of the names of its products.
+    """
+    return {"cal": plan.stage3.exposure(member).cal}
+
+
+def combined(plan: Plan, association: str) -> dict[str, Any]:
+    """Return the files of ``association_quality``: what was measured on its members, its tables and its products.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    stage3, planned = plan.stage3, plan.stage3.association(association)
+    files: dict[str, Any] = {
+        "alignment": stage3.table(association, "alignment"),
+        "exposures": [exposure_quality(plan, member.root) for member in planned.members],
+        **{role: paths for role, paths in aligned(plan, association).items() if role in ("geometries", "stars")},
+    }
+    made = set(stage3.products_of(planned))
+    products = {
+        "sky": stage3.table(association, "sky"),
+        "outliers": stage3.table(association, "outliers"),
+        "i2d": stage3.path(f"{association}_i2d.fits"),
+        "catalog": stage3.path(f"{association}_cat.ecsv"),
+        "segm": stage3.path(f"{association}_segm.fits"),
+    }
+    return files | {role: path for role, path in products.items() if path in made}
+
+
+def judging(plan: Plan, association: str) -> Judging:
+    """Return the parameters of ``association_quality``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    planned = plan.stage3.association(association)
+    return Judging(
+        association=association,
+        members=planned.identities(),
+        status=dict(planned.status),
+        variance=plan.stage3.parameters(association).resample.variance,
+        thresholds=plan.settings.quality.thresholds(),
+    )
+
+
+JOBS = {
+    "exposure_quality": Job("exposure_quality.py", calibrated, like="find_stars"),
+    "association_quality": Job("association_quality.py", combined, judging, like="catalog_sources"),
+}

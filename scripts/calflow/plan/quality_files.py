@@ -1,0 +1,27 @@
+"""Where it is written how good products are. These files are not among the products: they are made when asked for."""
+
+from calflow.plan.plan import Plan
+
+
+def association_qualities(plan: Plan) -> dict[str, str]:
+    """Return the paths of what is measured on associations, by the names of these.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    return {name: f"{plan.output}quality/{name}.json" for name in plan.stage3.associations}
+
+
+def exposure_quality(plan: Plan, root: str) -> str:
+    """Return the path of what is measured on a calibrated exposure.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    root : str
+        Root of the names of its products.
+    """
+    return f"{plan.output}quality/exposures/{root}.json"

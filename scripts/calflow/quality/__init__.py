@@ -1,0 +1,1 @@
+"""How good the products of a run are: what jobs measure on them, and what is thought of it."""

@@ -1,0 +1,280 @@
+"""What is thought of the numbers of an association: a list of checks, each with its rule in words."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from calflow.quality.associations import Measured, MeasuredExposure
+from calflow.science.quality.judgement import FINE, LOOK, WRONG, Judgement, judge, judge_ratio, worst
+from calflow.science.quality.thresholds import Thresholds
+
+# With fewer stars a median offset is that of chance.
+LEAST_STARS = 3
+FAILED, COMPLETE = "FAILED", "COMPLETE"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is thought of a number.
+
+    Attributes
+    ----------
+    name : str
+        Of what was looked at.
+    judgement : {"fine", "look", "wrong"}
+    found : str
+        The number, in words.
+    rule : str
+        Why it is thought so, in words.
+    value : float or None
+        The worst number; None: not known.
+    unit : str
+    exposures : mapping of str to str
+        The exposures that are not fine, and what was found of each.
+    """
+
+    name: str
+    judgement: Judgement
+    found: str
+    rule: str
+    value: float | None = None
+    unit: str = ""
+    exposures: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Of:
+    """A number of an exposure, and what is thought of it."""
+
+    exposure: str
+    judgement: Judgement
+    value: float | None
+    found: str
+
+
+def checks_of(measured: Measured, status: Mapping[str, str], limits: Thresholds, variance: str) -> list[Check]:
+    """Return what is thought of an association, in the order in which a person asks.
+
+    Parameters
+    ----------
+    measured : Measured
+    status : mapping of step to str
+        The steps that do not run.
+    limits : Thresholds
+    variance : {'resampled', 'propagated'}
+        How the errors of the image were made.
+    """
+    exposures = measured.exposures
+    found = [
+        _alignment(exposures, limits),
+        _star_offsets(exposures, limits),
+        _used(exposures),
+        _steps(exposures, measured, limits),
+        _outliers(exposures, limits),
+        _unusable(exposures, limits),
+        _noise(exposures, limits),
+        _errors(measured, limits, variance),
+        _depth(measured),
+        _sources(measured, status),
+    ]
+    return [check for check in found if check is not None]
+
+
+def _alignment(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of | None:
+        row = one.row
+        if row.status == FAILED:
+            return _Of(row.exposure, WRONG, None, f"not aligned: {row.reason}")
+        if row.status != COMPLETE or not np.isfinite(row.rms):
+            return None  # skipped, or the reference
+        pixels = row.rms / one.pixel
+        judgement = judge(pixels, limits.rms_look, limits.rms_wrong)
+        if row.matches < limits.matches_look:
+            judgement = worst((judgement, LOOK))
+        return _Of(row.exposure, judgement, 1000 * row.rms, f"{row.matches} stars, rms {1000 * row.rms:.3g} mas")
+
+    rule = (
+        f"wrong: not aligned, or rms of the residuals above {limits.rms_wrong:g} pixels; "
+        f"look: above {limits.rms_look:g} pixels, or fewer than {limits.matches_look} stars"
+    )
+    return _joint("alignment", exposures, of, rule, "mas", "largest rms of the residuals {:.3g} mas")
+
+
+def _star_offsets(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    exposures = list(exposures)
+
+    def of(one: MeasuredExposure) -> _Of | None:
+        if not any(len(other.residuals) for other in exposures):
+            return None  # no star lists, or nothing overlaps
+        number = len(one.residuals)
+        if number < LEAST_STARS:
+            return _Of(one.row.exposure, LOOK, None, f"only {number} stars that another exposure has, too")
+        pixels = star_offset(one) / one.pixel
+        judgement = judge(pixels, limits.offset_look, limits.offset_wrong)
+        return _Of(one.row.exposure, judgement, pixels, f"{pixels:.3g} pixels by {number} stars")
+
+    rule = (
+        "the median displacement of an exposure's stars from where the others have them: "
+        f"look above {limits.offset_look:g} pixels, wrong above {limits.offset_wrong:g}"
+    )
+    return _joint("star positions", exposures, of, rule, "pixel", "largest offset between exposures {:.2g} pixels")
+
+
+def star_offset(one: MeasuredExposure) -> float:
+    """Return by how much the stars of an exposure are displaced, arcsec: the length of the median.
+
+    Parameters
+    ----------
+    one : MeasuredExposure
+        With stars that others have, too.
+    """
+    return float(np.hypot(*np.median(one.residuals, axis=0)))
+
+
+def _used(exposures: Iterable[MeasuredExposure]) -> Check:
+    rows = [one.row for one in exposures]
+    left = {row.exposure: row.reason or "left out" for row in rows if not row.used}
+    return Check(
+        "exposures",
+        LOOK if left else FINE,
+        f"{len(rows) - len(left)} of {len(rows)} combined",
+        "look: an exposure is left out",
+        float(len(left)),
+        "",
+        left,
+    )
+
+
+def _steps(exposures: Iterable[MeasuredExposure], measured: Measured, limits: Thresholds) -> Check | None:
+    if measured.image is None or not measured.image.noise > 0:
+        return None
+    noise, unit = measured.image.noise, measured.image.unit
+
+    def of(one: MeasuredExposure) -> _Of | None:
+        if one.step is None or not one.step.cells:
+            return None
+        height = abs(one.step.height) / noise
+        judgement = judge(height, limits.seam_look, limits.seam_wrong)
+        found = f"{one.step.height:+.3g} {unit}, {height:.2g} of the noise of a pixel"
+        return _Of(one.row.exposure, judgement, height, found)
+
+    rule = (
+        "the sky of an exposure against that of those that overlap with it, in units of the noise of a pixel of the "
+        f"image: look above {limits.seam_look:g}, wrong above {limits.seam_wrong:g}"
+    )
+    return _joint("seams", exposures, of, rule, "noise", "largest step in sky level {:.2g} of the noise of a pixel")
+
+
+def _outliers(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of | None:
+        row, exposure = one.outliers, one.row.exposure
+        if not row or row["status"] == "SKIPPED":
+            return None
+        if row["status"] == FAILED:
+            return _Of(exposure, WRONG, None, "there is no other group to compare it with")
+        judgement = judge(row["fraction"], limits.outliers_look, limits.outliers_wrong)
+        return _Of(exposure, judgement, 100 * row["fraction"], f"{100 * row['fraction']:.2g} % flagged")
+
+    rule = (
+        f"look: above {100 * limits.outliers_look:g} % of the pixels of an exposure are flagged; "
+        f"wrong: above {100 * limits.outliers_wrong:g} %, or the search failed"
+    )
+    return _joint("outliers", exposures, of, rule, "%", "{:.2g} % of the pixels of an exposure flagged at the most")
+
+
+def _unusable(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of:
+        fraction = one.own["unusable"] / one.own["pixels"] if one.own["pixels"] else None
+        judgement = judge(fraction, limits.unusable_look, limits.unusable_wrong)
+        percent = None if fraction is None else 100 * fraction
+        return _Of(one.row.exposure, judgement, percent, f"{100 * (fraction or 0):.2g} % cannot be used")
+
+    rule = (
+        f"look: above {100 * limits.unusable_look:g} % of the science pixels of an exposure are flagged DO_NOT_USE or "
+        f"have no value; wrong: above {100 * limits.unusable_wrong:g} %"
+    )
+    return _joint("bad pixels", exposures, of, rule, "%", "{:.2g} % of an exposure cannot be used at the most")
+
+
+def _noise(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of:
+        ratio = one.own["noise_over_error"]
+        judgement = judge_ratio(ratio, limits.noise_look, limits.noise_wrong)
+        return _Of(one.row.exposure, judgement, ratio, f"{ratio:.3g}" if ratio else "cannot be told")
+
+    rule = (
+        "the scatter of the sky of an exposure over its ERR, which should be 1: look if they differ by a factor above "
+        f"{limits.noise_look:g}, wrong above {limits.noise_wrong:g}"
+    )
+    name, words = "noise of exposures", "scatter over ERR {:.3g} where it differs most from 1"
+    return _joint(name, exposures, of, rule, "", words, lambda value: abs(np.log(value)) if value > 0 else np.inf)
+
+
+def _errors(measured: Measured, limits: Thresholds, variance: str) -> Check | None:
+    image = measured.image
+    if image is None:
+        return None
+    name = "errors of the image"
+    if image.depth is None:
+        return Check(name, LOOK, "there are too few empty places to tell", "look: it cannot be told")
+    propagated = variance == "propagated"
+    ratio = image.depth.pixel_ratio if propagated else image.depth.aperture_ratio
+    what = "pixels" if propagated else f"apertures of {image.depth.pixels} pixels"
+    return Check(
+        name,
+        judge_ratio(ratio, limits.noise_look, limits.noise_wrong),
+        f"scatter over ERR {ratio:.3g}, in {image.depth.apertures} empty {what}",
+        f"the scatter of empty {what} over what ERR says, which should be 1: look if they differ by a factor "
+        f"above {limits.noise_look:g}, wrong above {limits.noise_wrong:g}",
+        ratio,
+    )
+
+
+def _depth(measured: Measured) -> Check | None:
+    image = measured.image
+    if image is None or image.depth is None or not np.isfinite(image.limit):
+        return None
+    arcsec = image.radius * image.pixel
+    found = f"5 sigma at {image.limit:.2f} AB mag, of a point source in apertures of {arcsec:.2g} arcsec radius"
+    return Check("depth", FINE, found, "the scatter of empty apertures; told, not judged", image.limit, "AB mag")
+
+
+def _sources(measured: Measured, status: Mapping[str, str]) -> Check | None:
+    catalog = measured.catalog
+    if catalog is None:
+        return None
+    if catalog.status == FAILED or status.get("source_catalog") == FAILED:
+        judgement, found = WRONG, "the catalogue failed"
+    elif not catalog.sources:
+        judgement, found = LOOK, "no sources"
+    else:
+        judgement, found = FINE, f"{catalog.sources} sources, {catalog.extended} of them extended"
+    return Check("catalogue", judgement, found, "wrong: it failed; look: no sources", float(catalog.sources))
+
+
+def _joint(
+    name: str,
+    exposures: Iterable[MeasuredExposure],
+    of: Callable[[MeasuredExposure], _Of | None],
+    rule: str,
+    unit: str,
+    words: str,
+    badness: Callable[[float], float] = float,
+) -> Check | None:
+    """Return one check of all exposures: the worst of them counts."""
+    found = [one for one in map(of, exposures) if one is not None]
+    if not found:
+        return None
+    known = [one.value for one in found if one.value is not None and np.isfinite(one.value)]
+    most = max(known, key=badness, default=None)
+    odd = {one.exposure: one.found for one in found if one.judgement != FINE}
+    told = words.format(most) if most is not None else "nothing is known"
+    if odd:
+        told += f"; {len(odd)} of {len(found)} exposures are not fine"
+    return Check(name, worst(one.judgement for one in found), told, rule, most, unit, odd)

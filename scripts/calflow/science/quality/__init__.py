@@ -1,0 +1,1 @@
+"""How good products are, measured on them: noise against errors, depth, alignment, seams."""

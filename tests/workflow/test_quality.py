@@ -1,0 +1,25 @@
+"""`snakemake quality`: what is measured, once, and the exit status."""
+
+import json
+
+from astropy.io import fits
+
+
+def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
+    run = combined.run("quality")
+    (path,) = (combined.folder / "results" / "quality").glob("*.json")
+    found = json.loads(path.read_text())
+    assert run.code == 0, run.output
+    assert run.rules == {"association_quality": 1, "exposure_quality": 4, "quality": 1}
+    assert {check["name"] for check in found["checks"]} >= {"alignment", "seams", "errors of the image", "catalogue"}
+    assert f"{path.stem}: {found['judgement']}" in run.output
+    assert len(found["exposures"]) == 4
+
+    image = combined.combined(f"{path.stem}_i2d.fits")
+    with fits.open(image, mode="update") as hdus:
+        hdus["ERR"].data *= 10
+    run = combined.run("quality")
+    assert run.code == 1
+    assert run.rules == {"association_quality": 1, "catalog_sources": 1, "quality": 1}
+    assert "wrong  errors of the image: scatter over ERR 0." in run.output
+    assert json.loads((combined.folder / "results" / "quality.json").read_text())["judgement"] == "wrong"
