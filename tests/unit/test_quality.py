@@ -116,8 +116,8 @@ def depth(image, error, segments=None, number=1000):
 def test_depth_of_known_noise(noise):
     found = depth(Rows(noise), 2.0)
     assert found.apertures == 1000
-    assert found.pixels == 29  # within 3 pixels of the one in the middle
-    assert found.sigma == pytest.approx(2 * 29**0.5, rel=0.08)
+    assert found.wide_pixels == 49  # within 4 pixels of the one in the middle
+    assert found.sigma == pytest.approx(2 * np.sqrt(np.pi * 3**2), rel=0.08)
     assert found.aperture_ratio == pytest.approx(1, rel=0.08)
     assert found.pixel_ratio == pytest.approx(1, rel=0.08)
 
@@ -176,7 +176,7 @@ def exposure(name="one", rms=0.01, **values):
     return replace(found, **values)
 
 
-IMAGE = MeasuredImage((10, 10), "MJy/sr", 0.1, 0.1, (0, 40, 60), {}, Depth(50, 9, 1.0, 1.1, 0.8), 2.0, 1.5, 25.0)
+IMAGE = MeasuredImage((10, 10), "MJy/sr", 0.1, 0.1, (0, 40, 60), {}, Depth(50, 1.0, 49, 1.1, 0.8), 2.0, 1.5, 25.0)
 CATALOG = MeasuredCatalog("COMPLETE", 3, 1, np.array([20.1, 21.3, np.nan]), np.ones(3), np.zeros(3, bool))
 
 
@@ -189,7 +189,7 @@ def test_all_is_fine():
     assert {check.judgement for check in found.values()} == {"fine"}
     assert found["alignment"].value == pytest.approx(10)
     assert found["star positions"].value == pytest.approx(0.01)
-    assert found["seams"].value == pytest.approx(0.01)
+    assert found["seams"].value == pytest.approx((0.001 - 3 * 0.0001) / 0.1)
     assert "25.00" in found["depth"].found
 
 
@@ -218,7 +218,7 @@ def test_an_odd_exposure_is_named(change, name, judgement):
 
 
 def test_errors_of_pixels_count_if_they_are_propagated():
-    wrong = Measured([exposure()], replace(IMAGE, depth=Depth(50, 9, 1.0, 1.1, 0.3)), None)
+    wrong = Measured([exposure()], replace(IMAGE, depth=Depth(50, 1.0, 49, 1.1, 0.3)), None)
     assert judged(wrong)["errors of the image"].judgement == "fine"
     assert judged(wrong, "propagated")["errors of the image"].judgement == "wrong"
 

@@ -12,6 +12,8 @@ from calflow.science.quality.thresholds import Thresholds
 
 # With fewer stars a median offset is that of chance.
 LEAST_STARS = 3
+# So many errors of a step in sky level are not taken for a step.
+SURE = 3.0
 FAILED, COMPLETE = "FAILED", "COMPLETE"
 
 
@@ -159,14 +161,15 @@ def _steps(exposures: Iterable[MeasuredExposure], measured: Measured, limits: Th
     def of(one: MeasuredExposure) -> _Of | None:
         if one.step is None or not one.step.cells:
             return None
-        height = abs(one.step.height) / noise
+        error = one.step.error if np.isfinite(one.step.error) else 0.0
+        height = max(abs(one.step.height) - SURE * error, 0.0) / noise
         judgement = judge(height, limits.seam_look, limits.seam_wrong)
-        found = f"{one.step.height:+.3g} {unit}, {height:.2g} of the noise of a pixel"
+        found = f"{one.step.height:+.3g} +- {error:.1g} {unit}, at least {height:.2g} of the noise of a pixel"
         return _Of(one.row.exposure, judgement, height, found)
 
     rule = (
-        "the sky of an exposure against that of those that overlap with it, in units of the noise of a pixel of the "
-        f"image: look above {limits.seam_look:g}, wrong above {limits.seam_wrong:g}"
+        f"the sky of an exposure against that of those that overlap with it, less {SURE:g} errors, in units of the "
+        f"noise of a pixel of the image: look above {limits.seam_look:g}, wrong above {limits.seam_wrong:g}"
     )
     return _joint("seams", exposures, of, rule, "noise", "largest step in sky level {:.2g} of the noise of a pixel")
 
@@ -225,7 +228,7 @@ def _errors(measured: Measured, limits: Thresholds, variance: str) -> Check | No
         return Check(name, LOOK, "there are too few empty places to tell", "look: it cannot be told")
     propagated = variance == "propagated"
     ratio = image.depth.pixel_ratio if propagated else image.depth.aperture_ratio
-    what = "pixels" if propagated else f"apertures of {image.depth.pixels} pixels"
+    what = "pixels" if propagated else f"apertures of {image.depth.wide_pixels} pixels"
     return Check(
         name,
         judge_ratio(ratio, limits.noise_look, limits.noise_wrong),

@@ -64,6 +64,7 @@ def _image(image: MeasuredImage) -> dict[str, Any]:
             "radius_arcsec": image.radius * image.pixel,
             "aperture_correction": image.correction,
             "sigma": depth.sigma,
+            "wide_pixels": depth.wide_pixels,
             "scatter_over_error": depth.aperture_ratio,
             "scatter_over_error_of_pixels": depth.pixel_ratio,
             "limit_5_sigma_abmag": image.limit,

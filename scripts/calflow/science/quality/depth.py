@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calflow.science.bands import Plane, bands
-from calflow.science.quality.robust import SIGMA_OF_MAD, robust_sigma
+from calflow.science.quality.robust import ERROR_OF_MEDIAN, SIGMA_OF_MAD, robust_sigma
 
 # The wings of sources, which segments and thresholds leave out, pixels.
 WINGS = 3
@@ -18,6 +18,8 @@ CANDIDATES = 4
 AT_ONCE = 512
 # Part of the pixels around an aperture that must be usable.
 AROUND = 0.5
+# Radius of apertures that hold the correlated noise of their pixels, pixels.
+WIDE = 4.0
 # Fewer tell nothing.
 LEAST = 20
 SEED = 20
@@ -31,18 +33,18 @@ class Depth:
     ----------
     apertures : int
         How many there are.
-    pixels : int
-        In each.
     sigma : float
         Standard deviation of their sums, less the local background, in the unit of the image times a pixel.
+    wide_pixels : int
+        In each of the wide apertures around them.
     aperture_ratio, pixel_ratio : float
-        Standard deviation of sums, and of their middle pixels, over what the errors say if the noise of pixels were
-        independent.
+        Standard deviation of the sums in the wide ones, and of the middle pixels, over what the errors say if the
+        noise of pixels were independent.
     """
 
     apertures: int
-    pixels: int
     sigma: float
+    wide_pixels: int
     aperture_ratio: float
     pixel_ratio: float
 
@@ -62,7 +64,8 @@ def empty_aperture_depth(
     segments : int array or Plane, shape (ny, nx), or None
         Pixels other than 0 are of sources. None: what is bright counts as a source.
     radius : float
-        Of the apertures, pixels; their middles are those of pixels, and so whole pixels count.
+        Of the apertures, pixels; their middles are those of pixels. What is compared with the errors are the whole
+        pixels within `WIDE`, or a little more than the radius: neighbours in a drizzled image have noise in common.
     annulus : (inner, outer)
         Radii, pixels.
     number : int
@@ -74,24 +77,26 @@ def empty_aperture_depth(
         None if there are not enough empty places.
     """
     found = [*_measured(sci, err, wht, segments, radius, annulus, number * CANDIDATES)]
-    rank, sums, expected, pixel, error = np.concatenate(found, axis=1) if found else np.empty((5, 0))
+    rank, sums, wide, expected, pixel, error = np.concatenate(found, axis=1) if found else np.empty((6, 0))
     chosen = np.argsort(rank)[:number]
     if len(chosen) < LEAST:
         return None
-    sums, expected = sums[chosen], expected[chosen]
     return Depth(
         apertures=len(chosen),
-        pixels=len(_disk(radius)),
-        sigma=robust_sigma(sums),
-        aperture_ratio=robust_sigma(sums / expected),
+        sigma=robust_sigma(sums[chosen]),
+        wide_pixels=len(_disk(_wide(radius))),
+        aperture_ratio=robust_sigma(wide[chosen] / expected[chosen]),
         pixel_ratio=robust_sigma(pixel[chosen] / error[chosen]),
     )
 
 
 def _measured(sci, err, wht, segments, radius, annulus, candidates: int) -> Iterator[np.ndarray]:
-    """Yield of each band the candidates that are empty: rank, sum, its expected error, middle pixel, its error."""
+    """Yield of each band, of the candidates that are empty: rank, sum, wide sum, its error, middle pixel, its error."""
     ny, nx = sci.shape
-    disk, ring = _disk(radius), _ring(*annulus)
+    disk, ring = _disk(_wide(radius)), _ring(*annulus)
+    inside_radius = _part_within(disk, radius)
+    # The median of the surroundings has an error, too, and is taken off each pixel.
+    of_background = np.sqrt(1 + ERROR_OF_MEDIAN**2 * len(disk) / len(ring))
     margin = int(np.ceil(annulus[1])) + 1
     if min(ny, nx) <= 2 * margin:
         return
@@ -119,8 +124,9 @@ def _measured(sci, err, wht, segments, radius, annulus, candidates: int) -> Iter
         yield np.stack(
             [
                 rank[known].astype(float),
+                values @ inside_radius,
                 values.sum(axis=1),
-                np.sqrt((errors**2).sum(axis=1)),
+                np.sqrt((errors**2).sum(axis=1)) * of_background,
                 values[:, middle],
                 errors[:, middle],
             ]
@@ -152,6 +158,18 @@ def _sources(image: np.ndarray, usable: np.ndarray, segments: np.ndarray | None)
     else:
         bright = segments > 0
     return binary_dilation(bright, iterations=WINGS)
+
+
+def _wide(radius: float) -> float:
+    """Return the radius within which the middles of all pixels lie of which an aperture has a part, at least `WIDE`."""
+    return max(WIDE, radius + 0.5**0.5)
+
+
+def _part_within(pixels: np.ndarray, radius: float, steps: int = 10) -> np.ndarray:
+    """Return the part of each pixel within a radius of the middle, by a grid of points."""
+    points = (np.arange(steps) + 0.5) / steps - 0.5
+    x, y = (pixels[:, axis, None, None] + np.expand_dims(points, 1 - axis) for axis in (0, 1))
+    return (np.hypot(x, y) <= radius).mean(axis=(1, 2))
 
 
 def _disk(radius: float) -> np.ndarray:

@@ -37,7 +37,7 @@ class Thresholds:
     unusable_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.8
     noise_look: Annotated[
         float, Factor, "factor between the scatter of empty sky and ERR, whichever is larger: a look"
-    ] = 1.3
+    ] = 1.4
     noise_wrong: Annotated[float, Factor, "the same: wrong"] = 2.0
     apertures: Annotated[int, Range(ge=0, le=1_000_000), "empty apertures that tell the depth, at the most"] = 2000
 
