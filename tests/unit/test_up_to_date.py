@@ -152,10 +152,11 @@ def test_graphs_are_built_of_what_is_not_known(part, monkeypatch):
         return [files_if_up_to_date(graph(), 2e9) if part == TARGETS else (False, None) for part in parts]
 
     monkeypatch.setattr(target, "over_graphs", over_graphs)
-    monkeypatch.setattr(target, "plan_to_json", str)
+    monkeypatch.setattr(target, "plan_to_json", lambda plan: plan.name)
+    plan, another = (SimpleNamespace(name=name, cleanings={}) for name in ("plan", "another plan"))
     stale = ["stale.fits"]
-    assert target._stale_parts(execution(), "plan", [TARGETS, stale]) == [stale]
-    assert target._stale_parts(execution(), "plan", [TARGETS, stale]) == [stale]
-    assert target._stale_parts(execution(), "plan", [TARGETS]) == []
-    assert target._stale_parts(execution(), "another plan", [TARGETS]) == []
+    assert target._stale_parts(execution(), plan, [TARGETS, stale]) == [stale]
+    assert target._stale_parts(execution(), plan, [TARGETS, stale]) == [stale]
+    assert target._stale_parts(execution(), plan, [TARGETS]) == []
+    assert target._stale_parts(execution(), another, [TARGETS]) == []
     assert built == [[TARGETS, stale], [stale], [TARGETS]]
