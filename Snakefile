@@ -110,6 +110,7 @@ wildcard_constraints:
     reference=r"[^/]+",
     background=r"[0-9a-f]+",
     place="rate|cal",
+    collection=r"[^/]+",
     cal="cal|calints",
     bsub="bsub|bsubints",
     member=r"[^/]+",

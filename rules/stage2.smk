@@ -21,6 +21,25 @@ rule apply_extra_steps:
         "../scripts/apply_extra_steps.py"
 
 
+rule collect_exposures:
+    input:
+        unpack(files_of("collect_exposures")),
+    output:
+        collection=f"{STAGE2}/collected/{{collection}}.fits",
+    log:
+        f"{LOGS}/collect_exposures/{{collection}}.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_exposures/{{collection}}.tsv"
+    resources:
+        **resources_of("collect_exposures"),
+    params:
+        **parameters_of("collect_exposures"),
+    message:
+        "look at all exposures of {wildcards.collection}"
+    script:
+        "../scripts/collect_exposures.py"
+
+
 rule combine_background:
     input:
         unpack(files_of("combine_background")),

@@ -57,6 +57,7 @@ def _step(input, number, planned):
         planned["parameter_class"],
         {role: (path, kind) for (role, kind), path in zip(planned["inputs"], _listed(files), strict=True)},
         _listed(others) if planned["takes_others"] else None,
+        input.get(f"collected_{number}", ""),
     )
 
 

@@ -7,8 +7,11 @@ import pytest
 from astropy.io import fits
 
 import apply_extra_steps
+import collect_exposures
+from calflow.calibration.extra_steps import ExtraStep, read_collection
 from calflow.files.exposure import Exposure, read_exposure, write_exposure
 from calflow.job import UnusableExposure
+from calflow.science.cleaning.step import Facts
 from calflow.science.image import Image
 
 OWN = """\
@@ -39,6 +42,65 @@ class Files(dict):
     """Files by their roles, as Snakemake has them."""
 
     __getattr__ = dict.__getitem__
+
+
+@pytest.fixture
+def set_of_three(tmp_path, monkeypatch):
+    """Three exposures, of which a pixel is high in two."""
+    monkeypatch.chdir(tmp_path)
+    for number, value in enumerate((1, 1, 1)):
+        write(tmp_path / f"{number}_rate.fits", 2, 3, value=value)
+        if number:
+            with fits.open(tmp_path / f"{number}_rate.fits", mode="update") as hdus:
+                hdus["SCI"].data[1, 2] = 9
+    return [f"{number}_rate.fits" for number in range(3)]
+
+
+def collected(tmp_path, body, exposures):
+    (tmp_path / "set.py").write_text(body)
+    params = SimpleNamespace(
+        step="bad", place="rate", images=["SCI"], function="set.py:count", parameters={"limit": 5}, parameter_class=""
+    )
+    output = SimpleNamespace(collection=str(tmp_path / "bad.fits"))
+    collect_exposures.collect_exposures(SimpleNamespace(exposures=exposures), output, params)
+    return read_collection(output.collection)
+
+
+def test_what_is_made_of_a_set_is_given_to_the_step_for_each_exposure(set_of_three, tmp_path):
+    body = (
+        "import numpy as np\n"
+        "def count(exposures, parameters):\n"
+        "    high = [planes.sci > parameters['limit'] for planes, facts in exposures]\n"
+        "    return {'bad': np.mean(high, axis=0) > 0.5, 'Number': np.sum(high, axis=0)}\n"
+        "def flag(planes, parameters, facts, inputs, collected):\n"
+        "    planes.dq[collected['bad'] > 0] |= 1\n"
+        "    return planes, {'pixels': int(collected['bad'].sum())}\n"
+    )
+    found = collected(tmp_path, body, set_of_three)
+    np.testing.assert_array_equal(found["bad"], [[0, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(found["number"], [[0, 0, 0], [0, 0, 2]])
+    first = (tmp_path / "bad.fits").read_bytes()
+    collected(tmp_path, body, set_of_three)
+    assert (tmp_path / "bad.fits").read_bytes() == first
+    step = ExtraStep("bad", "S_BAD", "set.py:flag", {}, collected=str(tmp_path / "bad.fits"))
+    image = read_exposure(tmp_path / "0_rate.fits").image
+    planes, figures = step.called(["SCI"], "rate")(image, Facts("0", "rate"))
+    np.testing.assert_array_equal(planes.dq, found["bad"])
+    assert figures == {"pixels": 1}
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ("1 / 0", "bad: set.py, line 2: ZeroDivisionError: division by zero"),
+        ("None", "bad: count returned NoneType: return arrays by name"),
+        ("{'a': 'b'}", "bad: a is <U1 of shape (): return arrays of numbers"),
+    ],
+)
+def test_what_a_set_comes_to_is_arrays(set_of_three, tmp_path, returned, reason):
+    with pytest.raises(ValueError, match="bad") as caught:
+        collected(tmp_path, f"def count(exposures, parameters):\n    return {returned}\n", set_of_three)
+    assert str(caught.value) == reason
 
 
 @pytest.fixture

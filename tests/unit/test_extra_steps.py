@@ -120,12 +120,23 @@ def test_what_is_right_is_no_problem(here):
             {"name": "own", "file": "others.py", "others": "earlier"},
             "own in line 5 of others.py cannot be called with planes, parameters, facts, inputs, others",
         ),
+        ({"name": "five", "file": "others.py", "collect": "LEVELS"}, "collect: no function 'LEVELS' in others.py"),
+        (
+            {"name": "five", "file": "others.py", "collect": "few"},
+            "collect: few in line 1 of others.py cannot be called with exposures, parameters; write def few(exposures",
+        ),
+        (
+            {"name": "own", "file": "others.py", "function": "five", "collect": "two", "others": "all"},
+            "collect: is given beside others",
+        ),
         ({"name": "other", "file": "my_steps.py", "step": "mask_regions"}, "step: is a step of calflow, and file"),
     ],
 )
 def test_what_is_wrong_with_a_step(here, step, problem):
     (here / "broken.py").write_text("a = 1\ndef f(:\n")
     (here / "others.py").write_text("def few(planes):\n    pass\n\n\ndef own(a, b, c, d):\n    pass\n")
+    with (here / "others.py").open("a") as file:
+        file.write("def five(a, b, c, d, e):\n    pass\n\n\ndef two(a, b):\n    pass\n")
     (only,) = told(rate=[step])
     assert only.startswith("extra_steps.rate[0].")
     assert problem in only
@@ -480,6 +491,33 @@ def test_earlier_exposures_of_the_detector_come_in_order_of_time(planned):
     last = planned(cal=[step | {"others": "all"}])
     assert others(last, ROOTS[0], "cal") == ROOTS[1:]
     assert len(components(last)) == 1
+
+
+COLLECT = {"name": "bad", "file": "set.py", "collect": "count"}
+
+
+def test_what_is_made_of_a_set_is_one_job_for_each_detector(planned):
+    Path("set.py").write_text(
+        "def count(exposures, parameters): ...\ndef bad(planes, parameters, facts, inputs, collected): ...\n"
+    )
+    plan = planned(rate=[COLLECT])
+    (name,) = plan.collections
+    assert name.startswith("bad_mirimage_")
+    members = JOBS["collect_exposures"].inputs(plan, collection=name)["exposures"]
+    assert sorted(members) == sorted(f"data/rate/{root}_rate.fits" for root in [*ROOTS, *BACKGROUNDS])
+    for root in [*ROOTS, *BACKGROUNDS]:
+        files = JOBS["apply_extra_steps"].inputs(plan, exposure=root, place="rate")
+        assert files["collected_0"] == f"results/stage2/collected/{name}.fits"
+    assert JOBS["collect_exposures"].parameters(plan, collection=name).function == "set.py:count"
+    assert JOBS["collect_exposures"].functions(plan, collection=name) == ["set.py:count"]
+    assert Sizes(plan).of({"collection": name}, whole=False).exposures == 5
+    assert name in plan.names()
+    assert len(components(plan)) == 1
+    assert plan_from_json(plan_to_json(plan)).collections == plan.collections
+    by_filter = planned(cal=[COLLECT | {"collect_by": "filter", "for": {"exposures": ROOTS[:2]}}])
+    (name,) = by_filter.collections
+    assert name.startswith("bad_mirimage-f1130w_")
+    assert by_filter.collections[name].members == tuple(f"results/stage2/{root}_cal.fits" for root in ROOTS[:2])
 
 
 def test_a_plan_with_extra_steps_comes_back_as_it_was(planned):

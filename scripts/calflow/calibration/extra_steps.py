@@ -46,6 +46,8 @@ class ExtraStep:
         Files by role, each with what becomes of it: ``image``, ``text``, or nothing.
     others : sequence of str or None
         Other exposures. None: it takes none.
+    collected : str
+        The file of what was made once of several exposures; empty: it takes none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ExtraStep:
     parameter_class: str = ""
     inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     others: Sequence[str] | None = None
+    collected: str = ""
 
     def called(self, images: Sequence[str], place: str) -> Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]]:
         """Return the step as a function of planes and facts that returns the new planes and figures.
@@ -71,7 +74,6 @@ class ExtraStep:
         ValueError
             If its inputs cannot be read, or the file of the user's own function fails.
         """
-        others = {} if self.others is None else {"others": self.others}
         if not self.parameter_class:
             function = own_function(self.function, self.name)
             paths = {role: Path(path) for role, (path, _) in self.inputs.items()}
@@ -81,9 +83,8 @@ class ExtraStep:
         contents = {role: _content(path, kind) for role, (path, kind) in self.inputs.items()}
 
         def call(planes: Image, facts: Facts) -> tuple[Image, Mapping[str, Figure]]:
-            more = {role: read_others(paths, images, place) for role, paths in others.items()}
             try:
-                cleaned: Cleaned = work(planes, parameters, facts, **contents, **more)
+                cleaned: Cleaned = work(planes, parameters, facts, **contents, **self._more(images, place))
             except ValueError as error:
                 raise ValueError(f"{self.name}: {error}") from error
             return with_cleaned(planes, cleaned), cleaned.figures
@@ -94,14 +95,20 @@ class ExtraStep:
         self, function: Any, planes: Image, facts: Facts, paths: Mapping[str, Path], images: Sequence[str]
     ) -> tuple[Image, Mapping[str, Figure]]:
         copy = replace(planes, **{name: plane.copy() for name, plane in planes.planes().items()})
-        others = [] if self.others is None else [read_others(self.others, images, facts.place)]
+        more = self._more(images, facts.place).values()
         with _told_by_line(self.function, self.name):
-            returned = function(copy, dict(self.parameters), facts, dict(paths), *others)
+            returned = function(copy, dict(self.parameters), facts, dict(paths), *more)
         found, figures = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, {})
         if not isinstance(found, Image) or not isinstance(figures, Mapping):
             kind = type(returned).__name__
             raise ValueError(f"{self.name}: {_place(function)} returned {kind}: return planes, or planes and figures")
         return _like(found, planes, f"{self.name}: {_place(function)} returned"), figures
+
+    def _more(self, images: Sequence[str], place: str) -> dict[str, Any]:
+        """Return what it takes of other exposures, as an argument by its name."""
+        if self.collected:
+            return {"collected": read_collection(self.collected)}
+        return {} if self.others is None else {"others": read_others(self.others, images, place)}
 
     def described(self) -> str:
         """Say what is done, as HISTORY has it."""
@@ -242,6 +249,61 @@ def read_others(paths: Sequence[str], images: Sequence[str], place: str) -> Iter
     for path in paths:
         exposure = read_exposure(Path(path), images)
         yield exposure.image, facts_of(exposure, product_root(Path(path).name), place)
+
+
+def collect(
+    step: str,
+    function: str,
+    parameters: Mapping[str, Any],
+    parameter_class: str,
+    exposures: Iterator[tuple[Image, Facts]],
+) -> dict[str, np.ndarray]:
+    """Return what a function makes of several exposures, as arrays by name.
+
+    Parameters
+    ----------
+    step : str
+        The name of the step that it is for.
+    function : str
+        As ``module:function``; of the user's own, ``file.py:function``.
+    parameters : mapping of str to object
+        Of the step.
+    parameter_class : str
+        The dataclass that these are of; empty: the function is the user's own.
+    exposures : iterator of (Image, Facts)
+
+    Raises
+    ------
+    ValueError
+        If the function fails, or returns anything else.
+    """
+    if parameter_class:
+        found = function_named(function)(exposures, function_named(parameter_class)(**parameters))
+    else:
+        own = own_function(function, step)
+        with _told_by_line(function, step):
+            found = own(exposures, dict(parameters))
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"{step}: {function.rpartition(':')[2]} returned {type(found).__name__}: return arrays by name"
+        )
+    arrays = {str(name): np.asarray(array) for name, array in found.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or not array.ndim:
+            raise ValueError(f"{step}: {name} is {array.dtype} of shape {array.shape}: return arrays of numbers")
+    # FITS has no truth values.
+    return {name: array.astype(np.uint8) if array.dtype.kind == "b" else array for name, array in arrays.items()}
+
+
+def read_collection(path: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file that `collect_exposures` has written, by name in lower case.
+
+    Parameters
+    ----------
+    path : str
+    """
+    with fits.open(path, memmap=False) as hdus:
+        return {hdu.name.lower(): hdu.data.astype(hdu.data.dtype.newbyteorder("=")) for hdu in hdus[1:]}
 
 
 def own_function(name: str, step: str) -> Callable[..., Any]:

@@ -19,9 +19,11 @@ from calflow.configuration.stage3 import Stage3
 from calflow.science.cleaning.shipped import CAL, RATE, SHIPPED, Shipped
 
 PLACES = (RATE, CAL)
-# What a function of the user's own takes, by position; OTHERS besides, if it asks for other exposures.
+# What a function of the user's own takes, by position; OTHERS or COLLECTED besides, if it asks for other exposures.
 TAKES = ("planes", "parameters", "facts", "inputs")
-OTHERS = "others"
+OTHERS, COLLECTED = "others", "collected"
+# What the function takes that looks at all exposures of a step together
+COLLECTS = ("exposures", "parameters")
 ALL = "all"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
@@ -86,6 +88,12 @@ class ExtraStep(_For):
     )
     within: Maybe[Annotated[float, Field(gt=0)]] = Field(
         None, description="of other exposures those that began within so many hours; null: any"
+    )
+    collect: Maybe[str] = Field(
+        None, description="your own: a function that makes something of all exposures of a detector, once, for the step"
+    )
+    collect_by: Literal["detector", "filter"] = Field(
+        "detector", description="detector, or filter: of each detector those of one filter"
     )
     optional: bool = Field(False, description="it is no mistake if no exposure is selected")
 
@@ -189,7 +197,7 @@ def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
         own = "" if step.step else "; for a function of your own give file"
         refuse("step" if step.step else "name", f"{name!r} is no step that calflow has", nearest(name, SHIPPED) + own)
         return
-    for below in ("function", "others"):
+    for below in ("function", "others", "collect"):
         if getattr(step, below):
             refuse(
                 below, f"is for functions of your own, and {name} is a step of calflow", "leave it out, or give file"
@@ -255,11 +263,17 @@ def _check_own(step: ExtraStep, refuse: Any) -> None:
         refuse("file", f"{path} cannot be read: {error}", "give a Python file")
         return
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if step.function_name in functions:
-        _check_takes(step, functions[step.function_name], path, refuse)
-    elif step.function_name not in set(_names_defined(tree)):
-        found = nearest(step.function_name, functions) if functions else "it defines none"
-        refuse("function", f"no function {step.function_name!r} in {path}", found)
+    if step.collect and step.others:
+        refuse("collect", "is given beside others", "leave one of them out: collect gets all exposures once")
+    more = [COLLECTED] if step.collect else [OTHERS] if step.others else []
+    wanted = {"function": (step.function_name, [*TAKES, *more])}
+    wanted |= {"collect": (step.collect, [*COLLECTS])} if step.collect else {}
+    for below, (name, given) in wanted.items():
+        if name in functions:
+            _check_takes(functions[name], given, path, below, refuse)
+        elif name not in set(_names_defined(tree)):
+            found = nearest(name, functions) if functions else "it defines none"
+            refuse(below, f"no function {name!r} in {path}", found)
 
 
 def _names_defined(tree: ast.Module) -> Iterator[str]:
@@ -271,12 +285,11 @@ def _names_defined(tree: ast.Module) -> Iterator[str]:
             yield node.id
 
 
-def _check_takes(step: ExtraStep, function: ast.FunctionDef, path: Path, refuse: Any) -> None:
-    given = [*TAKES, *([OTHERS] if step.others else [])]
+def _check_takes(function: ast.FunctionDef, given: list[str], path: Path, below: str, refuse: Any) -> None:
     taken = function.args
     positional = [*taken.posonlyargs, *taken.args]
     needed = len(positional) - len(taken.defaults)
     alone = [each.arg for each, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if default is None]
     if needed > len(given) or (len(positional) < len(given) and not taken.vararg) or alone:
         wrong = f"{function.name} in line {function.lineno} of {path} cannot be called with {', '.join(given)}"
-        refuse("function", wrong, f"write def {function.name}({', '.join(given)})")
+        refuse(below, wrong, f"write def {function.name}({', '.join(given)})")

@@ -8,6 +8,7 @@ from astropy.io import fits
 
 from calflow.files.detector_window import detector_window
 from calflow.files.exposure import Exposure
+from calflow.science.cleaning.shipped import pixels_keyword
 from calflow.science.geometry.pointing import Pointing
 from calflow.science.geometry.sky_rotation import SkyRotation
 from calflow.science.windows import Window
@@ -163,11 +164,6 @@ def record_figures(
     told = ", ".join(f"{name} {value}" for name, value in figures.items())
     text = "; ".join(part for part in (f"Extra step {step}", what, told) if part)
     exposure.primary.add_history(" ".join(text.split()).encode("ascii", "backslashreplace").decode())
-
-
-def pixels_keyword(keyword: str) -> str:
-    """Return the keyword of how many pixels an extra step has changed, from that of its status."""
-    return f"N_{keyword.removeprefix('S_')}"
 
 
 def record_facts(exposure: Exposure, facts: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from calflow.jobs.declaration import Job
-from calflow.plan.plan import Plan, cleaning_of
+from calflow.plan.extra_steps import collection_file
+from calflow.plan.plan import Plan, cleaning_of, collection_of
 
 
 class ExtraStepping(NamedTuple):
@@ -15,6 +16,17 @@ class ExtraStepping(NamedTuple):
     facts: dict[str, Any]  # keywords of the exposure that were made of others
     steps: list[dict[str, Any]]  # in their order; the files of step n are inputs_n, in the order of its inputs
     writing: dict[str, Any]  # how products are written: of `Writing`
+
+
+class Collecting(NamedTuple):
+    """Parameters of ``collect_exposures``."""
+
+    step: str
+    place: str
+    images: list[str]
+    function: str
+    parameters: dict[str, Any]
+    parameter_class: str
 
 
 def read(plan: Plan, exposure: str, place: str) -> dict[str, Any]:
@@ -35,6 +47,7 @@ def read(plan: Plan, exposure: str, place: str) -> dict[str, Any]:
     for number, step in enumerate(cleaning.steps):
         files[f"inputs_{number}"] = [path for path, _ in step.inputs.values()]
         files[f"others_{number}"] = list(step.others or ())
+        files[f"collected_{number}"] = collection_file(plan.folder, step.collected) if step.collected else ""
     return {role: file for role, file in files.items() if file}
 
 
@@ -84,6 +97,58 @@ def functions(plan: Plan, exposure: str, place: str) -> list[str]:
     return list(dict.fromkeys(name for step in steps for name in (step.function, step.parameter_class) if name))
 
 
+def collected(plan: Plan, collection: str) -> dict[str, Any]:
+    """Return the files of ``collect_exposures``: exposures of a detector.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    collection : str
+        Name of what is made of them.
+    """
+    return {"exposures": list(collection_of(plan, collection).members)}
+
+
+def collecting(plan: Plan, collection: str) -> Collecting:
+    """Return the parameters of ``collect_exposures``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    collection : str
+        Name of what is made of the exposures.
+    """
+    found = collection_of(plan, collection)
+    return Collecting(
+        step=found.step,
+        place=found.place,
+        images=list(found.images),
+        function=found.function,
+        parameters=dict(found.parameters),
+        parameter_class=found.parameter_class,
+    )
+
+
+def collecting_functions(plan: Plan, collection: str) -> list[str]:
+    """Return the function that ``collect_exposures`` calls, and the class of its parameters.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    collection : str
+        Name of what is made of the exposures.
+    """
+    found = collection_of(plan, collection)
+    return [name for name in (found.function, found.parameter_class) if name]
+
+
 JOBS = {
+    # What it makes is not temporary: made anew for one exposure, it would drag all others along.
+    "collect_exposures": Job(
+        "collect_exposures.py", collected, collecting, like="combine_background", functions=collecting_functions
+    ),
     "apply_extra_steps": Job("apply_extra_steps.py", read, extra_stepping, like="calibrate", functions=functions),
 }

@@ -113,6 +113,10 @@ class Sizes:
             return self._exposures[exposure]
         if "association" in wildcards:
             return self.association(wildcards["association"])
+        if "collection" in wildcards:
+            collection = plan.collections[wildcards["collection"]]
+            frame, number = collection.size / 1e6, len(collection.members)
+            return Size(frame * number, frame, frame, number)
         if "background" in wildcards:
             background, _ = plan.background(wildcards["background"])
             _, _, nx, ny = background.window.numbers

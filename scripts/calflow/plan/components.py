@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 
@@ -60,11 +61,13 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         if exposure.background:
             yield cal, f"background {exposure.background.name}"
             yield from ((cal, path) for path in exposure.background.cleaned.values())
+        yield from ((cal, name) for name in _collected(plan, exposure))
         yield from ((cal, path) for path in _made_references(exposure, made))
     for cleaning in plan.cleanings.values():
         # A file of the user may be read by any number of parts; what is made has to be made in one.
         others = {path for step in cleaning.steps for path in step.others or ()}
         yield from ((cleaning.source, path) for path in others if path.startswith(f"{plan.folder}/"))
+        yield from ((cleaning.source, f"collection {step.collected}") for step in cleaning.steps if step.collected)
     for root, merge in plan.merges.items():
         yield from ((f"exposure {root}", path) for path in [merge.full, *merge.subarrays.values()])
         yield f"exposure {root}", plan.products_of(merge)[0]
@@ -74,6 +77,13 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         if association.common_grid:
             yield f"association {name}", f"grid {association.common_grid}"
         yield from ((f"association {name}", str(ref.path)) for ref in association.references.values() if ref.missing)
+
+
+def _collected(plan: Plan, exposure: PlannedExposure) -> Iterator[str]:
+    """Yield what is collected of several exposures for one and its backgrounds before stage 2."""
+    cleaned = [exposure.clean, *(exposure.background.cleaned.values() if exposure.background else ())]
+    for cleaning in (plan.cleanings[Path(path).stem] for path in cleaned if path):
+        yield from (f"collection {step.collected}" for step in cleaning.steps if step.collected)
 
 
 def _made_references(exposure: PlannedExposure, made: set[str]) -> Iterator[str]:

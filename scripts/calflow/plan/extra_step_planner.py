@@ -18,7 +18,7 @@ from calflow.inputs.times import observation_time
 from calflow.instruments.family import Family
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import Source
-from calflow.plan.extra_steps import Cleaning, PlannedStep
+from calflow.plan.extra_steps import Cleaning, Collection, PlannedStep
 from calflow.plan.plan import PlannedExposure
 from calflow.science.cleaning.shipped import CAL, RATE, TEXT, in_full, named
 
@@ -73,6 +73,7 @@ class ExtraStepPlanner:
     Attributes
     ----------
     cleanings : list of Cleaning
+    collections : list of Collection
         All that was planned.
     """
 
@@ -92,6 +93,7 @@ class ExtraStepPlanner:
         self._keywords = keywords([step for _, _, step in self._steps])
         self._checked: dict[tuple[str, str], bool] = {}
         self.cleanings: list[Cleaning] = []
+        self.collections: list[Collection] = []
 
     def before_stage2(self, exposures: Sequence[PlannedExposure]) -> list[PlannedExposure]:
         """Return exposures with what extra steps make of them, and of their backgrounds, before stage 2.
@@ -199,12 +201,15 @@ class ExtraStepPlanner:
                 self._problems.add(Problem("config", f"{key}.for", *_why_none(step, place, exposures)))
             return
         common = self._common(step)
+        collected = self._collect(place, step, common, selected)
         without: dict[str, str] = {}
         for exposure in selected:
             inputs = self._inputs(key, step, exposure, without)
             if inputs is not None and self._check_texts(key, step, place, inputs):
                 others = _others(step, exposure, exposures) if step.which_others else None
-                planned[exposure.root].append(replace(common, inputs=inputs, others=others))
+                planned[exposure.root].append(
+                    replace(common, inputs=inputs, others=others, collected=collected.get(exposure.root, ""))
+                )
         if len(without) == len(selected) and not step.optional:
             wrong = f"there is a file for none of {len(selected)} exposures, such as {next(iter(without.values()))!r}"
             self._problems.add(Problem("config", f"{key}.inputs", wrong, "give files for those that it is for"))
@@ -222,6 +227,39 @@ class ExtraStepPlanner:
         section: Any = parameter_section(step.step or step.name)
         parameters = parameters_of(section.model_validate(step.parameters))
         return PlannedStep(step.name, keyword, in_full(shipped.function), parameters, in_full(shipped.parameters))
+
+    def _collect(
+        self, place: str, step: ExtraStep, common: PlannedStep, exposures: Sequence[_Exposure]
+    ) -> dict[str, str]:
+        """Plan what is made once of all exposures of a detector, and return the name of it for each exposure."""
+        shipped = step.shipped
+        function = shipped.collect and in_full(shipped.collect) if shipped else step.collect
+        if not function:
+            return {}
+        function = function if shipped else f"{step.file}:{function}"
+        sets: dict[tuple[str, ...], list[_Exposure]] = {}
+        for exposure in sorted(exposures, key=lambda each: (each.start, each.root)):
+            band = tuple(str(exposure.values.get(keyword, "")) for keyword in ("FILTER", "PUPIL"))
+            sets.setdefault((*exposure.detector, *(band if step.collect_by == "filter" else ())), []).append(exposure)
+        found: dict[str, str] = {}
+        for key, members in sets.items():
+            sources = tuple(member.source for member in members)
+            digest = hashlib.sha256("\n".join((place, *sources)).encode()).hexdigest()[:8]
+            words = re.sub(r"[^A-Za-z0-9]+", "-", "_".join(word for word in key[1:] if word).lower())
+            collection = Collection(
+                f"{step.name}_{words}_{digest}",
+                step.name,
+                place,
+                function,
+                sources,
+                max(member.size for member in members),
+                members[0].family.images,
+                common.parameters,
+                common.parameter_class,
+            )
+            self.collections.append(collection)
+            found |= dict.fromkeys((member.root for member in members), collection.name)
+        return found
 
     def _inputs(
         self, key: str, step: ExtraStep, exposure: _Exposure, without: dict[str, str]

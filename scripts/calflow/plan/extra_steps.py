@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from calflow.science.cleaning.shipped import pixels_keyword
+
 
 @dataclass(frozen=True)
 class PlannedStep:
@@ -25,6 +27,8 @@ class PlannedStep:
         Files by role, each with what becomes of it (`science.cleaning.shipped`); of the user's own nothing does.
     others : tuple of str or None
         Other exposures of the detector, in order of time. None: it takes none.
+    collected : str
+        The name of the `Collection` that it takes; empty: it takes none.
     """
 
     name: str
@@ -34,6 +38,12 @@ class PlannedStep:
     parameter_class: str = ""
     inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     others: tuple[str, ...] | None = None
+    collected: str = ""
+
+    @property
+    def pixels_keyword(self) -> str:
+        """The keyword of how many pixels it has changed."""
+        return pixels_keyword(self.keyword)
 
     @property
     def is_own(self) -> bool:
@@ -78,6 +88,56 @@ class Cleaning:
     def name(self) -> str:
         """The name of what is made, without its extension."""
         return cleaned_name(self.root, self.place)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a step gets that is made once of several exposures.
+
+    Attributes
+    ----------
+    name : str
+        Beginning of its file name.
+    step : str
+        The name of the step.
+    place : str
+        ``rate`` or ``cal``.
+    function : str
+        As ``module:function``; of the user's own, ``file.py:function``.
+    members : tuple of str
+        The exposures, in order of time.
+    size : int
+        Number of the pixels of the largest of them.
+    images : tuple of str
+        Names that the extension with the pixels may have.
+    parameters : mapping of str to object
+        Of the step.
+    parameter_class : str
+        As of `PlannedStep`.
+    """
+
+    name: str
+    step: str
+    place: str
+    function: str
+    members: tuple[str, ...]
+    size: int
+    images: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_class: str = ""
+
+
+def collection_file(folder: str, name: str) -> str:
+    """Return the path of a collection.
+
+    Parameters
+    ----------
+    folder : str
+        Of stage 2.
+    name : str
+        Of the collection.
+    """
+    return f"{folder}/collected/{name}.fits"
 
 
 def cleaned_name(root: str, place: str) -> str:

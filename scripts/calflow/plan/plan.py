@@ -18,7 +18,7 @@ from calflow.inputs.headers import ExposureHeader
 from calflow.inputs.input_folder import InputFolder
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import Combinations, PlannedAssociation
-from calflow.plan.extra_steps import Cleaning, cleaned_name
+from calflow.plan.extra_steps import Cleaning, Collection, cleaned_name
 from calflow.references.crds_cache import CrdsCache
 from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
@@ -318,6 +318,8 @@ class Plan:
         The CRDS cache, and what is fetched into it; if left out, none is used.
     cleanings : iterable of Cleaning, optional
         The extra steps of exposures.
+    collections : iterable of Collection, optional
+        What is made once of several exposures for these steps.
     """
 
     def __init__(
@@ -330,6 +332,7 @@ class Plan:
         references: Mapping[str, MadeReference] | None = None,
         cache: CrdsCache | None = None,
         cleanings: Iterable[Cleaning] = (),
+        collections: Iterable[Collection] = (),
     ):
         self.settings = settings
         self.output = output_folder(settings)
@@ -339,6 +342,7 @@ class Plan:
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
         self.cleanings = {cleaning.name: cleaning for cleaning in cleanings}
+        self.collections = {collection.name: collection for collection in collections}
         # What lies there is made by rules; or counts by its name, as references of CRDS.
         self.unstamped = (self.folder, reference_folder(settings), *self.crds.folders())
         self.reference_changes = self.crds.changes
@@ -352,7 +356,8 @@ class Plan:
         """Return the names of all that jobs work on: exposures, merged ones, background sets, associations."""
         members = {member.root for association in self.stage3.associations.values() for member in association.members}
         cleaned = {cleaning.root for cleaning in self.cleanings.values()}
-        return {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members, *cleaned}
+        stages = {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members}
+        return stages | cleaned | self.collections.keys()
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
@@ -538,6 +543,26 @@ def cleaning_of(plan: Plan, root: str, place: str) -> Cleaning:
     if name not in plan.cleanings:
         raise UnknownExposure(f"{root!r} goes through no extra steps of extra_steps.{place}")
     return plan.cleanings[name]
+
+
+def collection_of(plan: Plan, name: str) -> Collection:
+    """Return what is made once of several exposures for an extra step.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    name : str
+        Its name.
+
+    Raises
+    ------
+    UnknownExposure
+        If there is none of this name.
+    """
+    if name not in plan.collections:
+        raise UnknownExposure(f"no extra step of this configuration collects {name!r}")
+    return plan.collections[name]
 
 
 def _check_suffix(root: str, suffix: str, cube: bool) -> None:

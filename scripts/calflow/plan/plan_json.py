@@ -18,7 +18,7 @@ from calflow.inputs.headers import ExposureHeader
 from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import PlannedAssociation, PlannedMember
-from calflow.plan.extra_steps import Cleaning, PlannedStep
+from calflow.plan.extra_steps import Cleaning, Collection, PlannedStep
 from calflow.plan.plan import BackgroundSet, Plan, PlannedExposure, PlannedMerge
 from calflow.references.crds_cache import CrdsCache, Fetch
 from calflow.references.made_reference import MadeReference
@@ -33,6 +33,7 @@ _RECORDS = {
         BackgroundSet,
         Chosen,
         Cleaning,
+        Collection,
         ExposureHeader,
         Fetch,
         HduShape,
@@ -148,7 +149,7 @@ def _taken_apart(value: Any) -> tuple[str, Any]:
         parts = value.exposures, value.stage3.associations, value.merges
         exposures, associations, merges = (list(part.values()) for part in parts)
         parts_of_all = value.settings, exposures, associations, value.notices, merges, value.references, value.crds
-        return "Plan", [*parts_of_all, list(value.cleanings.values())]
+        return "Plan", [*parts_of_all, list(value.cleanings.values()), list(value.collections.values())]
     raise TypeError(f"a plan as JSON holds no {type(value)}")
 
 

@@ -188,7 +188,8 @@ class _Planner:
         self.notices += self.chooser.notices
         notices = _one_for_same(self.notices)
         made = self.made_references
-        plan = Plan(self.settings, exposures, combinations, notices, merges, made, crds, extra_steps.cleanings)
+        steps = extra_steps.cleanings, extra_steps.collections
+        plan = Plan(self.settings, exposures, combinations, notices, merges, made, crds, *steps)
         plan.made_associations = self.made_associations
         return plan
 

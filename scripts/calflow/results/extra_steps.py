@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from calflow.files.keywords import pixels_keyword
 from calflow.inputs.fits_headers import HeaderError, read_hdus
 from calflow.plan.extra_steps import Cleaning
 from calflow.results.made import NOT_MADE
@@ -29,10 +28,10 @@ def extra_steps_in(products: Iterable[tuple[Path, Cleaning | None]]) -> tuple[di
     pixels: dict[str, int | None] = {}
     for product, cleaning in products:
         for step in cleaning.steps if cleaning else ():
-            values = _keywords(product, step.keyword, pixels_keyword(step.keyword))
+            values = _keywords(product, step.keyword, step.pixels_keyword)
             state = str(values.get(step.keyword, NOT_MADE))
             states[step.name] = state if states.get(step.name, COMPLETE) == COMPLETE else states[step.name]
-            number = values.get(pixels_keyword(step.keyword))
+            number = values.get(step.pixels_keyword)
             before = pixels.setdefault(step.name, None)
             if isinstance(number, int):
                 pixels[step.name] = (before or 0) + number

@@ -40,6 +40,10 @@ class Shipped:
     others : str
         Which other exposures it takes, as an argument of that name: an iterator over pairs of planes and facts, in
         order of time, one in memory at a time. Empty: none.
+    collect : str
+        A function alike, ``collect(exposures, parameters)``, that is called once for all exposures of a detector that
+        the step is for, with such an iterator, and returns arrays by name. They are the argument ``collected`` of the
+        step. Empty: none.
     """
 
     function: str
@@ -50,10 +54,22 @@ class Shipped:
     optional: tuple[str, ...] = ()
     check: str = ""
     others: str = ""
+    collect: str = ""
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
         return named(in_full(self.parameters))
+
+
+def pixels_keyword(keyword: str) -> str:
+    """Return the keyword of how many pixels a step has changed.
+
+    Parameters
+    ----------
+    keyword : str
+        Of its status, such as S_MASK_R.
+    """
+    return f"N_{keyword.removeprefix('S_')}"
 
 
 def in_full(name: str) -> str:
