@@ -11,6 +11,9 @@ rule apply_extra_steps:
         f"{LOGS}/apply_extra_steps/{{exposure}}_{{place}}.log",
     benchmark:
         f"{BENCHMARKS}/apply_extra_steps/{{exposure}}_{{place}}.tsv"
+    group:
+        # After stage 2 it may wait for other exposures, which a group must not.
+        lambda wildcards: "exposure" if wildcards.place == "rate" else None
     resources:
         **resources_of("apply_extra_steps"),
     params:

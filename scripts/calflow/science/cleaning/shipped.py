@@ -33,7 +33,7 @@ class Shipped:
     inputs : mapping of str to str
         What becomes of the files that it takes, by role: ``image`` or ``text``. They are handed on by role.
     optional : tuple of str
-        Those of them that it can do without; they are None then.
+        Those of them that it can do without: the function has a default for them.
     check : str
         A function alike, ``function(place, **inputs)``, that is called before any job with the inputs that are texts,
         and raises ValueError if they will not do. Empty: none.
