@@ -10,12 +10,13 @@ from astropy.table import Table
 
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
+from calflow.simulation.artefacts import readout_noise, slope
 from calflow.simulation.detector import Detector, background_shape
 from calflow.simulation.exposure import Exposure, ExposureTimes
 from calflow.simulation.headers import primary_header, science_header
 from calflow.simulation.photometry import conversion_at
 from calflow.simulation.rendering import render_sources
-from calflow.simulation.scene import EXPOSURE_STREAM, Scene
+from calflow.simulation.scene import ARTEFACT_STREAM, EXPOSURE_STREAM, Scene
 
 # Flagged by stage 1 as hit by a cosmic ray and repaired from the other groups of the ramp.
 JUMP_FRACTION = 0.02
@@ -35,10 +36,13 @@ class Signal:
         Count rate of sky, sources and bad pixels, DN/s.
     cosmic_rays : float32 array, shape of the exposure
         Count rate added by cosmic rays, DN/s; 0 in pixels that none has hit.
+    readout : float32 array, shape of the exposure, or None
+        Count rate added by 1/f noise and pedestals, DN/s; None: there are none.
     """
 
     rate: np.ndarray
     cosmic_rays: np.ndarray
+    readout: np.ndarray | None = None
 
 
 def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> tuple[Image, Signal]:
@@ -78,6 +82,9 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     shape = (max(exposure.times.nints, 1), *rate.shape)
     sci = rate + err * random.standard_normal(shape, dtype=np.float32)
     dq = np.broadcast_to(detector.dq[cut], shape).copy()
+    readout = _readout(exposure, scene, shape, float(np.median(err)))
+    if readout is not None:
+        sci = sci + readout
     pixels, strengths = cosmic_rays(shape, float(np.median(err)), scene.cosmic_rays, random)
     added = np.zeros(shape, np.float32)
     for plane in (sci, added):
@@ -89,9 +96,9 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
     _spoil_some_pixels(image, random)
     if exposure.times.nints:
-        return image, Signal(rate, added)
+        return image, Signal(rate, added, readout)
     image = replace(image, **{name: plane[0] for name, plane in image.planes().items()})
-    return image, Signal(rate, added[0])
+    return image, Signal(rate, added[0], None if readout is None else readout[0])
 
 
 def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
@@ -127,7 +134,7 @@ def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -
 
 
 def write_signal(path: Path, signal: Signal) -> None:
-    """Write the truth about the pixels of an exposure: extensions RATE and COSMIC_RAYS, DN/s.
+    """Write the truth about the pixels of an exposure, DN/s: extensions RATE, COSMIC_RAYS, READOUT if there is any.
 
     Parameters
     ----------
@@ -141,6 +148,8 @@ def write_signal(path: Path, signal: Signal) -> None:
         fits.ImageHDU(signal.rate, name="RATE"),
         fits.ImageHDU(signal.cosmic_rays, name="COSMIC_RAYS"),
     ]
+    if signal.readout is not None:
+        hdus.append(fits.ImageHDU(signal.readout, name="READOUT"))
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
@@ -161,6 +170,8 @@ def noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, source
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]
+    if scene.artefacts.gradient:
+        structure = structure + scene.artefacts.gradient * slope(instrument.shape)[cut]
     brightness = exposure.sky * structure
     if len(sources) and not exposure.background and not exposure.blank:
         brightness = brightness + render_sources(sources, exposure.geometry)
@@ -205,6 +216,15 @@ def cosmic_rays(
         steps.append((start[0, on].astype(int), row[on], column[on], signal[on]))
     integration, row, column, strength = (np.concatenate(parts) for parts in zip(*steps, strict=True))
     return (integration, row, column), strength
+
+
+def _readout(exposure: Exposure, scene: Scene, shape: tuple[int, int, int], noise: float) -> np.ndarray | None:
+    """Return the noise of the readout of each integration, if the scene has any."""
+    if not scene.artefacts.electronic:
+        return None
+    amplifiers = scene.artefacts.amplifiers if exposure.geometry.window == scene.full_frame else 1
+    random = scene.random(ARTEFACT_STREAM, 1, exposure.stream)
+    return np.stack([readout_noise(scene.artefacts, shape[1:], noise, amplifiers, random) for _ in range(shape[0])])
 
 
 def _asdf_extension(exposure: Exposure) -> fits.BinTableHDU:

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from calflow.science.windows import Window
+from calflow.simulation.artefacts import Artefacts, nebula
 from calflow.simulation.geometry import Geometry, Optics, Pointing
 from calflow.simulation.instruments import INSTRUMENTS, Instrument
 
 # Of the size that the motion of the Earth around the Sun gives (30 km/s over c is 1e-4).
 VELOCITY_SCALE = 1.0000467
 # Streams of random numbers; each purpose has its own, so that e.g. one star more changes no bad pixel.
-DETECTOR_STREAM, SOURCE_STREAM, POINTING_STREAM, EXPOSURE_STREAM, DARK_STREAM = range(5)
+DETECTOR_STREAM, SOURCE_STREAM, POINTING_STREAM, EXPOSURE_STREAM, DARK_STREAM, ARTEFACT_STREAM = range(6)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Scene:
     drizzled_apcorr : bool
         Aperture corrections for stars in combined images, as the real ones are, instead of for the
         point spread function of the detector.
+    artefacts : Artefacts
+        1/f noise, pedestals, a gradient of the sky, a nebula.
     ra, dec, roll : float
         Attitude of the undithered pointing, degrees.
     seed : int
@@ -113,6 +116,7 @@ class Scene:
     cosmic_ray_error: float = 0.0
     bad_pixels: float = 4e-3
     drizzled_apcorr: bool = False
+    artefacts: Artefacts = field(default_factory=Artefacts)
     ra: float = 83.8221
     dec: float = -5.3911
     roll: float = 265.08
@@ -266,7 +270,7 @@ def make_sources(scene: Scene, sky_noise: float, peak_fraction: float) -> Table:
     Returns
     -------
     Table
-        Columns `type` (star or galaxy), `ra`, `dec` (deg), `flux` (Jy, total), `radius`
+        Columns `type` (star, galaxy or nebula), `ra`, `dec` (deg), `flux` (Jy, total), `radius`
         (half-light, arcsec), `axis_ratio`, `position_angle` (deg, east of north), `sersic_index`.
     """
     random = scene.random(SOURCE_STREAM)
@@ -284,7 +288,7 @@ def make_sources(scene: Scene, sky_noise: float, peak_fraction: float) -> Table:
     mean_snr = np.exp(random.uniform(np.log(0.8), np.log(15.0), scene.galaxies))
     galaxy_flux = 2 * np.pi * radius_pixels**2 * axis_ratio * mean_snr * pixel_flux
     nothing = np.zeros(scene.stars)
-    return Table(
+    table = Table(
         {
             "type": np.array(["star"] * scene.stars + ["galaxy"] * scene.galaxies, str),
             "ra": ra,
@@ -295,6 +299,23 @@ def make_sources(scene: Scene, sky_noise: float, peak_fraction: float) -> Table:
             "position_angle": np.concatenate([nothing, random.uniform(0, 180, scene.galaxies)]),
             "sersic_index": np.concatenate([nothing, random.choice([1.0, 1.5, 2.5, 4.0], scene.galaxies)]),
         }
+    )
+    return vstack([table, _nebula(scene, sky_noise)]) if scene.artefacts.nebula else table
+
+
+def _nebula(scene: Scene, sky_noise: float) -> Table:
+    """Return the clumps of the nebula as sources."""
+    instrument, window = scene.preset, scene.window or scene.full_frame
+    size = window.nx * instrument.x_scale, window.ny * instrument.y_scale
+    clumps = nebula(scene.artefacts.nebula * sky_noise, *size, scene.random(ARTEFACT_STREAM, 0))
+    geometry = _centred(scene)
+    ra, dec = geometry.to_sky(clumps["x"] / instrument.x_scale, clumps["y"] / instrument.y_scale)
+    clumps.remove_columns(["x", "y"])
+    clumps["flux"] *= 1e6 * instrument.pixel_area_sr / instrument.pixel_area_arcsec2  # MJy/sr arcsec**2 to Jy
+    # A Gaussian is the Sersic profile of index 0.5.
+    return Table(
+        {"type": ["nebula"] * len(clumps), "ra": ra, "dec": dec, "sersic_index": [0.5] * len(clumps)}
+        | dict(clumps.columns)
     )
 
 
@@ -309,5 +330,10 @@ def _positions(scene: Scene, n: int, random: np.random.Generator) -> tuple[np.nd
     edge = max(scene.preset.border) + min(6.0, window.nx / 8, window.ny / 8)
     x = random.uniform(low[0] + edge, window.nx - 1 + high[0] - edge, n)
     y = random.uniform(low[1] + edge, window.ny - 1 + high[1] - edge, n)
-    geometry = Geometry(Optics(scene.preset), window, Pointing(scene.ra, scene.dec, scene.roll), VELOCITY_SCALE)
-    return geometry.to_sky(x, y)
+    return _centred(scene).to_sky(x, y)
+
+
+def _centred(scene: Scene) -> Geometry:
+    """Return the geometry without a dither."""
+    window = scene.window or scene.full_frame
+    return Geometry(Optics(scene.preset), window, Pointing(scene.ra, scene.dec, scene.roll), VELOCITY_SCALE)
