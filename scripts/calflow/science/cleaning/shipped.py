@@ -94,6 +94,14 @@ def named(name: str) -> Any:
 
 
 SHIPPED = {
+    "clean_flicker_noise": Shipped(
+        "clean_flicker_noise:clean_flicker_noise",
+        "clean_flicker_noise_parameters:FlickerCleaning",
+        places=(RATE,),
+        keyword="S_CLNFNS",
+        inputs={"user_mask": IMAGE, "sources": IMAGE, "flat": IMAGE},
+        optional=("user_mask", "sources", "flat"),
+    ),
     "mask_regions": Shipped(
         "mask_regions:mask_regions",
         "mask_regions_parameters:RegionMask",

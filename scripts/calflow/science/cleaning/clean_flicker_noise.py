@@ -1,0 +1,121 @@
+"""Take the stripes of 1/f noise off a count-rate exposure.
+
+The amplifiers of a detector drift while they read it. What is slow against a line is the same along it: a stripe. By
+default stripes are measured apart from sources of all sizes (`stripes`); or they are medians of lines, in which
+everything larger than a line is high is a stripe, too (`clipped_lines`, as in jwst).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
+from calflow.science.cleaning.clipped_lines import clipped_stripes
+from calflow.science.cleaning.step import Cleaned, Facts
+from calflow.science.cleaning.stripes import Stripes, measure_stripes
+from calflow.science.dq_flags import bad_pixels
+from calflow.science.image import Image, has_value
+
+FULL = "FULL"
+ALONG_ROWS, ALONG_COLUMNS = 2, 1
+
+
+def clean_flicker_noise(
+    planes: Image,
+    parameters: FlickerCleaning,
+    facts: Facts,
+    user_mask: np.ndarray | None = None,
+    sources: np.ndarray | None = None,
+    flat: np.ndarray | None = None,
+) -> Cleaned:
+    """Take the stripes of 1/f noise off an exposure.
+
+    Parameters
+    ----------
+    planes : Image
+        Count rates, 2-D. NaN stay NaN; pixels with flags are cleaned, too.
+    parameters : FlickerCleaning
+    facts : Facts
+        `slow_axis` and `subarray` are used.
+    user_mask : float32 array (ny, nx), optional
+        Not 0: background. Then no source is looked for.
+    sources : float32 array (ny, nx), optional
+        Not 0: a source, besides those that are found.
+    flat : float32 array (ny, nx), optional
+        Stripes are measured in the exposure divided by it. NaN, or 0 or less: the pixel is not used.
+
+    Returns
+    -------
+    Cleaned
+        The variance is that of the stripes. Figures: `stripes` (rms of what was taken off) and `error` (its rms
+        error), both in sigma of a pixel; `used`, the part of the pixels that could be used; `free`, the part of the
+        exposure that wide stripes come from; `risk`, the light of sources that may be in them, over their own rms: if
+        it is larger than 1, wide stripes were left.
+
+    Raises
+    ------
+    ValueError
+        If the axis of the readout is asked for and not known, an input has another shape, or no pixel can be used.
+    """
+    for name, given in (("user_mask", user_mask), ("sources", sources), ("flat", flat)):
+        if given is not None and given.shape != planes.sci.shape:
+            raise ValueError(f"{name} has the shape {given.shape}, the exposure {planes.sci.shape}")
+    turn = _turning(parameters, facts)
+    if turn is _transposed and parameters.background_box_size:
+        parameters = replace(parameters, background_box_size=parameters.background_box_size[::-1])
+    good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
+    response: np.ndarray | np.float32 = np.float32(1)
+    if flat is not None:
+        response = np.where(flat > 0, flat, np.float32(1))  # NaN is not
+        good &= flat > 0
+    if user_mask is not None:
+        good &= np.nan_to_num(user_mask) != 0
+    if sources is not None:
+        good &= np.nan_to_num(sources) == 0
+    if not good.any():
+        raise ValueError("no pixel can be used to measure stripes")
+    image = np.where(good, planes.sci / response, np.float32(0))
+    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None)
+    levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
+    noise = max(stripes.figures["noise"], 1e-30)
+    figures = {
+        "stripes": float(np.std(levels)) / noise,
+        "error": float(np.sqrt(np.mean(variance))) / noise,
+        **{name: value for name, value in stripes.figures.items() if name != "noise"},
+    }
+    sci = planes.sci - levels * response
+    return Cleaned(sci=sci, variance=variance * np.square(response), figures=figures)
+
+
+def _turning(parameters: FlickerCleaning, facts: Facts):
+    """Return what turns an image so that its lines are rows, and back."""
+    axis = {"rows": ALONG_ROWS, "columns": ALONG_COLUMNS}.get(parameters.lines, facts.slow_axis)
+    if axis is None or abs(axis) not in (ALONG_ROWS, ALONG_COLUMNS):
+        raise ValueError("the header does not tell SLOWAXIS: set lines to rows or columns")
+    return np.ascontiguousarray if abs(axis) == ALONG_ROWS else _transposed
+
+
+def _transposed(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image.T)
+
+
+def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool) -> Stripes:
+    channels = parameters.channels if parameters.fit_by_channel and facts.subarray == FULL else 1
+    if image.shape[1] < channels:
+        channels = 1
+    if parameters.fit_method == "median":
+        return clipped_stripes(image, good, parameters, channels, masked)
+    return measure_stripes(
+        image,
+        good,
+        channels=channels,
+        block=parameters.box_size,
+        threshold=parameters.snr_threshold,
+        masked=masked,
+    )
+
+
+def _on_pixels(levels: np.ndarray, pixels: int) -> np.ndarray:
+    """Return levels of lines by channel for all pixels of the lines."""
+    edges = np.linspace(0, pixels, levels.shape[1] + 1).astype(int)
+    return np.repeat(levels, np.diff(edges), axis=1)

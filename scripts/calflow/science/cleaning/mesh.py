@@ -1,0 +1,91 @@
+"""The means of blocks of an image, and the smooth image that goes through them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calflow.science.bands import bands
+from calflow.science.sky.background_map import Background
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """An image in blocks.
+
+    Attributes
+    ----------
+    means : float64 array, shape (my, mx)
+        Means of the values that count; 0 where none does.
+    weights : float64 array, shape (my, mx)
+        How many pixels count.
+    box : (int, int)
+        Size of a block. Those at the end of an axis may be smaller.
+    shape : (int, int)
+        That of the image.
+    """
+
+    means: np.ndarray
+    weights: np.ndarray
+    box: tuple[int, int]
+    shape: tuple[int, ...]
+
+    def image(self, level: np.ndarray | None = None) -> np.ndarray:
+        """Return the smooth image through the means, float32; blocks without a value have that of the nearest one.
+
+        Parameters
+        ----------
+        level : float array, shape (my, mx), or None
+            Other values of all blocks instead.
+        """
+        filled = _filled(self.means, self.weights > 0) if level is None else level
+        return smooth_image(filled, self.box, self.shape)
+
+
+def mesh_of(image: np.ndarray, counts: np.ndarray, box: tuple[int, int]) -> Mesh:
+    """Return the means of the blocks of an image.
+
+    Parameters
+    ----------
+    image : float32 array, shape (ny, nx)
+        Finite.
+    counts : bool array, shape (ny, nx)
+        True: the pixel counts.
+    box : (int, int)
+        Size of a block, pixels; cut to the image.
+    """
+    box = min(box[0], image.shape[0]), min(box[1], image.shape[1])
+    sums, numbers = (_block_sums(plane, box) for plane in (np.where(counts, image, np.float32(0)), counts))
+    return Mesh(sums / np.maximum(numbers, 1), numbers, box, image.shape)
+
+
+def smooth_image(level: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """Return an image whose blocks have the values of a mesh, by cubic splines; float32.
+
+    Parameters
+    ----------
+    level : float array, shape (my, mx)
+        Finite.
+    box : (int, int)
+        Size of a block.
+    shape : (int, int)
+        That of the image.
+    """
+    level = level.astype(np.float32)
+    zoomed = Background(level, level, box, shape)
+    return np.concatenate([zoomed.level(rows) for rows in bands(shape[0])])
+
+
+def _block_sums(plane: np.ndarray, box: tuple[int, int]) -> np.ndarray:
+    for axis, size in enumerate(box):
+        kind = np.float64 if axis else np.float32 if plane.dtype != bool else np.int32
+        plane = np.add.reduceat(plane, np.arange(0, plane.shape[axis], size), axis=axis, dtype=kind)
+    return plane
+
+
+def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import distance_transform_edt
+
+    if known.all() or not known.any():
+        return values
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return values[tuple(nearest)]

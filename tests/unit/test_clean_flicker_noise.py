@@ -1,0 +1,219 @@
+"""Stripes of 1/f noise are taken off, and no light of sources with them."""
+
+import numpy as np
+import pytest
+
+from calflow.science.cleaning.clean_flicker_noise import clean_flicker_noise
+from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
+from calflow.science.cleaning.clipped_lines import clip, statistics
+from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.step import Facts
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
+from calflow.simulation import Artefacts
+from calflow.simulation.artefacts import readout_noise
+
+N = 256
+ROWS = Facts("a", "rate", slow_axis=2, subarray="FULL")
+
+
+def exposure(sci, dq=None):
+    ones = np.ones(sci.shape, np.float32)
+    return Image(sci.astype(np.float32), ones, np.zeros(sci.shape, np.uint32) if dq is None else dq, ones, ones)
+
+
+def cleaned(sci, facts=ROWS, dq=None, inputs=None, **parameters):
+    return clean_flicker_noise(exposure(sci, dq), FlickerCleaning(**parameters), facts, **(inputs or {}))
+
+
+def white(seed=0):
+    return np.random.default_rng(seed).normal(10, 1, (N, N)).astype(np.float32)
+
+
+def blob(fwhm, peak, centre=(N // 2, N // 2)):
+    y, x = np.mgrid[:N, :N]
+    return peak * np.exp(-4 * np.log(2) * ((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / fwhm**2)
+
+
+@pytest.fixture(scope="module")
+def striped():
+    """Sky with white noise and with stripes, and the stripes."""
+    stripes = readout_noise(Artefacts(flicker=0.5), (N, N), 1.0, 4, np.random.default_rng(5))
+    return white() + stripes, stripes
+
+
+def test_a_constant_stripe_is_removed_exactly():
+    sci = np.full((N, N), 7.0)
+    sci[100] += 0.5
+    out = cleaned(sci, snr_threshold=1e9).sci
+    np.testing.assert_allclose(out, 7.0 + 0.5 / N, atol=1e-5)  # the mean of all stripes stays in the image
+
+
+def test_nothing_is_taken_off_where_there_is_none():
+    result = cleaned(np.full((N, N), 7.0))
+    np.testing.assert_array_equal(result.sci, np.float32(7))
+    assert not result.variance.any()
+    assert result.figures["stripes"] == 0
+
+
+@pytest.mark.parametrize("method", ["stripes", "median"])
+def test_columns_are_cleaned_as_rows_are(striped, method):
+    sci = striped[0]
+    along_rows = cleaned(sci, fit_method=method)
+    turned = cleaned(sci.T, Facts("a", "rate", slow_axis=-1, subarray="FULL"), fit_method=method)
+    by_hand = cleaned(sci.T, fit_method=method, lines="columns")
+    np.testing.assert_array_equal(turned.sci, along_rows.sci.T)
+    np.testing.assert_array_equal(by_hand.sci, turned.sci)
+    np.testing.assert_array_equal(turned.variance, along_rows.variance.T)
+
+
+def test_without_an_axis_it_says_what_to_set():
+    with pytest.raises(ValueError, match="SLOWAXIS: set lines to rows or columns"):
+        cleaned(white(), Facts("a", "rate"))
+
+
+def test_lines_are_left_with_little_more_than_white_noise(striped):
+    sci, stripes = striped
+    result = cleaned(sci)
+    left = (result.sci - sci + stripes).mean(axis=1)
+    floor = 1 / np.sqrt(N)
+    assert stripes.mean(axis=1).std() > 7 * floor
+    assert left.std() < 1.35 * floor
+    # It knows how well it did, and what it took off.
+    assert result.figures["error"] == pytest.approx(left.std(), rel=0.25)
+    assert result.figures["stripes"] == pytest.approx(0.5, rel=0.2)
+
+
+def test_the_sky_stays(striped):
+    for parameters in ({}, {"fit_method": "median", "background_method": "none"}):
+        assert cleaned(striped[0], **parameters).sci.mean() == pytest.approx(10, abs=0.02)
+
+
+@pytest.mark.parametrize(("fwhm", "peak"), [(12, 30), (20, 3), (30, 30)])
+def test_light_of_sources_stays(striped, fwhm, peak):
+    assert abs(lost(striped[0], blob(fwhm, peak))) < 0.02
+
+
+def test_less_light_is_lost_than_to_medians_of_lines(striped):
+    source = blob(40, 1)
+    assert abs(lost(striped[0], source)) < 0.25 * lost(striped[0], source, fit_method="median")
+
+
+def lost(sci, source, **parameters):
+    """Return which part of the light of a source is taken off."""
+    change = cleaned(sci + source, **parameters).sci - cleaned(sci, **parameters).sci - source
+    bright = source > source.max() / 16
+    return -(change - np.median(change))[bright].sum() / source.sum()
+
+
+def test_a_nebula_that_fills_lines_is_no_stripe(striped):
+    sci, _ = striped
+    nebula = np.where(np.arange(N) < N // 2, 5.0, 0.0)[:, None] + blob(40, 5, (60, 100))
+    change = cleaned(sci + nebula).sci - sci - nebula
+    # What lies across the step of the sky is no part of the test.
+    assert abs(change[8 : N // 2 - 24].mean() - change[N // 2 + 24 :].mean()) < 0.1
+
+
+def test_amplifiers_get_levels_of_their_own_if_they_have_any():
+    stripes = readout_noise(Artefacts(channel_flicker=1.0), (N, N), 1.0, 4, np.random.default_rng(3))
+    both, whole = (cleaned(white() + stripes, fit_by_channel=own).sci - white() for own in (True, False))
+    assert both[:, :64].mean(axis=1).std() < 0.5 * whole[:, :64].mean(axis=1).std()
+    subarray = cleaned(white() + stripes, Facts("a", "rate", slow_axis=2, subarray="SUB256"), fit_by_channel=True)
+    np.testing.assert_array_equal(subarray.sci - white(), whole)
+
+
+def test_amplifiers_that_have_none_share_the_level_of_the_line(striped):
+    sci, stripes = striped
+    left = cleaned(sci, fit_by_channel=True).sci - sci + stripes
+    assert left[:, :64].mean(axis=1).std() < 1.6 / np.sqrt(N)  # alone, 64 pixels give 2 / sqrt(N)
+
+
+def test_flagged_pixels_do_not_count_and_are_cleaned():
+    sci, dq = np.full((N, N), 7.0), np.zeros((N, N), np.uint32)
+    sci[:, ::2] = 1000.0
+    dq[:, ::2] = FLAGS["JUMP_DET"]
+    sci[40] += 1.0
+    out = cleaned(sci, dq=dq, snr_threshold=1e9)
+    np.testing.assert_allclose(out.sci[40], sci[40] - 1 + 1 / N, atol=1e-3)
+    assert out.figures["used"] == 0.5
+    assert out.dq is None
+
+
+def test_nan_stay_and_change_nothing_else(striped):
+    sci, _ = striped
+    holes = sci.copy()
+    holes[100, 50:60] = np.nan
+    out = cleaned(holes).sci
+    np.testing.assert_array_equal(np.isnan(out), np.isnan(holes))
+    assert np.nanmax(np.abs(out - cleaned(sci).sci)) < 0.2
+
+
+def test_masks_are_taken_as_given():
+    sci = np.full((N, N), 7.0)
+    sci[40] += 1.0
+    sci[40, 100:] += 3.0
+    mask = np.ones((N, N), np.float32)
+    mask[40, 100:] = 0
+    for inputs in ({"user_mask": mask}, {"sources": 1 - mask}):
+        out = cleaned(sci, inputs=inputs, snr_threshold=1e9).sci
+        np.testing.assert_allclose(out[40, 150], 10 + 1 / N, atol=1e-3)
+
+
+def test_stripes_of_the_sky_are_told_from_those_of_the_flat():
+    flat = np.ones((N, N), np.float32)
+    flat[::2] = 0.9
+    out = cleaned(10 * flat, inputs={"flat": flat}).sci
+    np.testing.assert_allclose(out, 10 * flat, rtol=1e-6)
+
+
+def test_what_cannot_be_used_is_refused():
+    with pytest.raises(ValueError, match="no pixel can be used"):
+        cleaned(np.full((N, N), np.nan))
+    with pytest.raises(ValueError, match=r"flat has the shape \(2, 2\), the exposure \(256, 256\)"):
+        cleaned(white(), inputs={"flat": np.ones((2, 2), np.float32)})
+    with pytest.raises(ValueError, match="fit_method is 'fft'; it must be one of stripes, median"):
+        FlickerCleaning(fit_method="fft")
+    with pytest.raises(ValueError, match="'HOTT' is no data quality flag"):
+        FlickerCleaning(dqbits="~HOTT")
+
+
+def test_statistics_without_outliers():
+    # 100 is 4.1 standard deviations from the median of all; then nothing is.
+    values = np.array([*[1.0, 2.0, 3.0] * 6, 100.0])
+    mean, median, deviation = statistics(values)
+    assert (mean, median) == (2, 2)
+    assert deviation == pytest.approx(np.sqrt(2 / 3))
+
+
+def test_clipping_looks_at_the_lower_half():
+    image = np.array([[-1.0, 0.0, 0.0, 0.0, 1.9, 3.0]])
+    # Median 0; mirrored -1, 0, 0, 0, 0, 0, 0, 1: sigma 0.5.
+    good = clip(image, np.ones((1, 6), bool), 3, 3, mirrored=True)
+    np.testing.assert_array_equal(good, [[True, True, True, True, False, False]])
+
+
+def test_medians_of_lines_are_those_of_the_contract():
+    """A plane of which all medians are whole numbers."""
+    sci = np.tile(np.array([8.0, 9.0, 10.0, 11.0, 12.0]), (5, 1))
+    sci += np.array([0, 1, 0, -1, 0])[:, None]
+    result = cleaned(sci, fit_method="median", n_sigma=0)
+    np.testing.assert_allclose(result.sci, np.tile(np.array([8.0, 9.0, 10.0, 11.0, 12.0]), (5, 1)))
+
+
+def test_sky_is_the_level_below_which_nothing_shines():
+    rng = np.random.default_rng(1)
+    level, noise = sky_level(np.concatenate([rng.normal(3, 1, 6000), rng.normal(8, 3, 4000)]))
+    assert level == pytest.approx(3, abs=0.15)
+    assert noise == pytest.approx(1, rel=0.12)
+    assert np.isnan(sky_level(np.empty(0))).all()
+
+
+def test_light_is_found_on_its_scale_alone():
+    rng = np.random.default_rng(2)
+    faint = blob(60, 0.6)
+    image = (rng.normal(0, 1, (N, N)) + faint).astype(np.float32)
+    weights = np.ones((N, N), np.float32)
+    large = find_light(image, weights, noise=1.0, scales=6, threshold=4.0)
+    assert large[faint > 0.3].mean() > 0.95
+    assert large[faint < 1e-3].mean() < 0.05
+    assert find_light(image, weights, noise=1.0, scales=1, threshold=4.0)[faint > 0.3].mean() < 0.1
