@@ -84,7 +84,8 @@ def clean_flicker_noise(
         **{name: value for name, value in stripes.figures.items() if name != "noise"},
     }
     sci = planes.sci - levels * response
-    return Cleaned(sci=sci, variance=variance * np.square(response), figures=figures)
+    rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    return Cleaned(sci=sci, variance=variance * np.square(response), figures=rounded)
 
 
 def _turning(parameters: FlickerCleaning, facts: Facts):
