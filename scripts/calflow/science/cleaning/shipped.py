@@ -108,4 +108,11 @@ SHIPPED = {
         inputs={"regions": TEXT},
         check="regions:check_regions",
     ),
+    "subtract_background_2d": Shipped(
+        "subtract_background_2d:subtract_background_2d",
+        "subtract_background_2d_parameters:BackgroundRemoval",
+        places=(CAL,),
+        inputs={"sources": IMAGE},
+        optional=("sources",),
+    ),
 }

@@ -1,0 +1,178 @@
+"""Subtract the smooth background of a calibrated exposure, measured apart from sources of all sizes.
+
+Sources are looked for on scales from one pixel to the filter's, above a plane through the darkest boxes. The background
+is the Gaussian average of the boxes of what is left, on that plane; where a source covers more than the filter reaches,
+it is the plane.
+"""
+
+import numpy as np
+
+from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
+from calflow.science.cleaning.source_mask import BRIGHT, find_light, grown, sky_level
+from calflow.science.cleaning.step import Cleaned, Facts
+from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
+from calflow.science.dq_flags import bad_pixels
+from calflow.science.image import Image, has_value
+
+# Rounds in which a plane is fitted anew without the boxes that are brighter.
+ROUNDS = 10
+# A box counts if this part of its pixels is left.
+LEAST_LEFT = 0.1
+# What an average of boxes counts against the plane, in parts of a whole box.
+PLANE_WEIGHT = 0.02
+# Pixels on each side of a border of two amplifiers that tell how their levels differ.
+BORDER = 32
+FWHM_PER_SIGMA = 2.3548
+
+
+def subtract_background_2d(
+    planes: Image, parameters: BackgroundRemoval, facts: Facts, sources: np.ndarray | None = None
+) -> Cleaned:
+    """Subtract the smooth background of an exposure.
+
+    Parameters
+    ----------
+    planes : Image
+        2-D, with world coordinates. NaN: no value.
+    parameters : BackgroundRemoval
+    facts : Facts
+        `sky` tells the size of the pixels, `slow_axis` where the amplifiers are.
+    sources : float32 array (ny, nx), optional
+        Not 0: a source, besides those that are found.
+
+    Returns
+    -------
+    Cleaned
+        The variance is that of the background. Figures: `level`, its mean, in the unit of the exposure; `varies`, its
+        standard deviation, and `noise`, that of a pixel; `free`, the part of the pixels that it comes from; `risk`,
+        how much of it changes if sources are grown once more, over how much it varies: if that is larger than 1 there
+        is more light of sources in it than there is background, and only the plane is subtracted.
+
+    Raises
+    ------
+    ValueError
+        If there are no world coordinates, an input has another shape, or no pixel can be used.
+    """
+    if sources is not None and sources.shape != planes.sci.shape:
+        raise ValueError(f"sources has the shape {sources.shape}, the exposure {planes.sci.shape}")
+    scale = _pixel_size(facts, planes.sci.shape)
+    box = max(2, round(parameters.box_size / scale))
+    width = parameters.filter_size / parameters.box_size / FWHM_PER_SIGMA
+    good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
+    if not good.any():
+        raise ValueError("no pixel can be used to measure a background")
+    image = np.where(good, planes.sci, np.float32(0))
+    steps = _steps(image, good, parameters.amplifiers, facts)
+    image -= steps
+    plane = _plane(mesh_of(image, good, (box, box)))
+    rest = image - plane
+    _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
+    weights = good.astype(np.float32)
+    largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
+    scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
+    light = find_light(
+        np.where(good, rest, np.float32(0)),
+        weights,
+        noise=noise,
+        scales=scales,
+        threshold=parameters.snr_threshold,
+        grow=parameters.grow,
+    )
+    if sources is not None:
+        light |= np.nan_to_num(sources) != 0
+    free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
+    boxes = mesh_of(rest, free, (box, box))
+    smooth, weight = _smoothed(boxes, width)
+    fewer = _without_neighbours(boxes)
+    varies = float(np.std(smooth))
+    # Without the neighbours of sources the average of what is left scatters by chance, too.
+    risk = _rms(_smoothed(fewer, width)[0] - smooth) / max(varies, 1e-30)
+    if risk > 1:
+        smooth = np.zeros_like(smooth)
+    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
+    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
+    figures = {
+        "level": float(np.mean(background)),
+        "varies": float(np.std(background)),
+        "noise": noise,
+        "free": float(free.sum() / good.sum()),
+        "risk": risk,
+    }
+    if parameters.amplifiers > 1:
+        figures["steps"] = float(np.std(steps))
+    rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=rounded)
+
+
+def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
+    """Return the size of a pixel in the middle, arcsec."""
+    if facts.sky is None:
+        raise ValueError("the exposure has no world coordinates: box_size is in arcsec")
+    y, x = shape[0] / 2, shape[1] / 2
+    (ra, dec), (ra1, dec1) = facts.sky(np.array([x, x + 1]), np.array([y, y + 1]))
+    step = (ra1 - ra + 180) % 360 - 180
+    return 3600 * float(np.hypot(step * np.cos(np.radians(dec)), dec1 - dec)) / np.sqrt(2)
+
+
+def _plane(boxes: Mesh) -> np.ndarray:
+    """Return a plane through the boxes but those that are much brighter; float32, shape (ny, nx)."""
+    y, x = (np.arange(n) + 0.5 for n in boxes.means.shape)
+    terms = np.stack(np.broadcast_arrays(1.0, (y * boxes.box[0])[:, None], x * boxes.box[1]), axis=-1)
+    kept = boxes.weights >= LEAST_LEFT * boxes.weights.max()
+    coefficients = np.array([sky_level(boxes.means[kept])[0], 0.0, 0.0])
+    for _ in range(ROUNDS):
+        rest = boxes.means - terms @ coefficients
+        level, noise = sky_level(rest[kept])
+        used = kept & (rest <= level + BRIGHT * noise)
+        if np.count_nonzero(used) < 3 * len(coefficients):
+            break
+        coefficients, *_ = np.linalg.lstsq(terms[used], boxes.means[used])
+    rows, columns = (np.arange(n, dtype=np.float32) + 0.5 for n in boxes.shape)
+    constant, along_y, along_x = coefficients.astype(np.float32)
+    return constant + (along_y * rows)[:, None] + along_x * columns
+
+
+def _smoothed(boxes: Mesh, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Gaussian average of boxes, 0 far from all that count, and how many pixels are in each."""
+    from scipy.ndimage import gaussian_filter
+
+    full = float(boxes.box[0] * boxes.box[1])
+    counts = np.where(boxes.weights >= LEAST_LEFT * full, boxes.weights, 0.0).astype(float)
+    sums = counts * boxes.means
+    if width > 0:
+        sums, averaged = (gaussian_filter(values, width, mode="constant") for values in (sums, counts))
+    else:
+        averaged = counts
+    number = max(1.0, 4 * np.pi * width**2)  # boxes that an average is worth
+    return sums / (averaged + PLANE_WEIGHT * full), averaged * number
+
+
+def _without_neighbours(boxes: Mesh) -> Mesh:
+    """Return boxes without those beside one in which a source hides many pixels."""
+    full = float(boxes.box[0] * boxes.box[1])
+    near = grown(boxes.weights < full / 2)
+    return Mesh(boxes.means, np.where(near, 0, boxes.weights), boxes.box, boxes.shape)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _steps(image: np.ndarray, good: np.ndarray, amplifiers: int, facts: Facts):
+    """Return the levels of the amplifiers, as their differences at the borders tell; shape (1, nx) or (ny, 1)."""
+    if amplifiers == 1:
+        return np.float32(0)
+    turned = abs(facts.slow_axis or 2) == 1
+    values = np.where(good, image, np.nan)
+    values = values.T if turned else values
+    edges = np.linspace(0, values.shape[1], amplifiers + 1).astype(int)
+    reach = min(BORDER, int(np.diff(edges).min()))
+    differences = []
+    for edge in edges[1:-1]:
+        # Mirrored at the border, so that each pixel is compared with the one as far on the other side.
+        pairs = values[:, edge : edge + reach] - values[:, edge - reach : edge][:, ::-1]
+        pairs = pairs[np.isfinite(pairs)]
+        differences.append(float(np.median(pairs)) if pairs.size else 0.0)
+    levels = np.cumsum([0.0, *differences])
+    spread = np.repeat(levels - np.average(levels, weights=np.diff(edges)), np.diff(edges)).astype(np.float32)
+    return spread[:, None] if turned else spread[None]

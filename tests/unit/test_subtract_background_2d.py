@@ -1,0 +1,105 @@
+"""A smooth background is subtracted, and no light of sources with it."""
+
+import numpy as np
+import pytest
+
+from calflow.science.cleaning.step import Facts
+from calflow.science.cleaning.subtract_background_2d import subtract_background_2d
+from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
+
+N = 320
+
+
+def sky(x, y):
+    """Pixels of 0.1 arcsec."""
+    return np.stack([x / 36000, y / 36000], axis=-1)
+
+
+FACTS = Facts("a", "cal", slow_axis=2, sky=sky)
+Y, X = np.mgrid[:N, :N] / N
+
+
+def cleaned(sci, facts=FACTS, dq=None, sources=None, **parameters):
+    ones = np.ones(sci.shape, np.float32)
+    planes = Image(sci.astype(np.float32), ones, np.zeros(sci.shape, np.uint32) if dq is None else dq, ones, ones)
+    return subtract_background_2d(planes, BackgroundRemoval(**parameters), facts, sources=sources)
+
+
+def white(seed=0):
+    return np.random.default_rng(seed).normal(0, 1, (N, N))
+
+
+def blob(fwhm, peak, centre=(0.5, 0.5)):
+    return peak * np.exp(-4 * np.log(2) * ((Y - centre[0]) ** 2 + (X - centre[1]) ** 2) * (N / fwhm) ** 2)
+
+
+def test_a_plane_is_removed_exactly():
+    out = cleaned(5 + 3 * X - 2 * Y)
+    np.testing.assert_allclose(out.sci, 0, atol=1e-4)
+    assert out.figures["level"] == pytest.approx(5.5, abs=0.01)
+
+
+def test_a_smooth_background_is_removed():
+    bump = np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y)
+    out = cleaned(20 + bump + white(), filter_size=5.0, snr_threshold=20.0)
+    left = out.sci - white()
+    assert np.std(left[16:-16, 16:-16]) < 0.35 * np.std(bump)
+
+
+@pytest.mark.parametrize(("fwhm", "peak", "most"), [(5, 50, 0.005), (20, 5, 0.005), (60, 3, 0.015)])
+def test_light_of_sources_stays(fwhm, peak, most):
+    source = blob(fwhm, peak)
+    change = cleaned(20 + white() + source).sci - cleaned(20 + white()).sci - source
+    assert abs(change[source > peak / 16].sum()) < most * source.sum()
+
+
+def test_a_nebula_in_one_corner_stays():
+    nebula = blob(150, 10, (0.2, 0.2))
+    change = cleaned(20 + white() + nebula).sci - white() - nebula
+    change -= np.median(change[200:, 200:])
+    assert abs(change[nebula > 5].mean()) < 0.1
+
+
+def test_sources_are_taken_as_given():
+    source = np.where(np.hypot(X - 0.5, Y - 0.5) < 0.15, 0.3, 0.0)
+    image = 20 + white() + source
+    hidden = cleaned(image, snr_threshold=1e9, sources=(source > 0).astype(np.float32)).sci - white()
+    taken = cleaned(image, snr_threshold=1e9).sci - white()
+    assert hidden[source > 0].mean() > 0.27
+    assert taken[source > 0].mean() < 0.25
+
+
+@pytest.mark.parametrize("slow_axis", [2, -1])
+def test_levels_of_amplifiers_go(slow_axis):
+    steps = np.repeat([0.0, 2.0, -1.0, 1.0], N // 4) * np.ones((N, 1))
+    image = 20 + X + Y + steps
+    if slow_axis == -1:
+        image = image.T
+    out = cleaned(image, Facts("a", "cal", slow_axis=slow_axis, sky=sky), amplifiers=4)
+    # A gradient makes each difference wrong by what it is over the width of the borders.
+    assert np.abs(out.sci).max() < 0.2
+    assert out.figures["steps"] == pytest.approx(np.std(steps), rel=0.1)
+
+
+def test_flagged_pixels_do_not_count_and_nan_stay():
+    sci, dq = np.full((N, N), 5.0), np.zeros((N, N), np.uint32)
+    sci[:, ::2], dq[:, ::2] = 1000, FLAGS["DO_NOT_USE"]
+    sci[10, 11] = np.nan
+    out = cleaned(sci, dq=dq)
+    np.testing.assert_allclose(out.sci[20, :4], [995, 0, 995, 0], atol=1e-3)
+    assert np.isnan(out.sci[10, 11])
+    assert np.isfinite(out.variance).all()
+    assert out.dq is None
+
+
+def test_what_cannot_be_used_is_refused():
+    with pytest.raises(ValueError, match="no world coordinates: box_size is in arcsec"):
+        cleaned(white(), Facts("a", "cal"))
+    with pytest.raises(ValueError, match="no pixel can be used"):
+        cleaned(np.full((N, N), np.nan))
+    with pytest.raises(ValueError, match=r"sources has the shape \(2, 2\)"):
+        cleaned(white(), sources=np.ones((2, 2)))
+    with pytest.raises(ValueError, match="box_size is 0; it must be larger than 0"):
+        BackgroundRemoval(box_size=0)
