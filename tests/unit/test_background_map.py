@@ -155,13 +155,15 @@ def test_without_a_usable_box_there_is_one_for_the_whole_image():
     assert (found.rms == 1).all()
 
 
-def test_a_large_image_without_a_usable_box_is_read_in_parts(monkeypatch):
+@pytest.mark.parametrize("kept", [2**26, 1000])
+def test_a_large_image_without_a_usable_box_is_read_in_parts(monkeypatch, kept):
     data = sky((80, 60))
     data[::7] = np.nan
     data[3, 5] = 1e4
     expected = background_map(data, None, 20)
     assert len(np.unique(expected.background)) == 1
     monkeypatch.setattr("calflow.science.sky.background_map.BOX_PIXELS", 79 * 60)
+    monkeypatch.setattr("calflow.science.sky.background_map.KEPT_PIXELS", kept)
     monkeypatch.setattr("calflow.science.bands.BAND_ROWS", 9)
     found = background_map(data, None, 20)
     np.testing.assert_array_equal(found.background, expected.background)

@@ -121,7 +121,7 @@ def test_the_size_of_the_image_is_known_beforehand(resample, shape):
     [
         ({"pixel_scale": 100}, "stage3.resample.pixel_scale: with pixel_scale 100.0", "x makes no image"),
         ({"output_shape": [1, 1]}, "stage3.resample.output_shape: with output_shape [1, 1]", "1 x 1 pixels"),
-        ({"pixel_scale": 1e-4}, "stage3.resample.pixel_scale: with pixel_scale 0.0001", "GB of memory"),
+        ({"pixel_scale": 1e-4}, "stage3.resample.pixel_scale: with pixel_scale 0.0001", "GB of disk"),
         ({"crval": [330, 2]}, "stage3.resample.crval: with crval [330.0, 2.0]", "90 degrees or more"),
         (
             {"crval": [150.0, 2.1], "crpix": [50, 50], "output_shape": [100, 100]},
@@ -151,7 +151,7 @@ def test_the_limit_is_a_key_of_the_configuration():
     problem = problem_of({"pixel_scale": 0.01}, max_output_pixels=100_000)
     pixels = int(problem.rsplit(" ", 1)[1])
     assert pixels == pytest.approx(320_000, rel=0.01)
-    assert "max_output_pixels, 100000 or 0.0024 GB" in problem
+    assert "max_output_pixels, 100000 or 0.0028 GB" in problem
     assert plan_of({"pixel_scale": 0.01}, max_output_pixels=pixels)
     assert plan_of({"pixel_scale": 0.01}, max_output_pixels="3.3e5")
 

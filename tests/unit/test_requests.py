@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from calflow.jobs.measured_costs import MEASURED, MeasuredCosts
 from calflow.jobs.requests import MEMORY_MARGIN, SNAKEMAKE_MB, TIME_MARGIN, Requests
 from calflow.jobs.sizes import Size, Sizes, pixels_in
 from calflow.plan.plan import Plan
+from calflow.science.sky.background_map import BOX_PIXELS
 
 MEASURED_RULES = json.loads(MEASURED.read_text())["rules"]
 COSTS = MeasuredCosts()
@@ -79,7 +81,8 @@ def test_a_request_is_above_the_forecast_by_the_margin(rule, frame, image, expos
         ("combine", Size(16.8, 4.19, 113.15, 4), 6494),
         ("combine", Size(16.8, 4.19, 36.95, 4), 2952),  # with a kernel of the drizzle package and DQ
         ("combine", Size(67.1, 4.19, 20.5, 16, part=921 / 4503), 507),
-        ("catalog_sources", Size(67.1, 4.19, 20.5, 16), 573),
+        ("catalog_sources", Size(1.0, 0.26, 9.0, 4), 382),  # whose background is that of the image, of no box
+        ("catalog_sources", Size(1678.0, 4.19, 400.0, 400), 655),
         ("calibrate", Size(49.2, 49.2, 49.2, integrations=12_000), 358),
         ("calibrate", Size(8.46, 8.46, 8.46), 553),  # eight integrations of 1024 x 1032
     ],
@@ -87,6 +90,17 @@ def test_a_request_is_above_the_forecast_by_the_margin(rule, frame, image, expos
 def test_jobs_beyond_the_measured_cases_take_no_more_than_forecast(rule, size, peak):
     """Of larger jobs than those of the table, peaks in MB as Linux tells them."""
     assert peak <= COSTS.of(rule).memory_of(size) < 1.6 * peak
+
+
+def test_the_part_of_an_image_that_is_measured_at_a_time_is_that_of_the_background():
+    assert Size(1000.0, 4.2, 400.0).strip == BOX_PIXELS / 1e6
+    assert Size(1000.0, 4.2, 9.0).strip == 9.0
+
+
+def test_a_catalogue_that_is_not_made_in_bands_asks_for_the_image():
+    size = Size(1678.0, 4.19, 400.0, 400)
+    assert requests(replace(size, at_once=400.0)).memory("catalog_sources", {}, 1) > 20 * 400
+    assert requests(size).memory("catalog_sources", {}, 1) < 1500
 
 
 def test_a_survey_mosaic_asks_for_its_planes():

@@ -361,6 +361,8 @@ def test_a_grid_has_the_defaults_of_resample():
     grid = read_settings({"grids": {"deep": {"associations": "a_*"}}}).grids["deep"]
     assert grid.model_dump() == {
         "associations": ["a_*"],
+        "tile_shape": None,
+        "tile_overlap": 0,
         "output_wcs": "",
         "output_shape": None,
         "crpix": None,

@@ -115,7 +115,7 @@ class Settings(Section):
         True, description="do not run a job when all that it reads has come out with the same bytes as before"
     )
     max_output_pixels: LargeNumber = Field(
-        1_000_000_000, description="largest image, pixels; its catalogue takes 24 bytes of memory for each"
+        1_000_000_000, description="largest image, pixels; its products take 28 bytes of disk for each"
     )
     parameter_files: Files = Field(
         [],

@@ -51,6 +51,8 @@ def _mask_expression(value: str) -> str:
 
 
 MaskNumber = Annotated[int, Field(le=2**32 - 1)]
+TileSide = Annotated[int, Field(ge=100, le=100_000)]
+TileShape = Annotated[list[TileSide], Field(min_length=2, max_length=2)]
 # For `declared.section_of`: how parameters that science declares are written
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 TWO_NUMBERS = (BeforeValidator(_two_numbers, json_schema_input_type=Pair | str),)
@@ -254,6 +256,11 @@ class SourceCatalog(_CatalogParameters, SourceFinding, Measuring):
         """Return the parameters of `science.sources.source_catalog.source_catalog`."""
         return self.part(CatalogParameters)
 
+    @property
+    def works_in_bands(self) -> bool:
+        """Whether sources are found band by band of an image, and not in all of it at once."""
+        return CatalogParameters(**self.catalog_parameters()).works_in_bands
+
 
 class Stage3(Section):
     """Stage 3: the exposures of an association aligned, cleaned of outliers, combined and catalogued."""
@@ -277,6 +284,10 @@ class SharedGrid(Section):
     associations: SomeFiles = Field(
         description="products of level-3 associations that are combined on this grid, names or patterns"
     )
+    tile_shape: TileShape | None = Field(
+        None, description="[nx, ny] of tiles, each an image of its own; null: one image; docs/common_grids.md"
+    )
+    tile_overlap: int = Field(0, ge=0, le=100_000, description="pixels that a tile has beyond each of its edges")
 
 
 class Grid(OutputGrid, SharedGrid):

@@ -10,6 +10,9 @@ from calflow.calibration.work import BLOCK_PIXELS, work_on_integrations
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 
+# Mpixel; `BOX_PIXELS` of science.sky.background_map.
+LARGEST_BOX = 2**24 / 1e6
+
 
 @dataclass(frozen=True)
 class Size:
@@ -29,6 +32,8 @@ class Size:
         Of the largest of them, if they are worked on in blocks.
     part : float
         How much of the image is combined at a time, from 0 to 1.
+    at_once : float
+        The image, if its catalogue is not made in bands.
     """
 
     total: float
@@ -37,6 +42,7 @@ class Size:
     exposures: int = 1
     integrations: int = 1
     part: float = 1.0
+    at_once: float = 0.0
 
     @property
     def largest(self) -> float:
@@ -52,6 +58,11 @@ class Size:
     def band(self) -> float:
         """The pixels of the image that are combined at a time."""
         return self.image * self.part
+
+    @property
+    def strip(self) -> float:
+        """The pixels of the image whose background is measured at a time: all, if no box of a small image is usable."""
+        return min(self.image, LARGEST_BOX)
 
     @property
     def pairs(self) -> float:
@@ -153,8 +164,15 @@ class Sizes:
             association = self._plan.stage3.association(name)
             frames = [member.size / 1e6 for member in association.members]
             shape = self._image_shape(association) or _square(sum(frames))
-            part = self._plan.stage3.parameters(name).resample.rows_at_a_time(shape) / shape[0]
-            self._associations[name] = Size(sum(frames), max(frames), math.prod(shape) / 1e6, len(frames), part=part)
+            parameters, image = self._plan.stage3.parameters(name), math.prod(shape) / 1e6
+            self._associations[name] = Size(
+                sum(frames),
+                max(frames),
+                image,
+                len(frames),
+                part=parameters.resample.rows_at_a_time(shape) / shape[0],
+                at_once=0.0 if parameters.source_catalog.works_in_bands else image,
+            )
         return self._associations[name]
 
     def _image_shape(self, association: PlannedAssociation) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from calflow.plan.plan import PlannedExposure, PlannedMerge
 from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
 from calflow.science.geometry.input_pixels import separation
-from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, memory_gb
+from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, products_gb
 from calflow.science.geometry.sky_fields import overlaps_on_sky
 
 # Footprints by headers are this uncertain: a grid that seems larger than the limit by as much may be within it. The
@@ -185,10 +185,10 @@ class GridChecker:
         exact = bool(wanted.section.output_wcs or wanted.section.output_shape)
         if nx * ny <= limit * (1 if exact else 1 + SIZE_TOLERANCE):
             return True
-        wrong = f"the image of {name} would have {nx} x {ny} pixels and take {memory_gb(nx * ny):.3g} GB of memory"
+        wrong = f"the image of {name} would have {nx} x {ny} pixels and take {products_gb(nx * ny):.3g} GB of disk"
         right = (
-            f"{_advice(footprints)}; the limit is max_output_pixels, {limit} or {memory_gb(limit):.3g} GB; "
-            f"with enough memory, set it to {nx * ny}"
+            f"{_advice(footprints)}; the limit is max_output_pixels, {limit} or {products_gb(limit):.3g} GB; "
+            f"with enough disk, set it to {nx * ny}"
         )
         self.problems.add(wanted.problem(wrong, right))
         return False

@@ -16,12 +16,14 @@ from calflow.files.linear_wcs import KEYWORDS as WCS_KEYWORDS
 from calflow.files.names import product_root
 from calflow.inputs.associations import (
     Association,
+    Member,
     Product,
     expand,
     made_association,
     read_association,
     single_exposure,
 )
+from calflow.inputs.exposure_footprints import Footprint, footprint_of
 from calflow.inputs.folder_checks import check_input, check_output
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader, read_exposure_header
@@ -46,6 +48,7 @@ from calflow.plan.plan import (
 )
 from calflow.plan.reference_checks import ReferenceChecker, is_asdf
 from calflow.plan.reference_maker_planner import plan_references
+from calflow.plan.tiles import check_tiles, expanded
 from calflow.printable import has_controls
 from calflow.references.crds_cache import CrdsCache, pinned_contexts
 from calflow.references.parameter_references import ParameterReferences, settings_for
@@ -177,7 +180,7 @@ class _Planner:
         self._check_characters(path for merge in merges for path in (merge.full, *merge.subarrays.values()))
         grids = self.combination_checker.grids
         exposures, merges = grids.check_quick_looks(exposures), grids.check_quick_looks(merges)
-        combined = [a for a in associations if a.level == 3 and not a.merges]
+        combined = self._in_tiles([a for a in associations if a.level == 3 and not a.merges], [*exposures, *merges])
         combinations = self._combinations(combined, [*exposures, *merges], extra_steps)
         self._check_characters(extra_steps.files())
         crds = self._crds_cache(exposures, combinations, merges)
@@ -252,6 +255,22 @@ class _Planner:
         contexts = dict.fromkeys([*self.chooser.contexts(), *pinned_contexts(self.settings.references)])
         return CrdsCache(self.chooser.crds_path, fetches, changes, contexts)
 
+    def _in_tiles(self, associations: list[Association], exposures: Sequence[Calibrated]) -> list[Association]:
+        """Expand the level-3 associations that are combined on tiles; the settings get the grids of these."""
+        if self.problems or not any(grid.tile_shape for grid in self.settings.grids.values()):
+            return associations
+        headers = {exposure.root: exposure.header for exposure in exposures}
+
+        def lies(member: Member) -> Footprint | None:
+            header = headers.get(product_root(member.expname))
+            if header is None and os.path.isfile(member.path):
+                header = self._header(member.path)
+            return footprint_of(header) if header else None
+
+        self.settings, found = expanded(self.settings, associations, lies, self.problems, self.notices)
+        self.combination_checker = CombinationChecker(self.settings, self.cache, self.problems, self.notices)
+        return found
+
     def _combinations(
         self, associations: list[Association], exposures: Sequence[Calibrated], extra_steps: ExtraStepPlanner
     ) -> list[PlannedAssociation]:
@@ -300,6 +319,7 @@ class _Planner:
             if not GRID_NAME.fullmatch(name):
                 wrong = f"{name!r} cannot be part of a file name"
                 self.problems.add(Problem("config", "grids", wrong, "use letters, digits, _ and -"))
+        check_tiles(self.settings, self.problems)
         check_astrometric_catalog(self.settings, self.problems)
 
     def _extra_step_planner(self) -> ExtraStepPlanner:

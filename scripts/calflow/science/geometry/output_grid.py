@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from gwcs import WCS
 
 SQUARE_DEG_PER_SR = math.degrees(1.0) ** 2
-# Of the catalogue, which looks at all of the image, 4 bytes each: the image, smoothed too, three planes of labels (and
-# masks). Measured; the combination works in bands.
-BYTES_PER_PIXEL = 4 * 6
+# Of the planes of an image but for the context, and of labels of sources.
+BYTES_PER_PIXEL = 4 * 7
 # An exposure further from the middle of all than this, in diagonals of its own, is called far.
 FAR = 5.0
 
@@ -210,7 +209,7 @@ def grid_from_wcs(
 
 
 def check_size(shape: tuple[int, int], max_pixels: float) -> None:
-    """Refuse a grid that is too large, before memory is asked for.
+    """Refuse a grid that is too large.
 
     Parameters
     ----------
@@ -227,14 +226,14 @@ def check_size(shape: tuple[int, int], max_pixels: float) -> None:
     ny, nx = shape
     if nx * ny > max_pixels:
         raise ValueError(
-            f"the output image would have {nx} x {ny} pixels and need about {memory_gb(nx * ny):.3g} GB of memory; the "
+            f"the output image would have {nx} x {ny} pixels and take {products_gb(nx * ny):.3g} GB of disk; the "
             f"limit, max_output_pixels, is {max_pixels}. Likely causes: exposures that lie far apart (not of one "
             "target, or a wrong pointing), a small pixel_scale or pixel_scale_ratio, a large output_shape"
         )
 
 
-def memory_gb(pixels: float) -> float:
-    """Return the memory that an image of so many pixels takes, GB: that of its catalogue.
+def products_gb(pixels: float) -> float:
+    """Return what an image of so many pixels, with its segmentation map, takes of the disk, GB.
 
     Parameters
     ----------

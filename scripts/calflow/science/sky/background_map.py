@@ -5,7 +5,7 @@ Method: medians and standard deviations of sigma-clipped boxes, as in SExtractor
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ FILTER_SIZE = 3
 # A box with this part of its pixels masked or clipped, or more, is not used; per cent.
 EXCLUDE_PERCENTILE = 10.0
 # More pixels are not measured as one box by photutils, which takes 20 bytes for each.
-BOX_PIXELS = 2**26
+BOX_PIXELS = 2**24
+# As many of them are kept, 4 bytes for each; of an image without a usable box, most pixels are often empty.
+KEPT_PIXELS = 2**26
 # Pixels whose boxes are measured at a time, or those of a box if they are more.
 GROUP_PIXELS = 2**22
 
@@ -212,15 +214,26 @@ def _measure_boxes(
 
 
 def _measure_whole(image: _Usable) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return level and noise of an image as one box, None without any pixel; it is read again and again."""
+    """Return level and noise of an image as one box, None without any pixel."""
 
     def parts():
         for rows in bands(image.data.shape[0]):
             data, unused = image.read(rows)
             yield data[~unused].astype(np.float32, copy=False)
 
-    found = clipped_statistics(parts, CLIP_SIGMA)
+    found = clipped_statistics(_kept_if_few(parts), CLIP_SIGMA)
     return None if found is None else (np.full((1, 1), found[0]), np.full((1, 1), found[1]))
+
+
+def _kept_if_few(parts: Callable[[], Iterator[np.ndarray]]) -> Callable[[], Iterable[np.ndarray]]:
+    """Return values that can be read several times: kept, or read anew each time if they are many."""
+    kept, number = [], 0
+    for part in parts():
+        kept.append(part)
+        number += part.size
+        if number > KEPT_PIXELS:
+            return parts
+    return lambda: kept
 
 
 def _whole_boxes(length: int, box_size: int, across: int) -> Iterator[slice]:

@@ -51,3 +51,9 @@ class CatalogParameters(StarFinding, Apertures):
     kernel_fwhm: KernelFwhm = 2.0
     bkg_boxsize: BackgroundBox = 1000
     npixels: LeastPixels = 25
+
+    @property
+    def works_in_bands(self) -> bool:
+        """Whether sources are found band by band of an image, and not in all of it at once."""
+        # The background around a source is that of pixels of no source: all sources must be known.
+        return self.starfinder == "segmentation" and self.localbkg_width == 0

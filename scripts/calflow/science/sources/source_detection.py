@@ -123,8 +123,7 @@ def _find_segments(subtracted, threshold, error, mask, parameters) -> tuple[Sour
     segments, found = Segments((ny, nx)), [none_found()]
     first, apart = [np.empty(0, np.int64)], [np.empty(0, bool)]
     rows, n_found = None, 0
-    # The background around a source is that of pixels of no source: all sources must be known.
-    for band in bands(ny) if parameters.localbkg_width == 0 else [slice(0, ny)]:
+    for band in bands(ny) if parameters.works_in_bands else [slice(0, ny)]:
         rows = Rows(0, read(band)) if rows is None else rows.followed_by(read(band))
         labels = rows.take_whole(parameters.npixels, parameters.connectivity, band.stop == ny)
         if labels.any():
