@@ -38,6 +38,7 @@ COMMAND = "the checks of the command line before a run"
 LOCK = "that the run after a killed one goes on by itself"
 CUT_OFF = "leaving out jobs that would make what is there"
 DISPLAY = "what is told while a run runs: Snakemake's own text, or a wrong one, in its place"
+CARRIED = "`provenance`: what products carry of how they were made"
 SIGNALS = "that a run ends on SIGTERM and Ctrl-C"
 
 CONTRACT = {
@@ -296,6 +297,11 @@ CONTRACT = {
         "takes(PythonScript.execute_script, 'fname', 'edit')", "forking in place of starting Python", WARM
     ),
     "script.log": Use("list(map(str, script.log)) == ['one.log']", "of which job a script is", SUMMARY),
+    "script.input": Use("list(script.input.items()) == [] and list(script.input)", "what products carry", CARRIED),
+    "script.output": Use("list(map(str, script.output)) == ['one.txt', 'one.tmp']", "the same", CARRIED),
+    "script.params": Use("dict(script.params.items())['code'] == 'x'", "the same", CARRIED),
+    "script.wildcards": Use("list(script.wildcards) == []", "why they cannot carry it", CARRIED),
+    "script.rulename": Use("script.rulename == 'one'", "the same", CARRIED),
     "script.path": Use("script.path.get_filename().endswith('script.py')", "which libraries it needs", WARM),
     "script.threads": Use("script.threads == 1", "leaving other scripts alone", WARM),
     "script.resources": Use("script.resources.get('tmpdir')", "the folder of its temporary files", WARM),

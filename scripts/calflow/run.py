@@ -79,6 +79,8 @@ class Run:
             What the plan was made of.
         """
         self._plan, self._config = plan, config
+        if plan.settings.provenance != "none":
+            self._carry_provenance()
         logs = Path(f"{plan.output}logs")
         self._summary = Summary(self._workflow, logs, plan.notices, plan.names(), self._associations)
         self._display = Display(self._workflow, plan, self._summary.reason_of)
@@ -148,6 +150,12 @@ class Run:
         """Return how the associations went of which something is made: by a line for people, the same for programs."""
         found = [made_of_association(self._plan, planned) for planned in self._plan.stage3.associations.values()]
         return {str(made): asdict(made) for made in found if made.products}
+
+    def _carry_provenance(self) -> None:
+        """Also in the job of a cluster, which runs its script itself."""
+        from calflow.provenance.carrying import carry  # which others need not load
+
+        carry(self._plan.settings.provenance, self._plan.is_reference)
 
     def _told_of_records(self) -> list[Layer]:
         if not self._lineage_is_asked_for:

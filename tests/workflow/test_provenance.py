@@ -3,13 +3,17 @@
 import json
 import os
 import subprocess
+from hashlib import sha256
 
 import pytest
+from astropy.io import fits
 
+from calflow.provenance.carrying import carried_by
 from tests.workflow.conftest import ROOT
 
 IMAGE = "results/stage3/jw01234-o001_t001_nircam_clear-f200w_i2d.fits"
 ROCRATE = os.environ.get("CALFLOW_ROCRATE_PYTHON", "")
+EXPOSURE = "jw01234001001_02101_00001_mirimage"
 CAL = "results/stage2/jw01234001001_02101_00001_nrcb1_cal.fits"
 
 
@@ -58,6 +62,28 @@ def test_a_run_is_a_crate_of_files_that_are_there_and_the_same_again(combined):
     there = [entity["@id"] for entity in json.loads(first)["@graph"] if "File" in entity["@type"]]
     assert all((path.parent / name).is_file() for name in there if not name.startswith("ni:"))
     assert sum(name.startswith("ni:") for name in there) == 11
+
+
+def test_products_carry_what_they_were_made_of_and_an_edit_without_effect_still_ends_at_once(finished):
+    before = finished.product(f"{EXPOSURE}_cal.fits").read_bytes()
+    finished.config["provenance"] = "inputs"
+    made = finished.run("stage2")
+    assert made.code == 0, made.output
+    carried = carried_by(finished.product(f"{EXPOSURE}_cal.fits"))
+    (rate, background) = carried["inputs"]
+    (science,) = finished.folder.glob(f"data/rate/{EXPOSURE}_rate.fits")
+    assert rate["sha256"] == sha256(science.read_bytes()).hexdigest()
+    assert background["role"] == "background"
+    assert {file["role"] for file in carried["references"]} >= {"flat", "photom", "distortion"}
+    assert "code" not in carried
+    look = fits.getheader(finished.product(f"{EXPOSURE}_i2d.fits"))
+    assert (look["PRVRULE"], look["PRV001F"]) == ("resample_exposure", f"{EXPOSURE}_cal.fits")
+    os.utime(science)
+    again = finished.run("stage2")
+    assert again.rules == {"calibrate": 1}
+    finished.config["provenance"] = "none"
+    assert finished.run("stage2").code == 0
+    assert finished.product(f"{EXPOSURE}_cal.fits").read_bytes() == before
 
 
 @pytest.mark.skipif(not ROCRATE, reason="CALFLOW_ROCRATE_PYTHON names no Python that has roc-validator and rocrate")

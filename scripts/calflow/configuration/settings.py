@@ -111,6 +111,9 @@ class Settings(Section):
     compress: Literal["none", "lossless", "quantized"] = Field(
         "none", description="compress the images of products tile by tile; docs/products.md"
     )
+    provenance: Literal["none", "inputs", "all"] = Field(
+        "none", description="what products say of how they were made; docs/provenance.md"
+    )
     leave_out_unchanged: bool = Field(
         True, description="do not run a job when all that it reads has come out with the same bytes as before"
     )

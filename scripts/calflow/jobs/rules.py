@@ -71,6 +71,8 @@ class Rules:
         if job.tracked:
             found["stamps"] = lambda wildcards: self.stamps(job.inputs(self._plan, **_named(wildcards)))
             found |= self._code(job)
+            if (carried := self._plan.settings.provenance) != "none":
+                found["provenance"] = carried  # so that products are made again that carry something else
         return found
 
     def code(self, script: str) -> dict[str, str]:

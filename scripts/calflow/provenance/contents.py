@@ -7,12 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
+from astropy.io import ascii, fits
 from astropy.table import Table
 from astropy.table.meta import get_header_from_yaml
 
@@ -150,10 +150,15 @@ def _of_bits(old: np.ndarray, new: np.ndarray) -> tuple[int, str] | None:
 
 
 def _of_ecsv(first: Path, second: Path) -> Iterator[str]:
-    # As columns of numbers and texts, which astropy would put together to coordinates.
-    reading = {"format": "ascii.basic", "guess": False, "delimiter": " ", "comment": "#"}
-    yield from _of_tables(*(Table.read(path, **reading) for path in (first, second)))
+    yield from _of_tables(_columns(first), _columns(second))
     yield from (f"meta {text}" for text in of_trees(_meta(first), _meta(second)))
+
+
+def _columns(path: Path) -> Table:
+    """Return the columns of a table as numbers and texts, which astropy would put together to coordinates."""
+    with path.open(encoding="utf-8") as file:
+        lines = list(dropwhile(lambda line: line.startswith("#"), file))
+    return ascii.read(lines, format="basic", guess=False, delimiter=" ")
 
 
 def _meta(path: Path) -> Any:

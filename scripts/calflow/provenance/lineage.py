@@ -14,9 +14,11 @@ from calflow.engine.reasons import FOLLOWS
 from calflow.engine.records import DamagedRecord, Record, read_record
 from calflow.jobs.rules import stamps
 from calflow.printable import shortened
+from calflow.provenance.carrying import carried_by
 
 PRODUCT, REFERENCE, INPUT = "product", "reference", "input"
 CURRENT, STALE, UNKNOWN = "current", "stale", "unknown"  # what a run would say of a product today
+CARRIED = "no record here; this is what it carries"
 NO_RECORD = "no record of how it was made"
 BEGINNING = 8640  # bytes in which a reference file says its type
 SHORT = 12  # digits of a digest in a text
@@ -193,13 +195,17 @@ def sources_of(
         As the rules of that run have them.
     """
     is_reference = is_reference or (lambda path: says_reference(folder / path))
+    asked = list(products)
     files: dict[str, Source] = {}
-    ahead: deque[tuple[str, str | None]] = deque((product, None) for product in products)
+    ahead: deque[tuple[str, str | None]] = deque((product, None) for product in asked)
     while ahead:
         path, stamp = ahead.popleft()
         if path in files:
             continue
         files[path], stamped = _source(folder, path, stamp, jobs, is_reference, digests)
+        if path in asked and not files[path].rule and (carried := _carried(folder / path)):
+            files |= {path: carried.pop("")} | {name: each for name, each in carried.items() if name not in files}
+            continue
         ahead.extend((name, stamped.get(name)) for name in files[path].made_of)
     return files
 
@@ -258,6 +264,24 @@ def _source(
         made_of |= {name: digests(folder / name) for name in unread}
     parameters = named_parameters(record, job.parameters)
     return Source(PRODUCT, record.rule, made_of, parameters, record.code, record.libraries, told), record.stamps
+
+
+def _carried(path: Path) -> dict[str, Source] | None:
+    """Return what a file says itself of how it was made: itself without a name, and what it was made of, by name."""
+    if path.suffix not in (".fits", ".ecsv"):
+        return None
+    try:
+        tree = carried_by(path)
+        if tree is None:
+            return None
+        files = {INPUT: tree["inputs"], REFERENCE: tree["references"]}
+        made_of = {str(file["name"]): f"sha256:{file['sha256']}" for each in files.values() for file in each}
+        parameters = {str(name): str(value) for name, value in tree["parameters"].items()}
+        code, libraries = str(tree.get("code", "")), str(tree.get("libraries", ""))
+        own = Source(PRODUCT, str(tree["rule"]), made_of, parameters, code, libraries, trouble=CARRIED)
+        return {"": own} | {str(file["name"]): Source(kind) for kind, each in files.items() for file in each}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _trouble(folder: Path, path: str, stamp: str | None) -> str:
