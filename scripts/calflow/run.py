@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calflow.display.display import Display
+from calflow.engine.attempts import record_attempts
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.execution import Execution, Layer, surround
@@ -81,7 +82,9 @@ class Run:
         self._plan, self._config = plan, config
         if plan.settings.provenance != "none":
             self._carry_provenance()
-        logs = Path(f"{plan.output}logs")
+        logs = self._logs = Path(f"{plan.output}logs")
+        if self.is_job:  # of a cluster, which runs its script itself
+            record_attempts(logs)
         self._summary = Summary(self._workflow, logs, plan.notices, plan.names(), self._associations)
         self._display = Display(self._workflow, plan, self._summary.reason_of)
         products = {
@@ -113,6 +116,7 @@ class Run:
         if not is_local(self._workflow):
             hand_on(self._plan, self._config)
         self._summary.watch()
+        record_attempts(self._logs)
         self._display.begin()
         start_launcher(self._workflow, pixels_in(self._plan))
 

@@ -22,7 +22,7 @@ FILES = {
     "persistence": {"reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
     "record": {"unchanged.py"},
     "path": {"reasons.py", "needed_jobs.py"},
-    "script": {"after_scripts.py", "exit_statuses.py", "launcher.py"},
+    "script": {"after_scripts.py", "attempts.py", "exit_statuses.py", "launcher.py"},
     "PythonScript": None,
 }
 

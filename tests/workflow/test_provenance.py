@@ -8,6 +8,7 @@ from hashlib import sha256
 import pytest
 from astropy.io import fits
 
+from calflow.engine.attempts import attempts_in
 from calflow.provenance.carrying import carried_by
 from tests.workflow.conftest import ROOT
 
@@ -84,6 +85,10 @@ def test_products_carry_what_they_were_made_of_and_an_edit_without_effect_still_
     finished.config["provenance"] = "none"
     assert finished.run("stage2").code == 0
     assert finished.product(f"{EXPOSURE}_cal.fits").read_bytes() == before
+    attempts = [each for each in attempts_in(finished.folder / "results/logs") if EXPOSURE in each.wildcards]
+    calibrated = [each for each in attempts if each.rule == "calibrate"]
+    assert [(each.number, each.outcome) for each in calibrated] == [(n, "made") for n in (1, 2, 3, 4)]
+    assert all(each.memory > 10 for each in calibrated)
 
 
 @pytest.mark.skipif(not ROCRATE, reason="CALFLOW_ROCRATE_PYTHON names no Python that has roc-validator and rocrate")

@@ -36,6 +36,11 @@ COMMANDS = {
     "difference": Command(
         "in what two products of one name differ, and why: `difference A B`, docs/provenance.md", True, "difference"
     ),
+    "attempts": Command(
+        "every attempt of every job: time, memory, outcome; `attempts json` for programs, docs/provenance.md",
+        True,
+        "attempts",
+    ),
     "crate": Command("write the run as an RO-Crate beside its products, docs/provenance.md", False, "crate"),
     "help": Command("this text; `help tweakreg` the keys of a step, `help minobj` a key", True, "help"),
 }

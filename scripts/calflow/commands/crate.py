@@ -51,7 +51,9 @@ def answer(asked: Asked) -> Answer:
 
 def _run(plan: Plan, products: list[str]) -> Run:
     output = plan.output
-    others = sorted(str(path) for path in Path(output).glob("*.html"))
+    # Of the attempts of jobs the times are another each time.
+    patterns = ["*.html", *(["logs/attempts/*.jsonl"] if plan.settings.write_date else [])]
+    others = sorted(str(path) for pattern in patterns for path in Path(output).glob(pattern))
     return Run(
         output=output,
         products=products,

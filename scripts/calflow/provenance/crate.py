@@ -30,6 +30,7 @@ CONFIGURATION, WORKFLOW = "crate/configuration.yaml", "crate/workflow"
 FORMATS = {
     ".fits": "application/fits",
     ".json": "application/json",
+    ".jsonl": "application/jsonl",
     ".yaml": "application/yaml",
     ".asdf": "application/vnd.asdf",
     ".ecsv": "text/plain",
