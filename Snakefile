@@ -44,6 +44,7 @@ from calflow.configuration.paths import seen_from_here
 from calflow.jobs.code_hash import CodeHashes, cache_of_code
 from calflow.references.crds_cache import check_crds_source, check_update
 from calflow.plan.handed_on import handed_on
+from calflow.plan.made_beside import made_beside
 from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
 from calflow.jobs.requests import Requests
@@ -54,7 +55,7 @@ from calflow.engine.environments import set_environment
 from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local, seen_from_command
-from calflow.engine.targets import is_only_target, mentions, wanted_stages
+from calflow.engine.targets import is_only_target, shows_results, wanted_stages
 from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
@@ -100,6 +101,8 @@ for notice in by_kind(of_notices(plan.notices)):
     logger.warning(printable(notice))
 
 OUTPUT = plan.output
+# Other runs have no rules for it, which would cost time to read.
+are_shown = IS_MODULE or settings.page or settings.previews or shows_results()
 code_hashes = CodeHashes(cache_of_code(otherwise=Path(".snakemake/calflow/code")))
 MERGED = "|".join(map(re.escape, plan.merges)) or "(?!)"  # a regular expression for their roots
 
@@ -118,6 +121,8 @@ wildcard_constraints:
     association=r"[^/]+(?<!_outlier)",
     crf=r"[^/]+",
     grid=r"[^/]+",
+    optics=r"[^/]+",
+    preview=r"[^/]+",
     group=r"[0-9]+",
     catalog=r"[^/_]+(_s3)?",
 
@@ -126,7 +131,7 @@ wildcard_constraints:
 rule all:
     default_target: not IS_MODULE
     input:
-        lambda wildcards: plan.products(),
+        lambda wildcards: [*plan.products(), *made_beside(plan)],
     message:
         "everything is made"
 
@@ -177,9 +182,11 @@ include: "rules/stage2.smk"
 include: "rules/stage3.smk"
 
 
-if IS_MODULE or mentions("quality"):  # so that it costs other runs nothing
+if are_shown:
 
     include: "rules/quality.smk"
+    include: "rules/previews.smk"
+    include: "rules/pages.smk"
 
 
 if not IS_MODULE:

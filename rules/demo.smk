@@ -42,8 +42,8 @@ rule demo_combined_picture:
 
 rule demo:
     input:
-        lambda wildcards: plan.products(),
+        lambda wildcards: [*plan.products(), *made_beside(plan)],
         "before_and_after.png",
         "combined.png",
     message:
-        f"the demo is done: look at before_and_after.png and combined.png in {seen_from_command(workflow, '.')}"
+        f"the demo is done: look at {f'{OUTPUT}page.html, ' if settings.page else ''}before_and_after.png and combined.png in {seen_from_command(workflow, '.')}"

@@ -34,7 +34,7 @@ from calflow.printable import printable
 from calflow.results.associations import made_of_association
 from calflow.whole_files import replace_text
 
-QUALITY = "quality"
+QUALITY, PAGES = "quality", "pages"
 FOLDERS = ("stage2", "stage3", "references")
 
 
@@ -103,7 +103,7 @@ class Run:
                 check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),
                 offer_plan(plan),
                 lock_runs(Path(plan.output), after=self._remove_leftovers),
-                self._tell_quality,
+                self._show,
                 self._display.around(),
                 look_ahead(plan, self._summary.leave_out),
                 tell_of_nothing(self._summary),
@@ -127,9 +127,11 @@ class Run:
         self._summary.tell()
         stop_timers()
 
-    def _tell_quality(self, execution: Execution, execute: Callable[[], Any]) -> Any:
-        """Tell how good everything is after an execution that was asked for it, and fail if something is wrong."""
-        if QUALITY not in execution.targets or execution.is_dry or execution.touches:
+    def _show(self, execution: Execution, execute: Callable[[], Any]) -> Any:
+        """Tell after an execution how good everything is, if it is asked for, and fail if something is wrong."""
+        tells = QUALITY in execution.targets
+        writes = self._plan.settings.page or PAGES in execution.targets
+        if not (tells or writes) or execution.is_dry or execution.touches:
             return execute()
         from calflow.quality.gathered import gather, quality_text
 
@@ -139,10 +141,39 @@ class Run:
             found = gather(self._qualities())
             path = Path(f"{self._plan.output}quality.json")
             replace_text(path, json.dumps(found, indent=1) + "\n")
-            print(printable(f"{quality_text(found)}; all of it: {path}", keep="\n"), flush=True)
-        if found["judgement"] == "wrong":
+            if writes:
+                self._write_page(found)
+            if tells:
+                print(printable(f"{quality_text(found)}; all of it: {path}", keep="\n"), flush=True)
+        if tells and found["judgement"] == "wrong":
             sys.exit(1)
         return result
+
+    def _write_page(self, quality: Mapping[str, Any]) -> None:
+        """Write the page of the run, of what is there, whatever failed."""
+        from calflow.files.version import VERSION
+        from calflow.jobs.pages import changed_parameters
+        from calflow.pages.run import run_page
+        from calflow.plan.made_beside import association_pages
+        from calflow.results.overview import overview
+
+        plan, folder = self._plan, Path(self._plan.output)
+        pages = {Path(path).stem: path for path in association_pages(plan) if Path(path).exists()}
+        links = {name: str(Path(path).relative_to(folder)) for name, path in pages.items()}
+        try:
+            summary = json.loads((folder / "logs" / "summary.json").read_text())
+        except (OSError, ValueError):
+            summary = {}
+        changed = changed_parameters(plan.settings, "")
+        html = run_page(
+            overview(plan, links),
+            quality,
+            summary,
+            folder=plan.output,
+            parameters=changed,
+            version=f"calflow {VERSION}",
+        )
+        replace_text(folder / "page.html", html)
 
     def _qualities(self) -> dict[str, str]:
         """Return where it is told how good associations are."""

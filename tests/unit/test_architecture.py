@@ -37,7 +37,7 @@ MAY_IMPORT = {
         "science",
         "whole_files",
     },
-    "jobs": {"calibration", "inputs", "instruments", "plan", "references"},
+    "jobs": {"calibration", "configuration", "inputs", "instruments", "plan", "references"},
     "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science", "whole_files"},
     "forecast": {"engine", "jobs", "plan", "references", "whole_files"},
     "results": {"files", "inputs", "plan"},
@@ -61,8 +61,10 @@ MAY_IMPORT = {
     "run": {
         "display",
         "engine",
+        "files",
         "forecast",
         "jobs",
+        "pages",
         "plan",
         "printable",
         "provenance",
@@ -74,6 +76,7 @@ MAY_IMPORT = {
     "module_run": {"engine", "plan"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
+    "pages": set(),
 }
 
 # What the documentation of Snakemake names, for Snakefiles.
@@ -188,7 +191,7 @@ def test_private_names_of_snakemake_stand_in_one_file(path):
 
 def test_rules_are_short():
     rules = [path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk")]
-    assert sum(len(text.splitlines()) for text in rules) <= 820
+    assert sum(len(text.splitlines()) for text in rules) <= 960
     assert sum(text.count("lambda") for text in rules) <= 40
 
 

@@ -168,7 +168,16 @@ def test_judgements():
 
 def exposure(name="one", rms=0.01, **values):
     row = AlignmentRow(name, name, "COMPLETE", "", True, np.zeros((4, 2)), matches=50, stars=60, rms=rms)
-    own = {"header": {}, "steps": {}, "pixels": 100, "unusable": 1, "flags": {"HOT": 1}, "noise_over_error": 1.1}
+    own = {
+        "header": {},
+        "steps": {},
+        "references": {"R_FLAT": "flat.fits"},
+        "context": "",
+        "pixels": 100,
+        "unusable": 1,
+        "flags": {"HOT": 1},
+        "noise_over_error": 1.1,
+    }
     own |= {"unit": "MJy/sr", "level": 1.0, "noise": 0.5, "error": 0.5}
     residuals = np.tile([0.001, 0.0], (20, 1))
     step, outliers = Step(0.001, 0.0001, 50), {"status": "COMPLETE", "flagged": 1, "pixels": 100, "fraction": 0.01}
@@ -239,7 +248,7 @@ def test_a_report_is_json():
 
 
 def test_numbers_that_json_cannot_hold_are_none():
-    assert plain([np.float32("nan"), np.int64(3), np.array([1.0, np.inf]), 1.00000049, True]) == [
+    assert plain([np.float32("nan"), np.int64(3), np.array([1.0, np.inf]), 1.00000000004, True]) == [
         *(None, 3, [1.0, None], 1.0, True)
     ]
 

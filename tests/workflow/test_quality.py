@@ -1,4 +1,4 @@
-"""`snakemake quality`: what is measured, once, and the exit status."""
+"""`snakemake quality`: what is measured, once, and the exit status; pictures."""
 
 import json
 
@@ -6,11 +6,22 @@ from astropy.io import fits
 
 
 def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
-    run = combined.run("quality")
+    run = combined.run("quality", "pages")
     (path,) = (combined.folder / "results" / "quality").glob("*.json")
     found = json.loads(path.read_text())
     assert run.code == 0, run.output
-    assert run.rules == {"association_quality": 1, "exposure_quality": 4, "quality": 1}
+    assert run.rules == {
+        "association_quality": 1,
+        "exposure_quality": 4,
+        "association_page": 1,
+        "pages": 1,
+        "preview": 5,
+        "preview_scale": 1,
+        "quality": 1,
+    }
+    pages = [combined.folder / "results" / name for name in ("page.html", f"pages/{path.stem}.html")]
+    assert f'href="pages/{path.stem}.html"' in pages[0].read_text()
+    assert pages[1].read_text().count("data:image/webp") == 5
     assert {check["name"] for check in found["checks"]} >= {"alignment", "seams", "errors of the image", "catalogue"}
     assert f"{path.stem}: {found['judgement']}" in run.output
     assert len(found["exposures"]) == 4

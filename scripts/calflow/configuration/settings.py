@@ -144,6 +144,8 @@ class Settings(Section):
         {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
     )
 
+    page: bool = Field(False, description="write a page on each association and on the run, too; docs/page.md")
+    previews: bool = Field(False, description="make pictures of all products, too; docs/page.md")
     quality: Quality = Field(
         Quality(), description="what `snakemake quality` takes for worth a look, and for wrong; docs/page.md"
     )

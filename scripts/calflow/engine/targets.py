@@ -1,5 +1,6 @@
 """What the command line asks for, which Snakemake does not yet tell while it reads the Snakefile."""
 
+import re
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -21,10 +22,14 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
     return targets if set(names).intersection(targets) else []
 
 
-def mentions(*words: str, arguments: Sequence[str] | None = None) -> bool:
-    """Tell whether any argument of the command line has any of some words in it, as that of a job names its rule."""
+# Targets, folders and rules of what shows results; the command line of a job names its rule.
+_SHOWING = re.compile(r"(^|/)(quality|previews|pages)(/|$)|(^|_)(preview|quality|page)(\b|_)")
+
+
+def shows_results(arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether the command line may ask for pages, previews or the quality: no rule of others need be read."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return any(word in argument for argument in arguments for word in words)
+    return any(_SHOWING.search(argument) for argument in arguments)
 
 
 def cores_given(arguments: Sequence[str] | None = None) -> int | None:

@@ -21,6 +21,7 @@ from calflow.jobs.code_hash import CodeHashes, cache_of_code
 from calflow.jobs.sizes import Sizes
 from calflow.plan.components import TARGETS, components
 from calflow.plan.handed_on import key_of_code
+from calflow.plan.made_beside import made_beside
 from calflow.plan.parameter_record import parameter_record
 from calflow.plan.plan import Plan
 from calflow.plan.plan_json import plan_to_json
@@ -100,6 +101,7 @@ def show_forecast(execution: Execution, plan: Plan, targets: Sequence[str]) -> s
         needed = with_graph(execution, targets, look)
         products = {path for part in components(plan) for path in _paths(part, targets)}
         products |= {target for target in targets if not execution.is_rule(target)}
+        products |= set(made_beside(plan)) if EVERYTHING in targets else set()
     forecast = _forecast(execution, plan, targets, needed, products)
     path = Path(f"{plan.output}plan.json")
     replace_text(path, forecast.as_json())
@@ -177,6 +179,8 @@ def separable(execution: Execution, plan: Plan, targets: Sequence[str]) -> list[
         Files and rules.
     """
     if execution.is_whole or not set(targets) <= {EVERYTHING, *TARGETS}:
+        return None
+    if EVERYTHING in targets and made_beside(plan):  # pictures of a filter have one scale
         return None
     return shared_out((part.exposures, _paths(part, targets)) for part in components(plan))
 

@@ -7,7 +7,9 @@ from calflow.jobs import (
     combination,
     extra_steps,
     outliers,
+    pages,
     pictures,
+    previews,
     quality,
     references,
     sky,
@@ -24,4 +26,6 @@ JOBS = {
     **combination.JOBS,
     **pictures.JOBS,
     **quality.JOBS,
+    **previews.JOBS,
+    **pages.JOBS,
 }

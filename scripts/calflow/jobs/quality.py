@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from calflow.jobs.alignment import aligned
 from calflow.jobs.declaration import Job
 from calflow.plan.plan import Plan
-from calflow.plan.quality_files import exposure_quality
+from calflow.plan.quality_files import calibrated_path, exposure_quality
 
 
 class Judging(NamedTuple):
@@ -28,7 +28,7 @@ def calibrated(plan: Plan, member: str) -> dict[str, str]:
     member : str
         Root of the names of its products.
     """
-    return {"cal": plan.stage3.exposure(member).cal}
+    return {"cal": calibrated_path(plan, member)}
 
 
 def combined(plan: Plan, association: str) -> dict[str, Any]:

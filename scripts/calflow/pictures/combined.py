@@ -24,6 +24,7 @@ from calflow.pictures.panels import (
     limits,
     mark_patch,
     new_figure,
+    outliers_in,
     outline,
     read_image,
     save_figure,
@@ -34,8 +35,6 @@ from calflow.pictures.panels import (
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-# The flag in the DQ extension.
-OUTLIER = 1 << 4
 SKY_COLOUR = (0.0, 0.0, 0.016)
 # Hues this part of the colour circle apart (the golden ratio) differ well, however many there are.
 HUE_STEP = 0.6180339887
@@ -163,15 +162,11 @@ def find_outliers(crf: Path, combined: Panel) -> tuple[np.ndarray, int]:
     """
     from astropy.io import fits
     from astropy.wcs import WCS
-    from scipy.ndimage import center_of_mass, label
 
-    with fits.open(crf) as hdus:
-        flagged = (hdus["DQ"].data & OUTLIER) > 0
-        wcs = WCS(hdus["SCI"].header, fix=False)
-    labels, n = label(flagged, np.ones((3, 3)))
-    centres = np.reshape(center_of_mass(flagged, labels, np.arange(1, n + 1)), (-1, 2))[:, ::-1]
+    centres, sizes = outliers_in(crf)
+    wcs = WCS(fits.getheader(crf, "SCI"), fix=False)
     pixels = WCS(combined.header, fix=False).all_world2pix(wcs.all_pix2world(centres, 0), 0)
-    return pixels, int(flagged.sum())
+    return pixels, int(sizes.sum())
 
 
 def crowding(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

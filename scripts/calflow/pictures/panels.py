@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+# The flag in the DQ extension.
+OUTLIER = 1 << 4
 # The patch of sky that is shown enlarged, pixels.
 PATCH = 130
 COLOURS = "inferno"
@@ -15,7 +17,7 @@ BLANK = "#30343a"
 PIXEL_AXES = ("x (pixels)", "y (pixels)")
 SKY_AXES = ("offset to the east (arcsec)", "offset to the north (arcsec)")
 # Neither the program's name nor the time: the same picture has the same bytes.
-PNG = {"dpi": 105, "metadata": {"Software": None, "Creation Time": None}}
+METADATA = {"Software": None, "Creation Time": None}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
     return figure, figure.subplots(**subplots)
 
 
-def save_figure(figure: Any, out_png: Path) -> None:
+def save_figure(figure: Any, out_png: Path, dpi: int = 105) -> None:
     """Write a figure; the same figure gives the same bytes.
 
     Parameters
@@ -73,10 +75,12 @@ def save_figure(figure: Any, out_png: Path) -> None:
     figure : matplotlib Figure
     out_png : Path
         Its file.
+    dpi : int
+        Pixels of the picture for each inch of the figure.
     """
     from matplotlib import pyplot
 
-    figure.savefig(out_png, **PNG)
+    figure.savefig(out_png, dpi=dpi, metadata=METADATA)
     pyplot.close(figure)
 
 
@@ -99,6 +103,26 @@ def read_image(path: Path) -> tuple[np.ndarray, Any]:
             if "RADECSYS" in header:  # the name that the FITS standard has replaced
                 header.rename_keyword("RADECSYS", "RADESYS")
         return data.astype(data.dtype.newbyteorder("=")), header
+
+
+def outliers_in(crf: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return where an exposure has outliers, as its pixels (n, 2), and of how many pixels each is.
+
+    Neighbouring pixels are one outlier.
+
+    Parameters
+    ----------
+    crf : Path
+        The exposure.
+    """
+    from astropy.io import fits
+    from scipy.ndimage import center_of_mass, label
+
+    with fits.open(crf) as hdus:
+        flagged = (hdus["DQ"].data & OUTLIER) > 0
+    labels, n = label(flagged, np.ones((3, 3)))
+    centres = np.reshape(center_of_mass(flagged, labels, np.arange(1, n + 1)), (-1, 2))[:, ::-1]
+    return centres, np.bincount(labels.ravel(), minlength=n + 1)[1:]
 
 
 def pixel_panel(title: str, data: np.ndarray, header: Any) -> Panel:

@@ -25,3 +25,17 @@ def exposure_quality(plan: Plan, root: str) -> str:
         Root of the names of its products.
     """
     return f"{plan.output}quality/exposures/{root}.json"
+
+
+def calibrated_path(plan: Plan, root: str) -> str:
+    """Return the calibrated exposure, of this run or of the user.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    root : str
+        Root of the names of its products.
+    """
+    member = plan.stage3.members.get(root)
+    return member.cal if member else plan.path(plan.calibrated(root), "cal")

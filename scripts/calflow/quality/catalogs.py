@@ -1,5 +1,6 @@
 """What is told of a source catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class MeasuredCatalog:
         Where the local background is measured, pixels.
     names : (str, str)
         Of the columns of magnitude and concentration.
+    versions : mapping of str to str
+        Of the libraries that measured.
     """
 
     status: str = ""
@@ -43,6 +46,7 @@ class MeasuredCatalog:
     correction: float = 0.0
     annulus: tuple[float, float] | None = None
     names: tuple[str, str] = ("", "")
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_CATALOG = MeasuredCatalog()
@@ -82,4 +86,5 @@ def measure_catalog(path: Path) -> MeasuredCatalog:
         correction=float(corrections[place]),
         annulus=(float(inner), float(outer)) if inner and outer else None,
         names=("aper_total_abmag", concentration),
+        versions=table.meta.get("version") or {},
     )

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from calflow.files.exposure import read_planes
+from calflow.files.exposure import read_exposure
 from calflow.quality.numbers import plain
 from calflow.science.dq_flags import DO_NOT_USE, FLAGS, NON_SCIENCE
 from calflow.science.quality.exposure_levels import BLOCK, exposure_levels, median
 
 # What of the header a person wants to see beside the numbers.
 KEYWORDS = ("INSTRUME", "DETECTOR", "FILTER", "PUPIL", "DATE-BEG", "EXPSTART", "EFFEXPTM", "TARGNAME")
+# What a keyword says where there is none.
+NO_REFERENCE = ("N/A", "")
 
 
 def measure_exposure(cal: Path) -> dict[str, Any]:
@@ -21,11 +23,14 @@ def measure_exposure(cal: Path) -> dict[str, Any]:
     Parameters
     ----------
     cal : Path
-        Of an image without integrations.
+        Of integrations the first is measured.
     """
-    sci, err, dq = read_planes(cal, "SCI", "ERR", "DQ")
     with fits.open(cal, memmap=False) as hdus:
-        header = {**hdus["SCI"].header, **hdus[0].header}
+        cube = len(hdus["SCI"].shape) == 3
+    exposure = read_exposure(cal, part=slice(0, 1) if cube else None)
+    header = {**exposure.science, **exposure.primary}
+    planes = exposure.image.sci, exposure.image.err, exposure.image.dq
+    sci, err, dq = (plane[0] if plane.ndim == 3 else plane for plane in planes)
     science = (dq & NON_SCIENCE) == 0
     usable = science & ((dq & DO_NOT_USE) == 0) & np.isfinite(sci)
     found = exposure_levels(sci, err, usable)
@@ -33,6 +38,10 @@ def measure_exposure(cal: Path) -> dict[str, Any]:
     return plain(
         {
             "header": {name: header[name] for name in KEYWORDS if name in header},
+            "references": {
+                name: value for name, value in header.items() if name.startswith("R_") and value not in NO_REFERENCE
+            },
+            "context": str(header.get("CRDS_CTX", "N/A")).replace("N/A", ""),
             "steps": {name: value for name, value in header.items() if name.startswith("S_") and name != "S_REGION"},
             "unit": header.get("BUNIT", ""),
             "pixels": int(science.sum()),
@@ -45,6 +54,6 @@ def measure_exposure(cal: Path) -> dict[str, Any]:
             "sky_left": 0.0 if level is None or subtracted else level,
             "shape": list(sci.shape),
             "block": BLOCK,
-            "levels": found.level.tolist(),
+            "levels": [[float(f"{value:.6g}") for value in row] for row in found.level],
         }
     )

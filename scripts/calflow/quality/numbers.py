@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-DIGITS = 6
+DIGITS = 10  # of an arcsecond in degrees a thousandth, of a date a second
 
 
 def plain(value: Any) -> Any:
@@ -12,12 +12,12 @@ def plain(value: Any) -> Any:
     Parameters
     ----------
     value : object
-        Floats are rounded to six significant digits; those that are not finite become None.
+        Floats are rounded to ten significant digits; those that are not finite become None.
 
     Examples
     --------
-    >>> plain({"a": [1.23456789, float("nan")], "b": 7})
-    {'a': [1.23457, None], 'b': 7}
+    >>> plain({"a": [1 / 3, float("nan")], "b": 7})
+    {'a': [0.3333333333, None], 'b': 7}
     """
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}

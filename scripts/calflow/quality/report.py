@@ -83,6 +83,7 @@ def _catalog(catalog: MeasuredCatalog) -> dict[str, Any]:
         "sources": catalog.sources,
         "extended": catalog.extended,
         "signal_to_noise": catalog.signal,
+        "versions": dict(catalog.versions),
         "columns": list(catalog.names),
         "magnitudes": {"edges": edges, "counts": np.histogram(known, edges)[0] if len(known) else []},
         "magnitude": catalog.magnitude[some],
@@ -99,6 +100,8 @@ def _exposure(one: MeasuredExposure) -> dict[str, Any]:
         "group": row.group,
         "header": own["header"],
         "steps": own["steps"],
+        "references": own["references"],
+        "context": own["context"],
         "used": row.used,
         "alignment": {
             "status": row.status,

@@ -1,0 +1,26 @@
+# Pages for people: one HTML file for each association (docs/page.md).
+from calflow.plan.made_beside import association_pages
+
+
+rule association_page:
+    input:
+        unpack(files_of("association_page")),
+    output:
+        page=f"{OUTPUT}pages/{{association}}.html",
+    log:
+        f"{LOGS}/association_page/{{association}}.log",
+    resources:
+        **resources_of("association_page"),
+    params:
+        **parameters_of("association_page"),
+    message:
+        "{wildcards.association}: page"
+    script:
+        "../scripts/association_page.py"
+
+
+rule pages:
+    input:
+        lambda wildcards: association_pages(plan),
+    message:
+        f"the pages are made: look at {seen_from_command(workflow, f'{OUTPUT}pages')}"

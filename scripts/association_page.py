@@ -1,0 +1,36 @@
+"""Write the page of an association: one HTML file with all pictures and numbers in it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calflow.files.geometry_files import read_json
+from calflow.job import run
+from calflow.pages.association import association_page
+from calflow.pages.images import embedded
+from calflow.whole_files import replace_text
+
+if TYPE_CHECKING:
+    from calflow.jobs.pages import Showing
+
+# The pictures of more exposures are linked: a page that takes long to load is not looked at.
+MOST_PICTURES = 50
+
+
+def write(input, output, params: "Showing"):
+    """Write the page."""
+    page, sheet = Path(output.page), input.get("sheet")
+    pictures = dict(zip(params.exposures, input.pictures, strict=True))
+    inside = len(pictures) <= MOST_PICTURES
+    html = association_page(
+        read_json(Path(input.quality)),
+        file=input.quality,
+        sheet=embedded(Path(sheet)) if sheet else "",
+        pictures={name: embedded(Path(path)) for name, path in pictures.items()} if inside else {},
+        linked={} if inside else {name: f"../previews/{Path(path).name}" for name, path in pictures.items()},
+        parameters=params.changed,
+    )
+    replace_text(page, html)
+
+
+if "snakemake" in globals():
+    run(write, snakemake)

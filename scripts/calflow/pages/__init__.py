@@ -1,0 +1,1 @@
+"""Pages for people, each one HTML file without any other: what came of an association, and of a run."""

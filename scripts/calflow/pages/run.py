@@ -1,0 +1,104 @@
+"""The page of a run: what failed, what came out, and the way to the page of each association."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calflow.pages.style import STYLE
+
+GOOD = ("COMPLETE", "SKIPPED")
+# Of more exposures only those are listed that are not complete.
+MOST_EXPOSURES = 200
+TEMPLATE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title><style>{{ style | safe }}</style></head><body>
+<h1>{{ title }}: <span class="word {{ quality.judgement }}">{{ quality.judgement }}</span></h1>
+<p>{{ state.made }} of {{ state.made + state.missing }} products are there;
+{{ state.exposures | length }} exposures, {{ state.associations | length }} associations.</p>
+
+{% if failures %}<h2>What failed</h2>
+{% for one in failures %}<p><span class="word wrong">failed</span> <b>{{ one.rule }}
+{{ one.wildcards | join(", ") }}</b>: {{ one.reason }}
+<span class="soft">(log: <code>{{ one.log }}</code>)</span></p>{% endfor %}{% endif %}
+{% if notes %}<h2>Worth a look</h2>{% for note in notes %}<p>{{ note }}</p>{% endfor %}{% endif %}
+
+<h2>Associations</h2>
+{% for each in state.associations %}{% set found = quality.associations.get(each.name) %}
+<div class="card"><b>{% if each.page %}<a href="{{ each.page }}">{{ each.name }}</a>{% else %}{{ each.name }}{% endif %}
+{% if found %}<span class="word {{ found.judgement }}">{{ found.judgement }}</span>{% endif %}</b>
+{{ each.line.partition(": ")[2] }}
+{% if found %}{% for check in found.checks %}
+{% if check.judgement != "fine" or check.name in shown %}
+<br><span class="word {{ check.judgement }}">{{ check.judgement }}</span> {{ check.name }}: {{ check.found }}
+{% endif %}{% endfor %}{% endif %}
+<br><span class="soft">{% for step, status in each.steps.items() %}{{ step }} {{ status }}{{ ", " if not loop.last }}
+{% endfor %}</span></div>
+{% else %}<p>None.</p>{% endfor %}
+
+<h2>Exposures</h2>
+{% if left %}<p class="soft">{{ left }} exposures of which all steps are complete are not listed.</p>{% endif %}
+{% if rows %}<div class="wide"><table><tr><th>exposure</th>{% for step in steps %}<th>{{ step }}</th>{% endfor %}</tr>
+{% for each in rows %}<tr><td>{{ each.name }}</td>{% for step in steps %}{% set status = each.steps.get(step, "-") %}
+<td{% if status not in good and status != "-" %} class="word wrong"{% endif %}>{{ status }}</td>{% endfor %}</tr>
+{% endfor %}</table></div>{% endif %}
+
+<h2>What was asked for</h2>
+<p>Products: <code>{{ folder }}</code>. Parameters that differ from the defaults:
+{% if not parameters %}none.{% endif %}</p>
+{% for line in parameters %}<p><code>{{ line }}</code></p>{% endfor %}
+<p class="soft">{{ version }}. Times of jobs, which are others in each run, are in <code>{{ folder }}benchmarks</code>
+and <code>{{ folder }}logs/summary.json</code>; the judgements in <code>{{ folder }}quality.json</code>.</p>
+</body></html>
+"""
+SHOWN = ("depth", "catalogue")
+
+
+def run_page(
+    state: Mapping[str, Any],
+    quality: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    *,
+    folder: str,
+    parameters: Sequence[str],
+    version: str,
+) -> str:
+    """Return the page of a run as HTML; the same for the same results.
+
+    Parameters
+    ----------
+    state : mapping
+        What `calflow.results.overview.overview` returned.
+    quality : mapping
+        What `calflow.quality.gathered.gather` returned: all judgements are from there.
+    summary : mapping
+        The summary of the last run, which may be empty.
+    folder : str
+        Of the products.
+    parameters : sequence of str
+        Those that differ from the defaults, ``key = value``.
+    version : str
+        Of calflow.
+    """
+    from jinja2 import Environment
+
+    rows = list(state["exposures"])
+    if len(rows) > MOST_EXPOSURES:
+        rows = [each for each in rows if not set(each["steps"].values()) <= {*GOOD}]
+    notes = [f"{one['step']} {one['status']} {one['of']}: {one['reason']}" for one in summary.get("remarks", ())]
+    values = {
+        "title": "calflow",
+        "style": STYLE,
+        "state": state,
+        "quality": quality,
+        "failures": summary.get("failures", ()),
+        "notes": list(dict.fromkeys([*notes, *summary.get("notices", ())])),
+        "shown": SHOWN,
+        "rows": rows,
+        "left": len(state["exposures"]) - len(rows),
+        "steps": list(dict.fromkeys(step for each in rows for step in each["steps"])),
+        "good": GOOD,
+        "folder": folder,
+        "parameters": parameters,
+        "version": version,
+    }
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE)
+    return template.render(**values)

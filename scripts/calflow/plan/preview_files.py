@@ -1,0 +1,167 @@
+"""Which pictures there may be of the products, and what each is drawn from."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from calflow.plan.plan import Plan, PlannedExposure, UnknownExposure
+
+OPTICS = ("INSTRUME", "PUPIL", "FILTER")
+PRODUCTS = ("rate", "cal", "crf", "i2d", "segm")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of a product, or the sheet of an exposure or an association.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without suffix.
+    kind : str
+        One of `PRODUCTS`, or ``exposure`` or ``association`` for a sheet.
+    optics : str
+        Instrument and filter: pictures of the same have one scale of brightness.
+    files : mapping of role to str
+        What it shows.
+    """
+
+    name: str
+    kind: str
+    optics: str
+    files: Mapping[str, str]
+
+
+def preview_path(plan: Plan, name: str) -> str:
+    """Return the path of a picture.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    name : str
+        Of a `Preview`.
+    """
+    return f"{plan.output}previews/{name}.png"
+
+
+def scale_path(plan: Plan, optics: str) -> str:
+    """Return the path of the scale of brightness of an instrument and filter.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    optics : str
+        Such as ``miri-f1130w``.
+    """
+    return f"{plan.output}previews/scales/{optics}.json"
+
+
+def preview_of(plan: Plan, name: str) -> Preview:
+    """Return a picture by its name.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    name : str
+
+    Raises
+    ------
+    UnknownExposure
+        If there is none.
+    """
+    found = all_previews(plan).get(name)
+    if found is None:
+        raise UnknownExposure(f"no product {name!r} in this configuration to make a picture of")
+    return found
+
+
+@cache
+def all_previews(plan: Plan) -> dict[str, Preview]:
+    """Return all pictures by their names: of each product, and the sheets.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    exposures: dict[str, dict[str, str]] = {}
+    optics = _optics_of_exposures(plan)
+    for planned in plan.all_calibrated():
+        files = exposures[planned.root] = {"cal": plan.path(planned, "cal")}
+        if isinstance(planned, PlannedExposure):
+            files["rate"] = str(planned.science)
+        if planned.quick_look:
+            files["i2d"] = plan.path(planned, "i2d")
+    previews = []
+    for association in plan.stage3.associations.values():
+        for member in association.members:
+            files = exposures.setdefault(member.root, {"cal": member.cal})
+            if not association.single:
+                crf = plan.stage3.path(association.crf(member))
+                files.setdefault("crf", crf)
+                previews.append(Preview(association.crf(member)[:-5], "crf", optics[member.root], {"crf": crf}))
+        previews += _of_association(plan, association, optics[association.members[0].root])
+    for root, files in exposures.items():
+        for kind in ("rate", "cal", "i2d"):
+            if kind in files:
+                previews.append(Preview(f"{root}_{kind}", kind, optics[root], {kind: files[kind]}))
+        shown = {role: path for role, path in files.items() if role != "i2d" or "crf" not in files}
+        previews.append(Preview(root, "exposure", optics[root], shown))
+    return {preview.name: preview for preview in previews}
+
+
+def roots_by_optics(plan: Plan) -> dict[str, list[str]]:
+    """Return the calibrated exposures of each instrument and filter.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    found: dict[str, list[str]] = {}
+    for root, optics in _optics_of_exposures(plan).items():
+        found.setdefault(optics, []).append(root)
+    return found
+
+
+def _of_association(plan: Plan, association: Any, optics: str) -> Iterable[Preview]:
+    """Return the pictures of the image of an association, and its sheet."""
+    stage3, name = plan.stage3, association.name
+    made = set(stage3.products_of(association))
+    paths = {kind: stage3.path(f"{name}_{kind}.fits") for kind in ("i2d", "segm")}
+    files = {kind: path for kind, path in paths.items() if path in made}
+    yield from (Preview(f"{name}_{kind}", kind, optics, {kind: path}) for kind, path in files.items())
+    if "i2d" in files:
+        yield Preview(name, "association", optics, files)
+
+
+def _optics_of_exposures(plan: Plan) -> dict[str, str]:
+    headers: dict[str, Mapping[str, Any]] = {
+        member.root: association.header
+        for association in plan.stage3.associations.values()
+        for member in association.members
+    }
+    headers |= {planned.root: planned.header.values for planned in plan.all_calibrated()}
+    return {root: optics_of(header) for root, header in headers.items()}
+
+
+def optics_of(header: Mapping[str, Any]) -> str:
+    """Return instrument and filter of an exposure, as part of a file name.
+
+    Parameters
+    ----------
+    header : mapping
+        Keywords.
+
+    Examples
+    --------
+    >>> optics_of({"INSTRUME": "NIRCAM", "FILTER": "F200W", "PUPIL": "CLEAR"})
+    'nircam-clear-f200w'
+    """
+    words = [str(header[name]).lower() for name in OPTICS if header.get(name)]
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words)).strip("-") or "all"

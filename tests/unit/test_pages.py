@@ -1,0 +1,168 @@
+"""Pages: what stands on them, in which order, and the same bytes each time."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from calflow.configuration.settings import read_settings
+from calflow.engine.targets import shows_results
+from calflow.jobs.pages import changed_parameters
+from calflow.pages.association import association_page
+from calflow.pages.charts import Chart
+from calflow.pages.images import embedded
+from calflow.pages.run import run_page
+from calflow.quality.associations import Measured
+from calflow.quality.report import report
+from calflow.science.quality.thresholds import Thresholds
+from tests.unit.test_quality import CATALOG, IMAGE, exposure
+
+
+class Tags(HTMLParser):
+    """Checks that elements are closed in their order."""
+
+    VOID = frozenset(("meta", "img", "br"))
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        """Take note of nothing."""
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def text_of(page):
+    parser = Tags()
+    parser.feed(page)
+    assert parser.open == []
+    return " ".join(" ".join(parser.text).split())
+
+
+def tree(*exposures, status=None):
+    measured = Measured(list(exposures), IMAGE, CATALOG)
+    return json.loads(json.dumps(report("field", measured, status or {}, Thresholds(), "resampled")))
+
+
+def page(found, **values):
+    given = {"file": "field.json", "sheet": "", "pictures": {}, "linked": {}, "parameters": []} | values
+    return association_page(found, **given)
+
+
+def test_a_page_answers_what_a_colleague_asks():
+    text = text_of(page(tree(exposure(), exposure("two")), parameters=["stage3.tweakreg.minobj = 5"]))
+    assert "field: fine" in text
+    assert "What is not as it should be" not in text
+    assert "Is it aligned? fine largest rms of the residuals 10 mas" in text
+    assert "5 sigma at 25.00 AB mag" in text
+    assert "May I trust the errors? fine scatter over ERR 1.1" in text
+    assert "1 references; 1 parameter differs" in text
+    assert "stage3.tweakreg.minobj = 5" in text
+    assert "flat.fits" in text
+
+
+def test_what_is_wrong_comes_first():
+    odd = exposure("two", outliers={"status": "FAILED", "flagged": 0, "fraction": 0.0})
+    text = text_of(page(tree(exposure(), odd, status={"skymatch": "SKIPPED"})))
+    assert text.index("What is not as it should be wrong outliers:") < text.index("Is it aligned?")
+    assert "two there is no other group to compare it with" in text
+    assert "SKIPPED skymatch : did not run." in text
+
+
+def test_a_page_needs_no_network_and_nothing_beside_it():
+    found = page(tree(exposure()), sheet="data:image/webp;base64,AAAA", pictures={"one": "data:image/webp;base64,BBBB"})
+    assert re.findall(r'(?:src|href)="([^"]*)"', found) == [
+        *("#used", "data:image/webp;base64,AAAA", "data:image/webp;base64,BBBB")
+    ]
+    assert "http" not in found.replace("http://www.w3.org", "")
+    assert found == page(
+        tree(exposure()), sheet="data:image/webp;base64,AAAA", pictures={"one": "data:image/webp;base64,BBBB"}
+    )
+
+
+def test_names_are_text():
+    found = page(tree(exposure("<b>&")))
+    assert "<b>&amp;" not in found
+    assert "&lt;b&gt;&amp;" in found
+
+
+def test_an_association_without_image_and_catalogue_has_a_page():
+    measured = Measured([exposure()], None, None)
+    text_of(page(json.loads(json.dumps(report("field", measured, {}, Thresholds(), "resampled")))))
+
+
+def test_points_lie_where_the_axes_say():
+    chart = Chart("title", "x", "y", [0, 100], [0, 10])
+    chart.points([0, 100, None], [0, 10, 5])
+    # The range is a twentieth larger on each side: 310 pixels for 110, and 204 for 11.
+    assert re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', chart.svg()) == [("72.1", "220.7"), ("353.9", "35.3")]
+
+
+def test_right_ascension_grows_to_the_left():
+    chart = Chart("title", "x", "y", [0, 100], [0, 10], mirrored=True)
+    chart.points([0], [0])
+    assert 'cx="353.9"' in chart.svg()
+
+
+@pytest.mark.parametrize("values", [[], [None], [3.0], [float("nan")], [-1e-12, 1e-12], [1e9, 1e9 + 1]])
+def test_any_values_have_axes(values):
+    assert text_of(Chart("title", "x", "y", values, values, zero=False).svg())
+
+
+def test_pictures_are_made_smaller(tmp_path):
+    Image.new("RGB", (400, 200), "red").save(tmp_path / "a.png")
+    assert embedded(tmp_path / "a.png", most=100).startswith("data:image/webp;base64,")
+    assert len(embedded(tmp_path / "a.png", most=100)) < len(embedded(tmp_path / "a.png"))
+
+
+def test_parameters_that_differ():
+    settings = read_settings({"stage3": {"tweakreg": {"minobj": 5}, "resample": {"pixfrac": 1.0}}})
+    assert changed_parameters(settings.stage3, "stage3.") == ["stage3.tweakreg.minobj = 5"]
+
+
+def test_the_page_of_a_run_begins_with_failures():
+    check = {"name": "seams", "judgement": "look", "found": "a step", "rule": "above 1"}
+    quality = {"judgement": "wrong", "associations": {"field": {"judgement": "look", "checks": [check]}}}
+    steps = {"flat_field": "COMPLETE", "photom": "FAILED"}
+    state = {
+        "made": 3,
+        "missing": 1,
+        "exposures": [{"name": "one", "steps": steps}],
+        "associations": [{"name": "field", "steps": {}, "line": "field: 4 aligned", "page": "pages/field.html"}],
+    }
+    failure = {"rule": "calibrate", "wildcards": ["one"], "reason": "no <flat>", "log": "one.log"}
+    found = run_page(state, quality, {"failures": [failure]}, folder="results/", parameters=[], version="calflow 1")
+    text = text_of(found)
+    assert text.index("failed calibrate one : no <flat>") < text.index("Associations") < text.index("Exposures")
+    assert "3 of 4 products are there" in text
+    assert "4 aligned look seams: a step" in text
+    assert '<a href="pages/field.html">' in found
+    assert '<td class="word wrong">FAILED</td>' in found
+
+
+@pytest.mark.parametrize(
+    ("line", "shows"),
+    [
+        ("--cores 2 -- quality", True),
+        ("results/previews/one_cal.png", True),
+        ("--target-jobs preview:preview=one --allowed-rules preview", True),
+        ("--target-jobs association_page:association=field", True),
+        ("--allowed-rules exposure_quality", True),
+        ("--target-jobs preview_scale:optics=miri", True),
+        ("--cores 2 stage3", False),
+        ("--snakefile /data/page/Snakefile --configfile high_quality_data.yaml", False),
+    ],
+)
+def test_command_lines_that_show_results(line, shows):
+    assert shows_results(line.split()) is shows
