@@ -33,7 +33,7 @@ rule demo_iris_picture:
 
 rule demo_iris:
     input:
-        lambda wildcards: plan.products(),
+        lambda wildcards: [*plan.products(), *made_beside(plan)],
         "iris.png",
     message:
         f"the demo with IRIS is done: look at {seen_from_command(workflow, 'iris.png')}"

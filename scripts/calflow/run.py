@@ -1,6 +1,7 @@
 """What surrounds a run of the Snakefile, from before its plan is made to its last line."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -35,6 +36,7 @@ from calflow.results.associations import made_of_association
 from calflow.whole_files import replace_text
 
 QUALITY, PAGES = "quality", "pages"
+ALL = re.compile(r"all|demo\w*(?<!_data)")  # targets that include the pages, if these are wanted
 FOLDERS = ("stage2", "stage3", "references")
 
 
@@ -129,9 +131,10 @@ class Run:
 
     def _show(self, execution: Execution, execute: Callable[[], Any]) -> Any:
         """Tell after an execution how good everything is, if it is asked for, and fail if something is wrong."""
-        tells = QUALITY in execution.targets
-        writes = self._plan.settings.page or PAGES in execution.targets
-        if not (tells or writes) or execution.is_dry or execution.touches:
+        targets = execution.targets or ["all"]
+        tells = QUALITY in targets
+        writes = PAGES in targets or (self._plan.settings.page and any(map(ALL.fullmatch, targets)))
+        if not (tells or writes) or execution.is_dry or execution.touches or execution.is_stored_elsewhere:
             return execute()
         from calflow.quality.gathered import gather, quality_text
 
@@ -140,6 +143,7 @@ class Run:
         finally:
             found = gather(self._qualities())
             path = Path(f"{self._plan.output}quality.json")
+            path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(path, json.dumps(found, indent=1) + "\n")
             if writes:
                 self._write_page(found)

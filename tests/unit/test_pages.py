@@ -75,7 +75,7 @@ def test_a_page_answers_what_a_colleague_asks():
 def test_what_is_wrong_comes_first():
     odd = exposure("two", outliers={"status": "FAILED", "flagged": 0, "fraction": 0.0})
     text = text_of(page(tree(exposure(), odd, status={"skymatch": "SKIPPED"})))
-    assert text.index("What is not as it should be wrong outliers:") < text.index("Is it aligned?")
+    assert text.index("What is not as it should be wrong outliers :") < text.index("Is it aligned?")
     assert "two there is no other group to compare it with" in text
     assert "SKIPPED skymatch : did not run." in text
 
@@ -161,7 +161,7 @@ def test_the_page_of_a_run_begins_with_failures():
         ("--allowed-rules exposure_quality", True),
         ("--target-jobs preview_scale:optics=miri", True),
         ("--cores 2 stage3", False),
-        ("--snakefile /data/page/Snakefile --configfile high_quality_data.yaml", False),
+        ("--snakefile /data/page/Snakefile --configfile my.yaml", False),
     ],
 )
 def test_command_lines_that_show_results(line, shows):

@@ -13,7 +13,7 @@ TEMPLATE = """<!DOCTYPE html>
 <title>{{ title }}</title><style>{{ style | safe }}</style></head><body>
 <h1>{{ title }}: <span class="word {{ quality.judgement }}">{{ quality.judgement }}</span></h1>
 <p>{{ state.made }} of {{ state.made + state.missing }} products are there;
-{{ state.exposures | length }} exposures, {{ state.associations | length }} associations.</p>
+exposures: {{ state.exposures | length }}, associations: {{ state.associations | length }}.</p>
 
 {% if failures %}<h2>What failed</h2>
 {% for one in failures %}<p><span class="word wrong">failed</span> <b>{{ one.rule }}
@@ -23,7 +23,8 @@ TEMPLATE = """<!DOCTYPE html>
 
 <h2>Associations</h2>
 {% for each in state.associations %}{% set found = quality.associations.get(each.name) %}
-<div class="card"><b>{% if each.page %}<a href="{{ each.page }}">{{ each.name }}</a>{% else %}{{ each.name }}{% endif %}
+<div class="card"><b>{% if each.page %}<a href="{{ each.page }}">{{ each.name }}</a>{% else %}{{ each.name }}
+{%- endif %}:
 {% if found %}<span class="word {{ found.judgement }}">{{ found.judgement }}</span>{% endif %}</b>
 {{ each.line.partition(": ")[2] }}
 {% if found %}{% for check in found.checks %}
@@ -85,7 +86,7 @@ def run_page(
         rows = [each for each in rows if not set(each["steps"].values()) <= {*GOOD}]
     notes = [f"{one['step']} {one['status']} {one['of']}: {one['reason']}" for one in summary.get("remarks", ())]
     values = {
-        "title": "calflow",
+        "title": f"Run in {folder}",
         "style": STYLE,
         "state": state,
         "quality": quality,

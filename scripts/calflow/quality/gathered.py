@@ -27,8 +27,13 @@ def gather(paths: Mapping[str, str]) -> dict[str, Any]:
             tree = read_json(Path(path))
             found[name] = {"judgement": tree["judgement"], "checks": tree["checks"], "file": path}
         except (OSError, ValueError, KeyError):
-            rule = "wrong: a job that it needs failed, or was not run"
-            check = {"name": NOT_MADE, "judgement": WRONG, "found": "there is no such file", "rule": rule}
+            rule = "wrong: there is no such file"
+            check = {
+                "name": NOT_MADE,
+                "judgement": WRONG,
+                "found": "a job that it needs failed, or was not run",
+                "rule": rule,
+            }
             found[name] = {"judgement": WRONG, "checks": [check], "file": path}
     return {"judgement": worst(each["judgement"] for each in found.values()), "associations": found}
 
