@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # The pictures of more exposures are linked: a page that takes long to load is not looked at.
 MOST_PICTURES = 50
+SMALL = 1200  # their width, pixels
 
 
 def write(input, output, params: "Showing"):
@@ -25,7 +26,7 @@ def write(input, output, params: "Showing"):
         read_json(Path(input.quality)),
         file=input.quality,
         sheet=embedded(Path(sheet)) if sheet else "",
-        pictures={name: embedded(Path(path)) for name, path in pictures.items()} if inside else {},
+        pictures={name: embedded(Path(path), SMALL) for name, path in pictures.items()} if inside else {},
         linked={} if inside else {name: f"../previews/{Path(path).name}" for name, path in pictures.items()},
         parameters=params.changed,
     )

@@ -108,7 +108,9 @@ class Chart:
             return
         if upright:
             self.lines([(value, self._y[0], value, self._y[1])], "mark")
-            self._text(float(self._at_x(value)) - 4, TOP + 10, label, "end", "small")
+            x = float(self._at_x(value))
+            beside = (x - 4, "end") if x > (LEFT + WIDTH - RIGHT) / 2 else (x + 4, "start")
+            self._text(beside[0], TOP + 10, label, beside[1], "small")
         else:
             self.lines([(self._x[0], value, self._x[1], value)], "mark")
             self._text(WIDTH - RIGHT - 2, float(self._at_y(value)) - 3, label, "end", "small")

@@ -4,7 +4,7 @@ import base64
 import io
 from pathlib import Path
 
-QUALITY = 82
+QUALITY = 75
 
 
 def embedded(path: Path, most: int = 1600) -> str:
