@@ -26,6 +26,17 @@ class LayerFile:
         return np.memmap(self._path, self._dtype, "r", self._offset, self.shape)[part]
 
 
+class MedianFile:
+    """A new file with an image, of which rows are written; those that are written take no memory."""
+
+    def __init__(self, path, shape):
+        image = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        self._path, self.dtype, self._offset, self.shape = path, image.dtype, image.offset, image.shape
+
+    def __setitem__(self, rows, values):
+        np.memmap(self._path, self.dtype, "r+", self._offset, self.shape)[rows] = values
+
+
 def take_median(input, output, params):
     """Write the median on the whole grid, a file that can be mapped into memory."""
     layers = []
@@ -34,10 +45,9 @@ def take_median(input, output, params):
         layers.append((LayerFile(path), (origin["y0"], origin["x0"])))
     shape = read_grid(input.grid).shape if input.get("grid") else layers[0][0].shape
     with replacing(Path(output.median)) as partial:
-        median = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        median_of_groups(layers, shape, out=median)
-        median.flush()
+        median_of_groups(layers, shape, out=MedianFile(partial, shape))
         if output.get("median_image") and input.get("grid"):
+            median = np.load(partial, mmap_mode="r")
             save_on_grid(Path(output.median_image), read_grid(input.grid), {"SCI": median})
 
 

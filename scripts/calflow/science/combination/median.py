@@ -25,12 +25,28 @@ class Layer(Protocol):
     def __getitem__(self, part: Any, /) -> np.ndarray: ...
 
 
+class Rows(Protocol):
+    """An image of which rows can be written."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That of its pixels."""
+        ...
+
+    def __setitem__(self, rows: slice, values: np.ndarray, /) -> None: ...
+
+
 def median_of_groups(
     layers: Sequence[tuple[Layer, tuple[int, int]]],
     shape: tuple[int, int],
     max_bytes: int = MAX_BYTES,
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+    out: Rows | None = None,
+) -> Rows:
     """Return the median over images, pixel by pixel, of the values that are not NaN.
 
     Parameters
@@ -44,12 +60,12 @@ def median_of_groups(
         Of the grid.
     max_bytes : int
         Memory to use besides `out`. The result does not depend on it.
-    out : float32 array, shape (ny, nx), or None
-        Where to write the median, for example a memory-mapped file. None: a new array.
+    out : float32 array or Rows, shape (ny, nx), or None
+        Where to write the median, some rows at a time. None: a new array.
 
     Returns
     -------
-    float32 array, shape (ny, nx)
+    float32 array, shape (ny, nx), or `out`
         For an even number of values the mean of the middle two, in float32; NaN where no image
         has a value. Bit for bit what `numpy.nanmedian` gives for float32 images.
 
@@ -63,9 +79,11 @@ def median_of_groups(
         out = np.empty(shape, np.float32)
     rows, columns = _block_shape(len(layers), shape, max_bytes)
     for y in range(0, shape[0], rows):
+        band = np.empty((min(rows, shape[0] - y), shape[1]), np.float32)
         for x in range(0, shape[1], columns):
-            block = out[y : y + rows, x : x + columns]
+            block = band[:, x : x + columns]
             block[...] = nan_median(_stack(layers, (y, x), block.shape))
+        out[y : y + rows] = band
     return out
 
 
