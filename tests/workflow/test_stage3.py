@@ -352,6 +352,35 @@ def test_an_image_of_each_group_on_the_common_grid(combined):
     assert f"did you mean 'results/stage3/{PRODUCT}_3_i2d.fits'?" in told
 
 
+def test_tiles_are_parts_of_the_image_on_their_plane(combined):
+    before = header(combined, IMAGE)
+    plane = {"crval": [before["CRVAL1"], before["CRVAL2"]], "pixel_scale": 0.031, "rotation": 0.0}
+    combined.config["stage3"] = {step: {"skip": True} for step in ("tweakreg", "skymatch", "outlier_detection")}
+    whole = {"crpix": [100, 100], "output_shape": [200, 200]}
+    combined.config["grids"] = {"sky": {"associations": PRODUCT} | plane | whole}
+    assert combined.run(f"results/stage3/{IMAGE}").code == 0
+    tiles = {"tile_shape": [100, 100], "tile_overlap": 10}
+    combined.config["grids"] = {"sky": {"associations": PRODUCT} | plane | tiles}
+    names = [f"{PRODUCT}_x{x}y{y}" for x in (-1, 0) for y in (-1, 0)]
+    run = combined.run(*(f"results/stage3/{name}_cat.ecsv" for name in names))
+    assert run.code == 0, run.output
+    made = {rule: run.rules[rule] for rule in ("lay_common_grid", "combine", "catalog_sources")}
+    assert made == dict.fromkeys(made, 4)
+    image = fits.getdata(combined.combined(IMAGE))
+    for name in names:
+        found = header(combined, f"{name}_i2d.fits")
+        x, y = (101 - found[keyword] for keyword in ("CRPIX1", "CRPIX2"))
+        assert (x % 1, y % 1, found["NAXIS1"], found["NAXIS2"]) == (0, 0, 120, 120)
+        inner = slice(max(int(y), 0) + 5, int(y) + 115), slice(max(int(x), 0) + 5, int(x) + 115)
+        expected = image[inner]
+        corner = inner[0].start - int(y), inner[1].start - int(x)
+        tile = fits.getdata(combined.combined(f"{name}_i2d.fits"))
+        part = tile[corner[0] : corner[0] + expected.shape[0], corner[1] : corner[1] + expected.shape[1]]
+        # The sky of a scene is 0.2 MJy/sr and more.
+        np.testing.assert_allclose(part, expected, rtol=1e-6, atol=1e-6)
+        assert np.isfinite(expected).mean() > 0.2
+
+
 def test_skipped_resample_makes_no_image(field_workflow):
     field_workflow.config["stage3"] = {"resample": {"skip": True}}
     planned = field_workflow.planned()
