@@ -151,6 +151,14 @@ def test_associations_share_exposures_backgrounds_grids_and_frames():
     assert grids_of(alone.parts, settings) == {}
 
 
+def test_tiles_hold_nothing_together():
+    found = [association(name, 3, product(name, f"{name}_cal.fits")) for name in ("a", "b")]
+    settings = Settings(grids={"sky": {"associations": ["*"], "tile_shape": [100, 100]}})
+    parts = parts_of(found, settings, {})
+    assert [piece.exposures for piece in pieces(parts)] == [{"a"}, {"b"}]
+    assert grids_of(parts[:1], settings) == {"sky": ["*"]}
+
+
 def test_reference_makers_cannot_be_cut():
     settings = Settings(reference_makers={"dark": {"type": "dark", "exposures": ["d.fits"]}})
     with pytest.raises(InputError, match=r"reference_makers: every shard would make .*; make them once by"):

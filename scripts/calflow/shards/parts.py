@@ -83,7 +83,8 @@ def _shares(association: Association, product: Product, settings: Settings) -> I
     else:
         yield f"{_PRODUCT}{product.root}"
         for grid, section in settings.grids.items():
-            if any(fnmatchcase(product.root, pattern) for pattern in section.associations):
+            # Tiles lie where they lie, whatever is combined on them.
+            if section.tile_shape is None and any(fnmatchcase(product.root, one) for one in section.associations):
                 yield f"the grid {grid}"
 
 
