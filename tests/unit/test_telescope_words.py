@@ -33,6 +33,7 @@ ALLOWED = {
     "calflow/configuration/settings.py": ({"jwst"}, PARAMETERS),
     "calflow/configuration/stage2.py": ({"liger", "iris"}, PARAMETERS),
     "calflow/science/calibration/calibration_parameters.py": ({"jwst"}, PARAMETERS),
+    "calflow/science/cleaning/clean_flicker_noise_parameters.py": ({"jwst"}, PARAMETERS),
     "calflow/science/combination/combination_parameters.py": ({"jwst"}, PARAMETERS),
     "calflow/science/stars/matching_parameters.py": ({"jwst"}, PARAMETERS),
     "calflow/configuration/strun_translation.py": ({"jwst"}, "of parameters that jwst has no more"),
