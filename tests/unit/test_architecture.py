@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "inputs": {"configuration", "files", "instruments", "science", "whole_files"},
     "archive": {"configuration", "files", "instruments", "printable", "web"},
     "associations": {"configuration", "files", "inputs", "instruments", "whole_files"},
-    "references": {"configuration", "inputs", "instruments", "patches", "science", "web"},
+    "references": {"configuration", "files", "inputs", "instruments", "patches", "science", "web"},
     "plan": {
         "associations",
         "configuration",

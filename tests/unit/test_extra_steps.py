@@ -12,8 +12,9 @@ from astropy.io import fits
 
 from calflow.calibration.extra_steps import ExtraStep as Step
 from calflow.calibration.extra_steps import apply_step, facts_of, own_function, read_others, record_step
-from calflow.configuration.extra_steps import ExtraStep, ExtraSteps, Selection, check_extra_steps
+from calflow.configuration.extra_steps import ExtraStep, ExtraSteps, check_extra_steps
 from calflow.configuration.problems import InputError, Problems
+from calflow.configuration.selection import Selection
 from calflow.configuration.settings import Settings, read_settings
 from calflow.files.exposure import Exposure, write_exposure
 from calflow.files.keywords import STATUS
@@ -163,7 +164,7 @@ def test_a_name_stands_once_in_both_places(here):
         ({"rate": [{"name": "a", "fil": "x"}]}, "extra_steps.rate.0.fil", "did you mean 'file'?"),
         ({"rate": [{"nam": "a"}]}, "extra_steps.rate.0.nam", "did you mean 'name'?"),
         ({"rate": [{"name": "a", "for": {"filtr": "F1"}}]}, "extra_steps.rate.0.for.filtr", "did you mean 'filter'?"),
-        ({"rate": [3]}, "extra_steps.rate.0", "it is a section: give keys with values below it, such as for, name"),
+        ({"rate": [3]}, "extra_steps.rate.0", "it is a section: give keys with values below it, such as for"),
         ({"cal": 3}, "extra_steps.cal", "give a list of sections"),
         ({"cals": []}, "extra_steps.cals", "did you mean 'cal'?"),
     ],

@@ -119,7 +119,9 @@ def sections(section: type[Section], path: str = "") -> Iterator[tuple[str, type
 
 def all_sections() -> Iterator[tuple[str, type[Section]]]:
     """Yield all sections, and the parameters of the extra steps that calflow has, each with its path."""
-    yield from sections(Settings)
+    every = list(sections(Settings))
+    alone = {section for path, section in every if "[]" not in path}
+    yield from ((path, section) for path, section in every if "[]" not in path or section not in alone)
     yield from ((f"extra_steps.parameters.{name}", parameter_section(name)) for name in SHIPPED)
 
 

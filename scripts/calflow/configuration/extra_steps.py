@@ -2,18 +2,18 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, Field, ValidationError
 
 from calflow.configuration.allowed import allowed, schema_of
 from calflow.configuration.declared import section_of
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import Problem, Problems, nearest
-from calflow.configuration.section import Maybe, Names, Section, UserPath
+from calflow.configuration.section import Maybe, Section, UserPath
+from calflow.configuration.selection import ForSome
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Stage3
 from calflow.science.cleaning.shipped import CAL, RATE, SHIPPED, Shipped
@@ -28,46 +28,7 @@ ALL = "all"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
-class Selection(Section):
-    """Which exposures are meant: those that agree with all that is given, of which each is one name or several."""
-
-    instrument: Names = Field([], description="of these instruments; none: any")
-    filter: Names = Field([], description="with these filters or pupils; none: any")
-    detector: Names = Field([], description="of these detectors, such as NRCA*; none: any")
-    exposures: Names = Field([], description="of these names, without suffix, such as jw01234001*; none: any")
-
-    def selects(self, name: str, values: Mapping[str, Any]) -> bool:
-        """Tell whether an exposure is meant; upper and lower case are the same.
-
-        Parameters
-        ----------
-        name : str
-            Root of the names of its products.
-        values : mapping of str to object
-            Its keywords.
-        """
-        instrument, detector, band, pupil = (
-            str(values.get(keyword, "")) for keyword in ("INSTRUME", "DETECTOR", "FILTER", "PUPIL")
-        )
-        return (
-            _any(self.instrument, instrument)
-            and _any(self.filter, band, pupil)
-            and _any(self.detector, detector)
-            and _any(self.exposures, name)
-        )
-
-
-def _any(patterns: list[str], *values: str) -> bool:
-    found = (fnmatchcase(value.strip().upper(), pattern.upper()) for value in values for pattern in patterns)
-    return not patterns or any(found)
-
-
-# A name that Python does not take for an attribute in a class
-_FOR: Any = {"for": (Selection, Field(Selection(), description="the exposures that it is for"))}
-_For: Any = create_model("_For", __base__=Section, **_FOR)
-
-
-class ExtraStep(_For):
+class ExtraStep(ForSome):
     """A step between the steps: one that calflow has, or a function of your own; docs/extra_steps.md."""
 
     model_config = ConfigDict(json_schema_extra=lambda schema: _with_parameters(schema))
@@ -95,12 +56,6 @@ class ExtraStep(_For):
     collect_by: Literal["detector", "filter"] = Field(
         "detector", description="detector, or filter: of each detector those of one filter"
     )
-    optional: bool = Field(False, description="it is no mistake if no exposure is selected")
-
-    @property
-    def selection(self) -> Selection:
-        """The exposures that it is for."""
-        return getattr(self, "for")
 
     @property
     def shipped(self) -> Shipped | None:

@@ -22,6 +22,7 @@ from calflow.configuration.association_making import AssociationMaking, Observat
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.downloading import Download
 from calflow.configuration.extra_steps import ExtraSteps
+from calflow.configuration.overrides import Override
 from calflow.configuration.paths import advice, expanded
 from calflow.configuration.problems import InputError, Problem, Problems, nearest
 from calflow.configuration.quality import Quality
@@ -140,6 +141,9 @@ class Settings(Section):
     extra_steps: ExtraSteps = Field(
         ExtraSteps(), description="steps between those of the stages, yours too; docs/extra_steps.md"
     )
+    overrides: list[Override] = Field(
+        [], description="parameters of stages 2 and 3 for exposures of a filter or detector; docs/overrides.md"
+    )
     grids: dict[str, Grid] = Field(
         {}, description="pixel grids that several associations share, by name; docs/common_grids.md"
     )
@@ -190,6 +194,25 @@ class Settings(Section):
             return Settings.model_validate(overlay(overlay(overlay(config, layer.values), below), given))
         except ValidationError as error:
             raise InputError(_problem(item, (), origins) for item in error.errors()) from None
+
+    def overridden(self, values: Mapping[str, Any]) -> "Settings":
+        """Return the settings with other values over all that was given.
+
+        Parameters
+        ----------
+        values : mapping
+            Of sections, checked each by itself.
+
+        Raises
+        ------
+        ValueError
+            If they do not go together with the others.
+        """
+        try:
+            return Settings.model_validate(overlay(self.model_dump(), values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(_right(first, [str(part) for part in first["loc"]])) from None
 
     def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration.

@@ -18,6 +18,7 @@ def parameter_record(plan: Plan) -> list[dict[str, Any]]:
     entries: dict[tuple, dict[str, Any]] = {}
     for stage, name, chosen in users:
         if chosen.references:
-            entry = {"stage": stage, "references": list(chosen.references), "values": dict(chosen.values), "of": []}
+            values = {key: value for key, value in chosen.values.items() if key not in chosen.own}
+            entry = {"stage": stage, "references": list(chosen.references), "values": values, "of": []}
             entries.setdefault((stage, chosen.references), entry)["of"].append(name)
     return list(entries.values())

@@ -186,6 +186,8 @@ class _Planner:
         crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if not self.problems:
+            self.parameters.check_overrides()
+        if not self.problems:
             self._tell_left_out({2: bool(exposures or merges or self.made_references), 3: bool(combinations)}, stages)
         self.problems.raise_any()
         self.notices += self.chooser.notices

@@ -10,6 +10,7 @@ from typing import Any
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.configuration.strun_translation import ANOTHER_WAY, FOREIGN, STAGES, Layer, read_parameter_files
+from calflow.files.names import product_root
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.inputs.times import observation_time
@@ -43,12 +44,15 @@ class Chosen:
     references : tuple of str
         The references, as headers name them; the later win.
     values : mapping of str to value
-        By key, such as ``resample.pixfrac``, what the references change.
+        By key, such as ``resample.pixfrac``, what the references, and `overrides` of the configuration, change.
+    own : tuple of str
+        The keys of these overrides, which headers do not name, as they name no configuration.
     """
 
     settings: Settings
     references: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
     def record(self, stage: int, *without: str) -> dict[str, tuple[str, str]]:
         """Return the keywords, with comments, that say what was used; nothing without references.
@@ -63,7 +67,8 @@ class Chosen:
             f"R_PAR{stage}{number:02d}": (name, f"parameter reference, stage {stage}")
             for number, name in enumerate(self.references, start=1)
         }
-        values = [f"{key}={value}" for key, value in self.values.items() if key.partition(".")[0] not in without]
+        keys = [key for key in self.values if key.partition(".")[0] not in without and key not in self.own]
+        values = [f"{key}={self.values[key]}" for key in keys]
         return record | {
             f"PAR{stage}_{number:03d}": (text, "parameter by that reference")
             for number, text in enumerate(values, start=1)
@@ -111,6 +116,8 @@ class ParameterReferences:
         self.problems = problems
         self.notices = notices
         self._sets: dict[tuple, Chosen] = {}
+        self._overridden: dict[tuple, Chosen] = {}
+        self._used: set[int] = set()  # numbers of overrides
         self._index: DirectoryIndex | None = None
         self._told: set[Problem] = set()
 
@@ -126,6 +133,47 @@ class ParameterReferences:
         header : ExposureHeader
         family : Family or None
         """
+        by_references = self._by_references(stage, path, header, family)
+        if not self.settings.overrides:
+            return by_references
+        root = product_root(header.path.name)
+        overrides = enumerate(self.settings.overrides)
+        numbers = tuple(number for number, each in overrides if each.selection.selects(root, header.values))
+        self._used.update(numbers)
+        if not any(self.settings.overrides[number].values(stage) for number in numbers):
+            return by_references
+        key = (stage, numbers, by_references.references)
+        if key not in self._overridden:
+            self._overridden[key] = self._override(stage, by_references, numbers)
+        return self._overridden[key]
+
+    def check_overrides(self) -> None:
+        """Add a problem for each override of the configuration that no exposure has had, unless that may be."""
+        for number, override in enumerate(self.settings.overrides):
+            if number not in self._used and not override.optional:
+                right = "give what stands in headers (INSTRUME, DETECTOR, FILTER, PUPIL), or set optional"
+                self._tell(Problem("config", f"overrides[{number}].for", "selects no exposure", right))
+
+    def _override(self, stage: str, chosen: Chosen, numbers: tuple[int, ...]) -> Chosen:
+        """Return parameters with overrides over them, of which the later win."""
+        settings, own = chosen.settings, []
+        for number in numbers:
+            values = self.settings.overrides[number].values(stage)
+            place = f"overrides[{number}]"
+            for key, _ in _flat(values):
+                own.append(key)
+                if f"{stage}.{key}" in OF_THE_RUN:
+                    wrong, right = "holds for all exposures", f"set {stage}.{key}"
+                    self._tell(Problem("config", f"{place}.{stage}.{key}", wrong, right))
+            try:
+                settings = settings.overridden({stage: values})
+            except ValueError as error:
+                self._tell(Problem("config", f"{place}.{stage}", "does not go with the other parameters", str(error)))
+        mine, before = (dict(_flat(getattr(of, stage).model_dump())) for of in (settings, self.settings))
+        changed = {key: value for key, value in mine.items() if value != before[key]}
+        return Chosen(settings, chosen.references, changed, tuple(dict.fromkeys(own)))
+
+    def _by_references(self, stage: str, path: Path, header: ExposureHeader, family: Family | None) -> Chosen:
         if not self.settings.references.parameters or family is None:
             return Chosen(self.settings)
         if header.values.get("INSTRUME") not in family.instruments:

@@ -80,8 +80,10 @@ def files_of(shard: Shard, settings: Settings, given: Mapping[str, Any], folder:
     if "grids" in tree:
         grids = grids_of(shard.parts, settings)
         tree["grids"] = {name: {**tree["grids"][name], "associations": grids[name]} for name in grids}
+    # What is for some exposures of the survey need not be for those of a shard.
+    if "overrides" in tree:
+        tree["overrides"] = [override | {"optional": True} for override in tree["overrides"]]
     if any(settings.extra_steps.steps()):
-        # What is for some exposures of the survey need not be for those of a shard.
         lists = {place: tree["extra_steps"].get(place, []) for place in PLACES}
         optional = {place: [step | {"optional": True} for step in steps] for place, steps in lists.items()}
         tree["extra_steps"] = {**tree["extra_steps"], **optional}
