@@ -7,16 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
-from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import ascii, fits
+from astropy.io import fits
 from astropy.table import Table
-from astropy.table.meta import get_header_from_yaml
 
 from calflow.files.asdf_files import read_tree
+from calflow.files.columns import read_columns, read_header
 from calflow.printable import shortened
 
 BLOCK = 4_000_000  # pixels that are compared at once
@@ -150,23 +149,13 @@ def _of_bits(old: np.ndarray, new: np.ndarray) -> tuple[int, str] | None:
 
 
 def _of_ecsv(first: Path, second: Path) -> Iterator[str]:
-    yield from _of_tables(_columns(first), _columns(second))
+    yield from _of_tables(read_columns(first), read_columns(second))
     yield from (f"meta {text}" for text in of_trees(_meta(first), _meta(second)))
-
-
-def _columns(path: Path) -> Table:
-    """Return the columns of a table as numbers and texts, which astropy would put together to coordinates."""
-    with path.open(encoding="utf-8") as file:
-        lines = list(dropwhile(lambda line: line.startswith("#"), file))
-    return ascii.read(lines, format="basic", guess=False, delimiter=" ")
 
 
 def _meta(path: Path) -> Any:
     """Return the metadata of a table; what they say of columns these tell."""
-    with path.open(encoding="utf-8") as file:
-        lines = [line[2:].rstrip("\n") for line in takewhile(lambda line: line.startswith("# "), file)]
-    meta = get_header_from_yaml(lines[1:]).get("meta", {})
-    return {key: value for key, value in meta.items() if key != "__serialized_columns__"}
+    return {key: value for key, value in read_header(path).get("meta", {}).items() if key != "__serialized_columns__"}
 
 
 def _of_tables(old: Table, new: Table) -> Iterator[str]:
