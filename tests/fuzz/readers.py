@@ -29,6 +29,7 @@ from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on, handed_on
 from calflow.plan.plan import Plan, UnknownExposure
 from calflow.plan.planner import make_plan
+from calflow.plan.preview_files import all_previews, roots_by_optics
 from calflow.references import parameter_references
 from tests.fuzz import mutations
 from tests.fuzz.limits import limited_time, strict_warnings
@@ -226,6 +227,10 @@ def ask(plan: Plan) -> None:
         "grid": [a.common_grid for a in stage3.associations.values() if a.common_grid],
         "group": ["0", "7"],
         "catalog": ["gaiadr3"],
+        "place": ["rate", "cal"],
+        "collection": [*plan.collections],
+        "optics": [*roots_by_optics(plan)],
+        "preview": [*all_previews(plan)],
     }
     sizes = Sizes(plan)
     for name, job in JOBS.items():
