@@ -72,7 +72,19 @@ stage3:
   resample: {pixel_scale_ratio: 0.5, kernel: square, weight_type: ivm, crpix: [100.0, 100.0]}
   source_catalog: {aperture_ee1: 30}
 grids:
-  deep: {associations: ["*"], pixel_scale: 0.1, rotation: 0.0}
+  deep: {associations: ["*"], crval: [83.822, -5.391], pixel_scale: 0.1, tile_shape: [400, 400], tile_overlap: 10}
+extra_steps:
+  rate:
+    - {name: pedestal, file: own.py, for: {filter: F1130W}, parameters: {percentile: 20}, inputs: {list: image2.cfg}}
+    - {name: clean_flicker_noise, parameters: {fit_by_channel: true}}
+  cal:
+    - {name: claws, step: mask_regions, for: {exposures: "*_00001_*"}, inputs: {regions: claws.reg}, optional: true}
+  save_clean: false
+overrides:
+  - for: {detector: MIRIMAGE}
+    stage2: {bkg_subtract: {sigma: 4}}
+    stage3: {tweakreg: {snr_threshold: 5}}
+quality: {rms_look: 0.2}
 reference_makers:
   flat_k: {type: flat, exposures: [miri/rate/*002001*_rate.fits], method: median, useafter: "2018-01-01T00:00:00"}
 """
@@ -126,6 +138,8 @@ def _write_parameters(folder: Path) -> None:
     for name, text in PARAMETERS.items():
         (folder / name).write_text(text)
     (folder / "my.yaml").write_text(MY_YAML)
+    (folder / "own.py").write_text("def pedestal(planes, parameters, facts, inputs):\n    return planes\n")
+    (folder / "claws.reg").write_text("image\ncircle(10, 12, 3)\n-box(10, 12, 2, 2, 30)\n")
     (folder / "pars").mkdir()
     about = {"telescope": "JWST", "useafter": "2018-01-01T00:00:00", "instrument": {"name": "MIRI"}}
     steps = [

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from pydantic import Field
 
+from calflow.configuration.config_files import ConfigFile
 from calflow.configuration.problems import InputError, Problem, Problems
 from calflow.configuration.section import Section
 from calflow.configuration.settings import Settings, read_settings
@@ -503,9 +504,9 @@ def test_later_problems_name_the_file_too(tmp_path):
     path = write(tmp_path, image2("[steps]\n[[flat_field]]\noverride_flat = lost.fits\n"))
     mine = Path(write(tmp_path, "associations: [a.json]", "my.yaml"))
     found = settings([path], {"associations": ["a.json"]})
-    located = found.located(Problem("config", "references.override.flat", "no such file"), [mine])
+    located = found.located(Problem("config", "references.override.flat", "no such file"), [ConfigFile(mine)])
     assert (located.file, located.key) == (path, "steps.flat_field.override_flat")
-    located = found.located(Problem("config", "associations[0]", "no such file"), [mine])
+    located = found.located(Problem("config", "associations[0]", "no such file"), [ConfigFile(mine)])
     assert (located.file, located.key) == (str(mine), "associations[0]")
 
 

@@ -125,12 +125,11 @@ def download(
     wanted = settings.download
     archive = Archive(wanted.url, os.environ.get(TOKEN_VARIABLE), retries)
     try:
-        listing = list_files(wanted, Path(wanted.folder or settings.input), archive)
+        with settings.locating(files):
+            listing = list_files(wanted, Path(wanted.folder or settings.input), archive)
     except WebError as error:
         say(f"nothing is fetched: {error}")
         return 1
-    except InputError as error:
-        raise InputError(settings.located(problem, files) for problem in error.problems) from None
     for line in listing.lines():
         say(line)
     failed = {

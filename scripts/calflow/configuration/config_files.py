@@ -50,6 +50,7 @@ class ConfigFile:
 
     def __init__(self, path: Path):
         self.path = path
+        self._values: dict[tuple[str, ...], Any] = {}  # hundreds of problems may lie below one key
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -69,6 +70,12 @@ class ConfigFile:
         keys : sequence of str
             From the top of the file down.
         """
+        place = tuple(keys)
+        if place not in self._values:
+            self._values[place] = self._construct(place)
+        return self._values[place]
+
+    def _construct(self, keys: Sequence[str]) -> Any:
         node = self._node(keys)
         try:
             value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT

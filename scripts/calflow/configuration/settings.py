@@ -214,19 +214,18 @@ class Settings(Section):
             first = error.errors()[0]
             raise ValueError(_right(first, [str(part) for part in first["loc"]])) from None
 
-    def located(self, problem: Problem, files: Sequence[Path]) -> Problem:
+    def located(self, problem: Problem, files: Sequence[ConfigFile]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration.
 
         Parameters
         ----------
         problem : Problem
             With the key of the configuration.
-        files : sequence of Path
-            The config files, the strongest first.
+        files : sequence of ConfigFile
+            The strongest first.
         """
         origin = _origin(problem.key.partition("[")[0].split("."), self._below.origins)
-        config_files = [ConfigFile(path) for path in files]
-        file, key = origin or (config_file(problem.key, self._sources.config, config_files), problem.key)
+        file, key = origin or (config_file(problem.key, self._sources.config, files), problem.key)
         return replace(problem, file=file, key=key)
 
     @contextmanager
@@ -246,8 +245,10 @@ class Settings(Section):
         try:
             yield
         except InputError as error:
+            config_files = [ConfigFile(path) for path in files]
             raise InputError(
-                self.located(problem, files) if problem.file == "config" else problem for problem in error.problems
+                self.located(problem, config_files) if problem.file == "config" else problem
+                for problem in error.problems
             ) from None
 
 
