@@ -109,6 +109,7 @@ def test_what_is_right_is_no_problem(here):
             {"name": "mask_regions", "inputs": {"regions": "a"}, "others": "all"},
             "others: is for functions of your own, and mask_regions is a step of calflow",
         ),
+        ({"name": "x", "file": "a.reg"}, "file: 'a.reg' is no Python file by its name; its name ends in .py"),
         ({"name": "x", "file": "none.py"}, "file: no such file 'none.py'; give the Python file"),
         ({"name": "pedestals", "file": "my_steps.py"}, "did you mean 'pedestal'?"),
         ({"name": "x", "file": "my_steps.py", "function": "LEVELS"}, "function: no function 'LEVELS' in my_steps.py"),
@@ -134,6 +135,7 @@ def test_what_is_right_is_no_problem(here):
     ],
 )
 def test_what_is_wrong_with_a_step(here, step, problem):
+    (here / "a.reg").touch()
     (here / "broken.py").write_text("a = 1\ndef f(:\n")
     (here / "others.py").write_text("def few(planes):\n    pass\n\n\ndef own(a, b, c, d):\n    pass\n")
     with (here / "others.py").open("a") as file:
@@ -495,6 +497,19 @@ def test_earlier_exposures_of_the_detector_come_in_order_of_time(planned):
 
 
 COLLECT = {"name": "bad", "file": "set.py", "collect": "count"}
+
+
+def test_the_order_in_time_has_to_be_known(planned, tmp_path):
+    Path("seen.py").write_text("def other(planes, parameters, facts, inputs, others):\n    return planes\n")
+    path = Path(f"data/rate/{BACKGROUNDS[0]}_rate.fits")
+    kept = path.read_bytes()
+    try:
+        with fits.open(path, mode="update") as hdus:
+            del hdus[0].header["DATE-OBS"]
+        with pytest.raises(InputError, match="None does not tell when the exposure began; the step other goes by"):
+            planned(rate=[{"name": "other", "file": "seen.py", "others": "earlier"}])
+    finally:
+        path.write_bytes(kept)
 
 
 def test_what_is_made_of_a_set_is_one_job_for_each_detector(planned):

@@ -209,6 +209,9 @@ def _check_own(step: ExtraStep, refuse: Any) -> None:
     if not path.is_file():
         refuse("file", no_file(path), "give the Python file with your function")
         return
+    if path.suffix != ".py":
+        refuse("file", f"{str(path)!r} is no Python file by its name", "its name ends in .py")
+        return
     try:
         tree = ast.parse(path.read_text("utf-8"), str(path))
     except SyntaxError as error:

@@ -200,6 +200,8 @@ class ExtraStepPlanner:
             if not step.optional and not self._problems:  # of what is refused the exposures are not known
                 self._problems.add(Problem("config", f"{key}.for", *_why_none(step, place, exposures)))
             return
+        if step.which_others:
+            self._require_times(step, exposures)
         common = self._common(step)
         collected = self._collect(place, step, common, selected)
         without: dict[str, str] = {}
@@ -218,6 +220,16 @@ class ExtraStepPlanner:
             self._notices.append(
                 f"{step.name}: not applied to {names}: there is no file {next(iter(without.values()))}"
             )
+
+    def _require_times(self, step: ExtraStep, exposures: Iterable[_Exposure]) -> None:
+        """Refuse exposures of which it is not known when they began, since the order of all is asked for."""
+        for exposure in exposures:
+            if observation_time(exposure.header.values) is None:
+                wrong = f"{exposure.values.get('DATE-OBS')!r} does not tell when the exposure began"
+                right = f"the step {step.name} goes by the order of exposures in time"
+                problem = Problem(str(exposure.header.path), "DATE-OBS", wrong, right)
+                if problem not in self._problems:
+                    self._problems.add(problem)
 
     def _common(self, step: ExtraStep) -> PlannedStep:
         """Return what is the same for all exposures of a step."""
