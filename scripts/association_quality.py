@@ -20,6 +20,7 @@ def judge(input, output, params: "Judging"):
         exposures=input.exposures,
         geometries=input.geometries,
         stars=input.get("stars", ()),
+        crfs=input.get("crfs", ()),
         sky=input.get("sky"),
         outliers=input.get("outliers"),
         i2d=input.get("i2d"),

@@ -18,6 +18,7 @@ from calflow.quality.numbers import plain
 from calflow.quality.report import report
 from calflow.science.quality.depth import Depth, empty_aperture_depth
 from calflow.science.quality.exposure_levels import block_centres, exposure_levels
+from calflow.science.quality.flags_on_sources import rates_on_sources
 from calflow.science.quality.judgement import judge, judge_ratio, worst
 from calflow.science.quality.robust import robust_sigma
 from calflow.science.quality.seams import Step, sky_steps
@@ -155,6 +156,19 @@ def test_a_small_image_has_no_depth(shape):
     assert depth(np.zeros(shape), 1.0, segments) is None
 
 
+def test_flags_on_sources_are_counted():
+    segments, weight = np.zeros((300, 40), int), np.ones((300, 40))
+    segments[290:, :] = 7  # 400 of 10,000 pixels with weight
+    weight[:50] = 0
+    sky, source = np.tile([5.2, 100.4], (75, 1)), np.tile([5.0, 295.0], (25, 1))
+    outside = np.array([[5.0, 10.0], [-9.0, 3.0], [5.0, 3000.0], [np.nan, 3.0]])
+    found = rates_on_sources([np.concatenate([sky, source, outside]), source, sky], segments, weight)
+    assert found[0] == pytest.approx(0.25 / 0.04)
+    assert np.isnan(found[1])  # too few
+    assert found[2] == 0
+    assert np.isnan(rates_on_sources([sky], 0 * segments, weight)).all()
+
+
 def test_judgements():
     assert [judge(value, 1, 2) for value in (1, 1.5, 2.5, float("nan"), None)] == [
         *("fine", "look", "wrong", "look", "look")
@@ -181,7 +195,7 @@ def exposure(name="one", rms=0.01, **values):
     own |= {"unit": "MJy/sr", "level": 1.0, "noise": 0.5, "error": 0.5}
     residuals = np.tile([0.001, 0.0], (20, 1))
     step, outliers = Step(0.001, 0.0001, 50), {"status": "COMPLETE", "flagged": 1, "pixels": 100, "fraction": 0.01}
-    found = MeasuredExposure(row, own, 0.1, residuals, residuals, step, {}, outliers)
+    found = MeasuredExposure(row, own, 0.1, residuals, residuals, step, 1.2, {}, outliers)
     return replace(found, **values)
 
 
@@ -214,6 +228,7 @@ def test_all_is_fine():
         ({"step": Step(-0.2, 0.01, 50)}, "seams", "wrong"),
         ({"outliers": {"status": "COMPLETE", "fraction": 0.05}}, "outliers", "look"),
         ({"outliers": {"status": "FAILED", "fraction": 0.0}}, "outliers", "wrong"),
+        ({"on_sources": 4.0}, "outliers on sources", "look"),
         ({"own": exposure().own | {"unusable": 90}}, "bad pixels", "wrong"),
         ({"own": exposure().own | {"noise_over_error": 0.4}}, "noise of exposures", "wrong"),
         ({"own": exposure().own | {"noise_over_error": None}}, "noise of exposures", "look"),

@@ -48,6 +48,8 @@ def combined(plan: Plan, association: str) -> dict[str, Any]:
         **{role: paths for role, paths in aligned(plan, association).items() if role in ("geometries", "stars")},
     }
     made = set(stage3.products_of(planned))
+    if planned.runs("outlier_detection") and not planned.single:
+        files["crfs"] = [stage3.path(planned.crf(member)) for member in planned.members]
     products = {
         "sky": stage3.table(association, "sky"),
         "outliers": stage3.table(association, "outliers"),

@@ -16,7 +16,7 @@ QUESTIONS = (
     ("How deep is it?", ("depth", "exposures")),
     ("Is the sky even?", ("seams",)),
     ("May I trust the errors?", ("errors of the image", "noise of exposures")),
-    ("What was found?", ("catalogue", "outliers")),
+    ("What was found?", ("catalogue", "outliers", "outliers on sources")),
 )
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -24,7 +24,7 @@ TEMPLATE = """<!DOCTYPE html>
 <p class="soft">{{ about }}</p>
 <h1>{{ name }}: <span class="word {{ report.judgement }}">{{ report.judgement }}</span></h1>
 
-{% if odd or report.skipped %}<h2>What is not as it should be</h2>
+{% if odd %}<h2>What is not as it should be</h2>
 {% for check in odd %}
 <p><span class="word {{ check.judgement }}">{{ check.judgement }}</span> <b>{{ check.name }}</b>: {{ check.found }}</p>
 <p class="soft">Rule: {{ check.rule }}.</p>
@@ -32,8 +32,10 @@ TEMPLATE = """<!DOCTYPE html>
 {% for exposure, found in check.exposures.items() %}<tr><td>{{ exposure }}</td><td>{{ found }}</td></tr>{% endfor %}
 </table></details>{% endif %}
 {% endfor %}
+{% endif %}
+{% if report.skipped %}<h2>What did not run</h2>
 {% for step, status in report.skipped.items() %}
-<p><span class="word look">{{ status }}</span> <b>{{ step }}</b>: did not run.</p>{% endfor %}
+<p><span class="word {{ "wrong" if status == "FAILED" else "" }}">{{ status }}</span> <b>{{ step }}</b></p>{% endfor %}
 {% endif %}
 
 <div class="cards">
@@ -212,8 +214,10 @@ def _footprints(exposures: Sequence[Mapping[str, Any]]) -> tuple[Chart, str] | N
         ra = (each[:, 0] - ra0 + 180) % 360 - 180
         planes.append(np.stack([ra * np.cos(np.radians(dec0)) * 60, (each[:, 1] - dec0) * 60], axis=1))
     every = np.concatenate(planes)
-    of = f"arcmin from RA {ra0:.5f}, Dec {dec0:.5f}"
-    chart = Chart("Footprints", f"east, {of}", "north, arcmin", *every.T, mirrored=True, equal=True)
+    unit, factor = ("arcmin", 1.0) if np.nanmax(np.abs(every)) > 1 else ("arcsec", 60.0)
+    of = f"{unit} from RA {ra0:.5f}, Dec {dec0:.5f}"
+    planes = [factor * plane for plane in planes]
+    chart = Chart("Footprints", f"east, {of}", f"north, {unit}", *(factor * every.T), mirrored=True, equal=True)
     for plane, exposure in zip(planes, exposures, strict=True):
         chart.outline(plane.tolist(), "frame" if exposure["used"] else "left")
     return chart, "The corrected corners of the exposures; dashed: left out of the image."

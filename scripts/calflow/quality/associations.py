@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from calflow.files.alignment_tables import AlignmentRow, find_row, read_alignment, read_corrected_geometry
 from calflow.files.combined_image import CombinedPlane, read_combined
+from calflow.files.exposure import read_planes
 from calflow.files.exposure_stars import read_exposure_stars
 from calflow.files.geometry_files import read_geometry, read_json
 from calflow.files.tables import read_table
 from calflow.quality.catalogs import NO_CATALOG, MeasuredCatalog, measure_catalog
 from calflow.science.bands import bands
+from calflow.science.dq_flags import FLAGS
 from calflow.science.geometry.geometry import Geometry
 from calflow.science.geometry.tangent_plane import to_plane
 from calflow.science.quality.depth import Depth, empty_aperture_depth
 from calflow.science.quality.exposure_levels import block_centres
+from calflow.science.quality.flags_on_sources import rates_on_sources
 from calflow.science.quality.seams import Step, sky_steps
 from calflow.science.quality.star_residuals import star_residuals
 
@@ -43,6 +47,8 @@ class Files:
         What was measured on each member, and where its pixels lie.
     stars : sequence of str
         Star lists of the members; none if they were not aligned by stars.
+    crfs : sequence of str
+        The members with their outliers flagged; none if these were not looked for.
     sky, outliers, i2d, segm, catalog : str or None
         The tables and products; None: not made.
     """
@@ -51,6 +57,7 @@ class Files:
     exposures: Sequence[str]
     geometries: Sequence[str]
     stars: Sequence[str] = ()
+    crfs: Sequence[str] = ()
     sky: str | None = None
     outliers: str | None = None
     i2d: str | None = None
@@ -73,6 +80,8 @@ class MeasuredExposure:
         Of its stars that others have, too: where they are, and by how much they are displaced, arcsec.
     step : Step or None
         In sky level; None: it was not compared.
+    on_sources : float
+        How often its pixels on sources are flagged as outliers, over how often all are; NaN: not known.
     sky, outliers : mapping
         Its rows of the tables; empty if there are none.
     """
@@ -83,6 +92,7 @@ class MeasuredExposure:
     places: np.ndarray
     residuals: np.ndarray
     step: Step | None
+    on_sources: float = float("nan")
     sky: Mapping[str, Any] = field(default_factory=dict)
     outliers: Mapping[str, Any] = field(default_factory=dict)
 
@@ -155,15 +165,19 @@ def measure_association(files: Files, members: Sequence[tuple[str, str]], apertu
     stars = _residuals(files, members, geometries, rows)
     exposures = [
         MeasuredExposure(
-            row,
-            each,
-            geometry.pixels.area**0.5,
-            *found,
-            step,
-            sky.get(row.exposure, {}),
-            outliers.get(row.exposure, {}),
+            row=row,
+            own=each,
+            pixel=geometry.pixels.area**0.5,
+            places=places,
+            residuals=residuals,
+            step=step,
+            on_sources=ratio,
+            sky=sky.get(row.exposure, {}),
+            outliers=outliers.get(row.exposure, {}),
         )
-        for row, each, geometry, found, step in zip(rows, own, geometries, stars, steps, strict=True)
+        for row, each, geometry, (places, residuals), step, ratio in zip(
+            rows, own, geometries, stars, steps, _flagged_on_sources(files, geometries), strict=True
+        )
     ]
     catalog = measure_catalog(Path(files.catalog)) if files.catalog else None
     image = _measure_image(files, catalog or NO_CATALOG, apertures) if files.i2d else None
@@ -192,6 +206,22 @@ def _residuals(
     moved = [each.moved(row.correction) for each, row in zip(found, rows, strict=True)]
     planes = [to_plane(each.sky[np.isfinite(each.sky).all(axis=1)], geometries[0].centre) for each in moved]
     return star_residuals(planes, SAME_STAR * geometries[0].pixels.area ** 0.5)
+
+
+def _flagged_on_sources(files: Files, geometries: Sequence[Geometry]) -> list[float]:
+    """Return how often pixels of sources are flagged as outliers, over how often all are; NaN where it is not known."""
+    if not (files.crfs and files.segm and files.i2d):
+        return [float("nan") for _ in geometries]
+    image = read_combined(Path(files.i2d))
+    wcs = WCS(image.wcs_header())
+    places = []
+    for path, geometry in zip(files.crfs, geometries, strict=True):
+        (dq,) = read_planes(Path(path), "DQ")
+        y, x = np.nonzero((dq & FLAGS["OUTLIER"]) != 0)
+        ra, dec = geometry.sky(x, y).T
+        places.append(np.stack(wcs.wcs_world2pix(ra, dec, 0), axis=-1))
+    segments = CombinedPlane(Path(files.segm), "SCI", image.sci.shape)
+    return rates_on_sources(places, segments, image.wht)
 
 
 def _measure_image(files: Files, catalog: MeasuredCatalog, apertures: int) -> MeasuredImage:

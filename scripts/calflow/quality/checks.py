@@ -79,6 +79,7 @@ def checks_of(measured: Measured, status: Mapping[str, str], limits: Thresholds,
         _used(exposures),
         _steps(exposures, measured, limits),
         _outliers(exposures, limits),
+        _on_sources(exposures, limits),
         _unusable(exposures, limits),
         _noise(exposures, limits),
         _errors(measured, limits, variance),
@@ -189,6 +190,22 @@ def _outliers(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Chec
         f"wrong: above {100 * limits.outliers_wrong:g} %, or the search failed"
     )
     return _joint("outliers", exposures, of, rule, "%", "{:.2g} % of the pixels of an exposure flagged at the most")
+
+
+def _on_sources(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of | None:
+        ratio = one.on_sources
+        if not np.isfinite(ratio):
+            return None  # few are flagged, or there are no sources
+        judgement = judge(ratio, limits.on_sources_look, limits.on_sources_wrong)
+        return _Of(one.row.exposure, judgement, ratio, f"{ratio:.2g} times as often as all pixels")
+
+    rule = (
+        "how often pixels of sources are flagged as outliers, over how often all are, about 1 for cosmic rays: "
+        f"look above {limits.on_sources_look:g}, wrong above {limits.on_sources_wrong:g}"
+    )
+    words = "sources are flagged {:.2g} times as often as all pixels at the most"
+    return _joint("outliers on sources", exposures, of, rule, "", words)
 
 
 def _unusable(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:

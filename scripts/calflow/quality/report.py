@@ -130,7 +130,8 @@ def _exposure(one: MeasuredExposure) -> dict[str, Any]:
             "step_error": one.step and one.step.error,
             "cells": one.step and one.step.cells,
         },
-        "outliers": {name: one.outliers.get(name) for name in ("status", "flagged", "fraction")},
+        "outliers": {name: one.outliers.get(name) for name in ("status", "flagged", "fraction")}
+        | {"on_sources": one.on_sources},
         "pixels": {name: own[name] for name in ("pixels", "unusable", "flags")},
         "noise": {name: own[name] for name in ("unit", "level", "noise", "error", "noise_over_error")},
     }

@@ -33,6 +33,10 @@ class Thresholds:
     seam_wrong: Annotated[float, Positive, "the same: wrong"] = 1.0
     outliers_look: Annotated[float, Fraction, "part of an exposure's pixels flagged as outliers: a look"] = 0.02
     outliers_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.1
+    on_sources_look: Annotated[
+        float, Factor, "how often pixels of sources are flagged as outliers, over how often all are: a look"
+    ] = 3.0
+    on_sources_wrong: Annotated[float, Factor, "the same: wrong"] = 10.0
     unusable_look: Annotated[float, Fraction, "part of an exposure's pixels that cannot be used: a look"] = 0.2
     unusable_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.8
     noise_look: Annotated[
