@@ -2,8 +2,10 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -100,6 +102,26 @@ def test_names_are_text():
 def test_an_association_without_image_and_catalogue_has_a_page():
     measured = Measured([exposure()], None, None)
     text_of(page(json.loads(json.dumps(report("field", measured, {}, Thresholds(), "resampled")))))
+
+
+def test_a_field_on_both_sides_of_ra_0_is_small():
+    corners = np.array([[359.99, 1.0], [0.01, 1.0], [0.01, 1.02], [359.99, 1.02]])
+    one = exposure(row=replace(exposure().row, footprint=corners))
+    lost = exposure("two", row=replace(exposure().row, exposure="two", footprint=np.full((4, 2), np.nan)))
+    found = page(tree(one, lost))
+    (first,) = re.findall(r'<polygon class="frame" points="([^"]*)"', found)
+    assert "nan" not in found
+    # 1.2 arcmin to the east is to the left: the second corner is the one with the smaller x.
+    x = [float(pair.split(",")[0]) for pair in first.split()]
+    assert x[1] < x[0]
+
+
+def test_an_image_without_a_pixel_scale_has_a_page():
+    measured = Measured([exposure()], replace(IMAGE, pixel=np.nan), None)
+    tree_of_it = json.loads(json.dumps(report("field", measured, {}, Thresholds(), "resampled")))
+    text = text_of(page(tree_of_it, sheet="data:image/webp;base64,AAAA"))
+    assert "10 x 10 pixels; median error" in text
+    assert "nan" not in text
 
 
 def test_points_lie_where_the_axes_say():

@@ -152,7 +152,8 @@ def _image_line(image: Mapping[str, Any]) -> str:
     if not image:
         return ""
     ny, nx = image["shape"]
-    parts = [f"{nx} x {ny} pixels of {image['pixel_arcsec']:.3g} arcsec"]
+    pixel = image["pixel_arcsec"]
+    parts = [f"{nx} x {ny} pixels" + (f" of {pixel:.3g} arcsec" if pixel else "")]
     if image["area_arcmin2"]:
         parts.append(f"{image['area_arcmin2']:.3g} square arcmin with data")
     if image["noise"]:
@@ -208,7 +209,8 @@ def _footprints(exposures: Sequence[Mapping[str, Any]]) -> tuple[Chart, str] | N
     known = [each for each in corners if np.isfinite(each).all()]
     if not known:
         return None
-    ra0, dec0 = known[0].mean(axis=0)
+    # About the first corner, so that a field may lie on both sides of RA 0.
+    ra0, dec0 = known[0][0]
     planes = []
     for each in corners:
         ra = (each[:, 0] - ra0 + 180) % 360 - 180
@@ -219,7 +221,8 @@ def _footprints(exposures: Sequence[Mapping[str, Any]]) -> tuple[Chart, str] | N
     planes = [factor * plane for plane in planes]
     chart = Chart("Footprints", f"east, {of}", f"north, {unit}", *(factor * every.T), mirrored=True, equal=True)
     for plane, exposure in zip(planes, exposures, strict=True):
-        chart.outline(plane.tolist(), "frame" if exposure["used"] else "left")
+        if np.isfinite(plane).all():
+            chart.outline(plane.tolist(), "frame" if exposure["used"] else "left")
     return chart, "The corrected corners of the exposures; dashed: left out of the image."
 
 
@@ -340,7 +343,7 @@ def _catalog(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
 
 def _coverage(image: Mapping[str, Any] | None) -> tuple[Chart, str] | None:
     areas = image["area_by_exposures_arcmin2"] if image else []
-    if not areas:
+    if not areas or None in areas:  # the size of a pixel is not known
         return None
     edges = (np.arange(len(areas) + 1) + 0.5).tolist()
     chart = Chart("Coverage", "exposures", "square arcmin", edges, [0, *areas], zero=True)

@@ -261,7 +261,8 @@ def _depth(measured: Measured) -> Check | None:
     if image is None or image.depth is None or not np.isfinite(image.limit):
         return None
     arcsec = image.radius * image.pixel
-    found = f"5 sigma at {image.limit:.2f} AB mag, of a point source in apertures of {arcsec:.2g} arcsec radius"
+    radius = f"{arcsec:.2g} arcsec" if np.isfinite(arcsec) else f"{image.radius:.2g} pixels"
+    found = f"5 sigma at {image.limit:.2f} AB mag, of a point source in apertures of {radius} radius"
     return Check("depth", FINE, found, "the scatter of empty apertures; told, not judged", image.limit, "AB mag")
 
 
