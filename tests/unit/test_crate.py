@@ -1,6 +1,7 @@
 """A run as an RO-Crate: each file, job and library once, all that is referred to is there, the same for a run alike."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,6 +75,13 @@ def test_products_are_named_by_place_and_inputs_by_content(run):
     (rate,) = [each for each in found if each.startswith("ni:")]
     assert (found[rate]["name"], found[rate]["description"]) == ("rate.fits", "input")
     assert len(rate.partition(";")[2]) == 43
+
+
+def test_pages_of_the_run_belong_to_it(run):
+    Path("out/pages").mkdir()
+    Path("out/pages/o001.html").write_text("<html></html>")
+    found = entities(replace(run, others=["out/pages/o001.html"]))
+    assert found["pages/o001.html"]["encodingFormat"] == "text/html"
 
 
 def test_a_job_has_what_it_read_and_made_though_it_be_gone(run):

@@ -52,7 +52,7 @@ def answer(asked: Asked) -> Answer:
 def _run(plan: Plan, products: list[str]) -> Run:
     output = plan.output
     # Of the attempts of jobs the times are another each time.
-    patterns = ["*.html", *(["logs/attempts/*.jsonl"] if plan.settings.write_date else [])]
+    patterns = ["*.html", "pages/*.html", *(["logs/attempts/*.jsonl"] if plan.settings.write_date else [])]
     others = sorted(str(path) for pattern in patterns for path in Path(output).glob(pattern))
     return Run(
         output=output,
