@@ -23,7 +23,9 @@ def exposure(sci, dq=None):
 
 
 def cleaned(sci, facts=ROWS, dq=None, inputs=None, **parameters):
-    return clean_flicker_noise(exposure(sci, dq), FlickerCleaning(**parameters), facts, **(inputs or {}))
+    return clean_flicker_noise(
+        exposure(sci, dq), FlickerCleaning(**{"wide": True} | parameters), facts, **(inputs or {})
+    )
 
 
 def white(seed=0):
@@ -112,6 +114,17 @@ def test_a_nebula_that_fills_lines_is_no_stripe(striped):
     change = cleaned(sci + nebula).sci - sci - nebula
     # What lies across the step of the sky is no part of the test.
     assert abs(change[8 : N // 2 - 24].mean() - change[N // 2 + 24 :].mean()) < 0.1
+
+
+def test_wide_stripes_are_left_without_a_flat_that_tells_them_from_the_response():
+    sci = 10 + np.zeros((N, N))
+    sci[100:164] += 0.1
+    np.testing.assert_allclose(cleaned(sci, wide=None).sci[130], 10.1, atol=1e-3)
+    ones = np.ones((N, N), np.float32)
+    for given in ({"wide": True}, {"wide": None, "inputs": {"flat": ones}}):
+        narrow_too = sci + np.random.default_rng(1).normal(0, 0.1, (N, 1))
+        out = cleaned(narrow_too, **given).sci
+        assert abs(out[104:160].mean() - out[:96].mean()) < 0.03
 
 
 def test_amplifiers_get_levels_of_their_own_if_they_have_any():

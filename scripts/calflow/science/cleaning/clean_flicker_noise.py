@@ -61,6 +61,9 @@ def clean_flicker_noise(
         if given is not None and given.shape != planes.sci.shape:
             raise ValueError(f"{name} has the shape {given.shape}, the exposure {planes.sci.shape}")
     turn = _turning(parameters, facts)
+    if parameters.wide is None:
+        # The response has structure along lines that nothing but the flat tells from wide stripes.
+        parameters = replace(parameters, wide=flat is not None)
     if turn is _transposed and parameters.background_box_size:
         parameters = replace(parameters, background_box_size=parameters.background_box_size[::-1])
     good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
@@ -112,6 +115,7 @@ def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: boo
         channels=channels,
         block=parameters.box_size,
         threshold=parameters.snr_threshold,
+        wide=bool(parameters.wide),
         masked=masked,
     )
 

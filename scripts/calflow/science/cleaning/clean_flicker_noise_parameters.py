@@ -27,6 +27,8 @@ class FlickerCleaning:
         Side of the blocks, pixels.
     snr_threshold : float
         Of sources, in standard deviations of the noise on their scale.
+    wide : bool or None
+        Whether stripes wider than a block are taken off, too; None: if a flat is given.
     background_method : {"median", "model", "none"}
         What is taken off before the medians of lines, and put back.
     background_box_size : tuple of int or None
@@ -48,6 +50,7 @@ class FlickerCleaning:
     dqbits: Annotated[str, "pixels that are used"] = "~DO_NOT_USE+SATURATED+JUMP_DET+NON_SCIENCE+HOT+REFERENCE_PIXEL"
     box_size: Annotated[int, Range(ge=4, le=512), "stripes: side of blocks, pixels; narrower stripes go anyway"] = 16
     snr_threshold: Annotated[float, Range(gt=0), "stripes: of sources, sigma"] = 3.0
+    wide: Annotated[bool | None, "stripes: those wider than blocks, too; null: if a flat is given"] = None
     background_method: Annotated[
         Literal["median", "model", "none"], "median: what is taken off first, and put back"
     ] = "median"

@@ -67,7 +67,14 @@ class _Levels:
 
 
 def measure_stripes(
-    image: np.ndarray, good: np.ndarray, *, channels: int, block: int, threshold: float, masked: bool = False
+    image: np.ndarray,
+    good: np.ndarray,
+    *,
+    channels: int,
+    block: int,
+    threshold: float,
+    wide: bool = True,
+    masked: bool = False,
 ) -> Stripes:
     """Measure the stripes of an image.
 
@@ -83,6 +90,8 @@ def measure_stripes(
         Side of the blocks, pixels.
     threshold : float
         That of sources, in sigma.
+    wide : bool
+        Whether stripes that are wider than a block are looked for, too.
     masked : bool
         Whether `good` leaves out the sources: then none is looked for.
 
@@ -104,8 +113,11 @@ def measure_stripes(
     mesh = mesh_of(image - _spread(rough, edges, image.shape[1]), used, (block, block))
     narrow = _narrow(image - mesh.image(), used, rough, noise, edges)
     narrow_levels, narrow_variance, power = _combined(narrow)
-    wide, free, bias = _wide(mesh, noise, edges, threshold, masked)
-    wide_levels, wide_variance, _ = _combined(wide)
+    wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
+    free, bias = 1.0, 0.0
+    if wide:
+        found, free, bias = _wide(mesh, noise, edges, threshold, masked)
+        wide_levels, wide_variance, _ = _combined(found)
     wide_levels = _only_likely(wide_levels, power * _octaves_ratio(len(image), block))
     risk = bias / max(float(np.std(wide_levels)), 1e-30)
     if risk > 1:
@@ -275,7 +287,7 @@ def _shrinking(values, noise):
 
 def _octaves_ratio(lines: int, block: int) -> float:
     """Return the power of wide stripes over that of narrow ones, if each octave has the same."""
-    return max(0.0, np.log2(lines / (2 * block)) / np.log2(max(block, 2)))
+    return max(0.0, np.log2(lines / (2 * block)) / np.log2(block))
 
 
 def _only_likely(levels, power):
