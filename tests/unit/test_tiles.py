@@ -96,6 +96,12 @@ def test_grids_that_make_no_tiles(changes, told):
     assert told in problem_of(grids={"sky": GRID | changes})
 
 
+def test_an_exposure_that_does_not_tell_where_it_lies_is_refused():
+    write_cal("b", (1.0, 0.0), 2, S_REGION=None, RA_REF=None)
+    told = problem_of(grids={"sky": GRID})
+    assert told.startswith("x_asn.json: products[0].members[1]: does not tell in its header where it lies")
+
+
 def test_an_exposure_that_is_not_there_is_told_as_ever():
     associate("x", "a", "lost")
     assert "lost_cal.fits" in problem_of(grids={"sky": GRID})

@@ -23,7 +23,6 @@ from calflow.inputs.associations import (
     read_association,
     single_exposure,
 )
-from calflow.inputs.exposure_footprints import Footprint, footprint_of
 from calflow.inputs.folder_checks import check_input, check_output
 from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader, read_exposure_header
@@ -263,13 +262,11 @@ class _Planner:
             return associations
         headers = {exposure.root: exposure.header for exposure in exposures}
 
-        def lies(member: Member) -> Footprint | None:
+        def header_of(member: Member) -> ExposureHeader | None:
             header = headers.get(product_root(member.expname))
-            if header is None and os.path.isfile(member.path):
-                header = self._header(member.path)
-            return footprint_of(header) if header else None
+            return self._header(member.path) if header is None and os.path.isfile(member.path) else header
 
-        self.settings, found = expanded(self.settings, associations, lies, self.problems, self.notices)
+        self.settings, found = expanded(self.settings, associations, header_of, self.problems, self.notices)
         self.combination_checker = CombinationChecker(self.settings, self.cache, self.problems, self.notices)
         return found
 

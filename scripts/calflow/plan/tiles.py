@@ -11,7 +11,8 @@ from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage3 import Grid
 from calflow.inputs.associations import Association, Member, Product
-from calflow.inputs.exposure_footprints import Footprint
+from calflow.inputs.exposure_footprints import Footprint, footprint_of
+from calflow.inputs.headers import ExposureHeader
 from calflow.science.geometry.output_grid import grid_from_footprints
 from calflow.science.geometry.polygons import clip
 
@@ -19,8 +20,7 @@ from calflow.science.geometry.polygons import clip
 MOST_TILES = 1000
 # Headers tell where exposures lie within this part of their size.
 UNCERTAINTY = 0.02
-# What tells where an exposure lies; None: it is not there, or its header does not tell.
-Lies = Callable[[Member], Footprint | None]
+HeaderOf = Callable[[Member], ExposureHeader | None]
 
 
 @dataclass(frozen=True, order=True)
@@ -68,11 +68,11 @@ def check_tiles(settings: Settings, problems: Problems) -> None:
 
 
 def expanded(
-    settings: Settings, associations: Sequence[Association], lies: Lies, problems: Problems, notices: list[str]
+    settings: Settings, associations: Sequence[Association], header_of: HeaderOf, problems: Problems, notices: list[str]
 ) -> tuple[Settings, list[Association]]:
     """Put an association for each tile in the place of those that are combined on tiles.
 
-    Those of which an exposure is not there, or does not tell where it lies, are left as they are: others tell of it.
+    Those of which an exposure is not there are left as they are: others tell of it.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def expanded(
         Whose grids are right.
     associations : sequence of Association
         Of level 3.
-    lies : callable
-        From a member to its `Footprint`, or None.
+    header_of : callable
+        From a member to its header; None if there is none.
     problems : Problems
         What is wrong is added here.
     notices : list of str
@@ -102,13 +102,18 @@ def expanded(
         kept = []
         for product in association.products:
             name = _grid_of(product.root, settings)
-            footprints = {member.key: lies(member) for member in product.sciences}
-            known = {key: footprint for key, footprint in footprints.items() if footprint}
-            if name is None or not known or len(known) < len(footprints):
+            headers = {member.key: header_of(member) for member in product.sciences} if name else {}
+            if name is None or None in headers.values():
                 kept.append(product)
                 continue
             sharing = used.setdefault(name, {})
-            tiles = _tiles(product, name, settings.grids[name], known, problems)
+            footprints = {
+                key: footprint for key, header in headers.items() if header and (footprint := footprint_of(header))
+            }
+            for key in headers.keys() - footprints.keys():
+                wrong = "does not tell in its header where it lies, so that its tiles are not known"
+                problems.add(Problem(str(association.path), key, wrong, f"take {product.root} out of grids.{name}"))
+            tiles = _tiles(product, name, settings.grids[name], footprints, problems) if footprints else {}
             for tile, members in sorted(tiles.items()):
                 part = _part(association, product, tile, members)
                 sharing.setdefault(tile, []).append(part.products[0].root)
