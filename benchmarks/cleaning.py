@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,15 @@ def simulate_case(scene: Scene) -> Case:
     readout = np.zeros_like(light) if signal.readout is None else signal.readout
     found = dict(apertures(sources, exposure, light))
     return Case(scene, exposure, full, empty, light, readout, detector.response, found)
+
+
+def flat_fielded(case: Case) -> Case:
+    """Divide an exposure by the response, as stage 2 does."""
+    response = np.where(case.response > 0, case.response, np.float32(np.nan))
+    full, empty = (
+        replace(image, sci=image.sci / response, err=image.err / response) for image in (case.full, case.empty)
+    )
+    return replace(case, full=full, empty=empty, light=np.nan_to_num(case.light / response))
 
 
 def with_galaxies(sources: Table, scene: Scene, exposure: Exposure) -> Table:
@@ -317,7 +326,7 @@ def compare(seeds: int, python: str, only: Sequence[str]) -> tuple[dict[str, dic
                     print(name, seed, program, figures, flush=True)
         for name, options in BACKGROUNDS.items():
             if not only or name in only:
-                case = simulate_case(scene_of(options, seed))
+                case = flat_fielded(simulate_case(scene_of(options, seed)))
                 full, seconds = subtract(case.full, case.exposure)
                 empty, _ = subtract(case.empty, case.exposure)
                 before = Figures(background_left(case, case.full.sci), dict.fromkeys(case.apertures, 0.0), 0.0, 0.0)
