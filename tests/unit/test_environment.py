@@ -41,7 +41,7 @@ CODE = {
 # Packages of other environments, imported by scripts that run there.
 ELSEWHERE = {
     "benchmarks/run_jwst.py": {"jwst"},
-    "benchmarks/run_jwst_cleaning.py": {"jwst"},
+    "benchmarks/run_jwst_cleaning.py": {"jwst", "stdatamodels"},
     "tests/parity/jwst_products.py": {"jwst"},
     "tests/validate_crate.py": {"rdflib", "rocrate", "rocrate_validator"},
 }
