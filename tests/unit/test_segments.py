@@ -50,7 +50,7 @@ def at_once(image, mask, parameters):
     if segments is None:
         return np.zeros(SHAPE), np.empty(0), np.empty(0)
     if parameters.deblend:
-        segments = deblend_sources(convolved, segments, parameters.npixels, progress_bar=False, **options)
+        segments = deblend_sources(convolved, segments, parameters.npixels, **options)
     found = SourceCatalog(data, segments, convolved_data=convolved, mask=mask)
     return segments.data, np.atleast_1d(found.x_centroid), np.atleast_1d(found.segment_flux)
 
