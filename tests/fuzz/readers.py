@@ -371,7 +371,7 @@ _READERS: dict[str, tuple[dict[str, str], Callable[[Path], bool], int]] = {
         _plan_of_folder,
         30,
     ),
-    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 30),
+    "configuration": ({"my.yaml": "yaml"}, _plan_of_configuration, 60),
     "parameter_files": ({"*.cfg": "lines", "pars/*.asdf": "asdf"}, _plan_with_parameters, 30),
     "parameter_references": ({"pars/*.asdf": "asdf"}, _plan_with_parameter_references, 15),
     "star_lists": ({"tables/stars/*": "table"}, _read_stars, 30),
