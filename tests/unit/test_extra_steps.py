@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +27,7 @@ from calflow.plan.components import components
 from calflow.plan.extra_step_planner import TAKEN, keywords
 from calflow.plan.plan_json import plan_from_json, plan_to_json
 from calflow.plan.planner import make_plan
-from calflow.science.cleaning.shipped import SHIPPED, in_full, named
+from calflow.science.cleaning.shipped import SHIPPED, in_full
 from calflow.science.cleaning.step import Cleaned, Facts, with_cleaned
 from calflow.science.image import Image
 from calflow.shards.folders import files_of
@@ -215,10 +216,10 @@ def test_no_two_steps_have_the_keyword_of_another():
 
 def test_every_shipped_step_is_what_its_entry_says():
     for name, shipped in SHIPPED.items():
-        assert callable(named(in_full(shipped.function))), name
+        assert callable(resolve_name(in_full(shipped.function))), name
         shipped.parameter_class()()  # all parameters have a default
         assert set(shipped.optional) <= set(shipped.inputs)
-        assert not shipped.check or callable(named(in_full(shipped.check)))
+        assert not shipped.check or callable(resolve_name(in_full(shipped.check)))
 
 
 # Calls --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,46 +18,16 @@ from calflow.files.exposure import PLANES, Exposure, image_extension, read_expos
 from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
+from calflow.science.cleaning.shipped import TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 
 log = logging.getLogger(__name__)
 STARTS = ("EXPSTART", "MJD-BEG", "MJD-OBS")
-IMAGE, TEXT = "image", "text"
 
 
-@dataclass
-class ExtraStep:
-    """An extra step of an exposure.
-
-    Attributes
-    ----------
-    name : str
-        In the configuration.
-    keyword : str
-        Of its status.
-    function : str
-        As ``module:function``; of the user's own, ``file.py:function``.
-    parameters : mapping of str to object
-        By name.
-    parameter_class : str
-        The dataclass that these are of, as ``module:class``; empty: the function is the user's own.
-    inputs : mapping of str to (str, str)
-        Files by role, each with what becomes of it: ``image``, ``text``, or nothing.
-    others : sequence of str or None
-        Other exposures. None: it takes none.
-    collected : str
-        The file of what was made once of several exposures; empty: it takes none.
-    """
-
-    name: str
-    keyword: str
-    function: str
-    parameters: Mapping[str, Any]
-    parameter_class: str = ""
-    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    others: Sequence[str] | None = None
-    collected: str = ""
+class ExtraStep(StepOfExposure):
+    """A step that is called. What it takes of other exposures are files here."""
 
     def called(self, images: Sequence[str], place: str) -> Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]]:
         """Return the step as a function of planes and facts that returns the new planes and figures.

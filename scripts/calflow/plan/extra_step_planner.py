@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from calflow.configuration.extra_steps import ALL, ExtraStep, ExtraSteps, parameter_section, parameters_of
@@ -18,9 +19,9 @@ from calflow.inputs.times import observation_time
 from calflow.instruments.family import Family
 from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import Source
-from calflow.plan.extra_steps import Cleaning, Collection, PlannedStep
+from calflow.plan.extra_steps import Cleaning, Collection
 from calflow.plan.plan import PlannedExposure
-from calflow.science.cleaning.shipped import CAL, RATE, TEXT, in_full, named
+from calflow.science.cleaning.shipped import CAL, RATE, TEXT, StepOfExposure, in_full
 
 # Keywords that say what became of the steps of the stages.
 TAKEN = frozenset(
@@ -165,7 +166,7 @@ class ExtraStepPlanner:
 
     def _plan(self, place: str, exposures: Sequence[_Exposure]) -> dict[str, str]:
         """Plan the steps of a place, and return what is made of which exposure, by its root and by its file."""
-        steps: dict[str, list[PlannedStep]] = {exposure.root: [] for exposure in exposures}
+        steps: dict[str, list[StepOfExposure]] = {exposure.root: [] for exposure in exposures}
         for there, key, step in self._steps:
             if there == place:
                 self._plan_step(place, key, step, exposures, steps)
@@ -193,7 +194,7 @@ class ExtraStepPlanner:
         key: str,
         step: ExtraStep,
         exposures: Sequence[_Exposure],
-        planned: dict[str, list[PlannedStep]],
+        planned: dict[str, list[StepOfExposure]],
     ) -> None:
         selected = [exposure for exposure in exposures if step.selection.selects(exposure.root, exposure.values)]
         if not selected:
@@ -231,17 +232,17 @@ class ExtraStepPlanner:
                 if problem not in self._problems:
                     self._problems.add(problem)
 
-    def _common(self, step: ExtraStep) -> PlannedStep:
+    def _common(self, step: ExtraStep) -> StepOfExposure:
         """Return what is the same for all exposures of a step."""
         shipped, keyword = step.shipped, self._keywords[step.name]
         if shipped is None:
-            return PlannedStep(step.name, keyword, f"{step.file}:{step.function_name}", step.parameters)
+            return StepOfExposure(step.name, keyword, f"{step.file}:{step.function_name}", step.parameters)
         section: Any = parameter_section(step.step or step.name)
         parameters = parameters_of(section.model_validate(step.parameters))
-        return PlannedStep(step.name, keyword, in_full(shipped.function), parameters, in_full(shipped.parameters))
+        return StepOfExposure(step.name, keyword, in_full(shipped.function), parameters, in_full(shipped.parameters))
 
     def _collect(
-        self, place: str, step: ExtraStep, common: PlannedStep, exposures: Sequence[_Exposure]
+        self, place: str, step: ExtraStep, common: StepOfExposure, exposures: Sequence[_Exposure]
     ) -> dict[str, str]:
         """Plan what is made once of all exposures of a detector, and return the name of it for each exposure."""
         shipped = step.shipped
@@ -305,7 +306,7 @@ class ExtraStepPlanner:
             self._checked[seen] = True
             try:
                 contents = {role: Path(path).read_text("utf-8") for role, path in texts.items()}
-                named(in_full(step.shipped.check))(place, **contents)
+                resolve_name(in_full(step.shipped.check))(place, **contents)
             except (OSError, ValueError) as error:
                 self._checked[seen] = False
                 self._problems.add(Problem(", ".join(texts.values()), "", str(error), f"{step.name} needs it ({key})"))

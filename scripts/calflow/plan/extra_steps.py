@@ -4,51 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from calflow.science.cleaning.shipped import pixels_keyword
-
-
-@dataclass(frozen=True)
-class PlannedStep:
-    """An extra step of an exposure.
-
-    Attributes
-    ----------
-    name : str
-        In the configuration.
-    keyword : str
-        Of its status.
-    function : str
-        As ``module:function``; of the user's own, ``file.py:function``.
-    parameters : mapping of str to object
-        Its parameters by name, of a step that calflow has all of them.
-    parameter_class : str
-        The dataclass that these are of, as ``module:class``; empty: the user's own function takes the mapping.
-    inputs : mapping of str to (str, str)
-        Files by role, each with what becomes of it (`science.cleaning.shipped`); of the user's own nothing does.
-    others : tuple of str or None
-        Other exposures of the detector, in order of time. None: it takes none.
-    collected : str
-        The name of the `Collection` that it takes; empty: it takes none.
-    """
-
-    name: str
-    keyword: str
-    function: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    parameter_class: str = ""
-    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    others: tuple[str, ...] | None = None
-    collected: str = ""
-
-    @property
-    def pixels_keyword(self) -> str:
-        """The keyword of how many pixels it has changed."""
-        return pixels_keyword(self.keyword)
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it is a function of the user's own."""
-        return not self.parameter_class
+from calflow.science.cleaning.shipped import StepOfExposure
 
 
 @dataclass(frozen=True)
@@ -65,7 +21,7 @@ class Cleaning:
         The exposure, a file of the user or a product of stage 2.
     size : int
         Number of its pixels.
-    steps : tuple of PlannedStep
+    steps : tuple of StepOfExposure
         In their order.
     images : tuple of str
         Names that the extension with its pixels may have.
@@ -79,7 +35,7 @@ class Cleaning:
     place: str
     source: str
     size: int
-    steps: tuple[PlannedStep, ...]
+    steps: tuple[StepOfExposure, ...]
     images: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     geometry: str = ""
@@ -113,7 +69,7 @@ class Collection:
     parameters : mapping of str to object
         Of the step.
     parameter_class : str
-        As of `PlannedStep`.
+        As of `StepOfExposure`.
     """
 
     name: str

@@ -18,13 +18,14 @@ from calflow.inputs.headers import ExposureHeader
 from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import PlannedAssociation, PlannedMember
-from calflow.plan.extra_steps import Cleaning, Collection, PlannedStep
+from calflow.plan.extra_steps import Cleaning, Collection
 from calflow.plan.plan import BackgroundSet, Plan, PlannedExposure, PlannedMerge
 from calflow.references.crds_cache import CrdsCache, Fetch
 from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
 from calflow.references.reference_change import ReferenceChange
 from calflow.references.references import Reference
+from calflow.science.cleaning.shipped import StepOfExposure
 from calflow.science.windows import Window
 
 _RECORDS = {
@@ -42,7 +43,7 @@ _RECORDS = {
         PlannedExposure,
         PlannedMember,
         PlannedMerge,
-        PlannedStep,
+        StepOfExposure,
         Reference,
         ReferenceChange,
         Window,

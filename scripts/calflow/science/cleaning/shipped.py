@@ -6,7 +6,7 @@ are named, not imported: planning loads the parameters of the steps that are ask
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 RATE, CAL = "rate", "cal"
@@ -58,7 +58,51 @@ class Shipped:
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
-        return named(in_full(self.parameters))
+        return resolve_name(in_full(self.parameters))
+
+
+@dataclass(frozen=True)
+class StepOfExposure:
+    """A step that an exposure goes through, as it is planned and as it is called.
+
+    Attributes
+    ----------
+    name : str
+        In the configuration.
+    keyword : str
+        Of its status.
+    function : str
+        As ``module:function``; of the user's own, ``file.py:function``.
+    parameters : mapping of str to object
+        Its parameters by name, of a step that calflow has all of them.
+    parameter_class : str
+        The dataclass that these are of, as ``module:class``; empty: the user's own function takes the mapping.
+    inputs : mapping of str to (str, str)
+        Files by role, each with what becomes of it of `Shipped`; of the user's own nothing does.
+    others : tuple of str or None
+        Other exposures of the detector, in order of time. None: it takes none.
+    collected : str
+        What it takes that is made once of several exposures: its name in the plan, its file in the job. Empty: none.
+    """
+
+    name: str
+    keyword: str
+    function: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_class: str = ""
+    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    others: tuple[str, ...] | None = None
+    collected: str = ""
+
+    @property
+    def pixels_keyword(self) -> str:
+        """The keyword of how many pixels it has changed."""
+        return pixels_keyword(self.keyword)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a function of the user's own."""
+        return not self.parameter_class
 
 
 def pixels_keyword(keyword: str) -> str:
@@ -80,17 +124,6 @@ def in_full(name: str) -> str:
     name : str
     """
     return f"{__package__}.{name}"
-
-
-def named(name: str) -> Any:
-    """Import what is named as ``module:name``, in full.
-
-    Parameters
-    ----------
-    name : str
-    """
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 SHIPPED = {
