@@ -75,7 +75,7 @@ MAY_IMPORT = {
     },
     "plain_run": {"engine", "plan"},
     "module_run": {"engine", "plan"},
-    "sky_map": {"files", "whole_files"},
+    "sky_map": {"files", "science", "whole_files"},
     "simulation": {"files", "science"},
     "pictures": {"files"},
     "pages": set(),

@@ -41,25 +41,24 @@ def _map(plan: Plan, name: str, image: Path, *, dry: bool) -> str:
 
     folder = Path(f"{plan.output}{FOLDER}/{name}")
     catalog, segments = (Path(plan.stage3.path(f"{name}_{suffix}")) for suffix in ("cat.ecsv", "segm.fits"))
-    footprints = dict(_footprints(plan, plan.stage3.associations[name]))
+    regions = dict(_regions(plan, plan.stage3.associations[name]))
     if not dry:
         build_map(
             folder,
             image,
             catalog if catalog.is_file() else None,
             segments if segments.is_file() else None,
-            footprints,
+            regions,
             name,
         )
-    return f"{folder / 'index.html'}: {len(footprints)} exposures"
+    return f"{folder / 'index.html'}: {len(regions)} exposures"
 
 
-def _footprints(plan: Plan, planned: PlannedAssociation) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """Yield the exposures of an association with the corners that their headers give, aligned where they are."""
+def _regions(plan: Plan, planned: PlannedAssociation) -> Iterator[tuple[str, str]]:
+    """Yield the exposures of an association with the outlines that their headers give, aligned where they are."""
     from calflow.files.exposure import keyword
-    from calflow.sky_map.build import polygon_of
 
     for member in planned.members:
         path = Path(member.cal if planned.single else plan.stage3.path(planned.crf(member)))
-        if path.is_file() and (corners := polygon_of(str(keyword(path, "S_REGION") or ""))):
-            yield member.root, corners
+        if path.is_file() and (region := keyword(path, "S_REGION")):
+            yield member.root, str(region)

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from calflow.files.columns import read_columns, read_header
+from calflow.science.geometry.footprints import parse_s_region
 from calflow.sky_map.png import grey_png, one_colour_png
 from calflow.sky_map.pyramid import (
     TILE,
@@ -27,7 +29,6 @@ VIEWER = Path(__file__).with_name("viewer.html")
 SAMPLE = 1_000_000  # pixels by which the scale is chosen
 PART = 1000  # rows of a catalogue in one file, which is read when one of them is asked for
 ORANGE = (255, 150, 40)
-Polygon = Sequence[tuple[float, float]]
 
 
 def build_map(
@@ -35,7 +36,7 @@ def build_map(
     image: Path,
     catalog: Path | None,
     segments: Path | None,
-    footprints: Mapping[str, Polygon],
+    regions: Mapping[str, str],
     title: str,
 ) -> None:
     """Write a map into a folder, in place of one that is there.
@@ -48,12 +49,43 @@ def build_map(
         ``_i2d``, whose WCS is a TAN projection.
     catalog, segments : Path or None
         ``_cat.ecsv`` and ``_segm.fits``.
-    footprints : mapping of str to sequence of (RA, Dec)
-        The corners of exposures, degrees, by their names.
+    regions : mapping of str to str
+        Values of S_REGION by the names of exposures; what is no polygon is left out.
     title : str
         What it is a map of.
     """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _write_map(partial, image, catalog, segments, list(_polygons(regions)), title)
     shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def region_text(polygons: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Return polygons on the sky as a region file of DS9.
+
+    Parameters
+    ----------
+    polygons : iterable of (str, float array)
+        Names, and right ascension and declination of the corners, degrees, shape (n, 2).
+    """
+    head = "# Region file format: DS9 version 4.1\nglobal color=yellow\nicrs\n"
+    lines = [
+        f"polygon({','.join(f'{value:.8f}' for value in np.ravel(polygon))}) # text={{{name}}}\n"
+        for name, polygon in polygons
+    ]
+    return head + "".join(lines)
+
+
+def _polygons(regions: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the polygons of regions, each with the name of the exposure."""
+    for name, region in regions.items():
+        with suppress(ValueError):
+            yield from ((name, polygon) for polygon in parse_s_region(region))
+
+
+def _write_map(folder, image, catalog, segments, polygons, title) -> None:
+    """Write all files of a map into a new folder."""
     with fits.open(image, memmap=False) as hdus:
         hdu = hdus["SCI"]
         wcs, ny, nx = WCS(hdu.header, fix=False).celestial, *map(int, hdu.shape)
@@ -70,44 +102,12 @@ def build_map(
     found: dict[str, Any] = {"shape": [ny, nx], "tile": TILE, "levels": levels, "segments": segments is not None}
     found |= {"wcs": _tan(wcs), "part": PART, "stretch": _told(low, high, unit)}
     found["footprints"] = [
-        {"name": name, "pixels": np.round(wcs.all_world2pix(np.array(corners, float), 0), 2).tolist()}
-        for name, corners in footprints.items()
+        {"name": name, "pixels": np.round(wcs.all_world2pix(corners, 0), 2).tolist()} for name, corners in polygons
     ]
     found |= _sources(folder, catalog)
     replace_text(folder / "map.js", f"const MAP = {json.dumps(found)};\n")
-    replace_text(folder / "footprints.reg", region_text(footprints))
+    replace_text(folder / "footprints.reg", region_text(polygons))
     replace_text(folder / "index.html", VIEWER.read_text(encoding="utf-8").replace("TITLE", _escaped(title)))
-
-
-def region_text(footprints: Mapping[str, Polygon]) -> str:
-    """Return polygons on the sky as a region file of DS9.
-
-    Parameters
-    ----------
-    footprints : mapping of str to sequence of (RA, Dec)
-    """
-    head = "# Region file format: DS9 version 4.1\nglobal color=yellow\nicrs\n"
-    lines = [
-        f"polygon({','.join(f'{value:.8f}' for corner in corners for value in corner)}) # text={{{name}}}\n"
-        for name, corners in footprints.items()
-    ]
-    return head + "".join(lines)
-
-
-def polygon_of(region: str) -> list[tuple[float, float]]:
-    """Return the corners that a keyword S_REGION gives, RA and Dec in degrees; none of one that is no such polygon.
-
-    Parameters
-    ----------
-    region : str
-        Such as ``POLYGON ICRS 83.1 -5.2 ...``.
-    """
-    shape, *rest = region.split() or [""]
-    try:
-        values = [float(word) for word in rest[1:]]
-    except ValueError:
-        return []
-    return list(zip(values[::2], values[1::2], strict=False)) if shape.upper() == "POLYGON" else []
 
 
 def _bands(rows: Any, ny: int) -> Iterator[np.ndarray]:

@@ -1,14 +1,11 @@
-"""PNG images of 256 levels, without a library: http://www.w3.org/TR/png."""
+"""Tiles as PNG images of 256 levels."""
 
-import struct
-import zlib
+from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-GREY, PALETTE = 0, 3
 LEVEL = 3  # of compression: noise gets hardly smaller with more
-UP = b"\x02"  # each row is written as what differs from the one above
 
 
 def grey_png(levels: np.ndarray) -> bytes:
@@ -19,7 +16,7 @@ def grey_png(levels: np.ndarray) -> bytes:
     levels : uint8 array, shape (ny, nx)
         The first row is the upper one.
     """
-    return _png(levels, GREY, {b"tRNS": struct.pack(">H", 0)})
+    return _png(Image.fromarray(levels))
 
 
 def one_colour_png(mask: np.ndarray, colour: tuple[int, int, int]) -> bytes:
@@ -32,18 +29,12 @@ def one_colour_png(mask: np.ndarray, colour: tuple[int, int, int]) -> bytes:
     colour : tuple of int
         Red, green and blue, of 255.
     """
-    return _png(mask.astype(np.uint8), PALETTE, {b"PLTE": bytes((0, 0, 0, *colour)), b"tRNS": b"\x00"})
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette([0, 0, 0, *colour])
+    return _png(image)
 
 
-def _png(levels: np.ndarray, kind: int, chunks: dict[bytes, bytes]) -> bytes:
-    ny, nx = levels.shape
-    above = np.vstack([np.zeros((1, nx), np.uint8), levels[:-1]])
-    rows = levels - above  # modulo 256
-    raw = b"".join(UP + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", nx, ny, 8, kind, 0, 0, 0)
-    parts = [(b"IHDR", head), *chunks.items(), (b"IDAT", zlib.compress(raw, LEVEL)), (b"IEND", b"")]
-    return SIGNATURE + b"".join(_chunk(name, content) for name, content in parts)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+def _png(image: Image.Image) -> bytes:
+    content = BytesIO()
+    image.save(content, "PNG", compress_level=LEVEL, transparency=0)
+    return content.getvalue()

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from calflow.science.quality.robust import robust_sigma
+
 TILE = 256  # pixels
 Save = Callable[[int, int, int, np.ndarray], None]
 
@@ -122,6 +124,6 @@ def limits(sample: np.ndarray) -> tuple[float, float, float]:
     if not values.size:
         return 0.0, 1.0, 1.0
     sky = float(np.median(values))
-    noise = 1.4826 * float(np.median(np.abs(values - sky))) or float(np.std(values)) or 1.0
+    noise = robust_sigma(values) or float(np.std(values)) or 1.0
     high = max(float(np.percentile(values, 99.9)), sky + 10 * noise)
     return sky - 2 * noise, high, 2 * noise
