@@ -114,7 +114,8 @@ def assert_same_planes(exposures, shape, **options):
     assert expected.keys() == found.keys()
     for name, plane in expected.items():
         if name == "context":
-            np.testing.assert_array_equal(found[name], plane)
+            # An overlap that drizzle finds to be less than nothing, -1e-17 by rounding, sets no bit; ours are positive.
+            np.testing.assert_array_equal(found[name], np.where(expected["wht"] < 0, found[name], plane))
         else:
             np.testing.assert_allclose(found[name], plane, rtol=1e-6, atol=1e-12, err_msg=name)
     return found
@@ -178,6 +179,7 @@ def test_grids_that_coincide(centre, scale):
 @example(1.0, 0.0, False, (0.0, 0.0), 0.0, 0, 20, 0, 17, "nothing")
 @example(1.0, 45.0, False, (2.0, 2.0), 0.0, 0, 20, 0, 17, "nothing")
 @example(1.0, 0.0, False, (60.0, 60.0), 0.0, 0, 20, 0, 17, "nothing")  # beside the output
+@example(1.03515625, 148.8828125, False, (0.0, 2.125), 0.0, 0, 10, 0, 9, "nothing")  # a corner with 1e-17 of a pixel
 def test_exposures_anywhere(scale, angle, mirrored, centre, bend, xmin, xmax, ymin, ymax, missing):
     """Most stick out: drizzle then leaves out some pixels at the edge of the output, and so do we."""
     pixmap = pixel_positions(scale, angle, mirrored, centre, bend)
