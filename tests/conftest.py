@@ -9,8 +9,10 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long a test takes says more of the machine than of the code.
-settings.register_profile("calflow", deadline=None)
+# How long a test takes says more of the machine than of the code. The examples are the same in each run, so that a
+# change fails for what it did; `pytest --hypothesis-profile explore` looks for others.
+settings.register_profile("calflow", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("calflow")
 
 

@@ -1,7 +1,8 @@
 import numpy as np
+import photutils
 import pytest
 from astropy.stats import SigmaClip
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from photutils.background import Background2D, MedianBackground, StdBackgroundRMS
 
@@ -62,6 +63,9 @@ def test_nearly_every_float32_pixel_is_that_of_photutils():
 def test_every_shape_and_box_gives_the_map_of_photutils(ny, nx, box_size):
     data = sky((ny, nx), np.float64)
     mask = np.zeros(data.shape, bool)
+    # photutils 3.1 and newer use a box with just 90 per cent of its pixels, which 3.0 and calflow do not.
+    n_pixels = min(box_size, ny) * min(box_size, nx)
+    assume(n_pixels % 10 or photutils.__version__.startswith("3.0."))
     try:
         expected = photutils_map(data, mask, box_size)
     except ValueError:

@@ -122,7 +122,8 @@ def test_time_and_memory_are_those_of_the_job(launcher, script):
     assert launcher.run(script(text), "", {}, record) == 0
     assert record.max_rss > 200
     assert record.max_vms > record.max_rss
-    assert 0.2 <= record.cpu_time <= record.running_time
+    # The kernel counts the CPU time of processes to some milliseconds.
+    assert 0.2 <= record.cpu_time <= record.running_time + 0.02
     named = dict(zip(record.get_header(), record.to_tsv(False).split("\t"), strict=True))
     assert {name for name, value in named.items() if value == "-"} <= {"max_uss", "max_pss", "io_in", "io_out"}
     assert float(named["mean_load"]) == pytest.approx(100 * record.cpu_time / record.running_time, abs=0.01)
