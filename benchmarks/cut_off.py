@@ -6,8 +6,10 @@ With ``--run`` the smallest number is reduced, and each change made, with and wi
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,10 +64,11 @@ class Survey:
         path.write_text(path.read_text().replace(line, f"    edited = {self._next()}\n{line}"))
 
     def release_a_library(self) -> None:
-        """Have the metadata of photutils tell another version."""
+        """Have the metadata of photutils tell another version, and all else that photutils reads there as it is."""
         folder = self.installed / "photutils-99.dist-info"
         folder.mkdir(exist_ok=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: photutils\nVersion: 99.{self._next()}\n")
+        metadata = importlib.metadata.distribution("photutils").read_text("METADATA")
+        (folder / "METADATA").write_text(re.sub(r"(?m)^Version: .*", f"Version: 99.{self._next()}", metadata, count=1))
 
     def rename_a_reference(self) -> None:
         """Have the same flat chosen under another name, as a new context does."""
