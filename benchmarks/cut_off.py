@@ -154,6 +154,8 @@ def main() -> None:
             "|---:|---|---:|---:|---:|---:|",
             *run(min(given.exposures)),
             "",
+            "The headers of all products name their flat, so one of another name makes all again, whatever its values.",
+            "",
         ]
     lines += [f"{versions_of_calflow()}; {machine()}; one run each.", ""]
     (HERE / "cut_off.md").write_text("\n".join(lines))
