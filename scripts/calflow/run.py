@@ -13,6 +13,7 @@ from calflow.display.display import Display
 from calflow.engine.attempts import record_attempts
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
+from calflow.engine.dry_run import shorten_reasons
 from calflow.engine.execution import Execution, Layer, surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
@@ -62,6 +63,7 @@ class Run:
         speed_up()
         take_signals()
         begin_quietly(workflow)
+        shorten_reasons(workflow)
         self._lineage_is_asked_for = bool(targets_with([LINEAGE]))
         if self._lineage_is_asked_for:
             take_a_core(workflow)
