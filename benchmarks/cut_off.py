@@ -67,7 +67,7 @@ class Survey:
         """Have the metadata of photutils tell another version, and all else that photutils reads there as it is."""
         folder = self.installed / "photutils-99.dist-info"
         folder.mkdir(exist_ok=True)
-        metadata = importlib.metadata.distribution("photutils").read_text("METADATA")
+        metadata = importlib.metadata.distribution("photutils").read_text("METADATA") or ""
         (folder / "METADATA").write_text(re.sub(r"(?m)^Version: .*", f"Version: 99.{self._next()}", metadata, count=1))
 
     def rename_a_reference(self) -> None:
