@@ -5,6 +5,7 @@ For each exposure ``a`` is made of a raw file, and one ``table`` of all; ``layer
 of that. Each job keeps a part of what it reads, so that some changes have an effect and others have none.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -294,10 +295,37 @@ def test_checksums_are_those_of_products_and_taken_once(tmp_path, monkeypatch):
     checksums = Checksums(lambda path: path.endswith(".txt"))
     # of FIPS 180
     assert checksums.of(str(path)) == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    monkeypatch.setattr("hashlib.file_digest", None)
-    assert checksums.of(str(path)).startswith("sha256:ba78")
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.sha256", None)
+        assert checksums.of(str(path)).startswith("sha256:ba78")
     assert checksums.of(str(tmp_path / "raw.fits")) is None
     assert checksums.of(str(tmp_path / "gone.txt")) is None
+    path.write_text("")
+    assert checksums.of(str(path)).startswith("sha256:e3b0c442")
+
+
+def test_files_read_ahead_are_read_once_and_again_when_they_have_changed(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}.txt" for number in range(3)]
+    for path in paths:
+        path.write_bytes(b"a" * 5_000_000)
+    expected = f"sha256:{hashlib.sha256(b'a' * 5_000_000).hexdigest()}"
+    checksums = Checksums(lambda path: path != str(paths[2]))
+    checksums.read_ahead(map(str, [*paths, tmp_path / "gone.txt"]))
+    paths[1].write_text("abc")
+    os.utime(paths[1], (1, 1))
+    assert checksums.of(str(paths[1])).startswith("sha256:ba7816bf")
+    checksums.read_ahead(map(str, paths))
+    assert checksums.of(str(paths[0])) == expected
+    monkeypatch.setattr("hashlib.sha256", None)
+    assert checksums.of(str(paths[0])) == expected
+    assert checksums.of(str(paths[2])) is None
+    assert checksums.of(str(tmp_path / "gone.txt")) is None
+
+
+def test_a_file_that_cannot_be_read_ahead_has_no_checksum(tmp_path):
+    checksums = Checksums(lambda path: True)
+    checksums.read_ahead([str(tmp_path)])  # a folder
+    assert checksums.of(str(tmp_path)) is None
 
 
 def kill_at_random(toy, kills, seed):

@@ -89,6 +89,8 @@ class CutOff(Scheduler):
                 self._unchanged.expect(job)
         if jobs:
             super().run(jobs, executor)
+            if not (self.dryrun or self.touch):
+                self.checksums.read_ahead(str(path) for job in jobs for one in members(job) for path in one.input)
 
     def _unchanged_of(self, jobs: list[Any]) -> list[Any]:
         try:

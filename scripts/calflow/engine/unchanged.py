@@ -7,10 +7,17 @@ anything is known when it has run: this is asked again just before each job is s
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 Stamp = tuple[int, int, int]
+Checksum = Future[str | None]
+
+# Bytes read at a time: for each, a thread that reads has to wait for the others of Python.
+READ_BYTES = 2**21
 
 
 class Checksums:
@@ -26,7 +33,9 @@ class Checksums:
 
     def __init__(self, is_product: Callable[[str], bool]) -> None:
         self._is_product = is_product
-        self._known: dict[str, tuple[Stamp, str]] = {}
+        self._known: dict[str, tuple[Stamp, Checksum]] = {}
+        self._to_read: SimpleQueue[tuple[Checksum, str]] = SimpleQueue()
+        self._reads = False
 
     def of(self, path: str) -> str | None:
         """Return the checksum of a product as Snakemake records it; None if the file is no product, or not there.
@@ -36,18 +45,59 @@ class Checksums:
         path : str
             As rules have it.
         """
+        asked = self._ask(path)
+        if asked is None:
+            return None
+        checksum, is_new = asked
+        if is_new:
+            _fill(checksum, path)
+        return checksum.result()
+
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Have a thread read files whose checksums will be asked for, so that nobody has to wait for them then.
+
+        Parameters
+        ----------
+        paths : iterable of str
+            As rules have them.
+        """
+        for path in paths:
+            asked = self._ask(path)
+            if asked is not None and asked[1]:
+                self._to_read.put((asked[0], path))
+        if not (self._reads or self._to_read.empty()):
+            self._reads = True
+            Thread(target=self._read, daemon=True).start()  # the end of a run does not wait for it
+
+    def _ask(self, path: str) -> tuple[Checksum, bool] | None:
+        """Return the checksum of a file as it is now, and whether it is left to the caller to compute it."""
         stamp = stamp_of(path)
         if stamp is None or not self._is_product(path):
             return None
         known = self._known.get(path)
-        if known is None or known[0] != stamp:
-            try:
-                with open(path, "rb") as file:
-                    known = stamp, f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-            except OSError:
-                return None
-            self._known[path] = known
-        return known[1]
+        if known is not None and known[0] == stamp:
+            return known[1], False
+        checksum: Checksum = Future()
+        self._known[path] = stamp, checksum
+        return checksum, True
+
+    def _read(self) -> None:
+        while True:
+            _fill(*self._to_read.get())
+
+
+def _fill(checksum: Checksum, path: str) -> None:
+    """Compute a checksum that others may wait for; None if the file cannot be read."""
+    digest, buffer = hashlib.sha256(), bytearray(READ_BYTES)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while n := file.readinto(buffer):
+                digest.update(memoryview(buffer)[:n])
+        checksum.set_result(f"sha256:{digest.hexdigest()}")
+    except OSError:
+        checksum.set_result(None)
+    except BaseException as error:
+        checksum.set_exception(error)
 
 
 def stamp_of(path: str) -> Stamp | None:
