@@ -45,6 +45,20 @@ def test_all_as_after_a_sort(seed):
     np.testing.assert_array_equal(values, before)
 
 
+@given(st.integers(0, 10_000))
+def test_the_outermost_are_known_from_the_start(seed):
+    _, values = samples(seed)
+    ordered = OrderedValues(values)
+    assert (ordered[-1], ordered[0]) == (values.max(), values.min())
+    assert ordered[-len(values)] == values.min()
+
+
+def test_the_largest_is_known_where_none_is_far_from_the_middle():
+    """Of 1, 2 ... 9 the quartiles are 3 and 7: nothing is below -1 or above 11."""
+    ordered = OrderedValues(np.array([9, 1, 8, 2, 7, 3, 6, 4, 5], np.float32))
+    assert [ordered[rank] for rank in (-1, 0, -2)] == [9, 1, 8]
+
+
 def test_equal_values_have_exactly_themselves_as_their_mean():
     """A weight of 0.1, which no sum of float32 numbers keeps."""
     values = np.full(100_000, 0.1, np.float32)

@@ -120,6 +120,13 @@ def test_unit_does_not_matter(skystat):
     assert in_jansky == SkyStatistic(pytest.approx(expected.value * 2.0**-40), expected.n)
 
 
+@pytest.mark.parametrize("n", [9, 20, 1000])
+def test_values_none_of_which_is_far_from_the_others_all_count(n):
+    """In a small overlap no pixel need be far from the middle. The last one here is not the largest."""
+    values = np.roll(np.arange(n, dtype=np.float32), n // 2)
+    assert sky_statistic(values, skystat="mean", nclip=0) == SkyStatistic((n - 1) / 2, n)
+
+
 def test_high_level_keeps_the_digits_of_the_scatter():
     values = np.round(noise() * 1024) / 1024  # exact in float32, also with 1000 added
     high, low = sky_statistic(values + np.float32(1000)), sky_statistic(values)

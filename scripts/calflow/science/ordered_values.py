@@ -49,7 +49,8 @@ class OrderedValues:
         return len(self._values)
 
     def __getitem__(self, rank: int) -> np.floating:
-        """Return the value of a rank."""
+        """Return the value of a rank; a negative one counts from the largest."""
+        rank += len(self) if rank < 0 else 0
         if self._first <= rank < self._last:
             above = bisect_right(self._parted, rank)
             start, end = self._parted[above - 1 : above + 1]
