@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import photutils
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from photutils.background import Background2D, MedianBackground, StdBackgroundRMS
 
-from calflow.science.sky.background_map import NoBackground, background_map
+from calflow.science.sky.background_map import LARGE_BOX, NoBackground, _clipped, background_map
 
 
 def sky(shape, dtype=np.float32, seed=0):
@@ -86,6 +88,28 @@ def test_rows_of_boxes_may_be_measured_one_after_the_other(monkeypatch, shape):
     np.testing.assert_array_equal(found.background, expected.background)
     np.testing.assert_array_equal(found.rms, expected.rms)
     assert_same_as_photutils(found, photutils_map(data, None, 50, coverage_mask=mask))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["normal", "skew", "integers", "equal", "two"])
+def test_large_boxes_are_clipped_as_astropy_clips_them(kind, dtype):
+    rng = np.random.default_rng(1)
+    shape = 2, 4, LARGE_BOX + 123
+    boxes = {
+        "normal": lambda: rng.normal(100, 1, shape),
+        "skew": lambda: rng.lognormal(0, 1.5, shape),
+        "integers": lambda: np.round(rng.normal(0, 2, shape)),
+        "equal": lambda: np.where(np.arange(shape[-1]) < 50, 9, np.full(shape, 0.1)),
+        "two": lambda: np.where(rng.random(shape) < 0.4, 1.0, 0.3),
+    }[kind]().astype(dtype)
+    boxes[rng.random(shape) < 0.05] = np.nan
+    boxes[0, 1] = np.nan
+    boxes[1, 0, 5:] = np.nan
+    options = {"axis": -1, "masked": False, "copy": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NaN
+        expected = SigmaClip(sigma=3)(boxes.copy(), **options)
+    np.testing.assert_array_equal(_clipped(boxes, sigma=3, **options), expected)
 
 
 def test_of_two_values_it_is_their_middle():

@@ -59,6 +59,27 @@ def test_the_largest_is_known_where_none_is_far_from_the_middle():
     assert [ordered[rank] for rank in (-1, 0, -2)] == [9, 1, 8]
 
 
+def test_nan_has_no_rank():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=40_000).astype(np.float32)
+    with_nan = np.full(80_000, np.nan, np.float32)
+    with_nan[rng.permutation(len(with_nan))[: len(values)]] = values
+    ordered, expected = OrderedValues(with_nan), np.sort(values)
+    assert len(ordered) == len(values)
+    assert [ordered[rank] for rank in range(0, len(values), 999)] == expected[::999].tolist()
+    assert len(OrderedValues(np.full(3, np.nan, np.float32))) == 0
+
+
+def test_a_sample_that_is_not_like_the_rest():
+    """Every third of 40,000 values is picked: 0, or none; the middle of the others is elsewhere."""
+    for picked in (0.0, np.nan):
+        values = np.linspace(-1, 2, 40_000, dtype=np.float32)
+        values[::3] = picked
+        expected = np.sort(values[~np.isnan(values)])
+        ordered = OrderedValues(values)
+        assert [ordered[rank] for rank in (0, 13_000, 20_000, -1)] == expected[[0, 13_000, 20_000, -1]].tolist()
+
+
 def test_equal_values_have_exactly_themselves_as_their_mean():
     """A weight of 0.1, which no sum of float32 numbers keeps."""
     values = np.full(100_000, 0.1, np.float32)

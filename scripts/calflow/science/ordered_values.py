@@ -5,13 +5,14 @@ of values takes most of its time, and the order of those in the middle is not us
 a few per cent of them; all are if somebody asks for a place among the others.
 """
 
-from bisect import bisect_right
 from typing import Literal
 
 import numpy as np
 
 # Of so many values, evenly picked, the quartiles tell where the middle is.
 SAMPLE = 2**14
+# How far, in units of the root of its number, a rank of the sample may be off: six standard deviations.
+MARGIN = 3.0
 # Values that are summed at a time: their differences in float64 stay in the cache of the processor.
 BLOCK = 2**16
 
@@ -22,26 +23,33 @@ class OrderedValues:
     Parameters
     ----------
     values : float array, shape (n,)
-        At least one, all finite. It is not changed.
+        None infinite. NaN: no value, it has no rank. The array is not changed.
 
     Notes
     -----
     The middle is what is not further from the quartiles of a sample than these are from each other: 96 per cent of
-    normally distributed values. The results do not depend on it, but for the rounding of sums in float64.
+    normally distributed values. The sample tells about which value a rank in the middle has, and the values around that
+    are put in order. The results do not depend on the sample, but for the rounding of sums in float64.
     """
 
     def __init__(self, values: np.ndarray):
         sample = np.sort(values[:: len(values) // SAMPLE | 1])
+        sample = sample[: np.searchsorted(sample, np.nan)]
+        if not len(sample):  # of few values, all of them
+            values = sample = np.sort(values[~np.isnan(values)])
+        if not len(sample):
+            sample = np.zeros(1, values.dtype)
         lower, upper = sample[len(sample) // 4], sample[3 * len(sample) // 4]
         with np.errstate(over="ignore"):
             self._low, self._high = lower - (upper - lower), upper + (upper - lower)
-        below, above = values < self._low, values > self._high
-        smallest, largest = np.sort(values[below]), np.sort(values[above])
-        self._values = np.concatenate([smallest, values[~(below | above)], largest])
+        smallest, largest = np.sort(values[values < self._low]), np.sort(values[values > self._high])
+        middle = values[(values >= self._low) & (values <= self._high)]
+        self._values = np.concatenate([smallest, middle, largest])
         # The ranks from the first to the last, not included, that are not in order
-        self._first, self._last = len(smallest), len(values) - len(largest)
-        # Ranks among them below which there are the smaller values
-        self._parted = [self._first, self._last]
+        self._first, self._last = len(smallest), len(smallest) + len(middle)
+        self._sample = sample[(sample >= self._low) & (sample <= self._high)]
+        # Values of the middle that are in order, after the rank of the first of them
+        self._parts: list[tuple[int, np.ndarray]] = []
         self._typical = np.float64(sample[len(sample) // 2])
         self._middle_sums = self._sums(self._first, self._last)
 
@@ -52,12 +60,27 @@ class OrderedValues:
         """Return the value of a rank; a negative one counts from the largest."""
         rank += len(self) if rank < 0 else 0
         if self._first <= rank < self._last:
-            above = bisect_right(self._parted, rank)
-            start, end = self._parted[above - 1 : above + 1]
-            if end - start > 1:
-                self._values[start:end].partition(rank - start)
-                self._parted[above:above] = [part for part in (rank, rank + 1) if start < part < end]
+            first, part = self._part_with(rank)
+            return part[rank - first]
         return self._values[rank]
+
+    def _part_with(self, rank: int) -> tuple[int, np.ndarray]:
+        """Return values of the middle in order, among them that of a rank, and the rank of the first of them."""
+        for first, part in self._parts:
+            if first <= rank < first + len(part):
+                return first, part
+        middle = self._values[self._first : self._last]
+        share, margin = (rank - self._first) / len(middle), MARGIN / len(self._sample) ** 0.5
+        low, high = (
+            int(len(self._sample) * limit) for limit in (share - margin, share + margin + 1 / len(self._sample))
+        )
+        above = middle >= (self._sample[low] if low > 0 else self._low)
+        below = middle <= (self._sample[high] if high < len(self._sample) else self._high)
+        first, part = self._last - int(np.count_nonzero(above)), np.sort(middle[above & below])
+        if not first <= rank < first + len(part):  # the sample is not like the rest
+            first, part = self._first, np.sort(middle)
+        self._parts.append((first, part))
+        return first, part
 
     def median(self, first: int, last: int) -> float:
         """Return the median of some of the values.

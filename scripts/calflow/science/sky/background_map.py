@@ -7,16 +7,19 @@ Method: medians and standard deviations of sigma-clipped boxes, as in SExtractor
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from calflow.science.bands import Plane, bands
-from calflow.science.sky.clipped_statistics import clipped_statistics
+from calflow.science.sky.clipped_statistics import clipped_statistics, clipping_limits
 
 CLIP_SIGMA = 3.0
 FILTER_SIZE = 3
 # A box with this part of its pixels masked or clipped, or more, is not used; per cent.
 EXCLUDE_PERCENTILE = 10.0
+# Boxes of so many pixels are put in order to be clipped: of smaller ones there are so many that calls take the time.
+LARGE_BOX = 2**14
 # More pixels are not measured as one box by photutils, which takes 20 bytes for each.
 BOX_PIXELS = 2**24
 # As many of them are kept, 4 bytes for each; of an image without a usable box, most pixels are often empty.
@@ -264,13 +267,29 @@ def _filled_and_smoothed(mesh: np.ndarray, excluded: np.ndarray) -> np.ndarray:
 
 def _photutils(data, unused, box, *, sigma_clip, **options):
     """Return photutils' measurement of boxes, of all that have a pixel."""
-    from astropy.stats import SigmaClip
     from photutils.background import Background2D, MedianBackground
 
-    clip = None if sigma_clip is None else SigmaClip(sigma=sigma_clip)
+    clip = None if sigma_clip is None else partial(_clipped, sigma=sigma_clip)
     return Background2D(
         data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=MedianBackground(), **options
     )
+
+
+def _clipped(data: np.ndarray, axis: int | None, sigma: float, **options) -> np.ndarray:
+    """Return the pixels of boxes, those that are clipped NaN, as astropy's `SigmaClip` does, and photutils calls it.
+
+    That looks for each median among all pixels. Large boxes are put in order here, as far as it takes.
+    """
+    if axis is None or data.shape[axis] < LARGE_BOX:
+        from astropy.stats import SigmaClip
+
+        return SigmaClip(sigma=sigma)(data, axis=axis, **options)
+    boxes = np.moveaxis(data, axis, -1)
+    for number in np.ndindex(boxes.shape[:-1]):
+        pixels = boxes[number]
+        low, high = clipping_limits(pixels, sigma)
+        pixels[~((pixels >= low) & (pixels <= high))] = np.nan
+    return data
 
 
 class _Zoomed:

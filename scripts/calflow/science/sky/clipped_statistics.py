@@ -1,10 +1,50 @@
-"""Median and standard deviation of more values than fit in memory, clipped."""
+"""Values far from the median are left out: as `astropy.stats.SigmaClip` does, in less time or memory."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from calflow.science.ordered_values import OrderedValues
+
 ITERATIONS = 5
+
+
+def clipping_limits(values: np.ndarray, sigma: float) -> tuple[np.floating, np.floating]:
+    """Return the smallest and the largest value that clipping leaves in.
+
+    Values that are further from the median than some standard deviations are left out, and again among those left, at
+    most five times, as `astropy.stats.SigmaClip` does.
+
+    Parameters
+    ----------
+    values : float array, shape (n,)
+        None infinite. NaN: no value.
+    sigma : float
+        How many standard deviations.
+
+    Returns
+    -------
+    low, high : float of the type of the values
+        Of all values, also those left out before, the ones between are in. NaN if there is no value.
+    """
+    ordered = OrderedValues(values)
+    first, last = 0, len(ordered)
+    low = high = np.float64(np.nan)
+    for _ in range(ITERATIONS if last else 0):
+        median, variance = ordered.median(first, last), ordered.mean_and_variance(first, last)[1]
+        reach = sigma * math.sqrt(variance)
+        # Of float64: rounded to float32, a limit might come to lie on the other side of a value.
+        low, high = np.float64(median - reach), np.float64(median + reach)
+        before = first, last
+        first, last = max(first, ordered.rank(low, "left")), min(last, ordered.rank(high, "right"))
+        if (first, last) == before:
+            break
+    nearest = values.dtype.type(low), values.dtype.type(high)
+    return (
+        np.nextafter(nearest[0], nearest[0].dtype.type(np.inf)) if nearest[0] < low else nearest[0],
+        np.nextafter(nearest[1], nearest[1].dtype.type(-np.inf)) if nearest[1] > high else nearest[1],
+    )
 
 
 def clipped_statistics(parts: Callable[[], Iterable[np.ndarray]], sigma: float) -> tuple[np.float32, np.float32] | None:
