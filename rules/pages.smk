@@ -1,5 +1,5 @@
 # Pages for people: one HTML file for each association (docs/page.md).
-from calflow.plan.made_beside import association_pages
+from calflow.plan.made_beside import association_pages, colour_pictures
 
 
 rule association_page:
@@ -21,6 +21,6 @@ rule association_page:
 
 rule pages:
     input:
-        lambda wildcards: association_pages(plan),
+        lambda wildcards: [*association_pages(plan), *colour_pictures(plan)],
     message:
         f"the pages are made: look at {seen_from_command(workflow, f'{OUTPUT}pages')}"

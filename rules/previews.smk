@@ -1,5 +1,6 @@
-# Pictures of products: each by itself, and a sheet of each exposure and association (docs/page.md).
-from calflow.plan.preview_files import all_previews, preview_path
+# Pictures of products: each by itself, a sheet of each exposure and association, and common grids in colour (docs/page.md).
+from calflow.plan.colour_files import some_colour_paths
+from calflow.plan.made_beside import all_pictures
 
 
 rule preview_scale:
@@ -38,8 +39,35 @@ rule preview:
         "../scripts/preview.py"
 
 
+rule colour_picture:
+    input:
+        unpack(files_of("colour_picture")),
+    output:
+        picture=f"{OUTPUT}colour/{{grid}}.png",
+        numbers=f"{OUTPUT}colour/{{grid}}.json",
+    log:
+        f"{LOGS}/colour_picture/{{grid}}.log",
+    benchmark:
+        f"{BENCHMARKS}/colour_picture/{{grid}}.tsv"
+    resources:
+        **resources_of("colour_picture"),
+    params:
+        **parameters_of("colour_picture"),
+    message:
+        "{wildcards.grid}: colour picture"
+    script:
+        "../scripts/colour_picture.py"
+
+
+rule colour:
+    input:
+        lambda wildcards: some_colour_paths(plan),
+    message:
+        f"the colour pictures are made: look at {seen_from_command(workflow, f'{OUTPUT}colour')}"
+
+
 rule previews:
     input:
-        lambda wildcards: [preview_path(plan, name) for name in all_previews(plan)],
+        lambda wildcards: all_pictures(plan),
     message:
         "the pictures of the products are made"

@@ -38,6 +38,7 @@ from calflow.whole_files import replace_text
 
 QUALITY, PAGES = "quality", "pages"
 ALL = re.compile(r"all|demo\w*(?<!_data)")  # targets that include the pages, if these are wanted
+MOST_COLOURS = 8  # that are in the page of a run: those of more grids are linked
 FOLDERS = ("stage2", "stage3", "references")
 
 
@@ -159,13 +160,15 @@ class Run:
         """Write the page of the run, of what is there, whatever failed."""
         from calflow.files.version import VERSION
         from calflow.jobs.pages import changed_parameters
+        from calflow.pages.images import embedded
         from calflow.pages.run import run_page
-        from calflow.plan.made_beside import association_pages
+        from calflow.plan.made_beside import association_pages, colour_pictures
         from calflow.results.overview import overview
 
         plan, folder = self._plan, Path(self._plan.output)
         pages = {Path(path).stem: path for path in association_pages(plan) if Path(path).exists()}
         links = {name: str(Path(path).relative_to(folder)) for name, path in pages.items()}
+        colours = {Path(path).stem: Path(path) for path in colour_pictures(plan) if Path(path).exists()}
         try:
             summary = json.loads((folder / "logs" / "summary.json").read_text())
         except (OSError, ValueError):
@@ -175,6 +178,10 @@ class Run:
             overview(plan, links),
             quality,
             summary,
+            colours={
+                name: embedded(path) if number < MOST_COLOURS else str(path.relative_to(folder))
+                for number, (name, path) in enumerate(colours.items())
+            },
             folder=plan.output,
             parameters=changed,
             version=f"calflow {VERSION}",

@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "module_run": {"engine", "plan"},
     "sky_map": {"files", "science", "whole_files"},
     "simulation": {"files", "science"},
-    "pictures": {"files"},
+    "pictures": {"files", "science"},
     "pages": set(),
 }
 

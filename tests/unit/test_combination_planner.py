@@ -13,6 +13,7 @@ from astropy.table import Table
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
 from calflow.jobs.all import JOBS
+from calflow.plan.colour_files import colour_paths, some_colour_paths
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.planner import make_plan
 from calflow.simulation import Scene, simulate
@@ -933,6 +934,82 @@ def test_output_wcs_must_be_a_file(three):
     assert problem_of(three, grids=grids) == (
         "--config: grids.deep.output_wcs: no such file 'grid.asdf'; give an ASDF file"
     )
+
+
+# Colour pictures ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filters(folder):
+    """Products of an exposure each, in four filters."""
+    names = {"long": "F1500W", "middle": "F1130W", "short": "F770W", "blue": "F560W"}
+    for name, value in names.items():
+        write_cal(f"{name}_cal.fits", FILTER=value)
+        write_asn(f"{name}_asn.json", product(name, f"{name}_cal.fits"), asn_id="o001")
+    return [f"{name}_asn.json" for name in names]
+
+
+def test_filters_of_a_grid_are_coloured_by_wavelength(filters):
+    plan = plan_of(filters[::-1], grids={"deep": {"associations": ["long", "middle", "short"]}})
+    assert colour_paths(plan) == some_colour_paths(plan) == ["results/colour/deep.png"]
+    parameters = JOBS["colour_picture"].parameters(plan, grid="deep")
+    assert parameters.filters == ["F1500W", "F1130W", "F770W"]
+    assert parameters.of_each == [1, 1, 1]
+    assert JOBS["colour_picture"].inputs(plan, grid="deep")["images"] == [
+        f"results/stage3/{name}_i2d.fits" for name in ("long", "middle", "short")
+    ]
+
+
+def test_filters_in_the_order_of_the_user(filters):
+    plan = plan_of(
+        filters,
+        grids={"deep": {"associations": "*"}},
+        colour={"filters": ["f560w", "F770W", "F1500W"], "balance": {"f770w": 2.0}},
+    )
+    parameters = JOBS["colour_picture"].parameters(plan, grid="deep")
+    assert parameters.filters == ["F560W", "F770W", "F1500W"]
+    assert parameters.balance == [1.0, 2.0, 1.0]
+
+
+def test_a_filter_of_two_products_is_one_colour(filters):
+    write_cal("again_cal.fits", FILTER="F770W")
+    write_asn("again_asn.json", product("again", "again_cal.fits"), asn_id="o001")
+    plan = plan_of([*filters, "again_asn.json"], grids={"deep": {"associations": ["long", "middle", "short", "again"]}})
+    assert JOBS["colour_picture"].parameters(plan, grid="deep").of_each == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("grids", "told"),
+    [
+        ({}, "no images share a grid; name one below 'grids'"),
+        (
+            {"deep": {"associations": ["long", "short"]}},
+            "deep: a colour picture takes images in 3 filters, there are 2",
+        ),
+    ],
+)
+def test_nothing_to_make_a_colour_picture_of(filters, grids, told):
+    plan = plan_of(filters, grids=grids)
+    assert colour_paths(plan) == []
+    with pytest.raises(UnknownAssociation, match=told):
+        some_colour_paths(plan)
+    with pytest.raises(UnknownAssociation, match="no colour picture of the grid 'other': no images share such a grid"):
+        JOBS["colour_picture"].inputs(plan, grid="other")
+
+
+def test_a_filter_whose_wavelength_is_not_known(filters):
+    write_cal("short_cal.fits", FILTER="FND")
+    with pytest.raises(UnknownAssociation, match="the wavelength of FND is not known; name the filters in colour"):
+        some_colour_paths(plan_of(filters, grids={"deep": {"associations": "*"}}))
+
+
+def test_a_filter_that_no_image_has(filters):
+    wrong = {"filters": ["F1500W", "F1130W", "F777W"], "balance": {"F1000W": 2}}
+    found = problems_of(filters, grids={"deep": {"associations": "*"}}, colour=wrong)
+    assert found == [
+        "--config: colour.filters[2]: no image on a common grid is of the filter 'F777W'; did you mean 'F770W'?",
+        "--config: colour.balance.F1000W: no image on a common grid is of the filter 'F1000W'; did you mean 'F1500W'?",
+    ]
 
 
 # All together ------------------------------------------------------------------------------------------

@@ -164,13 +164,26 @@ def test_the_page_of_a_run_begins_with_failures():
         "associations": [{"name": "field", "steps": {}, "line": "field: 4 aligned", "page": "pages/field.html"}],
     }
     failure = {"rule": "calibrate", "wildcards": ["one"], "reason": "no <flat>", "log": "one.log"}
-    found = run_page(state, quality, {"failures": [failure]}, folder="results/", parameters=[], version="calflow 1")
+    found = run_page(
+        state, quality, {"failures": [failure]}, colours={}, folder="results/", parameters=[], version="calflow 1"
+    )
     text = text_of(found)
     assert text.index("failed calibrate one : no <flat>") < text.index("Associations") < text.index("Exposures")
     assert "3 of 4 products are there" in text
     assert "4 aligned look seams: a step" in text
     assert '<a href="pages/field.html">' in found
     assert '<td class="word wrong">FAILED</td>' in found
+    assert "In colour" not in found
+
+
+def test_the_page_of_a_run_shows_common_grids_in_colour():
+    state = {"made": 3, "missing": 0, "exposures": [], "associations": []}
+    colours = {"deep": "data:image/webp;base64,AAAA", "wide": "colour/wide.png"}
+    quality = {"judgement": "fine", "associations": {}}
+    found = run_page(state, quality, {}, colours=colours, folder="results/", parameters=[], version="calflow 1")
+    assert "The grid deep, with the filters" in text_of(found)
+    assert '<img src="data:image/webp;base64,AAAA"' in found
+    assert '<a href="colour/wide.png">wide</a>' in found
 
 
 @pytest.mark.parametrize(
@@ -182,6 +195,8 @@ def test_the_page_of_a_run_begins_with_failures():
         ("--target-jobs association_page:association=field", True),
         ("--allowed-rules exposure_quality", True),
         ("--target-jobs preview_scale:optics=miri", True),
+        ("--target-jobs colour_picture:grid=deep", True),
+        ("results/colour/deep.png", True),
         ("--cores 2 stage3", False),
         ("--snakefile /data/page/Snakefile --configfile my.yaml", False),
     ],

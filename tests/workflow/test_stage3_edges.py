@@ -50,6 +50,7 @@ TARGETS = [(83.8221, -5.3911), (83.8222, -5.39105)]
 # Exposures that the user brings along: without a good pixel, and of a filter that has no aperture correction.
 SPOILT = "jw01009001001_02101_00002_nrcb1"
 OTHER_FILTER = ["jw01008001001_02101_00001_nrcb1", "jw01008001001_02101_00002_nrcb1"]
+THIRD_FILTER = "jw01010001001_02101_00001_nrcb1"
 # Pixels (y, x) of the second of those that hold no value, with no flag.
 ODD = {
     "SCI": ((60, 60), np.inf),
@@ -113,12 +114,15 @@ def prepare(folder):
                 hdus["SCI"].data[66, 66] = 3e38
                 for plane, (pixel, value) in ODD.items():
                     hdus[plane].data[pixel] = value
+    with copy_of(folder, root("pair", 1), THIRD_FILTER) as hdus:
+        hdus[0].header["FILTER"] = "F115W"
     pair, apart = ([root(name, n) for n in range(1, 4)] for name in ("pair", "apart"))
     together = [{"expname": f"{name}_cal.fits", "exptype": "science", "group_id": "one"} for name in pair[:2]]
     associate(cal, "single", "o001", pair[:1])
     associate(cal, "together", "o002", together)
     associate(cal, "pair", "o003", pair[:2])
     associate(cal, "other_filter", "o003", OTHER_FILTER)
+    associate(cal, "third_filter", "o003", [THIRD_FILTER])
     associate(cal, "detectors", "o007", [root("pair", n, detector) for n in (1, 2) for detector in DETECTORS])
     associate(cal, "two_apart", "o004", apart[:2])
     associate(cal, "three_apart", "o005", apart)
@@ -128,7 +132,7 @@ def prepare(folder):
     workflow.config["associations"] += ["cal/*_asn.json"]
     workflow.config |= {
         "exposures": [f"cal/{OTHER_FILTER[0]}_cal.fits"],
-        "grids": {"shared": {"associations": ["pair", "other_filter"], "rotation": 0.0}},
+        "grids": {"shared": {"associations": ["pair", "*_filter"], "rotation": 0.0}},
     }
     return workflow
 
@@ -367,6 +371,19 @@ def test_filter_without_aperture_correction_has_an_image_and_no_catalogue(made):
     assert len(table) == 0
     assert table.colnames == sources(made, "pair").colnames
     assert covered(made, "other_filter") > 120 * 128
+
+
+def test_a_common_grid_in_colour(made_copy):
+    run = made_copy.run("colour")
+    assert run.code == 0, run.output
+    assert run.rules == {"colour": 1, "colour_picture": 1}
+    numbers = json.loads((made_copy.folder / "results/colour/shared.json").read_text())
+    assert [each["filter"] for each in numbers["filters"]] == ["F200W", "F150W", "F115W"]
+    assert (made_copy.folder / "results/colour/shared.png").stat().st_size > 10_000
+    made_copy.config["grids"]["shared"]["associations"] = "pair"
+    run = made_copy.run("colour")
+    assert run.code == 1
+    assert "there is nothing to make a colour picture of: shared: a colour picture takes images in 3" in run.output
 
 
 def test_nothing_to_do_afterwards(made):

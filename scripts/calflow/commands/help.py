@@ -20,6 +20,7 @@ TARGETS = {
     "quality": "how good the images are: printed, and exit status 1 if something is wrong (docs/page.md)",
     "pages": "a page on each association and on the run, for people (docs/page.md)",
     "previews": "pictures of all products (docs/page.md)",
+    "colour": "colour pictures of the grids that images in three filters share (docs/page.md)",
     "references": "the reference files of reference_makers",
     "demo_data, demo": "simulate a small data set; reduce it (README.md)",
     "update_crds": "fetch a new context of CRDS",

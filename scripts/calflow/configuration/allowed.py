@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from calflow.configuration.section import Section
 
-PLURAL = {"number": "numbers", "integer": "integers", "text": "texts", "section": "sections"}
+PLURAL = {"value": "values", "number": "numbers", "integer": "integers", "text": "texts", "section": "sections"}
 
 
 class _SchemaForEditors(GenerateJsonSchema):
@@ -46,6 +46,19 @@ def allowed(section: type[Section], name: str) -> str:
     return in_words(schema_of(section)["properties"][name])
 
 
+def allowed_by_name(section: type[Section], name: str) -> str:
+    """Say in words what a value may be of a key that has values by names of the user's.
+
+    Parameters
+    ----------
+    section : type of Section
+    name : str
+        Of the key.
+    """
+    schema = schema_of(section)["properties"][name]
+    return next(in_words(choice["additionalProperties"]) for choice in schema.get("anyOf", [schema]))
+
+
 def in_words(schema: Mapping[str, Any]) -> str:
     """Say in words what a JSON schema allows.
 
@@ -68,7 +81,8 @@ def in_words(schema: Mapping[str, Any]) -> str:
         return _list(schema)
     if kind == "object":
         values = schema["additionalProperties"]
-        return f"{'values' if values is True else PLURAL[in_words(values)]} by name"
+        item, *limits = ["value"] if values is True else in_words(values).split(" ", 1)
+        return " ".join([PLURAL[item], *limits, "by name"])
     words = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}.get(kind, kind)
     if schema.get("not") == {"multipleOf": 2}:
         words = f"odd {words}"

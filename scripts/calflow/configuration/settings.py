@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
-from calflow.configuration.allowed import allowed
+from calflow.configuration.allowed import allowed, allowed_by_name
 from calflow.configuration.association_making import AssociationMaking, Observations
+from calflow.configuration.colour import Colour
 from calflow.configuration.config_files import ABSENT, IN_QUOTES, NO_NAME, ConfigFile, same_value, unreadable
 from calflow.configuration.downloading import Download
 from calflow.configuration.extra_steps import ExtraSteps
@@ -150,6 +151,7 @@ class Settings(Section):
 
     page: bool = Field(False, description="write a page on each association and on the run, too; docs/page.md")
     previews: bool = Field(False, description="make pictures of all products, too; docs/page.md")
+    colour: Colour = Field(Colour(), description="colour pictures of common grids; docs/page.md")
     quality: Quality = Field(
         Quality(), description="what `snakemake quality` takes for worth a look, and for wrong; docs/page.md"
     )
@@ -439,8 +441,9 @@ def _right_word(given: str, expected: str) -> str:
 def _right_value(path: Sequence[str]) -> str:
     """Say what value would be right, with its range."""
     section = _section_at(path[:-1])
-    if not _is_section(section):
-        return "give a text"  # of what stands by names of the user's
+    if not _is_section(section):  # of what stands by names of the user's
+        words = allowed_by_name(_section_at(path[:-2]), path[-2])
+        return f"give {_article(words)} {words}"
     words = allowed(section, path[-1]).replace("`", "")
     default = section.model_fields[path[-1]].default
     example = f", such as {default}" if isinstance(default, list) and default else ""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from string import Formatter
-from typing import Any
+from typing import Any, NamedTuple
 
 # Types of parameter references by stage, under the names that ``strun`` has for its steps; the later win.
 PARAMETER_TYPES: Mapping[str, Sequence[str]] = {
@@ -191,6 +191,32 @@ class ReferenceType:
     planes: tuple[str, ...] | None = None
 
 
+class Band(NamedTuple):
+    """The light that an exposure has taken.
+
+    Attributes
+    ----------
+    name : str
+        Of the filter; empty: there is none.
+    wavelength : float or None
+        Micrometres, about the middle; None: not known.
+    """
+
+    name: str
+    wavelength: float | None
+
+
+def filter_alone(header: Mapping[str, Any]) -> Band:
+    """Return the filter that FILTER names, of which no wavelength is known.
+
+    Parameters
+    ----------
+    header : mapping of str to object
+        Keywords of the exposure.
+    """
+    return Band(str(header.get("FILTER") or "").strip(), None)
+
+
 @dataclass(frozen=True)
 class Family:
     """One instrument family.
@@ -257,6 +283,8 @@ class Family:
         with TAN projections.
     records_idle_steps : bool
         Whether a step that has nothing to do is recorded as SKIPPED; else nothing is.
+    band : callable
+        From the keywords of an exposure to its `Band`.
     """
 
     telescopes: Sequence[str]
@@ -292,6 +320,7 @@ class Family:
     source_keywords: Sequence[str] = ()
     wcs_correction: str = "calflow.science.geometry.wcs_correction:correct_wcs"
     records_idle_steps: bool = False
+    band: Callable[[Mapping[str, Any]], Band] = filter_alone
 
     @property
     def step_names(self) -> tuple[str, ...]:

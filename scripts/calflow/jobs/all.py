@@ -4,6 +4,7 @@ from calflow.jobs import (
     alignment,
     backgrounds,
     calibration,
+    colour,
     combination,
     extra_steps,
     outliers,
@@ -27,5 +28,6 @@ JOBS = {
     **pictures.JOBS,
     **quality.JOBS,
     **previews.JOBS,
+    **colour.JOBS,
     **pages.JOBS,
 }

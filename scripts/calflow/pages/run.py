@@ -35,6 +35,12 @@ exposures: {{ state.exposures | length }}, associations: {{ state.associations |
 {% endfor %}</span></div>
 {% else %}<p>None.</p>{% endfor %}
 
+{% if colours %}<h2>In colour</h2>
+{% for name, address in colours.items() %}
+{% if address.startswith("data:") %}<figure><img src="{{ address }}" alt="colour picture of the grid {{ name }}">
+<figcaption>The grid {{ name }}, with the filters of each colour below it.</figcaption></figure>
+{% else %}<a href="{{ address }}">{{ name }}</a> {% endif %}{% endfor %}{% endif %}
+
 <h2>Exposures</h2>
 {% if left %}<p class="soft">{{ left }} exposures of which all steps are complete are not listed.</p>{% endif %}
 {% if rows %}<div class="wide"><table><tr><th>exposure</th>{% for step in steps %}<th>{{ step }}</th>{% endfor %}</tr>
@@ -58,6 +64,7 @@ def run_page(
     quality: Mapping[str, Any],
     summary: Mapping[str, Any],
     *,
+    colours: Mapping[str, str],
     folder: str,
     parameters: Sequence[str],
     version: str,
@@ -72,6 +79,8 @@ def run_page(
         What `calflow.quality.gathered.gather` returned: all judgements are from there.
     summary : mapping
         The summary of the last run, which may be empty.
+    colours : mapping of str to str
+        By the names of common grids, the addresses of their colour pictures: in the page, or beside it.
     folder : str
         Of the products.
     parameters : sequence of str
@@ -91,6 +100,7 @@ def run_page(
         "state": state,
         "quality": quality,
         "failures": summary.get("failures", ()),
+        "colours": colours,
         "notes": list(dict.fromkeys([*notes, *summary.get("notices", ())])),
         "shown": SHOWN,
         "rows": rows,

@@ -18,7 +18,7 @@ GREY = "#8c9097"  # no colour of the scale is grey
 INK = "#ffffff"
 DO_NOT_USE = 1
 MOST_MARKS = 400
-LEFT, RIGHT, BOTTOM, TOP = 0.95, 0.25, 1.3, 0.42  # inches around an image
+LEFT, RIGHT, BOTTOM, TOP = 1.25, 0.25, 1.3, 0.42  # inches around an image
 NO_DATA = "grey: no data"
 FLAGGED = "grey: no value or DO_NOT_USE"
 BARS = (1, 2, 5)
@@ -89,7 +89,7 @@ def draw_preview(
     elif kind == "association":
         _sheet(_association(files, scale), f"{name}, {optics}", out_png)
     else:
-        _single(_product(kind, name, files[kind], scale, MOST), out_png)
+        draw_image(_product(kind, name, files[kind], scale, MOST), out_png)
 
 
 def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most: int) -> Shown:
@@ -285,8 +285,14 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
 
 
-def _single(shown: Shown, out_png: Path) -> None:
-    """Draw one image, of whose pixels each is one or several of the picture."""
+def draw_image(shown: Shown, out_png: Path) -> None:
+    """Draw one image, of whose pixels each is one or several of the picture.
+
+    Parameters
+    ----------
+    shown : Shown
+    out_png : Path
+    """
     ny, nx = shown.data.shape[:2]
     zoom = max(1, -(-LEAST // max(ny, nx)))
     width, height = nx * zoom / DPI, ny * zoom / DPI

@@ -11,12 +11,36 @@ def made_beside(plan: Plan) -> list[str]:
     plan : Plan
         What this run does.
     """
-    pages = association_pages(plan) if plan.settings.page else []
-    if not plan.settings.previews:
-        return pages
+    pages = [*association_pages(plan), *colour_pictures(plan)] if plan.settings.page else []
+    return [*dict.fromkeys([*(all_pictures(plan) if plan.settings.previews else []), *pages])]
+
+
+def all_pictures(plan: Plan) -> list[str]:
+    """Return the paths of the pictures of all products, and of common grids in colour.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
     from calflow.plan.preview_files import all_previews, preview_path
 
-    return [*(preview_path(plan, name) for name in all_previews(plan)), *pages]
+    return [*(preview_path(plan, name) for name in all_previews(plan)), *colour_pictures(plan)]
+
+
+def colour_pictures(plan: Plan) -> list[str]:
+    """Return the paths of the pictures of common grids in colour.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    if not plan.settings.grids:
+        return []
+    from calflow.plan.colour_files import colour_paths
+
+    return colour_paths(plan)
 
 
 def association_pages(plan: Plan) -> list[str]:

@@ -287,6 +287,10 @@ class _Planner:
             self.parameters,
         )
         combinations = planner.plan(associations)
+        if self.settings.colour.filters or self.settings.colour.balance:
+            from calflow.plan.colour_files import check_colour  # which others need not load
+
+            check_colour(self.settings, combinations, self.problems)
         combinations = self.combination_checker.check(combinations, planner.sources)
         combinations = extra_steps.before_stage3(combinations, planner.sources)
         for found in combinations:

@@ -4,10 +4,22 @@ Two layouts of files: the older one has SCI and JWST's keywords, the newer one D
 translated. In both, all keywords stand in the primary header, and ERR and DQ may be missing.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from calflow.instruments.family import BackgroundRules, Family, Layout, ReferenceType, RowMatch, Step, Use, Variant
+from calflow.instruments.family import (
+    BackgroundRules,
+    Band,
+    Family,
+    Layout,
+    ReferenceType,
+    RowMatch,
+    Step,
+    Use,
+    Variant,
+    filter_alone,
+)
 
 _LIGER = (2048, 2048)
 _INSTRUMENTS = {"IRIS": (4096, 4096), "LIGER": _LIGER, "Liger": _LIGER}
@@ -57,6 +69,24 @@ def _start(header: Mapping[str, Any]) -> str:
 def _middle(header: Mapping[str, Any]) -> float | None:
     middle = header.get("EXPJDMID")
     return middle - _MJD_ZERO if isinstance(middle, int | float) else None
+
+
+# Micrometres: lines by their names, and the bands of the atmosphere by the first letter of a filter.
+_LINES = {"HEI": 1.083, "PABETA": 1.282, "FEII": 1.644, "H2": 2.122, "BRGAMMA": 2.166, "CO": 2.3}
+_BANDS = {"Z": 0.93, "Y": 1.09, "J": 1.27, "H": 1.63, "K": 2.18}
+# One letter, s for short, bb for broad, N and a number for narrow ones from the shorter wavelengths to the longer.
+_FILTER = re.compile(r"([ZYJHK])(S|BB|CONT|N\d)?")
+
+
+def _band(header: Mapping[str, Any]) -> Band:
+    """Return the filter, which may stand among others: CLEAR + K."""
+    for word in re.split(r"[\s+,]+", filter_alone(header).name):
+        name = word.upper()
+        found = _FILTER.fullmatch(name)
+        wavelength = _LINES.get(name) or (_BANDS[found[1]] if found else None)
+        if wavelength:
+            return Band(word, wavelength)
+    return filter_alone(header)
 
 
 FAMILY = Family(
@@ -116,4 +146,5 @@ FAMILY = Family(
     source_keywords=("INSTMODE", "EXPDTST", "EXPJDMID", "EXPTIME", "SUBARRID"),
     known_values={key: {"FILTER": frozenset()} for key in _INSTRUMENTS},
     records_idle_steps=True,
+    band=_band,
 )

@@ -1,6 +1,21 @@
 """JWST: what its imaging exposures are like, and what is done with them."""
 
-from calflow.instruments.family import BackgroundRules, Family, Layout, ReferenceType, RowMatch, Step, Use, Variant
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from calflow.instruments.family import (
+    BackgroundRules,
+    Band,
+    Family,
+    Layout,
+    ReferenceType,
+    RowMatch,
+    Step,
+    Use,
+    Variant,
+    filter_alone,
+)
 
 _NIR = (2048, 2048)
 _CORONAGRAPHIC = frozenset({"MIR_4QPM", "MIR_LYOT", "MIR_CORONCAL", "NRC_CORON"})
@@ -136,6 +151,19 @@ KNOWN_VALUES = {
     "FGS": {"DETECTOR": _values("GUIDER1 GUIDER2"), "EXP_TYPE": _types("FGS")},
 }
 
+# F, the wavelength in hundredths of a micrometre, and the width.
+_FILTER = re.compile(r"F(\d{3,4})[A-Z]\w*")
+
+
+def _band(header: Mapping[str, Any]) -> Band:
+    """Return the filter in the pupil wheel where there is one: the other wheel then is open, or has a wider one."""
+    for keyword in ("PUPIL", "FILTER"):
+        name = str(header.get(keyword) or "").strip().upper()
+        if found := _FILTER.fullmatch(name):
+            return Band(name, int(found[1]) / 100)
+    return filter_alone(header)
+
+
 FAMILY = Family(
     telescopes=("JWST",),
     observatories=("jwst",),
@@ -221,4 +249,5 @@ FAMILY = Family(
     no_photom_cubes=frozenset({"NIRISS"}),
     spectroscopic=("MIR_LRS-*", "MIR_MRS", "*_WFSS", "*GRISM", "*_SOSS", "NRS_*"),
     calibrations=("*_DARK*", "*FLAT*", "*_LED", "*_LAMP", "*_EXTCAL"),
+    band=_band,
 )

@@ -1,0 +1,1 @@
+"""Colour pictures of images in several filters."""
