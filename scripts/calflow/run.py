@@ -37,6 +37,7 @@ from calflow.results.associations import made_of_association
 from calflow.whole_files import replace_text
 
 QUALITY, PAGES = "quality", "pages"
+PAGE = "page.html"
 ALL = re.compile(r"all|demo\w*(?<!_data)")  # targets that include the pages, if these are wanted
 MOST_COLOURS = 8  # that are in the page of a run: those of more grids are linked
 FOLDERS = ("stage2", "stage3", "references")
@@ -141,6 +142,8 @@ class Run:
             return execute()
         from calflow.quality.gathered import gather, quality_text
 
+        if writes:
+            self._display.write_page(Path(f"{self._plan.output}{PAGE}"))
         try:
             result = execute()
         finally:
@@ -186,7 +189,7 @@ class Run:
             parameters=changed,
             version=f"calflow {VERSION}",
         )
-        replace_text(folder / "page.html", html)
+        replace_text(folder / PAGE, html)
 
     def _qualities(self) -> dict[str, str]:
         """Return where it is told how good associations are."""

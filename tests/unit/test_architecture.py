@@ -57,7 +57,7 @@ MAY_IMPORT = {
         "sky_map",
         "whole_files",
     },
-    "display": {"engine", "forecast", "jobs", "plan", "printable"},
+    "display": {"engine", "forecast", "jobs", "pages", "plan", "printable", "whole_files"},
     "provenance": {"configuration", "engine", "files", "jobs", "plan", "printable", "whole_files"},
     "run": {
         "display",

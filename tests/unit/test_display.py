@@ -14,6 +14,7 @@ from snakemake.logging import LogEvent
 
 from calflow.display.bars import HASHES, bar_lines, clock
 from calflow.display.display import Display, is_live
+from calflow.display.live_page import LivePage
 from calflow.display.progress import OTHER, STAGE2, STAGE3, Progress, Row, Task
 from calflow.engine import run_log
 from calflow.engine.run_log import HANDLER, RunLog
@@ -254,6 +255,45 @@ def test_a_failure_is_told_once(told, tmp_path):
     failed = "WorkflowError:\nAt least one job did not complete successfully."
     assert told.tell(failed, logging.ERROR, event=LogEvent.ERROR) == []
     assert told.display._progress.whole(1.0).failed == 1
+
+
+def test_a_page_tells_how_far_a_run_is(told, tmp_path):
+    told.display._plan = SimpleNamespace(output="results/")
+    told.tell("x", event=LogEvent.JOB_INFO, jobid=1, rule_name="calibrate", rule_msg="a: flat field")
+    (tmp_path / "a.log").write_text("ERROR FAILED calibrate a, cal: no <pixel>\n")
+    told.tell("x", logging.ERROR, event=LogEvent.JOB_ERROR, jobid=1, log=[str(tmp_path / "a.log")], indent=False)
+    page = told.display._live_text(True)
+    assert '<meta http-equiv="refresh" content="5">' in page
+    assert "<title>0/3: Run in results/</title>" in page
+    assert "calibrate a, cal: no &lt;pixel&gt;" in page
+    assert '<progress max="2" value="0">0 of 2</progress>' in page
+    assert "1 failed" in page
+    told.tell("x", event=LogEvent.JOB_INFO, jobid=1, rule_name="calibrate", rule_msg="a: flat field")
+    told.tell("x", event=LogEvent.JOB_FINISHED, job_id=1)  # tried again
+    page = told.display._live_text(False)
+    assert "refresh" not in page
+    assert "What failed" not in page
+    assert "<title>1/3: Run in results/</title>" in page
+
+
+def test_a_page_is_written_until_it_is_closed(tmp_path):
+    states = []
+
+    def text(runs):
+        states.append(runs)
+        return f"runs: {runs}"
+
+    page = LivePage(tmp_path / "results" / "page.html", text)
+    while not (tmp_path / "results" / "page.html").exists():
+        time.sleep(0.01)
+    page.close()
+    assert (tmp_path / "results" / "page.html").read_text() == "runs: False"
+    assert states == [True, False]
+
+
+def test_a_page_that_cannot_be_written_stops_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    LivePage(tmp_path / "file" / "page.html", lambda runs: "text").close()
 
 
 def test_a_warning_that_a_plugin_says_for_each_job_is_told_once(told):

@@ -21,6 +21,7 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
     }
     pages = [combined.folder / "results" / name for name in ("page.html", f"pages/{path.stem}.html")]
     assert f'href="pages/{path.stem}.html"' in pages[0].read_text()
+    assert "refresh" not in pages[0].read_text()  # as while the run went on
     assert pages[1].read_text().count("data:image/webp") == 5
     assert {check["name"] for check in found["checks"]} >= {"alignment", "seams", "errors of the image", "catalogue"}
     assert f"{path.stem}: {found['judgement']}" in run.output

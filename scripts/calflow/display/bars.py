@@ -25,15 +25,9 @@ def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOC
     at_work : str
         What stands before the jobs that Snakemake has begun; on a cluster they may wait.
     """
-    rows: list[tuple[str, Row]] = []
-    for stage, below in progress.rows(now):
-        names = _shown(below)
-        rows += [(stage.label, stage), *((f"  {row.label}", row) for row in below if row.label in names)]
-        if others := [row for row in below if row.label not in names]:
-            over = sum(row.is_over for row in others)
-            rows.append((f"  and {len(others)} more, {over} of them done", _sum(others)))
-    counts = [_counts(row) for _, row in rows]
-    times = [_times(row) for _, row in rows]
+    rows = shown_rows(progress, now)
+    counts = [counts_of(row) for _, row in rows]
+    times = [times_of(row) for _, row in rows]
     counted, timed = max(map(len, counts), default=0), max(map(len, times), default=0)
     labelled = min(max((len(label) for label, _ in rows), default=0), max(columns - counted - timed - 6 - SHORTEST, 8))
     bar = min(columns - labelled - counted - timed - 6, LONGEST)
@@ -41,7 +35,28 @@ def bar_lines(progress: Progress, now: float, columns: int, *, marks: str = BLOC
     for (label, row), count, time in zip(rows, counts, times, strict=True):
         drawn = f"{_bar(row, bar, marks)}  " if bar >= SHORTEST else ""
         lines.append(f"{shortened(label, labelled).ljust(labelled)}  {drawn}{count.ljust(counted)}  {time}".rstrip())
-    return [line[:columns] for line in [*lines, _last(progress, now, at_work)]]
+    return [line[:columns] for line in [*lines, whole_line(progress, now, at_work)]]
+
+
+def shown_rows(progress: Progress, now: float, most: int = MOST_ASSOCIATIONS) -> list[tuple[str, Row]]:
+    """Return stages, and below each those of its associations for which there is space, by what they are called.
+
+    Parameters
+    ----------
+    progress : Progress
+    now : float
+        Seconds since the start of the run.
+    most : int
+        Associations of a stage that are shown.
+    """
+    rows: list[tuple[str, Row]] = []
+    for stage, below in progress.rows(now):
+        names = _shown(below, most)
+        rows += [(stage.label, stage), *((f"  {row.label}", row) for row in below if row.label in names)]
+        if others := [row for row in below if row.label not in names]:
+            over = sum(row.is_over for row in others)
+            rows.append((f"  and {len(others)} more, {over} of them done", _sum(others)))
+    return rows
 
 
 def clock(seconds: float) -> str:
@@ -51,13 +66,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _shown(rows: Sequence[Row]) -> set[str]:
+def _shown(rows: Sequence[Row], most: int) -> set[str]:
     """Return the labels of the rows for which there is space: those at work first, then those to come."""
-    if len(rows) <= MOST_ASSOCIATIONS:
+    if len(rows) <= most:
         return {row.label for row in rows}
     at_work = [row.label for row in rows if row.elapsed is not None and not row.is_over]
     to_come = [row.label for row in rows if row.elapsed is None]
-    return set([*at_work, *to_come][:MOST_ASSOCIATIONS])
+    return set([*at_work, *to_come][:most])
 
 
 def _sum(rows: Sequence[Row]) -> Row:
@@ -71,14 +86,16 @@ def _sum(rows: Sequence[Row]) -> Row:
     )
 
 
-def _counts(row: Row) -> str:
+def counts_of(row: Row) -> str:
+    """Return how many jobs of a row are done, in words."""
     parts = [f"{row.done}/{row.total}"]
     parts += [f"{row.failed} failed"] if row.failed else []
     parts += [f"{row.blocked} blocked"] if row.blocked else []
     return ", ".join(parts)
 
 
-def _times(row: Row) -> str:
+def times_of(row: Row) -> str:
+    """Return how long a row takes, in words."""
     if row.elapsed is None:
         return f"in all about {clock(row.left)}" if row.left is not None else ""
     left = f", about {clock(row.left)} left" if row.left is not None else ""
@@ -90,9 +107,19 @@ def _bar(row: Row, length: int, marks: str) -> str:
     return marks[0] * full + marks[1] * (length - full)
 
 
-def _last(progress: Progress, now: float, at_work: str) -> str:
+def whole_line(progress: Progress, now: float, at_work: str) -> str:
+    """Return how far the whole run is, and what is done now.
+
+    Parameters
+    ----------
+    progress : Progress
+    now : float
+        Seconds since the start of the run.
+    at_work : str
+        What stands before the jobs that Snakemake has begun; on a cluster they may wait.
+    """
     whole = progress.whole(now)
     begun = ", ".join(f"{rule} x {n}" if n > 1 else rule for rule, n in progress.at_work().most_common())
     left = f", about {clock(whole.left)} left" if whole.left is not None else ""
-    counts = _counts(whole).replace(f"/{whole.total}", f"/{whole.total} jobs")
+    counts = counts_of(whole).replace(f"/{whole.total}", f"/{whole.total} jobs")
     return f"{counts}, {clock(now)}{left}" + (f"; {at_work} {begun}" if begun else "")

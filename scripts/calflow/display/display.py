@@ -6,9 +6,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from calflow.display.bars import BLOCKS, HASHES, bar_lines, clock
+from calflow.display.bars import (
+    BLOCKS,
+    HASHES,
+    bar_lines,
+    clock,
+    counts_of,
+    shown_rows,
+    times_of,
+    whole_line,
+)
 from calflow.display.progress import Progress
 from calflow.display.tasks import tasks_of
 from calflow.engine.execution import Execution, Layer
@@ -19,6 +28,11 @@ from calflow.engine.screen import Screen
 from calflow.forecast.target import EVERYTHING
 from calflow.plan.components import TARGETS
 from calflow.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from calflow.display.live_page import LivePage
+
+MOST_ON_PAGE = 200  # associations
 
 
 class Display:
@@ -39,9 +53,22 @@ class Display:
         self._log: RunLog | None = None
         self._progress = Progress(())
         self._screen: Screen | None = None
+        self._page: Path | None = None
+        self._live: LivePage | None = None
+        self._failures: dict[int, str] = {}  # by the numbers of jobs
         self._started = time.time()
         self._at_once: int | None = None
         self._is_local = True
+
+    def write_page(self, path: Path) -> None:
+        """Have a page tell how far the run is while it goes on.
+
+        Parameters
+        ----------
+        path : Path
+            Where what surrounds the run writes another one at its end.
+        """
+        self._page = path
 
     def around(self) -> Layer:
         """Return what has executions tell of themselves in calflow's words."""
@@ -81,17 +108,23 @@ class Display:
         whole = self._progress.whole(0.0)
         about = f", about {clock(whole.left)}" if whole.left is not None else ""
         say(f"{whole.total} job{'' if whole.total == 1 else 's'}{about}")
+        if self._page:
+            from calflow.display.live_page import LivePage  # which runs without a page need not load
+
+            self._live = LivePage(self._page, self._live_text)
         if is_live(handler.stream):
             marks = BLOCKS if "utf" in (handler.stream.encoding or "").lower() else HASHES
-            at_work = "now" if self._is_local else "submitted"
             self._screen = Screen(
                 handler.stream.fileno(),
-                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks, at_work=at_work),
+                lambda columns: bar_lines(self._progress, self._now(), columns, marks=marks, at_work=self._at_work()),
             )
 
     def end(self) -> None:
         """Leave the bars as they are, and the terminal to others."""
         self._progress.end()
+        if self._live:
+            self._live.close()
+            self._live = None
         if self._screen:
             self._screen.close()
             self._screen = None
@@ -104,6 +137,7 @@ class Display:
     def finished(self, number: int) -> str:
         """Take note that a job is done, and return a line for each of its products; with bars, none."""
         self._progress.finish(number, self._now())
+        self._failures.pop(number, None)  # if it was tried again
         task = self._progress.tasks.get(number)
         if task is None or self._screen:
             return ""
@@ -123,9 +157,31 @@ class Display:
         wildcards = task.name.split(", ") if task.name else []
         told = reason_in(Path(log), task.rule, wildcards, self._started)
         self._progress.fail(number, self._now())
+        if told or not of_a_group:
+            self._failures[number] = f"{task.rule} {task.name}: {told or self._reason(log)}"
         if (told and self._is_local) or (of_a_group and not told):  # another job of the group is to blame
             return ""
         return f"FAILED {task.rule} {task.name}: {told or self._reason(log)} (log: {log})"
+
+    def _live_text(self, runs: bool) -> str:
+        """Return the page of the run that goes on."""
+        from calflow.pages.live import Bar, live_page
+
+        now, progress = self._now(), self._progress
+        rows = shown_rows(progress, now, MOST_ON_PAGE)
+        return live_page(
+            [Bar(label, row.total, row.done, counts_of(row), times_of(row)) for label, row in rows],
+            whole_line(progress, now, self._at_work()),
+            list(self._failures.values()),
+            folder=self._plan.output,
+            done=f"{progress.done}/{progress.total}",
+            time=time.strftime("%H:%M:%S on %-d %B %Y"),
+            runs=runs,
+        )
+
+    def _at_work(self) -> str:
+        """Return what stands before jobs that Snakemake has begun; on a cluster they may wait."""
+        return "now" if self._is_local else "submitted"
 
     def _now(self) -> float:
         return time.time() - self._started
