@@ -380,7 +380,7 @@ def test_a_common_grid_in_colour(made_copy):
     numbers = json.loads((made_copy.folder / "results/colour/shared.json").read_text())
     assert [each["filter"] for each in numbers["filters"]] == ["F200W", "F150W", "F115W"]
     assert (made_copy.folder / "results/colour/shared.png").stat().st_size > 10_000
-    made_copy.config["grids"]["shared"]["associations"] = "pair"
+    made_copy.config |= {"grids": {"shared": {"associations": "pair", "rotation": 0.0}}}  # that of the copy
     run = made_copy.run("colour")
     assert run.code == 1
     assert "there is nothing to make a colour picture of: shared: a colour picture takes images in 3" in run.output
