@@ -535,6 +535,10 @@ def test_what_is_made_of_a_set_is_one_job_for_each_detector(planned):
     (name,) = by_filter.collections
     assert name.startswith("bad_mirimage-f1130w_")
     assert by_filter.collections[name].members == tuple(f"results/stage2/{root}_cal.fits" for root in ROOTS[:2])
+    own = planned(cal=[{"name": "subtract_own_template"}])  # which goes by filter, unless told otherwise
+    (name,) = own.collections
+    assert name.startswith("subtract_own_template_mirimage-f1130w_")
+    assert JOBS["collect_exposures"].functions(own, collection=name)[0].endswith("template_making:make_template")
 
 
 def test_a_plan_with_extra_steps_comes_back_as_it_was(planned):

@@ -1,6 +1,7 @@
 """Extra steps: cleaning steps, and functions of the user's own, called for an exposure and recorded in it."""
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from calflow.files.exposure import PLANES, Exposure, image_extension, read_expos
 from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
-from calflow.science.cleaning.shipped import TEXT, StepOfExposure
+from calflow.science.cleaning.shipped import TEMPLATE, TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 
@@ -50,7 +51,7 @@ class ExtraStep(StepOfExposure):
             return lambda planes, facts: self._call_own(function, planes, facts, paths, images)
         work = function_named(self.function)
         parameters = function_named(self.parameter_class)(**self.parameters)
-        contents = {role: _content(path, kind) for role, (path, kind) in self.inputs.items()}
+        contents = {role: _content(path, kind, place) for role, (path, kind) in self.inputs.items()}
 
         def call(planes: Image, facts: Facts) -> tuple[Image, Mapping[str, Figure]]:
             try:
@@ -345,12 +346,26 @@ def _discard(image: Image, step: str) -> None:
         log.warning("%s left %d pixels of %s that are no value", step, number, PLANES[name])
 
 
-def _content(path: str, kind: str) -> Any:
+def _content(path: str, kind: str, place: str) -> Any:
     """Return what a step that calflow has gets of a file."""
     if kind == TEXT:
         return Path(path).read_text("utf-8")
     with fits.open(path, memmap=False) as hdus:
+        if kind == TEMPLATE:
+            return _template(hdus, place)
         return np.array(hdus[image_extension(hdus, ("SCI", "PRIMARY"))].data, np.float32)
+
+
+def _template(hdus: fits.HDUList, place: str) -> np.ndarray:
+    """Return the images of a template as they are published: RATE and CAL, WISP_0, WISP_1 and so on, or one image."""
+    named = [hdu for hdu in hdus if hdu.name == place.upper()]
+    found = named or [hdu for hdu in hdus if re.fullmatch(r"WISP_\d+", hdu.name)]
+    found = found or [hdus[image_extension(hdus, ("SCI", "PRIMARY"))]]
+    return (
+        np.stack([np.array(hdu.data, np.float32) for hdu in found])
+        if len(found) > 1
+        else np.array(found[0].data, np.float32)
+    )
 
 
 def _axis(value: Any) -> int | None:

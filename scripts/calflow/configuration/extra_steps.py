@@ -16,7 +16,7 @@ from calflow.configuration.section import Maybe, Section, UserPath
 from calflow.configuration.selection import ForSome
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Stage3
-from calflow.science.cleaning.shipped import CAL, RATE, SHIPPED, Shipped
+from calflow.science.cleaning.shipped import CAL, DETECTOR, RATE, SHIPPED, Shipped
 
 PLACES = (RATE, CAL)
 # What a function of the user's own takes, by position; OTHERS or COLLECTED besides, if it asks for other exposures.
@@ -53,8 +53,8 @@ class ExtraStep(ForSome):
     collect: Maybe[str] = Field(
         None, description="your own: a function that makes something of all exposures of a detector, once, for the step"
     )
-    collect_by: Literal["detector", "filter"] = Field(
-        "detector", description="detector, or filter: of each detector those of one filter"
+    collect_by: Maybe[Literal["detector", "filter"]] = Field(
+        None, description="filter: of each detector those of one filter; null: as the step has it, your own detector"
     )
 
     @property
@@ -66,6 +66,11 @@ class ExtraStep(ForSome):
     def function_name(self) -> str:
         """The name of the user's own function."""
         return self.function or self.name
+
+    @property
+    def collects_by(self) -> str:
+        """Which exposures it looks at together."""
+        return self.collect_by or (self.shipped.collect_by if self.shipped else DETECTOR)
 
     @property
     def which_others(self) -> str:

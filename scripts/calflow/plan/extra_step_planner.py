@@ -21,7 +21,7 @@ from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import Source
 from calflow.plan.extra_steps import Cleaning, Collection
 from calflow.plan.plan import PlannedExposure
-from calflow.science.cleaning.shipped import CAL, RATE, TEXT, StepOfExposure, in_full
+from calflow.science.cleaning.shipped import CAL, FILTER, RATE, TEXT, StepOfExposure, in_full
 
 # Keywords that say what became of the steps of the stages.
 TAKEN = frozenset(
@@ -253,7 +253,7 @@ class ExtraStepPlanner:
         sets: dict[tuple[str, ...], list[_Exposure]] = {}
         for exposure in sorted(exposures, key=lambda each: (each.start, each.root)):
             band = tuple(str(exposure.values.get(keyword, "")) for keyword in ("FILTER", "PUPIL"))
-            sets.setdefault((*exposure.detector, *(band if step.collect_by == "filter" else ())), []).append(exposure)
+            sets.setdefault((*exposure.detector, *(band if step.collects_by == FILTER else ())), []).append(exposure)
         found: dict[str, str] = {}
         for key, members in sets.items():
             sources = tuple(member.source for member in members)

@@ -10,8 +10,11 @@ from pkgutil import resolve_name
 from typing import Any
 
 RATE, CAL = "rate", "cal"
-# What becomes of a file that a step takes: the array of its image as float32, or its text.
-IMAGE, TEXT = "image", "text"
+# What becomes of a file that a step takes: the array of its image as float32; those of a template, one or more, for the
+# place of the step; or its text.
+IMAGE, TEMPLATE, TEXT = "image", "template", "text"
+# Which exposures are looked at together: those of a detector, or of each detector those of one filter.
+DETECTOR, FILTER = "detector", "filter"
 # Which other exposures a step takes: those of the same detector that began before.
 EARLIER = "earlier"
 
@@ -31,7 +34,8 @@ class Shipped:
     keyword : str
         Of its status; empty: S_ and the first six letters of its name in the configuration.
     inputs : mapping of str to str
-        What becomes of the files that it takes, by role: ``image`` or ``text``. They are handed on by role.
+        What becomes of the files that it takes, by role: ``image``, ``template`` or ``text``. They are handed on by
+        role.
     optional : tuple of str
         Those of them that it can do without: the function has a default for them.
     check : str
@@ -44,6 +48,8 @@ class Shipped:
         A function alike, ``collect(exposures, parameters)``, that is called once for all exposures of a detector that
         the step is for, with such an iterator, and returns arrays by name. They are the argument ``collected`` of the
         step. Empty: none.
+    collect_by : str
+        ``detector``, or ``filter`` if it looks at those of each filter apart, unless the configuration says so.
     """
 
     function: str
@@ -55,6 +61,7 @@ class Shipped:
     check: str = ""
     others: str = ""
     collect: str = ""
+    collect_by: str = DETECTOR
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
@@ -147,5 +154,19 @@ SHIPPED = {
         places=(CAL,),
         inputs={"sources": IMAGE},
         optional=("sources",),
+    ),
+    "subtract_own_template": Shipped(
+        "subtract_template:subtract_own_template",
+        "subtract_template_parameters:TemplateFit",
+        inputs={"region": IMAGE},
+        optional=("region",),
+        collect="template_making:make_template",
+        collect_by=FILTER,
+    ),
+    "subtract_template": Shipped(
+        "subtract_template:subtract_template",
+        "subtract_template_parameters:TemplateFit",
+        inputs={"template": TEMPLATE, "region": IMAGE},
+        optional=("region",),
     ),
 }

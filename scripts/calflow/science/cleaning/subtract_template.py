@@ -1,0 +1,105 @@
+"""Subtract a pattern whose shape is known and whose strength is not, as NIRCam's wisps."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from calflow.science.cleaning.mesh import mesh_of
+from calflow.science.cleaning.step import Cleaned, Facts
+from calflow.science.cleaning.subtract_template_parameters import TemplateFit
+from calflow.science.cleaning.template_fit import BLOCK, fit_patterns, pattern_blocks
+from calflow.science.dq_flags import bad_pixels
+from calflow.science.image import Image, has_value
+
+
+def subtract_template(
+    planes: Image, parameters: TemplateFit, facts: Facts, template: np.ndarray, region: np.ndarray | None = None
+) -> Cleaned:
+    """Subtract a template, times the amplitude that fits an exposure best.
+
+    Parameters
+    ----------
+    planes : Image
+        2-D. NaN: no value.
+    parameters : TemplateFit
+    facts : Facts
+        `first_pixel` tells which part of the detector an exposure of a subarray is.
+    template : float32 array (n, ny, nx) or (ny, nx)
+        The pattern, or components of it that are added up, in any unit; where it is NaN there is none of it. One of
+        blocks of pixels is spread out.
+    region : float32 array (ny, nx), optional
+        Not 0: where the amplitude is fitted.
+
+    Returns
+    -------
+    Cleaned
+        The variance is that of the amplitudes. Figures: `amplitude` and `error`, of several components the roots of the
+        sums of their squares; `removed`, the standard deviation of what was subtracted, and `noise`, that of a pixel,
+        in the unit of the exposure; `free`, the part of the pixels that the amplitude comes from. One that is not
+        significant is 0, and the exposure stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If the template does not fit the exposure, or too few pixels can be used.
+    """
+    shape = planes.sci.shape
+    patterns = np.stack([_on_exposure(each, shape, facts, "template") for each in _components(template)])
+    patterns = np.nan_to_num(patterns, nan=0.0, posinf=0.0, neginf=0.0)
+    if parameters.smooth:
+        from scipy.ndimage import gaussian_filter
+
+        patterns = np.stack([gaussian_filter(each, parameters.smooth) for each in patterns])
+    good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
+    if region is not None:
+        good &= np.nan_to_num(_on_exposure(region, shape, facts, "region")) != 0
+    image = mesh_of(np.where(good, planes.sci, np.float32(0)), good, (BLOCK, BLOCK))
+    fit = fit_patterns(image, pattern_blocks(patterns, good), parameters)
+    amplitude, error = (float(np.sqrt(np.sum(np.square(values)))) for values in (fit.amplitudes, fit.errors))
+    is_there = amplitude > parameters.significance * error
+    removed = np.tensordot(fit.amplitudes.astype(np.float32), patterns, axes=1) if is_there else None
+    figures = {
+        "amplitude": amplitude if is_there else 0.0,
+        "error": error,
+        "removed": 0.0 if removed is None else float(np.std(removed)),
+        "noise": fit.noise,
+        "free": float(fit.free.mean()),
+    }
+    rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    if removed is None:
+        return Cleaned(figures=rounded)
+    variance = np.tensordot(np.square(fit.errors).astype(np.float32), np.square(patterns), axes=1)
+    return Cleaned(sci=planes.sci - removed, variance=variance, figures=rounded)
+
+
+def subtract_own_template(
+    planes: Image, parameters: TemplateFit, facts: Facts, collected: Mapping[str, np.ndarray], **inputs: np.ndarray
+) -> Cleaned:
+    """Subtract the template that was made of all exposures of a detector and filter; see `subtract_template`.
+
+    Parameters
+    ----------
+    planes, parameters, facts, **inputs
+        Of `subtract_template`.
+    collected : mapping of str to array
+        What `template_making.make_template` returned.
+    """
+    return subtract_template(planes, parameters, facts, collected["template"], **inputs)
+
+
+def _components(template: np.ndarray) -> np.ndarray:
+    return template if template.ndim == 3 else template[None]
+
+
+def _on_exposure(plane: np.ndarray, shape: tuple[int, ...], facts: Facts, what: str) -> np.ndarray:
+    """Return the part of an image of the detector that an exposure has, in its pixels."""
+    factor = max(1, shape[0] // plane.shape[0])
+    if factor > 1 and tuple(size * factor for size in plane.shape) == tuple(shape):
+        return np.repeat(np.repeat(plane, factor, axis=0), factor, axis=1)
+    if plane.shape == tuple(shape):
+        return plane
+    x, y = (first - 1 for first in facts.first_pixel)
+    part = plane[y : y + shape[0], x : x + shape[1]] if min(x, y) >= 0 else plane[:0]
+    if part.shape != tuple(shape):
+        raise ValueError(f"the {what} has the shape {plane.shape}, which an exposure of {tuple(shape)} is no part of")
+    return part

@@ -1,0 +1,143 @@
+"""How strong patterns of known shapes are in an exposure.
+
+The strength is that of the least squares of the exposure less patterns and sky, in blocks of 4 x 4 pixels, without
+sources. Those are looked for in what the fit leaves: at first small ones alone, since the pattern itself is large.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from calflow.science.cleaning.mesh import Mesh, mesh_of
+from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.subtract_template_parameters import TemplateFit
+
+BLOCK = 4  # pixels: patterns are smooth
+# In each round of fit and search sources are looked for on so many scales, from a block on.
+SCALES_OF_ROUNDS = (2, 3, 5, 5)
+CLIP = 4.0  # sigma of a block: what is fainter than the fit by more is no noise
+MISMATCH = 0.1  # how far the shape of a pattern may be off, in parts of it
+TILES = 8  # on each axis, from which the error is found
+LEAST_LEFT = 0.02  # of the blocks
+
+
+class Fit(NamedTuple):
+    """Patterns fitted to an exposure.
+
+    Attributes
+    ----------
+    amplitudes, errors : float64 array, shape (n,)
+        Of each pattern, 0 or more, and the standard deviations. These are found by leaving out parts of the exposure in
+        turn, so what sources and other patterns do to the amplitudes is in them.
+    sky : float64 array, shape (my, mx)
+        What is fitted beside them, in blocks.
+    free : bool array, shape (my, mx)
+        The blocks that were used.
+    noise : float
+        Standard deviation of a pixel, if the noise is white.
+    """
+
+    amplitudes: np.ndarray
+    errors: np.ndarray
+    sky: np.ndarray
+    free: np.ndarray
+    noise: float
+
+
+def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> Fit:
+    """Fit patterns, and a sky beside them, to an exposure.
+
+    Parameters
+    ----------
+    image : Mesh
+        The exposure in blocks of `BLOCK` pixels.
+    patterns : float array, shape (n, my, mx)
+        In the same blocks.
+    parameters : TemplateFit
+
+    Raises
+    ------
+    ValueError
+        If the patterns have no shape of their own where there are values, or too few blocks are left.
+    """
+    weights = (image.weights / BLOCK**2).astype(np.float32)
+    there = weights > 0
+    y, x = np.mgrid[: there.shape[0], : there.shape[1]] / max(there.shape)
+    skies = [np.ones_like(x), *([x - 0.5, y - 0.5] if parameters.sky == "plane" else [])]
+    terms = np.stack([*patterns.astype(np.float64), *skies])
+    free, values = there, np.zeros(len(terms))
+    for scales in SCALES_OF_ROUNDS:
+        normal, right = _normal_equations(terms, image.means, weights * free)
+        values = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
+        rest = (image.means - np.tensordot(values, terms, axes=1)).astype(np.float32)
+        level, noise = sky_level(rest[free])
+        # Where a pattern is bright what it leaves is no source, unless it is brighter still.
+        pattern = np.tensordot(values[: len(patterns)], terms[: len(patterns)], axes=1)
+        rest = (rest - level) / np.hypot(1.0, MISMATCH * pattern / noise if noise > 0 else 0.0)
+        light = find_light(
+            np.where(there, rest, 0.0).astype(np.float32),
+            weights,
+            noise=noise,
+            scales=min(scales, 1 + int(np.log2(max(2, min(there.shape) // 8)))),
+            threshold=parameters.snr_threshold,
+            grow=parameters.grow,
+        )
+        free = there & ~light & (rest > -CLIP * noise / np.sqrt(np.maximum(weights, 1e-6)))
+        if free.sum() < max(LEAST_LEFT * there.sum(), 4 * len(terms)):
+            raise ValueError(f"only {free.sum()} of {there.size} blocks of pixels are left without sources")
+    normal, right = _normal_equations(terms, image.means, weights * free)
+    values = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
+    errors = _jackknifed(normal, right, len(patterns))
+    sky = np.tensordot(values[len(patterns) :], terms[len(patterns) :], axes=1)
+    return Fit(values[: len(patterns)], errors, sky, free, noise * BLOCK)
+
+
+def pattern_blocks(patterns: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Return the means of patterns over the pixels of blocks that count, shape (n, my, mx).
+
+    Parameters
+    ----------
+    patterns : float32 array, shape (n, ny, nx)
+    good : bool array, shape (ny, nx)
+        The pixels of the exposure that count.
+    """
+    return np.stack([mesh_of(pattern, good, (BLOCK, BLOCK)).means for pattern in patterns])
+
+
+def _normal_equations(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrices and right sides of the least squares of tiles of an image: (t, n, n) and (t, n)."""
+    rows, columns = (np.linspace(0, size, TILES + 1).astype(int) for size in values.shape)
+    matrices, sides = [], []
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            tile = slice(top, bottom), slice(left, right)
+            own = terms[:, *tile].reshape(len(terms), -1)
+            weighted = own * weights[tile].ravel()
+            matrices.append(weighted @ own.T)
+            sides.append(weighted @ values[tile].ravel())
+    return np.array(matrices), np.array(sides)
+
+
+def _solved(normal: np.ndarray, right: np.ndarray, patterns: int) -> np.ndarray:
+    """Return the least squares of which the first terms are not negative."""
+    from scipy.optimize import lsq_linear
+
+    scale = np.sqrt(np.diag(normal))
+    if not (scale > 0).all():
+        raise ValueError("the template has no value where the exposure has pixels that can be used")
+    try:
+        root = np.linalg.cholesky(normal / np.outer(scale, scale)).T
+    except np.linalg.LinAlgError:
+        raise ValueError("the template has no shape of its own beside the sky where there are pixels") from None
+    low = np.where(np.arange(len(scale)) < patterns, 0.0, -np.inf)
+    found = lsq_linear(root, np.linalg.solve(root.T, right / scale), (low, np.inf), method="bvls", tol=1e-12)
+    return found.x / scale
+
+
+def _jackknifed(normal: np.ndarray, right: np.ndarray, patterns: int) -> np.ndarray:
+    """Return the standard deviations of the amplitudes, without the limit at 0, from tiles left out in turn."""
+    held = normal[:, -1, -1] > 0
+    normal, right = normal[held], right[held]
+    every = np.linalg.solve(normal.sum(axis=0) - normal, (right.sum(axis=0) - right)[..., None])[:, :patterns, 0]
+    return np.sqrt((len(every) - 1) * np.var(every, axis=0))
