@@ -144,27 +144,40 @@ def test_the_shape_is_found_from_exposures_of_other_strengths_and_sources():
         10 + a * X + b * Y + c + noise(seed) + sources(seed) + strength * WISP
         for seed, (strength, (a, b, c)) in enumerate(zip(strengths, skies, strict=True))
     ]
-    found = make_template(((exposure(sci), FACTS) for sci in every), TemplateFit())["template"]
+    made = make_template(((exposure(sci), FACTS) for sci in every), TemplateFit())
+    found = made["template"]
+    assert 0.9 < made["alike"][0] < 1
     assert found.shape == (N, N)
     assert found.dtype == np.float32
     scale = (found * WISP).sum() / (WISP**2).sum()
     assert scale == pytest.approx(np.median(strengths), rel=0.1)
     assert np.std(found - scale * WISP) < 0.06
     for strength, sci in zip(strengths, every, strict=True):
-        out = subtract_own_template(exposure(sci), TemplateFit(), FACTS, {"template": found})
+        out = subtract_own_template(exposure(sci), TemplateFit(), FACTS, made)
         assert out.figures["amplitude"] * scale == pytest.approx(strength, abs=0.15)
+
+
+def test_exposures_without_a_pattern_make_no_template_and_stay_as_they_are():
+    for number in (4, 5, 12):
+        every = [exposure(10 + noise(seed) + sources(seed)) for seed in range(number)]
+        made = make_template(((each, FACTS) for each in every), TemplateFit())
+        assert not made["template"].any()
+        assert made["alike"][0] < 0.7
+        out = subtract_own_template(every[0], TemplateFit(), FACTS, made)
+        assert out.sci is None
+        assert out.figures == {"amplitude": 0.0, "alike": pytest.approx(made["alike"][0], rel=0.01)}
 
 
 def test_no_template_of_too_few_or_of_different_exposures():
     two = [(exposure(noise() + WISP), FACTS)] * 2
-    with pytest.raises(ValueError, match="3 exposures or more; there are 2"):
+    with pytest.raises(ValueError, match="4 exposures or more; there are 2"):
         make_template(two, TemplateFit())
     with pytest.raises(ValueError, match=r"\(256, 256\) and of \(128, 256\)"):
         make_template([*two, (exposure(noise()[:128]), FACTS)], TemplateFit())
 
 
 def test_of_many_exposures_some_are_used(monkeypatch):
-    monkeypatch.setattr("calflow.science.cleaning.template_making.MOST", 4)
+    monkeypatch.setattr("calflow.science.cleaning.template_making.MOST", 6)
     read = []
 
     def exposures():
@@ -174,7 +187,7 @@ def test_of_many_exposures_some_are_used(monkeypatch):
 
     found = make_template(exposures(), TemplateFit())["template"]
     assert len(read) == 11
-    assert (found * WISP).sum() / (WISP**2).sum() == pytest.approx(2, rel=0.05)
+    assert (found * WISP).sum() / (WISP**2).sum() == pytest.approx(2, rel=0.1)
 
 
 # Files as they are published

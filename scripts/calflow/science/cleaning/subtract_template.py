@@ -83,8 +83,18 @@ def subtract_own_template(
         Of `subtract_template`.
     collected : mapping of str to array
         What `template_making.make_template` returned.
+
+    Returns
+    -------
+    Cleaned
+        With the figure `alike`: the part of the template's variance that is not chance. If that is too little, there is
+        no template, and the exposure stays as it is.
     """
-    return subtract_template(planes, parameters, facts, collected["template"], **inputs)
+    alike = {"alike": float(f"{float(collected['alike'][0]):.3g}")}
+    if not collected["template"].any():
+        return Cleaned(figures={"amplitude": 0.0} | alike)
+    found = subtract_template(planes, parameters, facts, collected["template"], **inputs)
+    return found._replace(figures={**found.figures, **alike})
 
 
 def _components(template: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
     for scales in SCALES_OF_ROUNDS:
         normal, right = _normal_equations(terms, image.means, weights * free)
         values = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
-        rest = (image.means - np.tensordot(values, terms, axes=1)).astype(np.float32)
+        rest = image.means - np.tensordot(values, terms, axes=1)
         level, noise = sky_level(rest[free])
         # Where a pattern is bright what it leaves is no source, unless it is brighter still.
         pattern = np.tensordot(values[: len(patterns)], terms[: len(patterns)], axes=1)

@@ -13,10 +13,11 @@ from calflow.science.image import Image, has_value
 
 # Of more exposures this many, or half of it, are used, evenly picked: of 2048 x 2048 pixels each takes 2 MB.
 MOST = 64
-LEAST = 3
+LEAST = 4
 ROUNDS = 3
 # Exposures in which the pattern is fainter than this part of its usual strength tell little of its shape.
 LEAST_STRENGTH = 0.3
+LEAST_ALIKE = 0.7  # part of the variance: what is less is taken for chance
 SMOOTHING = 1.0  # sigma, blocks
 LEAST_WEIGHT = 0.05  # of a smoothed block
 ROWS = 64  # of blocks of all exposures that are put in order at a time
@@ -34,12 +35,14 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     Returns
     -------
     dict of str to float32 array
-        ``template``, shape (ny, nx), of usual strength 1, in the unit of the exposures.
+        ``template``, shape (ny, nx), of usual strength 1, in the unit of the exposures; 0 if there is none. ``alike``,
+        shape (1,), the part of its variance that is not chance, by the correlation of the templates of each second
+        exposure.
 
     Raises
     ------
     ValueError
-        Of fewer than three exposures, or of several sizes.
+        Of fewer than four exposures, or of several sizes.
     """
     meshes: list[Mesh] = []
     step = 1
@@ -57,17 +60,20 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     for _ in range(ROUNDS):
         fits = [fit_patterns(mesh, pattern[None], parameters) for mesh in meshes]
         usual = float(np.median([fit.amplitudes[0] for fit in fits]))
-        if not usual > 0:
-            raise ValueError("the exposures have no pattern in common")
-        pattern = _median(
-            [
-                _left(mesh, fit.sky, fit.free) / np.float32(fit.amplitudes[0] / usual)
-                for mesh, fit in zip(meshes, fits, strict=True)
-                if fit.amplitudes[0] >= LEAST_STRENGTH * usual
-            ],
-            parameters,
-        )
-    return {"template": smooth_image(pattern, meshes[0].box, meshes[0].shape)}
+        images = [
+            _left(mesh, fit.sky, fit.free) / np.float32(fit.amplitudes[0] / usual)
+            for mesh, fit in zip(meshes, fits, strict=True)
+            if fit.amplitudes[0] > LEAST_STRENGTH * usual
+        ]
+        if len(images) < LEAST:
+            return {"template": np.zeros(meshes[0].shape, np.float32), "alike": np.zeros(1)}
+        pattern = _median(images, parameters)
+    halves = [_median(images[half::2], parameters).ravel() for half in (0, 1)]
+    alike = float(np.corrcoef(halves)[0, 1])
+    # Half of the scatter of a median of all is that of one of the half.
+    alike = 2 * alike / (1 + alike) if alike > 0 else 0.0
+    template = smooth_image(pattern, meshes[0].box, meshes[0].shape)
+    return {"template": template if alike >= LEAST_ALIKE else np.zeros_like(template), "alike": np.array([alike])}
 
 
 def _in_blocks(planes: Image, parameters: TemplateFit) -> Mesh:
