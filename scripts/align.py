@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calflow.files.alignment_tables import AlignmentRow, write_alignment
+from calflow.files.alignment_tables import write_alignment
 from calflow.files.exposure_stars import read_exposure_stars
 from calflow.files.geometry_files import read_geometry
+from calflow.files.pointings import moved_before, placed_by, pointings_from_outside, row_of
 from calflow.files.star_lists import read_sky_catalog
 from calflow.job import UnusableExposure, arguments_of, remark, run
 from calflow.science.geometry.moving_target import target_rotations
@@ -29,15 +30,16 @@ def align(input, output, params: "Aligning"):
     """Write what is done about the pointing of each exposure."""
     names = dict(params.members)
     geometries = dict(zip(names, map(read_geometry, input.geometries), strict=True))
+    given = pointings_from_outside(params.pointings, geometries, input.get("wcs") or ())
     step = params.alignment_step
     if step in params.status:
-        status = params.status[step]
-        rows = [_row(Alignment(name, group, status, ""), geometries[name]) for name, group in names.items()]
+        found = [Alignment(name, group, params.status[step], "") for name, group in names.items()]
+        rows = [row_of(each, geometries[each.name]) for each in moved_before(found, geometries, given)]
     elif params.targets:
         rows = _follow(names, geometries, params.targets)
     else:
-        rows = _tweak(names, geometries, input, params.tweakreg)
-        rows = _without_failures(rows, params.tweakreg["on_failure"])
+        found = _tweak(names, geometries, given, input, params.tweakreg)
+        rows = _without_failures(found, params.tweakreg["on_failure"])
     for row in rows:
         if row.status == "FAILED":
             left = "" if row.used else "; it is left out of the combination"
@@ -49,9 +51,9 @@ def align(input, output, params: "Aligning"):
     write_alignment(Path(output.table), rows, {"step": step})
 
 
-def _tweak(names, geometries, input, settings):
+def _tweak(names, geometries, given, input, settings):
     """Align the exposures with each other, then with the catalogue."""
-    exposures = read_exposure_stars(input.stars, names, geometries)
+    exposures = read_exposure_stars(input.stars, names, placed_by(given, geometries))
     found = align_relative(
         exposures,
         Matching(**arguments_of(Matching, settings)),
@@ -66,14 +68,14 @@ def _tweak(names, geometries, input, settings):
         how = Matching(**arguments_of(Matching, absolute))
         found = align_absolute(exposures, found, catalog.positions, catalog.weight, how, robust=settings["robust"])
     numbers = {exposure.name: len(exposure.sky) for exposure in exposures}
-    return [_row(alignment, geometries[alignment.name], numbers[alignment.name]) for alignment in found]
+    return [row_of(each, geometries[each.name], numbers[each.name]) for each in moved_before(found, geometries, given)]
 
 
 def _follow(names, geometries, targets):
     """Turn the sky of each exposure so that its moving target comes to the mean of all positions."""
     rotations = target_rotations(list(targets))
     status, reason = ("FAILED", "the position of the target is not known") if rotations is None else ("COMPLETE", "")
-    rows = [_row(Alignment(name, group, status, reason), geometries[name]) for name, group in names.items()]
+    rows = [row_of(Alignment(name, group, status, reason), geometries[name]) for name, group in names.items()]
     if rotations is None:
         return rows
     footprints = [
@@ -81,26 +83,6 @@ def _follow(names, geometries, targets):
     ]
     moved = zip(rows, rotations, footprints, strict=True)
     return [replace(row, rotation_of_sky=turn, footprint=footprint) for row, turn, footprint in moved]
-
-
-def _row(alignment, geometry, stars=0):
-    return AlignmentRow(
-        exposure=alignment.name,
-        group=alignment.group,
-        status=alignment.status,
-        reason=alignment.reason,
-        used=True,
-        footprint=geometry.corrected(alignment.correction).footprint(),
-        reference=alignment.is_reference,
-        stars=stars,
-        matches=alignment.n_matches,
-        rms=float(alignment.rms),
-        shift=alignment.shift,
-        rotation=alignment.rotation,
-        scale=alignment.scale,
-        corner_motion=float(alignment.corner_motion),
-        correction=alignment.correction,
-    )
 
 
 def _remark_sets(rows, step):

@@ -52,6 +52,7 @@ def test_what_failed_is_remarked(caplog, monkeypatch):
         alignment_step="tweakreg",
         status={},
         targets=None,
+        pointings={},
         tweakreg={"on_failure": "drop"},
     )
     inputs = type("Input", (), {"geometries": ["a", "b"], "get": lambda self, name: None})()

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -12,10 +14,12 @@ from astropy.table import Table
 
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
+from calflow.files.alignment_tables import AlignmentRow, write_alignment
 from calflow.jobs.all import JOBS
 from calflow.plan.colour_files import colour_paths, some_colour_paths
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.planner import make_plan
+from calflow.science.geometry.tangent_plane import Affine
 from calflow.simulation import Scene, simulate
 
 PLANES = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
@@ -870,6 +874,104 @@ def test_a_catalogue_that_is_neither_a_file_nor_known(two):
 
 
 # Common grids ------------------------------------------------------------------------------------------
+
+
+# Pointings from outside -----------------------------------------------------------------------------------
+
+
+def offsets(text, *more, name="offsets.csv", **tweakreg):
+    """Write a table of offsets, and return the parameters of stage 3 that use it."""
+    Path(name).write_text(text)
+    return {"tweakreg": {"wcs_from": [name, *more], **tweakreg}}
+
+
+def test_offsets_reach_the_job_of_the_alignment(two):
+    table = offsets("exposure,dx,dy\na,0.1,0.2\nb_cal.fits,0,0\n")
+    plan = plan_of(stage3=table)
+    pointings = JOBS["align"].parameters(plan, association="x").pointings
+    assert list(pointings) == ["a", "b"]
+    assert (pointings["a"]["file"], pointings["a"]["offset"]["north"]) == ("offsets.csv", 0.2)
+    assert plan.stage3.record("x")["WCSFROM"] == ("offsets.csv", "Where pointings were taken from")
+    assert "wcs" not in JOBS["align"].inputs(plan, association="x")
+    again = plan_of(stage3=table)  # from the cache
+    assert JOBS["align"].parameters(again, association="x").pointings == pointings
+
+
+def test_a_table_of_calflow_is_remembered_as_it_was_read(two):
+    row = AlignmentRow("a", "g", "COMPLETE", "", True, np.zeros((4, 2)), correction=Affine(shift=(1.0, 2.0)))
+    write_alignment(Path("other_alignment.ecsv"), [row, replace(row, exposure="b")], {})
+    stage3 = {"tweakreg": {"wcs_from": "other_alignment.ecsv"}}
+    first, second = (JOBS["align"].parameters(plan_of(stage3=stage3), association="x").pointings for _ in range(2))
+    assert first == second
+    assert first["a"]["offset"]["matrix"] == ((1.0, 0.0), (0.0, 1.0))
+
+
+def test_the_row_that_says_most_closely_for_what_it_is_counts(two):
+    plan = plan_of(stage3=offsets("exposure,filter,dx,dy\n*,,1,1\n*,F1130W,2,2\na,F1130W,3,3\n"))
+    pointings = JOBS["align"].parameters(plan, association="x").pointings
+    assert [pointings[name]["offset"]["east"] for name in "ab"] == [3.0, 2.0]
+
+
+def test_rows_that_contradict_each_other(two):
+    assert problem_of(stage3=offsets("exposure,dx,dy\na,1,1\nb,0,0\na,1,2\n")) == (
+        "offsets.csv: rows 1, 3 are all for a, with different offsets; give one row for an exposure"
+    )
+
+
+def test_an_exposure_without_a_row(two):
+    assert problem_of(stage3=offsets("exposure,dx,dy\na,1,1\n")) == (
+        "--config: stage3.tweakreg.wcs_from: nothing in offsets.csv is for b, but for others of x; "
+        "give them a row too, or one for all others: exposure *, with offsets of 0"
+    )
+
+
+def test_a_table_that_fits_no_exposure(two):
+    assert problem_of(stage3=offsets("exposure,dx,dy\nq,1,1\n")) == (
+        "offsets.csv: none of its rows is for a member of a level-3 association; members are a, b"
+    )
+
+
+def test_rows_for_no_exposure_and_associations_without_a_row_are_told(three):
+    Path("zz_cal.fits").write_bytes(Path("a_cal.fits").read_bytes())
+    write_asn("z_asn.json", product("z", "zz_cal.fits"), asn_id="o003")
+    plan = plan_of(three, stage3=offsets("exposure,dx,dy\na,1,1\nb,0,0\nq,1,1\n"))
+    assert {notice for notice in plan.notices if "wcs_from" in notice or "offsets" in notice} == {
+        "z: stage3.tweakreg.wcs_from has nothing for its exposures, which are not moved",
+        "offsets.csv: row 3 for no exposure of this configuration",
+    }
+    assert JOBS["align"].parameters(plan, association="z").pointings == {}
+
+
+def test_two_tables_for_one_exposure(two):
+    Path("more.csv").write_text("exposure,dx,dy\nb,1,1\n")
+    assert problem_of(stage3=offsets("exposure,dx,dy\n*,1,1\n", "more.csv")) == (
+        "--config: stage3.tweakreg.wcs_from: both 'offsets.csv' and 'more.csv' are for b; give one of them"
+    )
+
+
+def test_a_table_that_this_run_writes(two):
+    Path("results/stage3").mkdir(parents=True)
+    problem = problem_of(stage3=offsets("exposure,dx,dy\n*,1,1\n", name="results/stage3/x_alignment.ecsv"))
+    assert problem.startswith("results/stage3/x_alignment.ecsv: lies where this run writes; copy it elsewhere")
+
+
+def test_a_file_of_pointings_that_is_not_there(two):
+    problem = problem_of(stage3={"tweakreg": {"wcs_from": "lost.csv"}})
+    assert problem.startswith("--config: stage3.tweakreg.wcs_from[0]: no such file 'lost.csv'")
+
+
+def test_an_asdf_file_without_a_wcs(two):
+    asdf.AsdfFile({"roman": 1}).write_to("a_wcs.asdf")
+    problem = problem_of(stage3={"tweakreg": {"wcs_from": "a_wcs.asdf"}})
+    assert problem.startswith("a_wcs.asdf: it has no gwcs as 'wcs' or 'meta.wcs'; its keys are ")
+
+
+def test_offsets_of_a_moving_target(folder):
+    for name in "ab":
+        write_cal(f"{name}_cal.fits", TARGTYPE="MOVING", MT_RA=80.0, MT_DEC=-70.0)
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    problem = problem_of(stage3=offsets("exposure,dx,dy\n*,1,1\n"))
+    assert problem.endswith("gives pointings for x, which follows a moving target; give them for fixed targets alone")
 
 
 @pytest.fixture

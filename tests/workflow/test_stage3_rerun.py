@@ -6,9 +6,12 @@ The resampled groups and their median are temporary: whatever looks for outliers
 import json
 import os
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
+from calflow.files.alignment_tables import read_alignment
+from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
 from tests.edits import edit_function
 
 pytestmark = pytest.mark.slow
@@ -119,6 +122,45 @@ def test_changed_aperture_corrections(combined):
             if "apcorr" in (hdu.columns.names if hasattr(hdu, "columns") else ()):
                 hdu.data["apcorr"] *= 1.1
     assert combined.run().rules == CATALOG
+
+
+def alignment(combined):
+    """Return the corrections of the exposures, shape (n, 6), and the whole rows."""
+    rows = read_alignment(combined.combined(f"{PRODUCT}_alignment.ecsv"))
+    return np.array([[*np.ravel(row.correction.matrix), *row.correction.shift] for row in rows]), rows
+
+
+def test_pointings_that_another_run_found(combined):
+    """The alignment table for all but one exposure, the WCS of its _crf for that: the images are the same again."""
+    before, _ = alignment(combined)
+    image = fits.getdata(combined.combined(f"{PRODUCT}_i2d.fits"))
+    table = combined.combined(f"{PRODUCT}_alignment.ecsv").read_text().splitlines(keepends=True)
+    (combined.folder / "known.ecsv").write_text("".join(line for line in table if not line.startswith(ROOTS[1])))
+    with fits.open(combined.combined(f"{ROOTS[1]}_o001_crf.fits")) as crf:
+        wcs = wcs_from_bytes(crf["ASDF"].data["ASDF_METADATA"].tobytes())
+    (combined.folder / f"{ROOTS[1]}_wcs.asdf").write_bytes(wcs_to_bytes(wcs))
+    given = {"wcs_from": ["known.ecsv", "*_wcs.asdf"]}
+    combined.config["stage3"] = {"tweakreg": given | {"skip": True}}
+    run = combined.run()
+    assert run.code == 0, run.output
+    assert {"align": 1, "flag_outliers": N, "combine": 1}.items() <= run.rules.items()
+    assert not {"calibrate", "find_stars"} & set(run.rules)
+    after, rows = alignment(combined)
+    assert {row.status for row in rows} == {"SKIPPED"}
+    assert after == pytest.approx(before, abs=1e-7)  # arcsec
+    assert (after == before).all(axis=1).tolist() == [True, False, True, True]
+    assert rows[1].reason.startswith(f"{ROOTS[1]}_wcs.asdf moved it by 0.")
+    assert fits.getdata(combined.combined(f"{PRODUCT}_i2d.fits")) == pytest.approx(image, rel=1e-4, nan_ok=True)
+    header = fits.getheader(combined.combined(f"{ROOTS[0]}_o001_crf.fits"))
+    assert (header["S_TWKREG"], header["WCSFROM"]) == ("SKIPPED", f"known.ecsv, {ROOTS[1]}_wcs.asdf")
+    assert combined.planned() == {}
+    # Followed by the alignment, which finds next to nothing to do.
+    combined.config["stage3"] = {"tweakreg": given}
+    assert combined.run(f"results/stage3/{PRODUCT}_alignment.ecsv").code == 0
+    again, rows = alignment(combined)
+    assert {row.status for row in rows} == {"COMPLETE"}
+    assert rows[0].reason.endswith("; known.ecsv moved it by 0.0000 arcsec")
+    assert again == pytest.approx(before, abs=2e-3)
 
 
 def test_deleted_image(combined):

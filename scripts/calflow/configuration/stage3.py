@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from calflow.configuration.declared import section_of
-from calflow.configuration.section import FILL_VALUE, Maybe, NormalPath, Section, SomeFiles, Step
+from calflow.configuration.section import FILL_VALUE, Files, Maybe, NormalPath, Section, SomeFiles, Step
 from calflow.configuration.shared import IN_MEMORY, OutputGrid, SipApproximation, SourceFinding
 from calflow.configuration.stage2 import Resample
 from calflow.science.combination.combination_parameters import (
@@ -83,6 +83,9 @@ class StarLists(_Robustness):
     use_custom_catalogs: bool = Field(False, description="star lists from catfile, the ASN or TCATFILE")
     catalog_format: Literal["ecsv", "fits"] = Field("ecsv", description="format of the star lists: ecsv, fits")
     catfile: NormalPath = Field("", description="file with two columns: exposure, star list")
+    wcs_from: Files = Field(
+        [], description="pointings from outside: tables of offsets, ASDF files with a WCS; docs/alignment.md"
+    )
 
 
 _Matching: Any = section_of(Matching, section_of(GroupOrder, Step))

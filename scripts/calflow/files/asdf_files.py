@@ -30,6 +30,26 @@ def read_tree(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path}: {warning}") from None
 
 
+def read_wcs_file(path: Path) -> Any:
+    """Return the gwcs of an ASDF file, as ``wcs`` or ``meta.wcs``.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    tree = read_tree(path)
+    meta = tree.get("meta")
+    wcs = tree["wcs"] if "wcs" in tree else meta.get("wcs") if isinstance(meta, dict) else None
+    if not hasattr(wcs, "forward_transform"):
+        raise ValueError(f"it has no gwcs as 'wcs' or 'meta.wcs'; its keys are {', '.join(map(str, tree))}")
+    return wcs
+
+
 def wcs_from_bytes(content: bytes) -> Any:
     """Return the gwcs that an ASDF file holds as ``meta.wcs``, or None.
 

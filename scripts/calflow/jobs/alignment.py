@@ -1,6 +1,7 @@
 """Jobs of stage 3 up to the corrected pointings: geometry, stars, the astrometric catalogue, alignment, grids."""
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from calflow.inputs.times import decimal_year
@@ -36,6 +37,7 @@ class Aligning(NamedTuple):
     members: list[list[str]]  # root and group of each
     alignment_step: str
     targets: list[tuple[float, float] | None] | None  # of a moving target, (ra, dec) in degrees
+    pointings: dict[str, dict[str, Any]]  # from outside, by roots: the name of the file, and the offset or no more
     status: dict[str, str]
     tweakreg: dict[str, Any]
 
@@ -139,7 +141,14 @@ def aligned(plan: Plan, association: str) -> dict[str, Any]:
         files["stars"] = [str(member.star_list or _stars(stage3, member)) for member in planned.members]
         if stage3.parameters(association).tweakreg.abs_refcat:
             files["catalog"] = astrometric_catalog(stage3, association)
+    if given := [member.pointing["file"] for member in planned.members if _has_wcs(member)]:
+        files["wcs"] = given
     return files
+
+
+def _has_wcs(member: PlannedMember) -> bool:
+    """Tell whether a member is given a whole WCS from outside."""
+    return bool(member.pointing) and "offset" not in member.pointing
 
 
 def _stars(stage3: Combinations, member: PlannedMember) -> str:
@@ -169,6 +178,11 @@ def alignment(plan: Plan, association: str) -> Aligning:
         members=planned.identities(),
         alignment_step=planned.alignment_step,
         targets=[member.target for member in planned.members] if planned.moving else None,
+        pointings={
+            member.root: {**member.pointing, "file": Path(member.pointing["file"]).name}
+            for member in planned.members
+            if member.pointing
+        },
         status=planned.status_of("assign_mtwcs", "tweakreg"),
         tweakreg=plan.stage3.parameters(association).tweakreg.alignment_parameters(),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from calflow.configuration.problems import some
 from calflow.configuration.settings import Settings
 from calflow.configuration.shared import OutputGrid
 from calflow.configuration.stage3 import Stage3
@@ -55,6 +56,9 @@ class PlannedMember:
         By which its stars are found; None: those of the run.
     clean : str
         What extra steps make of it before stage 3; empty: there are none.
+    pointing : mapping of str to object
+        What is given of its pointing from outside: ``file``, its path, and of a table ``offset``, the arguments of
+        `science.geometry.offsets.Offset`; empty: nothing.
     """
 
     root: str
@@ -66,6 +70,7 @@ class PlannedMember:
     size: int
     parameters: Chosen | None = None
     clean: str = ""
+    pointing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pixels(self) -> str:
@@ -409,7 +414,7 @@ class Combinations:
         return {
             "ASNPOOL": (association.pool, "Name of the ASN pool"),
             "ASNTABLE": (association.table, "Name of the ASN table"),
-        } | chosen.record(3, *without)
+        } | (_given_by(association) | chosen.record(3, *without))
 
     def _own_grid(self, name: str) -> bool:
         """Tell whether the grid of the output differs from that of the input."""
@@ -421,3 +426,9 @@ class Combinations:
         names = [association.crf(member, "blot") for member in association.members]
         names += [association.crf(member, "outlier_i2d") for member in groups]
         return [self.path(name) for name in [*names, association.crf(groups[0], "median")]]
+
+
+def _given_by(association: PlannedAssociation) -> dict[str, tuple[str, str]]:
+    """Return the keyword that names the files whose pointings exposures are given; nothing without them."""
+    files = dict.fromkeys(Path(member.pointing["file"]).name for member in association.members if member.pointing)
+    return {"WCSFROM": (some([*files]), "Where pointings were taken from")} if files else {}

@@ -35,6 +35,7 @@ from calflow.plan.combination_planner import CombinationPlanner, check_astrometr
 from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
 from calflow.plan.extra_step_planner import ExtraStepPlanner
+from calflow.plan.given_pointings import GivenPointings
 from calflow.plan.merge_planner import MergePlanner
 from calflow.plan.plan import (
     Calibrated,
@@ -291,12 +292,16 @@ class _Planner:
             from calflow.plan.colour_files import check_colour  # which others need not load
 
             check_colour(self.settings, combinations, self.problems)
+        headers = {name: source.headers for name, source in planner.sources.items()}
+        given = GivenPointings(self.settings, self.cache, self.problems, self.notices)
+        combinations = given.find(combinations, headers)
         combinations = self.combination_checker.check(combinations, planner.sources)
         combinations = extra_steps.before_stage3(combinations, planner.sources)
         for found in combinations:
             self.checker.check_catalog(found, settings_for(found.parameters, self.settings).stage3.source_catalog)
         files = {member.cal for found in combinations for member in found.members}
         files |= {str(member.star_list) for found in combinations for member in found.members if member.star_list}
+        files |= {member.pointing["file"] for found in combinations for member in found.members if member.pointing}
         files |= {str(ref.path) for found in combinations for ref in found.references.values() if ref.path}
         stage3 = self.settings.stage3
         files |= {stage3.tweakreg.abs_refcat, stage3.skymatch.skylist or "", stage3.resample.output_wcs}
