@@ -17,7 +17,8 @@ from calflow.configuration.settings import read_settings
 from calflow.files.alignment_tables import AlignmentRow, write_alignment
 from calflow.jobs.all import JOBS
 from calflow.plan.colour_files import colour_paths, some_colour_paths
-from calflow.plan.combination import UnknownAssociation
+from calflow.plan.combination import UnknownAssociation, catalog_candidates
+from calflow.plan.components import components
 from calflow.plan.planner import make_plan
 from calflow.science.geometry.tangent_plane import Affine
 from calflow.simulation import Scene, simulate
@@ -869,11 +870,96 @@ def test_a_catalogue_of_the_user(two, folder):
 def test_a_catalogue_that_is_neither_a_file_nor_known(two):
     assert problem_of(stage3={"tweakreg": {"abs_refcat": "GAIADR5"}}) == (
         "--config: stage3.tweakreg.abs_refcat: 'GAIADR5' is neither a file nor a catalogue that is known; "
-        "give a file with RA and DEC, or one of GAIAREFCAT, GAIADR3, GAIADR2, GAIADR1, GAIADR3_S3"
+        "give a file with RA and DEC, {association: name}, or one of GAIAREFCAT, GAIADR3, GAIADR2, GAIADR1, GAIADR3_S3"
     )
 
 
 # Common grids ------------------------------------------------------------------------------------------
+
+
+# Catalogues of other associations ------------------------------------------------------------------------
+
+
+def to(name, **override):
+    """Return the configuration that aligns all to the catalogue of an association, and y to another."""
+    config = {"stage3": {"tweakreg": {"abs_refcat": {"association": name}}}}
+    if override:
+        config["overrides"] = [{"for": {"exposures": "b"}, "stage3": {"tweakreg": {"abs_refcat": override}}}]
+    return config
+
+
+def test_the_catalogue_of_another_association(three):
+    plan = plan_of(three, **to("z"))
+    assert JOBS["align"].inputs(plan, association="x")["catalog"] == "results/stage3/z_cat.ecsv"
+    assert JOBS["align"].parameters(plan, association="x").tweakreg["abs_refcat"] == "z"
+    assert (
+        plan_of(three, stage3={"tweakreg": {"abs_refcat": "association:z"}}).stage3.association("y").catalog_of == "z"
+    )
+
+
+def test_what_hangs_together_by_a_catalogue_is_one_part(two):
+    Path("c_cal.fits").write_bytes(Path("a_cal.fits").read_bytes())
+    write_asn("c_asn.json", product("c", "c_cal.fits"), asn_id="o003")
+    apart, together = (plan_of(["x_asn.json", "c_asn.json"], **config) for config in ({}, to("c")))
+    assert [len(components(plan)) for plan in (apart, together)] == [2, 1]
+
+
+def test_the_association_that_gives_the_catalogue_is_aligned_to_none(three):
+    plan = plan_of(three, **to("x"))
+    assert "catalog" not in JOBS["align"].inputs(plan, association="x")
+    assert JOBS["align"].parameters(plan, association="x").tweakreg["abs_refcat"] == ""
+    assert "x: others are aligned to it, and it to no catalogue" in plan.notices
+    single = plan_of(three, **to("z")).stage3.association("z")
+    assert single.status["tweakreg"] == "SKIPPED"  # one exposure alone has nothing else to be aligned with
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "found"),
+    [
+        ("p-o001_t1_f2", ["p-o001_t1_f1", "p-o001_t1_f2"], ["p-o001_t1_f2"]),
+        ("*f2", ["p-o001_t1_f2", "p-o001_t2_f2"], ["p-o001_t1_f2"]),
+        ("*f2", ["p-o002_t1_f2", "p-o001_t2_f2"], ["p-o002_t1_f2", "p-o001_t2_f2"]),
+        ("f2", ["p-o001_t1_f2"], []),
+    ],
+)
+def test_which_association_a_pattern_stands_for(pattern, names, found):
+    assert catalog_candidates("p-o001_t1_f1", pattern, names) == found
+
+
+def test_a_catalogue_of_no_association(three):
+    assert problems_of(three, **to("zz"))[0] == (
+        "--config: stage3.tweakreg.abs_refcat: 'zz', to which x is to be aligned, is no product of a level-3 "
+        "association; did you mean 'z'?"
+    )
+
+
+def test_a_pattern_of_several_associations(three):
+    assert problems_of(three, **to("[xy]"))[0] == (
+        "--config: stage3.tweakreg.abs_refcat: of '[xy]', to which z is to be aligned, there are x, y; "
+        "give the name of one, or choose by overrides"
+    )
+
+
+def test_associations_that_wait_for_each_other(three):
+    """x is aligned to y; y, whose first exposure is b, to x."""
+    assert problem_of(three[:2], **to("y", association="x")) == (
+        "--config: stage3.tweakreg.abs_refcat: x is aligned to y is aligned to x: each waits for the next; "
+        "align one of them to no other, by overrides"
+    )
+
+
+def test_a_catalogue_that_is_not_made(three):
+    config = to("z")
+    config["stage3"]["source_catalog"] = {"skip": True}
+    assert problems_of(three, **config)[0] == (
+        "--config: stage3.tweakreg.abs_refcat: z, to which x is to be aligned, gets no source catalogue; "
+        "let its resample and source_catalog run"
+    )
+
+
+def test_a_catalogue_of_nothing_that_is_known(two):
+    problem = problem_of(stage3={"tweakreg": {"abs_refcat": {"asociation": "x"}}})
+    assert problem.endswith("give {association: name of a product of stage 3}")
 
 
 # Pointings from outside -----------------------------------------------------------------------------------

@@ -165,6 +165,14 @@ def test_reference_makers_cannot_be_cut():
         parts_of([], settings, {})
 
 
+@pytest.mark.parametrize("where", ["stage3", "overrides"])
+def test_catalogues_of_other_associations_cannot_be_cut(where):
+    stage3 = {"tweakreg": {"abs_refcat": {"association": "x"}}}
+    config = {"stage3": stage3} if where == "stage3" else {"overrides": [{"stage3": stage3}]}
+    with pytest.raises(InputError, match=r"abs_refcat: .* may come into different shards; make that one first"):
+        parts_of([], read_settings(config), {})
+
+
 # What is written ------------------------------------------------------------------------------------------
 
 

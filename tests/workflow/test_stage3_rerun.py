@@ -124,9 +124,27 @@ def test_changed_aperture_corrections(combined):
     assert combined.run().rules == CATALOG
 
 
-def alignment(combined):
+def test_the_catalogue_of_another_association(combined):
+    """The association that gives it stays as it is; the other waits for its catalogue, now and when that is stale."""
+    path = next((combined.folder / "data/stage3").glob("*_asn.json"))
+    tree = json.loads(path.read_text())
+    tree["asn_id"], tree["products"][0]["name"] = "c1001", "again"
+    path.with_name("again_asn.json").write_text(json.dumps(tree))
+    combined.config["stage3"] = {"tweakreg": {"abs_refcat": {"association": PRODUCT}}}
+    assert combined.planned() == ALIGN
+    table = "results/stage3/again_alignment.ecsv"
+    run = combined.run(table)
+    assert (run.code, run.rules) == (0, {"align": 1}), run.output
+    _, rows = alignment(combined, "again")
+    assert {row.status for row in rows} == {"COMPLETE"}
+    assert all("is brought to the catalogue" in row.reason for row in rows)
+    combined.config["stage3"]["source_catalog"] = {"npixels": 20}
+    assert combined.planned(table) == {"catalog_sources": 1, "align": 1}
+
+
+def alignment(combined, product=PRODUCT):
     """Return the corrections of the exposures, shape (n, 6), and the whole rows."""
-    rows = read_alignment(combined.combined(f"{PRODUCT}_alignment.ecsv"))
+    rows = read_alignment(combined.combined(f"{product}_alignment.ecsv"))
     return np.array([[*np.ravel(row.correction.matrix), *row.correction.shift] for row in rows]), rows
 
 

@@ -37,6 +37,19 @@ def _empty_from_none(value: Any) -> Any:
     return "" if str(value).strip().lower() in ("none", "null") else value
 
 
+# What the name of a catalogue begins with that is made of another association
+OF_ASSOCIATION = "association:"
+
+
+def _catalog(value: Any) -> Any:
+    """Read ``{association: name}`` as one text, and null as no name."""
+    if not isinstance(value, dict):
+        return _empty_from_none(value)
+    if list(value) != ["association"] or not isinstance(value["association"], str) or not value["association"].strip():
+        raise ValueError("give {association: name of a product of stage 3}")
+    return f"{OF_ASSOCIATION}{value['association'].strip()}"
+
+
 def _mask_text(value: Any) -> Any:
     """Take a number, or null for no mask, as text: older releases had numbers."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
@@ -61,7 +74,8 @@ MASK_EXPRESSION = (
     AfterValidator(_mask_expression),
 )
 MaskExpression = Annotated[str, *MASK_EXPRESSION]
-Catalog = Annotated[NormalPath, BeforeValidator(_empty_from_none, json_schema_input_type=str | None)]
+_OfAssociation = Annotated[dict[Literal["association"], Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Catalog = Annotated[NormalPath, BeforeValidator(_catalog, json_schema_input_type=str | _OfAssociation | None)]
 
 
 class AssignMtwcs(Step):
@@ -92,7 +106,9 @@ _Matching: Any = section_of(Matching, section_of(GroupOrder, Step))
 
 
 class _WithCatalog(_Matching):
-    abs_refcat: Catalog = Field("", description="align to a catalogue file or GAIADR3, GAIADR2, GAIADR1; '': to none")
+    abs_refcat: Catalog = Field(
+        "", description="align to a catalogue file, GAIADR3, GAIADR2, GAIADR1 or {association: name}; '': to none"
+    )
     save_abs_catalog: bool = Field(False, description="no effect here: a catalogue that was fetched is always kept")
 
 

@@ -9,6 +9,7 @@ from calflow.jobs.declaration import Job, Work
 from calflow.plan.combination import (
     ONLINE_CATALOGS,
     Combinations,
+    PlannedAssociation,
     PlannedMember,
     UnknownAssociation,
 )
@@ -139,8 +140,8 @@ def aligned(plan: Plan, association: str) -> dict[str, Any]:
     files = geometries(plan, association)
     if planned.runs("tweakreg") and not planned.moving:
         files["stars"] = [str(member.star_list or _stars(stage3, member)) for member in planned.members]
-        if stage3.parameters(association).tweakreg.abs_refcat:
-            files["catalog"] = astrometric_catalog(stage3, association)
+        if catalog := astrometric_catalog(stage3, association):
+            files["catalog"] = catalog
     if given := [member.pointing["file"] for member in planned.members if _has_wcs(member)]:
         files["wcs"] = given
     return files
@@ -156,7 +157,9 @@ def _stars(stage3: Combinations, member: PlannedMember) -> str:
 
 
 def astrometric_catalog(stage3: Combinations, association: str) -> str:
-    """Return the astrometric catalogue that an association is aligned to: the user's file, or one that is fetched.
+    """Return the astrometric catalogue that an association is aligned to; empty if there is none.
+
+    It is the user's file, one that is fetched, or the source catalogue of another association.
 
     Parameters
     ----------
@@ -165,7 +168,9 @@ def astrometric_catalog(stage3: Combinations, association: str) -> str:
     association : str
         Name of its product.
     """
-    wanted = stage3.parameters(association).tweakreg.abs_refcat
+    wanted, of = stage3.parameters(association).tweakreg.abs_refcat, stage3.association(association).catalog_of
+    if of:
+        return stage3.path(f"{of}_cat.ecsv") if of != association else ""
     if wanted.upper() in ONLINE_CATALOGS:
         return stage3.path(f"catalogs/{association}_fit_{wanted.lower()}_ref.ecsv")
     return wanted
@@ -184,8 +189,14 @@ def alignment(plan: Plan, association: str) -> Aligning:
             if member.pointing
         },
         status=planned.status_of("assign_mtwcs", "tweakreg"),
-        tweakreg=plan.stage3.parameters(association).tweakreg.alignment_parameters(),
+        tweakreg=_alignment_parameters(plan, planned),
     )
+
+
+def _alignment_parameters(plan: Plan, association: PlannedAssociation) -> dict[str, Any]:
+    """Return the parameters of the alignment; the name of another association, not the pattern that stands for it."""
+    parameters, of = plan.stage3.parameters(association.name).tweakreg.alignment_parameters(), association.catalog_of
+    return parameters | ({"abs_refcat": of if of != association.name else ""} if of else {})
 
 
 def under_grid(plan: Plan, association: str) -> dict[str, Any]:

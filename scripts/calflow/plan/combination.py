@@ -1,7 +1,8 @@
 """The plan of stage 3: which exposures are combined, with what, under which names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,6 +109,9 @@ class PlannedAssociation:
         About that of its image, if the headers tell.
     parameters : Chosen or None
         Its parameters, by its first member; None: those of the run.
+    catalog_of : str
+        Name of the association to whose source catalogue it is aligned; its own name: it is that, and aligned to no
+        catalogue; empty: `abs_refcat` names no association.
     """
 
     name: str
@@ -124,6 +128,7 @@ class PlannedAssociation:
     common_grid: str = ""
     image_shape: tuple[int, int] | None = None
     parameters: Chosen | None = None
+    catalog_of: str = ""
 
     @property
     def alignment_step(self) -> str:
@@ -182,6 +187,30 @@ class PlannedAssociation:
             Such as ``i2d``.
         """
         return product_name(self.crf_root(member), suffix)
+
+
+def catalog_candidates(name: str, pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the associations whose source catalogue an association may be aligned to: one, if all is well.
+
+    Parameters
+    ----------
+    name : str
+        Of the association that is aligned.
+    pattern : str
+        As the configuration gives it.
+    names : iterable of str
+        Of all associations.
+
+    Returns
+    -------
+    list of str
+        Those that match. If there are several: those of them that are of the same observation and target, as the
+        names say, in front of the instrument.
+    """
+    matching = [each for each in names if fnmatchcase(each, pattern)]
+    if len(matching) < 2:
+        return matching
+    return [each for each in matching if each.split("_")[:2] == name.split("_")[:2]] or matching
 
 
 class UnknownAssociation(Exception):

@@ -11,7 +11,7 @@ from typing import Any
 from calflow.configuration.paths import misread, no_file, what_is_at
 from calflow.configuration.problems import Problem, Problems, nearest, some
 from calflow.configuration.settings import Settings
-from calflow.configuration.stage3 import Stage3
+from calflow.configuration.stage3 import OF_ASSOCIATION, Stage3
 from calflow.files.listings import ListingError, read_listing
 from calflow.files.names import product_root
 from calflow.inputs.associations import Association, Member, Product
@@ -19,7 +19,13 @@ from calflow.inputs.exposure_checks import alike, check_calibrated, different_er
 from calflow.inputs.headers import ExposureHeader
 from calflow.instruments import family_of
 from calflow.instruments.family import Family
-from calflow.plan.combination import ONLINE_CATALOGS, STAGE3_STEPS, PlannedAssociation, PlannedMember
+from calflow.plan.combination import (
+    ONLINE_CATALOGS,
+    STAGE3_STEPS,
+    PlannedAssociation,
+    PlannedMember,
+    catalog_candidates,
+)
 from calflow.plan.combination_checks import Source
 from calflow.plan.plan import Calibrated, stage_folder
 from calflow.references.parameter_references import Chosen, ParameterReferences, settings_for
@@ -28,6 +34,7 @@ from calflow.references.reference_choice import ReferenceChooser
 SKIPPED, FAILED = "SKIPPED", "FAILED"
 # The ending of a group's name in the outlier search.
 OF_A_GROUP = "_outlier"
+ABS_REFCAT = "stage3.tweakreg.abs_refcat"
 
 
 class CombinationPlanner:
@@ -73,6 +80,7 @@ class CombinationPlanner:
         self.parameters = parameters
         self.sources: dict[str, Source] = {}  # by the names of what is planned
         self.star_lists = self._read_catfile()
+        self.names: list[str] = []  # of all products of the associations
 
     def plan(self, associations: Iterable[Association]) -> list[PlannedAssociation]:
         """Return the plans of all products with which nothing is wrong.
@@ -83,6 +91,8 @@ class CombinationPlanner:
             Of level 3.
         """
         planned: dict[str, PlannedAssociation] = {}
+        associations = list(associations)
+        self.names = [product.root for association in associations for product in association.products]
         for association in associations:
             for product in association.products:
                 if product.root.endswith(OF_A_GROUP):
@@ -94,6 +104,8 @@ class CombinationPlanner:
                 elif found := self._association(association, product):
                     planned[product.root] = found
         self._check_names(planned.values())
+        if not self.problems:
+            self._check_catalogs(planned)
         if planned and not self.problems:  # of what is refused, the members are not known
             self._check_catfile(planned.values())
         return self._with_grids(planned)
@@ -127,7 +139,9 @@ class CombinationPlanner:
         moving = self._check_targets(association, values, family)
         if new.any():
             return None
-        status = self._status(members, moving, single, stage3)
+        catalog_of = "" if moving else self._catalog_of(product.root, stage3)
+        to_catalog = bool(stage3.tweakreg.abs_refcat) and catalog_of != product.root
+        status = self._status(members, moving, single, stage3, to_catalog)
         if "apcorr" not in family.references and "source_catalog" not in status:
             status["source_catalog"] = SKIPPED
             why = f"no aperture corrections are known for {first.get('INSTRUME')}"
@@ -147,6 +161,7 @@ class CombinationPlanner:
             status=status,
             references=self._references(association, first, family, status),
             parameters=chosen,
+            catalog_of=catalog_of,
         )
 
     def _chosen(self, path: Path, header: ExposureHeader) -> Chosen:
@@ -371,15 +386,54 @@ class CombinationPlanner:
                     right = "combine an exposure once with one asn_id"
                     self.problems.add(Problem(association.table, "asn_id", wrong, right))
 
+    # Catalogues of other associations -------------------------------------------------------------------
+
+    def _catalog_of(self, name: str, stage3: Stage3) -> str:
+        """Return the association to whose catalogue one is aligned; empty for none, its own name if it is that."""
+        wanted = stage3.tweakreg.abs_refcat
+        if stage3.tweakreg.skip or not wanted.startswith(OF_ASSOCIATION):
+            return ""
+        pattern = wanted.removeprefix(OF_ASSOCIATION)
+        found = catalog_candidates(name, pattern, self.names)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            wrong = f"of {pattern!r}, to which {name} is to be aligned, there are {some(found)}"
+            right = "give the name of one, or choose by overrides"
+        else:
+            wrong = f"{pattern!r}, to which {name} is to be aligned, is no product of a level-3 association"
+            right = nearest(pattern, self.names)
+        self.problems.add(Problem("config", ABS_REFCAT, wrong, right))
+        return ""
+
+    def _check_catalogs(self, planned: Mapping[str, PlannedAssociation]) -> None:
+        """Refuse catalogues that are not made, and those of associations that wait for each other."""
+        for name, association in planned.items():
+            of, chain = association.catalog_of, [name]
+            if of == name:
+                self.notices.append(f"{name}: others are aligned to it, and it to no catalogue")
+            elif of and not planned[of].runs("source_catalog"):
+                wrong = f"{of}, to which {name} is to be aligned, gets no source catalogue"
+                self.problems.add(Problem("config", ABS_REFCAT, wrong, "let its resample and source_catalog run"))
+            while of and of != chain[-1] and of not in chain:
+                chain.append(of)
+                of = planned[of].catalog_of
+            if of in chain[:-1]:
+                wrong = f"{' is aligned to '.join([*chain[chain.index(of) :], of])}: each waits for the next"
+                self.problems.add(Problem("config", ABS_REFCAT, wrong, "align one of them to no other, by overrides"))
+                return
+
     # What runs ------------------------------------------------------------------------------------------
 
-    def _status(self, members: list[PlannedMember], moving: bool, single: bool, stage3: Stage3) -> dict[str, str]:
+    def _status(
+        self, members: list[PlannedMember], moving: bool, single: bool, stage3: Stage3, to_catalog: bool
+    ) -> dict[str, str]:
         """Return the steps that do not run: SKIPPED on purpose, or FAILED because they cannot."""
         status = {step: SKIPPED for step in STAGE3_STEPS if getattr(stage3, step).skip}
         status.pop("tweakreg" if moving else "assign_mtwcs", None)
         if single:
             status |= dict.fromkeys(("skymatch", "outlier_detection"), SKIPPED)
-            if not moving and not stage3.tweakreg.abs_refcat:
+            if not moving and not to_catalog:
                 status["tweakreg"] = SKIPPED
         elif len({member.group for member in members}) < 2:
             status.setdefault("outlier_detection", FAILED)
@@ -435,8 +489,10 @@ def check_astrometric_catalog(settings: Settings, problems: Problems) -> None:
         What is wrong is added here.
     """
     wanted = "" if settings.stage3.tweakreg.skip else settings.stage3.tweakreg.abs_refcat
+    if wanted.startswith(OF_ASSOCIATION):
+        return  # the planner of combinations knows them
     if wanted and wanted.upper() not in ONLINE_CATALOGS and not os.path.isfile(wanted):
         is_what = f"is {what_is_at(Path(wanted))}," if os.path.lexists(wanted) else "is"
         wrong = f"{wanted!r} {is_what} neither a file nor a catalogue that is known"
-        right = f"give a file with RA and DEC, or one of {', '.join(ONLINE_CATALOGS)}"
-        problems.add(Problem("config", "stage3.tweakreg.abs_refcat", wrong, misread(wanted) or right))
+        right = f"give a file with RA and DEC, {{association: name}}, or one of {', '.join(ONLINE_CATALOGS)}"
+        problems.add(Problem("config", ABS_REFCAT, wrong, misread(wanted) or right))

@@ -27,7 +27,7 @@ class Component:
 
 
 def components(plan: Plan) -> list[Component]:
-    """Return the parts of a plan: in one part is what shares a product, a background, a grid or a reference to be made.
+    """Return the parts of a plan: in one part is what shares a product, a background, a grid or a reference.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from ((f"association {name}", member.cal) for member in association.members)
         if association.common_grid:
             yield f"association {name}", f"grid {association.common_grid}"
+        if association.catalog_of:
+            yield f"association {name}", f"association {association.catalog_of}"
         yield from ((f"association {name}", str(ref.path)) for ref in association.references.values() if ref.missing)
 
 

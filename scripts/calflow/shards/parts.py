@@ -7,6 +7,7 @@ from typing import Any
 
 from calflow.configuration.problems import InputError, Problem
 from calflow.configuration.settings import Settings
+from calflow.configuration.stage3 import OF_ASSOCIATION
 from calflow.files.names import product_root
 from calflow.inputs.associations import SINGLETON, Association, Product
 from calflow.shards.cut import Part
@@ -34,6 +35,11 @@ def parts_of(
         wrong = "every shard would make these references for itself"
         right = "make them once by `snakemake references`, give the files in references.override, and leave this out"
         raise InputError([Problem("config", "reference_makers", wrong, right)])
+    stages = [settings.stage3, *(override.stage3 for override in settings.overrides)]
+    if any(stage3.tweakreg.abs_refcat.startswith(OF_ASSOCIATION) for stage3 in stages):
+        wrong = "an association and the one that it is aligned to may come into different shards"
+        right = "make that one first, and give its _cat.ecsv as a file"
+        raise InputError([Problem("config", "stage3.tweakreg.abs_refcat", wrong, right)])
     merged = {product.root for one in associations if one.merges for product in one.products}
     return [_part(one, settings, merged, made.get(one.path.name)) for one in associations if one.products]
 
