@@ -396,47 +396,54 @@ def _find_overlaps(quadrilateral, box, rows, columns, areas):
 
 
 @njit(error_model="numpy")
-def _find_four_overlaps(quadrilateral, row, column, rows, columns, areas):
-    """Do as `_find_overlaps` for an upright quadrilateral around the corner of four output pixels.
+def _four_overlaps(quadrilateral, row, column):
+    """Find the areas that an upright quadrilateral has in common with four output pixels around a corner within it.
 
     Each of its corners then lies in another of them, and what it has in common with that are two triangles on the
     line from its corner to that of the pixels.
 
     Parameters
     ----------
-    quadrilateral, rows, columns, areas
-        As there; the areas are positive.
+    quadrilateral : 8 float64
+        x and y of its corners, in order.
     row, column : int
         The lower left one of the four.
 
     Returns
     -------
-    int
-        4, or 0 if it is no such quadrilateral, or almost none.
+    is_such : bool
+        Whether it is such a quadrilateral, and not almost none.
+    d, c, a, b : float64
+        The areas, positive: lower left and right, upper left and right.
     """
     ax, ay, bx, by, cx, cy, dx, dy = quadrilateral
     x, y = column + 0.5, row + 0.5
     ax, bx, cx, dx = ax - x, bx - x, cx - x, dx - x
     ay, by, cy, dy = ay - y, by - y, cy - y, dy - y
     if ax * bx >= 0.0 or cx * dx >= 0.0 or ay * dy >= 0.0 or by * cy >= 0.0:
-        return 0
+        return False, 0.0, 0.0, 0.0, 0.0
     # Where its sides meet the lines that part the output pixels
     ab, cd = ay - ax * ((by - ay) / (bx - ax)), dy - dx * ((cy - dy) / (cx - dx))
     da, bc = ax - ay * ((dx - ax) / (dy - ay)), bx - by * ((cx - bx) / (cy - by))
     if ab * cd > -SMALLEST_PRODUCT or da * bc > -SMALLEST_PRODUCT:
-        return 0
+        return False, 0.0, 0.0, 0.0, 0.0
     a, b = 0.5 * abs(ax * ab + ay * da), 0.5 * abs(bx * ab + by * bc)
     c, d = 0.5 * abs(cx * cd + cy * bc), 0.5 * abs(dx * cd + dy * da)
     if ax > 0.0:
         a, b, c, d = b, a, d, c
     if ay < 0.0:
         a, b, c, d = d, c, b, a
-    areas[0], areas[1], areas[2], areas[3] = d, c, a, b
-    rows[0] = rows[1] = row
-    rows[2] = rows[3] = row + 1
-    columns[0] = columns[2] = column
-    columns[1] = columns[3] = column + 1
-    return 4
+    return True, d, c, a, b
+
+
+@njit(error_model="numpy")
+def _add_to_four(plane, at, nx, shares, value):
+    """Add shares of a value to four pixels of a flat plane, of which `at` is the lower left one."""
+    above, one = at + nx, np.uint64(1)
+    plane[at] += shares[0] * value
+    plane[at + one] += shares[1] * value
+    plane[above] += shares[2] * value
+    plane[above + one] += shares[3] * value
 
 
 @njit(error_model="numpy")
@@ -524,13 +531,38 @@ def _add_rows(
             quadrilateral = ax, ay, bx, by, cx, cy, dx, dy
             per_area = weight[j, i] / abs(0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy)))
             value = data[j, i]
-            n = 0
+            n, are_found = 0, False
             # Which way it is must not depend on the box: that depends on the number of threads.
             if row2 == row1 + 1 and column2 == column1 + 1:
-                n = _find_four_overlaps(quadrilateral, row1, column1, rows, columns, areas)
-            are_found = n > 0
-            if are_found and box != (row1, row2, column1, column2):
-                n = _only_within(box, n, rows, columns, areas)
+                are_found, area0, area1, area2, area3 = _four_overlaps(quadrilateral, row1, column1)
+                if are_found and not squared and box == (row1, row2, column1, column2):
+                    # Nearly all of them: without arrays between.
+                    shares = (
+                        np.float32(per_area * area0),
+                        np.float32(per_area * area1),
+                        np.float32(per_area * area2),
+                        np.float32(per_area * area3),
+                    )
+                    at = np.uint64(row1) * nx + np.uint64(column1)
+                    _add_to_four(sci, at, nx, shares, value)
+                    _add_to_four(wht, at, nx, shares, np.float32(1))
+                    if len(context):
+                        for k in range(4):
+                            if shares[k] > 0.0:
+                                context[at + np.uint64(k // 2) * nx + np.uint64(k % 2)] |= bit
+                    if len(sum_wht):
+                        at = np.uint64(row1) * nx_planes + np.uint64(column1) - origin
+                        _add_to_four(sum_wht, at, nx_planes, shares, np.float32(1))
+                        for p in range(len(sums)):
+                            _add_to_four(sums[p], at, nx_planes, shares, planes[p, j, i])
+                    continue
+                if are_found:
+                    rows[0] = rows[1] = row1
+                    rows[2] = rows[3] = row2
+                    columns[0] = columns[2] = column1
+                    columns[1] = columns[3] = column2
+                    areas[0], areas[1], areas[2], areas[3] = area0, area1, area2, area3
+                    n = _only_within(box, 4, rows, columns, areas)
             column = box[2]
             while column <= box[3]:
                 last = box[3] if are_found else min(box[3], column + COLUMNS_AT_ONCE - 1)
