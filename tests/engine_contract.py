@@ -97,6 +97,12 @@ CONTRACT = {
     "workflow.storage_registry": Use(
         "workflow.storage_registry.default_storage_provider is None", "the client of S3", "runs with data in S3"
     ),
+    "workflow.iocache": Use(
+        "set('exists_in_storage size mtime'.split()) <= set(dir(workflow.iocache))"
+        " and isinstance(workflow.iocache.exists_in_storage.has_inventory, set)",
+        "telling what there is in S3",
+        "listing S3 once: each file is asked for, and three times if it is not there",
+    ),
     "cli.get_argument_parser": Use(
         "list(cli.get_argument_parser().parse_known_args(['--cores', '2', 'a', '--nolock', 'b'])[0].targets) == ['a']"
         " or list(cli.get_argument_parser().parse_known_args(['-c2', '--', 'a', 'b'])[0].targets) == ['a', 'b']",

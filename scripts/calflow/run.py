@@ -23,11 +23,13 @@ from calflow.engine.run_log import begin_quietly
 from calflow.engine.signals import take_signals
 from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
+from calflow.engine.stored import list_once
 from calflow.engine.summary import Summary, tell_of_nothing
 from calflow.engine.targets import LINEAGE, only_tells, targets_with
 from calflow.engine.timers import stop_timers
 from calflow.engine.warm_start.launcher import start_early, start_launcher, stop_launcher
 from calflow.forecast.target import look_ahead, offer_plan
+from calflow.inputs.storage_mirror import objects_below
 from calflow.jobs.sizes import pixels_in
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on
@@ -104,6 +106,7 @@ class Run:
         surround(
             self._workflow,
             [
+                list_once(objects_below),
                 *self._told_of_records(),
                 *([leave_out_unchanged(self._folders())] if plan.settings.leave_out_unchanged else []),
                 check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),

@@ -1,6 +1,7 @@
 """Inputs and results in S3, with a server on this machine. Run by `make test-s3`, in an environment of its own."""
 
 import hashlib
+import logging
 import os
 import re
 import subprocess
@@ -103,6 +104,24 @@ def test_stage3_and_the_plan(server, client, tmp_path):
     products = [path for path in (field.folder / "results" / "stage3").rglob("*.fits") if path.name[0] != "."]
     assert digests(client, "stage3") == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in products}
     assert "nothing to be done" in remote.run("plan", options=options(server)).output
+
+
+def test_objects_are_listed_once_and_not_asked_for(server, client, field, tmp_path):
+    """One by one, each of the 30 files of this graph that are not there takes three requests."""
+    upload(client, field)
+    (tmp_path / "work").mkdir()
+    requests = []
+    noting = logging.Handler()
+    noting.emit = lambda record: requests.append(record.getMessage())
+    logging.getLogger("werkzeug").addHandler(noting)
+    try:
+        run = Workflow(tmp_path / "work").run(dry=True, options=options(server))
+    finally:
+        logging.getLogger("werkzeug").removeHandler(noting)
+    assert run.code == 0, run.output
+    listed = [request for request in requests if "list-type=2" in request]
+    assert len(listed) == 2  # for the stand-ins, and for the graph
+    assert not [request for request in requests if "HEAD" in request], requests
 
 
 def test_bucket_that_is_not_there_is_told_before_any_job(server, tmp_path):

@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "engine",
         "files",
         "forecast",
+        "inputs",
         "jobs",
         "pages",
         "plan",

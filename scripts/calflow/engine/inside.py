@@ -7,7 +7,7 @@ is for and what breaks without it.
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from snakemake.io import _IOFile
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.file import FilePersistence
 from snakemake.script import PythonScript
+from snakemake_interface_storage_plugins.io import Mtime
 
 
 def execute_by(workflow: Any, execute: Callable[[Any, Any, Callable[[], Any]], Any]) -> None:
@@ -142,6 +143,35 @@ def remove_locks(workflow: Any) -> None:
         return result
 
     workflow._prepare_dag = prepare_and_unlock
+
+
+def know_stored(workflow: Any, bucket: str, objects: Callable[[], Iterable[tuple[str, int, float]]]) -> None:
+    """Have Snakemake know what is stored in a bucket before it builds a graph: it asks for nothing else there is.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        With a default storage.
+    bucket : str
+    objects : callable
+        Returns keys, sizes and times of writing, seconds.
+    """
+    prepare = workflow._prepare_dag
+
+    def prepare_and_know(*arguments: Any, **options: Any) -> Any:
+        result = prepare(*arguments, **options)
+        known = workflow.iocache
+        folder = workflow.storage_registry.default_storage_provider.local_prefix / bucket
+        # The plugin goes through the folder of the first file if this is not there, and Snakemake asks for what is not
+        # listed if this is not there.
+        known.exists_in_storage[str(folder)] = True
+        known.exists_in_storage.has_inventory.add(str(folder))
+        for key, size, time in objects():
+            name = str(folder / key)
+            known.exists_in_storage[name], known.size[name], known.mtime[name] = True, size, Mtime(storage=time)
+        return result
+
+    workflow._prepare_dag = prepare_and_know
 
 
 def default_resources(workflow: Any, *names: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def mirror_storage(provider: str | None, prefix: str, client: Callable[[], Any],
     objects = {}
     s3 = client()
     try:
-        for item in _listed(s3, bucket, start):
+        for item in objects_below(s3, bucket, start):
             name = os.path.normpath(item["Key"].removeprefix(start))
             if not item["Key"].endswith("/") and not name.startswith((f"{output}/", ".snakemake/", "../", "/")):
                 objects[name] = item
@@ -85,7 +85,16 @@ def _read_record(record: Path) -> set[str]:
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
-def _listed(client: Any, bucket: str, start: str) -> Iterator[dict]:
+def objects_below(client: Any, bucket: str, start: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a bucket as S3 lists them, a thousand for each request.
+
+    Parameters
+    ----------
+    client : boto3 client of S3
+    bucket : str
+    start : str
+        Of their keys.
+    """
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start):
         yield from page.get("Contents", ())
 
