@@ -39,6 +39,26 @@ rule preview:
         "../scripts/preview.py"
 
 
+rule outlier_cutouts:
+    input:
+        unpack(files_of("outlier_cutouts")),
+    output:
+        picture=f"{OUTPUT}previews/outliers/{{association}}.png",
+        numbers=f"{OUTPUT}previews/outliers/{{association}}.json",
+    log:
+        f"{LOGS}/outlier_cutouts/{{association}}.log",
+    benchmark:
+        f"{BENCHMARKS}/outlier_cutouts/{{association}}.tsv"
+    resources:
+        **resources_of("outlier_cutouts"),
+    params:
+        **parameters_of("outlier_cutouts"),
+    message:
+        "{wildcards.association}: cut-outs of outliers"
+    script:
+        "../scripts/outlier_cutouts.py"
+
+
 rule colour_picture:
     input:
         unpack(files_of("colour_picture")),

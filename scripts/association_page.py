@@ -19,13 +19,15 @@ SMALL = 1200  # their width, pixels
 
 def write(input, output, params: "Showing"):
     """Write the page."""
-    page, sheet = Path(output.page), input.get("sheet")
+    page, sheet, cutouts = Path(output.page), input.get("sheet"), input.get("cutouts")
     pictures = dict(zip(params.exposures, input.pictures, strict=True))
     inside = len(pictures) <= MOST_PICTURES
     html = association_page(
         read_json(Path(input.quality)),
         file=input.quality,
         sheet=embedded(Path(sheet)) if sheet else "",
+        cutouts=embedded(Path(cutouts)) if cutouts else "",
+        outliers=read_json(Path(input.outliers))["outliers"] if cutouts else [],
         pictures={name: embedded(Path(path), SMALL) for name, path in pictures.items()} if inside else {},
         linked={} if inside else {name: f"../previews/{Path(path).name}" for name, path in pictures.items()},
         parameters=params.changed,

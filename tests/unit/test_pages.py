@@ -58,7 +58,15 @@ def tree(*exposures, status=None):
 
 
 def page(found, **values):
-    given = {"file": "field.json", "sheet": "", "pictures": {}, "linked": {}, "parameters": []} | values
+    given = {
+        "file": "field.json",
+        "sheet": "",
+        "cutouts": "",
+        "outliers": [],
+        "pictures": {},
+        "linked": {},
+        "parameters": [],
+    } | values
     return association_page(found, **given)
 
 
@@ -91,6 +99,22 @@ def test_a_page_needs_no_network_and_nothing_beside_it():
     assert found == page(
         tree(exposure()), sheet="data:image/webp;base64,AAAA", pictures={"one": "data:image/webp;base64,BBBB"}
     )
+
+
+def test_cut_outs_of_outliers_have_their_numbers_below():
+    one = {
+        "exposure": "one",
+        "x": 12,
+        "y": 34,
+        "ra_deg": 80.1234567,
+        "dec_deg": -5.0,
+        "flagged": True,
+        "strength": 18.7,
+    }
+    found = page(tree(exposure()), cutouts="data:image/webp;base64,CCCC", outliers=[one])
+    assert '<img src="data:image/webp;base64,CCCC"' in found
+    assert "one 12 34 80.123457 -5.000000 yes 18.7" in text_of(found)
+    assert "Where these are" not in page(tree(exposure()))
 
 
 def test_names_are_text():

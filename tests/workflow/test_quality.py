@@ -14,6 +14,7 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
         "association_quality": 1,
         "exposure_quality": 4,
         "association_page": 1,
+        "outlier_cutouts": 1,
         "pages": 1,
         "preview": 5,
         "preview_scale": 1,
@@ -22,7 +23,11 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
     pages = [combined.folder / "results" / name for name in ("page.html", f"pages/{path.stem}.html")]
     assert f'href="pages/{path.stem}.html"' in pages[0].read_text()
     assert "refresh" not in pages[0].read_text()  # as while the run went on
-    assert pages[1].read_text().count("data:image/webp") == 5
+    assert pages[1].read_text().count("data:image/webp") == 6
+    (cutouts,) = (combined.folder / "results" / "previews" / "outliers").glob("*.json")
+    flagged = [each for each in json.loads(cutouts.read_text())["outliers"] if each["flagged"]]
+    assert len(flagged) == 6
+    assert all(abs(each["strength"]) > 1 for each in flagged)
     assert {check["name"] for check in found["checks"]} >= {"alignment", "seams", "errors of the image", "catalogue"}
     assert f"{path.stem}: {found['judgement']}" in run.output
     assert len(found["exposures"]) == 4

@@ -23,7 +23,7 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
 
 
 # Targets, folders and rules of what shows results; the command line of a job names its rule.
-_SHOWING = re.compile(r"(^|/)(quality|previews|pages|colour)(/|$)|(^|_)(preview|quality|page|colour)(\b|_)")
+_SHOWING = re.compile(r"(^|/)(quality|previews|pages|colour)(/|$)|(^|_)(preview|quality|page|colour|cutouts)(\b|_)")
 
 
 def shows_results(arguments: Sequence[str] | None = None) -> bool:

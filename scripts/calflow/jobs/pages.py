@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from calflow.configuration.section import Section
 from calflow.jobs.declaration import Job
 from calflow.plan.plan import Plan
-from calflow.plan.preview_files import all_previews, preview_path
+from calflow.plan.preview_files import all_previews, cutouts_path, has_cutouts, preview_path
 from calflow.plan.quality_files import association_qualities
 from calflow.references.parameter_references import settings_for
 
@@ -32,7 +32,11 @@ def shown(plan: Plan, association: str) -> dict[str, Any]:
         "quality": association_qualities(plan)[association],
         "pictures": [preview_path(plan, member.root) for member in members],
     }
-    return files | ({"sheet": preview_path(plan, association)} if association in all_previews(plan) else {})
+    if association in all_previews(plan):
+        files["sheet"] = preview_path(plan, association)
+    if has_cutouts(plan, association):
+        files |= {"cutouts": cutouts_path(plan, association), "outliers": cutouts_path(plan, association, "json")}
+    return files
 
 
 def showing(plan: Plan, association: str) -> Showing:

@@ -2,10 +2,21 @@
 
 from typing import Any, NamedTuple
 
+from calflow.jobs.alignment import geometries
 from calflow.jobs.declaration import Job
+from calflow.plan.combination import UnknownAssociation
 from calflow.plan.plan import Plan, UnknownExposure
-from calflow.plan.preview_files import preview_of, roots_by_optics, scale_path
+from calflow.plan.preview_files import all_previews, has_cutouts, preview_of, roots_by_optics, scale_path
 from calflow.plan.quality_files import exposure_quality
+
+
+class Cutting(NamedTuple):
+    """Parameters of ``outlier_cutouts``."""
+
+    association: str
+    exposures: list[str]  # root of each
+    snr: float  # thresholds of the outlier search
+    scale: float
 
 
 class Drawing(NamedTuple):
@@ -61,7 +72,46 @@ def drawing(plan: Plan, preview: str) -> Drawing:
     return Drawing(found.name, found.kind, found.optics)
 
 
+def cut_out(plan: Plan, association: str) -> dict[str, Any]:
+    """Return the files of ``outlier_cutouts``: the exposures before and after the search, and the combined image.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    stage3, planned = plan.stage3, plan.stage3.association(association)
+    if not has_cutouts(plan, association):
+        raise UnknownAssociation(f"no outliers are looked for in {association!r}, or no image is made of it")
+    return {
+        "alignment": stage3.table(association, "alignment"),
+        "i2d": stage3.path(f"{association}_i2d.fits"),
+        "cals": [member.pixels for member in planned.members],
+        "crfs": [stage3.path(planned.crf(member)) for member in planned.members],
+        "scale": scale_path(plan, all_previews(plan)[association].optics),
+        **geometries(plan, association),
+    }
+
+
+def cutting(plan: Plan, association: str) -> Cutting:
+    """Return the parameters of ``outlier_cutouts``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    section = plan.stage3.parameters(association).outlier_detection
+    members = plan.stage3.association(association).members
+    return Cutting(association, [member.root for member in members], section.snr[0], section.scale[0])
+
+
 JOBS = {
     "preview_scale": Job("preview_scale.py", measured, like="count_outliers"),
+    "outlier_cutouts": Job("outlier_cutouts.py", cut_out, cutting, like="flag_outliers"),
     "preview": Job("preview.py", drawn, drawing, like="catalog_sources"),
 }

@@ -54,6 +54,20 @@ TEMPLATE = """<!DOCTYPE html>
 {% for chart, caption in charts %}<figure>{{ chart | safe }}<figcaption>{{ caption }}</figcaption></figure>{% endfor %}
 </div>
 
+{% if cutouts %}<h2>Outliers</h2>
+<figure><img src="{{ cutouts }}" alt="cut-outs of the strongest outliers, flagged and not flagged">
+<figcaption>Above, what the search flagged: a cosmic ray is in the exposure and not in the combined image; a star in
+both was flagged wrongly. Below, what it left: where exposure and image differ something was missed, unless it is the
+edge of a bright source. The strength is the difference over the threshold of the search, in which that is 1; the search
+compares with the median of the exposures, this with the combined image.</figcaption></figure>
+<details><summary>Where these are</summary><div class="wide"><table><tr><th>exposure</th><th class="number">x</th>
+<th class="number">y</th><th class="number">RA</th><th class="number">Dec</th><th>flagged</th>
+<th class="number">strength</th></tr>
+{% for one in outliers %}<tr><td>{{ one.exposure }}</td><td class="number">{{ one.x }}</td>
+<td class="number">{{ one.y }}</td><td class="number">{{ "%.6f" | format(one.ra_deg) }}</td>
+<td class="number">{{ "%.6f" | format(one.dec_deg) }}</td><td>{{ "yes" if one.flagged else "no" }}</td>
+<td class="number">{{ "%.3g" | format(one.strength) }}</td></tr>{% endfor %}</table></div></details>{% endif %}
+
 <h2>All checks</h2>
 <div class="wide"><table><tr><th>check</th><th></th><th>found</th><th>rule</th></tr>
 {% for check in report.checks %}<tr><td>{{ check.name }}</td>
@@ -85,6 +99,8 @@ def association_page(
     *,
     file: str,
     sheet: str,
+    cutouts: str,
+    outliers: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, str],
     linked: Mapping[str, str],
     parameters: Sequence[str],
@@ -99,6 +115,10 @@ def association_page(
         Where that is.
     sheet : str
         Address of the picture of the image; empty: none.
+    cutouts : str
+        That of the cut-outs of outliers.
+    outliers : sequence of mapping
+        What is told of each of them.
     pictures : mapping of str to str
         Addresses of the pictures of exposures that are in the page.
     linked : mapping of str to str
@@ -123,6 +143,8 @@ def association_page(
         ],
         "used_line": _used_line(used, parameters),
         "sheet": sheet,
+        "cutouts": cutouts,
+        "outliers": outliers,
         "image_line": _image_line(image),
         "charts": [(chart.svg(), caption) for chart, caption in _charts(report)],
         "heads": _HEADS,

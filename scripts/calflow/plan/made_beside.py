@@ -23,9 +23,10 @@ def all_pictures(plan: Plan) -> list[str]:
     plan : Plan
         What this run does.
     """
-    from calflow.plan.preview_files import all_previews, preview_path
+    from calflow.plan.preview_files import all_previews, cutouts_path, has_cutouts, preview_path
 
-    return [*(preview_path(plan, name) for name in all_previews(plan)), *colour_pictures(plan)]
+    cutouts = [cutouts_path(plan, name) for name in plan.stage3.associations if has_cutouts(plan, name)]
+    return [*(preview_path(plan, name) for name in all_previews(plan)), *cutouts, *colour_pictures(plan)]
 
 
 def colour_pictures(plan: Plan) -> list[str]:

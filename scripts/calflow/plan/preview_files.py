@@ -47,6 +47,34 @@ def preview_path(plan: Plan, name: str) -> str:
     return f"{plan.output}previews/{name}.png"
 
 
+def cutouts_path(plan: Plan, association: str, suffix: str = "png") -> str:
+    """Return the path of the cut-outs of outliers of an association, or of the numbers of them.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    suffix : {'png', 'json'}
+    """
+    return f"{plan.output}previews/outliers/{association}.{suffix}"
+
+
+def has_cutouts(plan: Plan, association: str) -> bool:
+    """Tell whether outliers were looked for in an association, and there is an image to compare with.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    planned = plan.stage3.association(association)
+    return planned.runs("outlier_detection") and not planned.single and association in all_previews(plan)
+
+
 def scale_path(plan: Plan, optics: str) -> str:
     """Return the path of the scale of brightness of an instrument and filter.
 
