@@ -473,6 +473,54 @@ def test_stage_3_reads_what_the_steps_make_and_the_cal_stays(planned):
     assert notice == f"claws: not applied to {ROOTS[1]}, {ROOTS[2]}: there is no file {ROOTS[1]}.reg"
 
 
+def test_the_flat_of_stage_2_is_given_to_the_step_that_asks_for_it(planned):
+    step = {"name": "clean_flicker_noise"}
+    flat = "data/references/jwst_miri_flat_0001.fits"
+
+    def inputs(**changes):
+        plan = planned(rate=[step | changes])
+        return [
+            JOBS["apply_extra_steps"].inputs(plan, exposure=root, place="rate").get("inputs_0")
+            for root in (ROOTS[0], BACKGROUNDS[0])
+        ]
+
+    assert inputs() == [[flat], [flat]]
+    assert inputs(parameters={"apply_flat_field": False}) == [None, None]
+    Path("own.fits").touch()
+    assert inputs(inputs={"flat": "own.fits"}) == [["own.fits"], ["own.fits"]]
+    (kept,) = planned(rate=[step]).cleanings[f"{ROOTS[0]}_rate_clean"].steps
+    assert kept.inputs == {"flat": (flat, "response")}
+
+
+def test_a_flat_is_cut_to_the_exposure_and_has_no_response_where_it_is_flagged(here):
+    flat = np.arange(20, dtype=np.float32).reshape(4, 5) + 1
+    dq = np.zeros((4, 5), np.uint32)
+    dq[2, 3] = 1
+    header = fits.Header({"SUBSTRT1": 1, "SUBSTRT2": 1})
+    write_exposure(
+        Exposure(Image(flat, np.ones_like(flat), dq), {"PRIMARY": header, "SCI": fits.Header()}), here / "flat.fits"
+    )
+    seen = []
+
+    def stub(planes, parameters, facts, flat):
+        seen.append(flat)
+        return Cleaned()
+
+    name = SHIPPED["clean_flicker_noise"]
+    step = Step(
+        "a",
+        "S_A",
+        in_full(name.function),
+        parameter_class=in_full(name.parameters),
+        inputs={"flat": ("flat.fits", "response")},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calflow.science.cleaning.clean_flicker_noise.clean_flicker_noise", stub)
+        call = step.called(["SCI"], "rate")
+        call(image(2, 3), replace(FACTS, first_pixel=(2, 2)))
+    np.testing.assert_array_equal(seen[0], [[7, 8, 9], [12, 13, np.nan]])
+
+
 def test_earlier_exposures_of_the_detector_come_in_order_of_time(planned):
     step = {"name": "other", "file": "seen.py", "others": "earlier"}
     Path("seen.py").write_text("def other(planes, parameters, facts, inputs, others):\n    return planes\n")

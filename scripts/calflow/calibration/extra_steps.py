@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,14 +15,17 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from calflow.calibration.flat import read_flat
 from calflow.calibration.work import function_named
 from calflow.files.exposure import PLANES, Exposure, image_extension, read_exposure
 from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
-from calflow.science.cleaning.shipped import TEMPLATE, TEXT, StepOfExposure
+from calflow.science.calibration.flat_field import known_response
+from calflow.science.cleaning.shipped import RESPONSE, TEMPLATE, TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
+from calflow.science.windows import Window
 
 log = logging.getLogger(__name__)
 STARTS = ("EXPSTART", "MJD-BEG", "MJD-OBS")
@@ -51,11 +55,17 @@ class ExtraStep(StepOfExposure):
             return lambda planes, facts: self._call_own(function, planes, facts, paths, images)
         work = function_named(self.function)
         parameters = function_named(self.parameter_class)(**self.parameters)
-        contents = {role: _content(path, kind, place) for role, (path, kind) in self.inputs.items()}
+        contents = {role: _content(path, kind, place) for role, (path, kind) in self.inputs.items() if kind != RESPONSE}
+        flats = {role: path for role, (path, kind) in self.inputs.items() if kind == RESPONSE}
+
+        @cache
+        def responses(covered: Window) -> dict[str, np.ndarray]:
+            return {role: known_response(read_flat(path, covered, images)) for role, path in flats.items()}
 
         def call(planes: Image, facts: Facts) -> tuple[Image, Mapping[str, Figure]]:
+            files = contents | responses(Window(*facts.first_pixel, *planes.sci.shape[::-1]))
             try:
-                cleaned: Cleaned = work(planes, parameters, facts, **contents, **self._more(images, place))
+                cleaned: Cleaned = work(planes, parameters, facts, **files, **self._more(images, place))
             except ValueError as error:
                 raise ValueError(f"{self.name}: {error}") from error
             return with_cleaned(planes, cleaned), cleaned.figures

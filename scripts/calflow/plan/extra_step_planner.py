@@ -3,8 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pkgutil import resolve_name
@@ -21,7 +21,8 @@ from calflow.plan.combination import PlannedAssociation
 from calflow.plan.combination_checks import Source
 from calflow.plan.extra_steps import Cleaning, Collection
 from calflow.plan.plan import PlannedExposure
-from calflow.science.cleaning.shipped import CAL, FILTER, RATE, TEXT, StepOfExposure, in_full
+from calflow.references.references import Reference
+from calflow.science.cleaning.shipped import CAL, FILTER, RATE, RESPONSE, TEXT, StepOfExposure, in_full
 
 # Keywords that say what became of the steps of the stages.
 TAKEN = frozenset(
@@ -43,6 +44,7 @@ class _Exposure:
     size: int
     family: Family
     geometry: str = ""
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -105,7 +107,10 @@ class ExtraStepPlanner:
         """
         if not any(place == RATE for place, _, _ in self._steps):
             return list(exposures)
-        found = [_Exposure(e.root, str(e.science), e.header, _pixels(e.header), e.family) for e in exposures]
+        found = [
+            _Exposure(e.root, str(e.science), e.header, _pixels(e.header), e.family, references=e.references)
+            for e in exposures
+        ]
         clean = self._plan(RATE, [*found, *self._backgrounds(exposures, found)])
         planned = []
         for exposure in exposures:
@@ -161,7 +166,8 @@ class ExtraStepPlanner:
                 if root in taken:
                     root += "_" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
                 taken.add(root)
-                members[str(path)] = _Exposure(root, str(path), header, _pixels(header), exposure.family)
+                of_exposure = exposure.family, "", exposure.references  # with which it is subtracted, too
+                members[str(path)] = _Exposure(root, str(path), header, _pixels(header), *of_exposure)
         return list(members.values())
 
     def _plan(self, place: str, exposures: Sequence[_Exposure]) -> dict[str, str]:
@@ -209,6 +215,7 @@ class ExtraStepPlanner:
         for exposure in selected:
             inputs = self._inputs(key, step, exposure, without)
             if inputs is not None and self._check_texts(key, step, place, inputs):
+                inputs |= _of_references(step, common, exposure, inputs)
                 others = _others(step, exposure, exposures) if step.which_others else None
                 planned[exposure.root].append(
                     replace(common, inputs=inputs, others=others, collected=collected.get(exposure.root, ""))
@@ -344,6 +351,18 @@ def _word(name: str, exposure: _Exposure) -> str:
     """Return what a placeholder stands for; nothing of it can lead to another folder."""
     word = exposure.root if name == "exposure" else str(exposure.values.get(_KEYWORD_OF[name], ""))
     return word.strip().replace("/", "_")
+
+
+def _of_references(
+    step: ExtraStep, common: StepOfExposure, exposure: _Exposure, given: Container[str]
+) -> dict[str, tuple[str, str]]:
+    """Return the references of an exposure that a step of calflow takes, but where another file is given."""
+    found = {}
+    for role, parameter in step.shipped.references.items() if step.shipped else ():
+        reference = exposure.references.get(role)
+        if role not in given and common.parameters[parameter] and reference and reference.path:
+            found[role] = (str(reference.path), RESPONSE)
+    return found
 
 
 def _others(step: ExtraStep, exposure: _Exposure, exposures: Sequence[_Exposure]) -> tuple[str, ...]:

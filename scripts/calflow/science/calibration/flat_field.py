@@ -118,6 +118,17 @@ def divide_by_flat(image: Image, flat: Flat) -> Image:
     return without_impossible(out)
 
 
+def known_response(flat: Flat) -> np.ndarray:
+    """Return the response of the pixels, float32, shape (ny, nx); NaN where the flat does not tell it.
+
+    Parameters
+    ----------
+    flat : Flat
+        What is no value, not positive, or flagged DO_NOT_USE or NO_FLAT_FIELD does not.
+    """
+    return np.where(_knows_response(flat), flat.sci, np.float32(np.nan))
+
+
 def has_response(flat: Flat) -> bool:
     """Tell whether any pixel of a flat has a positive value, and neither DO_NOT_USE nor NO_FLAT_FIELD.
 
@@ -126,8 +137,12 @@ def has_response(flat: Flat) -> bool:
     flat : Flat
         Relative response, its error and flags, shape (ny, nx).
     """
+    return bool(np.any(_knows_response(flat)))
+
+
+def _knows_response(flat: Flat) -> np.ndarray:
     flagged = (flat.dq & (DO_NOT_USE | NO_FLAT_FIELD)) != 0
-    return bool(np.any(has_value("sci", flat.sci) & (flat.sci > SMALLEST_RESPONSE) & ~flagged))
+    return has_value("sci", flat.sci) & (flat.sci > SMALLEST_RESPONSE) & ~flagged
 
 
 def _check_shape(image: Image, flat: Flat) -> None:

@@ -42,7 +42,8 @@ def clean_flicker_noise(
     sources : float32 array (ny, nx), optional
         Not 0: a source, besides those that are found.
     flat : float32 array (ny, nx), optional
-        Stripes are measured in the exposure divided by it. NaN, or 0 or less: the pixel is not used.
+        Stripes are measured in the exposure divided by it, if the parameters ask for that. NaN, or 0 or less: the
+        pixel is not used.
 
     Returns
     -------
@@ -61,6 +62,7 @@ def clean_flicker_noise(
         if given is not None and given.shape != planes.sci.shape:
             raise ValueError(f"{name} has the shape {given.shape}, the exposure {planes.sci.shape}")
     turn = _turning(parameters, facts)
+    flat = flat if parameters.apply_flat_field else None
     if parameters.wide is None:
         # The response has structure along lines that nothing but the flat tells from wide stripes.
         parameters = replace(parameters, wide=flat is not None)

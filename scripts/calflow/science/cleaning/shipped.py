@@ -11,8 +11,9 @@ from typing import Any
 
 RATE, CAL = "rate", "cal"
 # What becomes of a file that a step takes: the array of its image as float32; those of a template, one or more, for the
-# place of the step; or its text.
-IMAGE, TEMPLATE, TEXT = "image", "template", "text"
+# place of the step; its text; or, of a flat of stage 2, the response of the pixels of the exposure, NaN where it is not
+# known.
+IMAGE, TEMPLATE, TEXT, RESPONSE = "image", "template", "text", "response"
 # Which exposures are looked at together: those of a detector, or of each detector those of one filter.
 DETECTOR, FILTER = "detector", "filter"
 # Which other exposures a step takes: those of the same detector that began before.
@@ -38,6 +39,9 @@ class Shipped:
         role.
     optional : tuple of str
         Those of them that it can do without: the function has a default for them.
+    references : mapping of str to str
+        Those of them that are the reference of that name which stage 2 uses for the exposure, if there is one and no
+        other file is given; each with the parameter that asks for it.
     check : str
         A function alike, ``function(place, **inputs)``, that is called before any job with the inputs that are texts,
         and raises ValueError if they will not do. Empty: none.
@@ -58,6 +62,7 @@ class Shipped:
     keyword: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
     check: str = ""
     others: str = ""
     collect: str = ""
@@ -141,6 +146,7 @@ SHIPPED = {
         keyword="S_CLNFNS",
         inputs={"user_mask": IMAGE, "sources": IMAGE, "flat": IMAGE},
         optional=("user_mask", "sources", "flat"),
+        references={"flat": "apply_flat_field"},
     ),
     "mask_regions": Shipped(
         "mask_regions:mask_regions",
