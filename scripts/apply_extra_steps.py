@@ -10,7 +10,7 @@ from calflow.calibration.work import BLOCK_PIXELS
 from calflow.files.exposure import writing_exposure
 from calflow.files.integrations import read_by_integrations
 from calflow.files.writing import Writing
-from calflow.job import UnusableExposure, remark_on, run
+from calflow.job import UnusableExposure, remark, remark_on, run
 from calflow.science.image import usable
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def apply_extra_steps(input, output, params: "ExtraStepping"):
                 figures = apply_step(exposure, step, call, facts)
                 if before == 0:
                     record_step(exposure, step, figures if whole else {})
+                    if left_undone := figures.get("left"):
+                        remark(step.name, "COMPLETE", str(input.exposure), f"left: {left_undone}")
             before += len(exposure.image.sci)
             left += usable(exposure.image)
             if not exposure.rest:

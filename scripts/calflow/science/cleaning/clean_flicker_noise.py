@@ -11,13 +11,16 @@ import numpy as np
 
 from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 from calflow.science.cleaning.clipped_lines import clipped_stripes
-from calflow.science.cleaning.step import Cleaned, Facts
+from calflow.science.cleaning.source_mask import sky_level
+from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.stripes import Stripes, measure_stripes
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
 
 FULL = "FULL"
 ALONG_ROWS, ALONG_COLUMNS = 2, 1
+# Of the pixels, every so many tell the level of the sky.
+SOME = 17
 
 
 def clean_flicker_noise(
@@ -42,16 +45,17 @@ def clean_flicker_noise(
     sources : float32 array (ny, nx), optional
         Not 0: a source, besides those that are found.
     flat : float32 array (ny, nx), optional
-        Stripes are measured in the exposure divided by it, if the parameters ask for that. NaN, or 0 or less: the
-        pixel is not used.
+        What the sky would be in it is taken off before stripes are measured; before medians of lines are, the exposure
+        is divided by it. Only if the parameters ask for that. NaN, or 0 or less: the pixel is not used.
 
     Returns
     -------
     Cleaned
         The variance is that of the stripes. Figures: `stripes` (rms of what was taken off) and `error` (its rms
         error), both in sigma of a pixel; `used`, the part of the pixels that could be used; `free`, the part of the
-        exposure that wide stripes come from; `risk`, the light of sources that may be in them, over their own rms: if
-        it is larger than 1, wide stripes were left.
+        exposure that wide stripes come from; `risk`, the light of sources that may be in them, over their own rms, or
+        their rms over 1.5 times that to be expected, whichever is larger: above 1 wide stripes were left, and `left`
+        says so.
 
     Raises
     ------
@@ -79,7 +83,13 @@ def clean_flicker_noise(
         good &= np.nan_to_num(sources) == 0
     if not good.any():
         raise ValueError("no pixel can be used to measure stripes")
-    image = np.where(good, planes.sci / response, np.float32(0))
+    if parameters.fit_method == "median":
+        image = np.where(good, planes.sci / response, np.float32(0))
+    else:
+        # Stripes have not gone through the response of the pixels: divided by it they would not be alike along a line.
+        level, _ = sky_level((planes.sci / response)[good][::SOME])
+        image = np.where(good, planes.sci - np.float32(level) * (response - 1), np.float32(0))
+        response = np.float32(1)
     stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None)
     levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
     noise = max(stripes.figures["noise"], 1e-30)
@@ -89,7 +99,9 @@ def clean_flicker_noise(
         **{name: value for name, value in stripes.figures.items() if name != "noise"},
     }
     sci = planes.sci - levels * response
-    rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    rounded: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    if stripes.figures.get("risk", 0) > 1:
+        rounded["left"] = "wide stripes, which cannot be told from light"
     return Cleaned(sci=sci, variance=variance * np.square(response), figures=rounded)
 
 

@@ -24,7 +24,7 @@ class FlickerCleaning:
     dqbits : str
         Mask expression: pixels that it calls bad are not used. They are cleaned.
     apply_flat_field : bool
-        Whether stripes are measured in the exposure divided by its flat.
+        Whether the flat is used, which tells stripes from the response times the sky.
     box_size : int
         Side of the blocks, pixels.
     snr_threshold : float
@@ -50,7 +50,7 @@ class FlickerCleaning:
         Literal["readout", "rows", "columns"], "stripes along rows, columns, or as SLOWAXIS says (readout)"
     ] = "readout"
     dqbits: Annotated[str, "pixels that are used"] = "~DO_NOT_USE+SATURATED+JUMP_DET+NON_SCIENCE+HOT+REFERENCE_PIXEL"
-    apply_flat_field: Annotated[bool, "measure them divided by the flat of stage 2, or that in inputs"] = True
+    apply_flat_field: Annotated[bool, "use the flat of stage 2, or that in inputs"] = True
     box_size: Annotated[int, Range(ge=4, le=512), "stripes: side of blocks, pixels; narrower stripes go anyway"] = 16
     snr_threshold: Annotated[float, Range(gt=0), "stripes: of sources, sigma"] = 3.0
     wide: Annotated[bool | None, "stripes: those wider than blocks, too; null: if a flat is given"] = None

@@ -83,7 +83,8 @@ class Cleaned(NamedTuple):
         The new flags.
     figures : mapping of str to int, float or str
         What the header and the log tell of it: few, with short names. That of the name ``pixels`` is how many pixels
-        were flagged; `snakemake status` tells it.
+        were flagged; `snakemake status` tells it. That of the name ``left`` is a text, what the step did not do; the
+        summary and `snakemake status` tell it.
     """
 
     sci: np.ndarray | None = None

@@ -7,7 +7,7 @@ the sky, nebulae and large galaxies, but no stripe that is narrower than a block
 **Wide** stripes are in the smooth image, with everything else. They are what all blocks of a row of blocks share, but
 for those in which a source is found. A nebula that fills whole lines looks alike. But 1/f noise has in each octave of
 frequency about the same power, so the narrow stripes tell how large the wide ones can be: what is larger is not
-touched.
+touched, and none is if all together are too large.
 
 Each level is multiplied by (variance of the stripes) / (that + variance of the measurement), the best estimate if both
 are normally distributed. So nothing is taken off where there are no stripes, and an amplifier has levels of its own as
@@ -29,13 +29,21 @@ SLACK = 0.25
 # Sources are found on scales from 1 to 2**4 pixels among the pixels, and from 1 to 2**3 blocks among the blocks.
 PIXEL_SCALES, BLOCK_SCALES = 5, 4
 # Rounds in which the levels of rows of blocks are measured, and sources found in what is left.
-ROUNDS = 12
+ROUNDS = 8
+# Of rows and of columns means are taken by turns, so many times in each round.
+MEANS = 3
+# The threshold among the blocks over that among the pixels: what is found by chance is grown by much, and leaves less
+# for the levels.
+BLOCK_THRESHOLD = 7 / 6
 # By how many blocks of its scale a source is grown among the blocks.
 GROWN = 2
 # Of the values of a row of blocks, the part below its first level: sources may cover as much of it as is left.
 LOWER = 0.25
-# Wide stripes further from the others than this, in standard deviations to be expected, are left alone.
-WIDE_LIMIT = 4.0
+# Wide stripes further from the others than this, in standard deviations to be expected, are left alone; all are, if
+# their own standard deviation is so many.
+WIDE_LIMIT, SCATTER_LIMIT = 4.0, 1.5
+# What is told of a risk that is larger.
+HIGHEST_RISK = 99.0
 
 
 class Stripes(NamedTuple):
@@ -114,17 +122,19 @@ def measure_stripes(
     narrow = _narrow(image - mesh.image(), used, rough, noise, edges)
     narrow_levels, narrow_variance, power = _combined(narrow)
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
-    free, bias = 1.0, 0.0
+    free, risk = 1.0, 0.0
     if wide:
         found, free, bias = _wide(mesh, noise, edges, threshold, masked)
-        wide_levels, wide_variance, _ = _combined(found)
-    wide_levels = _only_likely(wide_levels, power * _octaves_ratio(len(image), block))
-    risk = bias / max(float(np.std(wide_levels)), 1e-30)
+        wide_levels, wide_variance, wide_power = _combined(found)
+        likely = power * _octaves_ratio(len(image), block)
+        scatter = np.sqrt(_ratio(wide_power, likely)) / SCATTER_LIMIT
+        wide_levels = _only_likely(wide_levels, likely)
+        risk = min(max(_ratio(bias, float(np.std(wide_levels))), scatter), HIGHEST_RISK)
     if risk > 1:
-        wide_levels = np.zeros_like(wide_levels)
+        wide_levels, wide_variance = np.zeros((2, *wide_levels.shape))
     levels = narrow_levels + smooth_image(wide_levels, (mesh.box[0], 1), rough.shape)
     variance = narrow_variance + np.repeat(wide_variance, mesh.box[0], axis=0)[: len(image)]
-    figures = {"noise": noise, "used": float(used.mean()), "free": free, "risk": risk if bias > 0 else 0.0}
+    figures = {"noise": noise, "used": float(used.mean()), "free": free, "risk": risk}
     levels -= levels.mean(axis=0)
     return Stripes(levels.astype(np.float32), variance.astype(np.float32), used, figures)
 
@@ -188,26 +198,28 @@ def _wide(mesh: Mesh, noise, edges, threshold, masked) -> tuple[_Levels, float, 
     first = np.searchsorted(channel, np.arange(len(edges)))
     weights = np.where(mesh.weights >= 0.25 * mesh.weights.max(), mesh.weights, 0.0)
     known = np.where(weights > 0, mesh.means, np.nan)
-    first_columns = _quantile(known, 0)
-    rows = _quantile(known - first_columns, 1)
-    rows -= rows.mean()
+    # Sources are looked for before any mean is taken, which would have their light in it, and hide them.
+    columns = _quantile(known, 0)
+    rows = _quantile(known - columns, 1)
     free = weights
     common = noise / np.sqrt(np.median(weights.sum(axis=1)))
     for _ in range(ROUNDS):
-        columns = _weighted(mesh.means - rows, free, 0)
-        rest = mesh.means - columns - rows
         if not masked:
+            rest = mesh.means - columns - rows
             found = find_light(
                 rest.astype(np.float32),
                 weights.astype(np.float32),
                 noise=noise,
                 scales=BLOCK_SCALES,
-                threshold=threshold,
+                threshold=BLOCK_THRESHOLD * threshold,
                 grow=GROWN,
                 common=common,
             )
             free = np.where(found, 0.0, weights)
-        rows = _weighted(mesh.means - columns, free, 1)
+        for _ in range(MEANS):
+            rows = _weighted(mesh.means - columns, free, 1)
+            columns = _weighted(mesh.means - rows, free, 0)
+    rows = _weighted(mesh.means - columns, free, 1)
     by_channel = mesh.means - columns
     numbers = np.add.reduceat(free, first, axis=1)
     values = np.add.reduceat(free * by_channel, first, axis=1) / np.maximum(numbers, 1e-30)
@@ -283,6 +295,11 @@ def _shrinking(values, noise):
     known = np.isfinite(noise)
     power = max(0.0, float(np.mean(values[known] ** 2 - noise[known]))) if known.any() else 0.0
     return np.where(known, power / np.maximum(power + _finite(noise), 1e-30), 0.0), power
+
+
+def _ratio(above: float, below: float) -> float:
+    """Return a ratio; 0 of nothing to anything."""
+    return above / max(below, 1e-30) if above > 0 else 0.0
 
 
 def _octaves_ratio(lines: int, block: int) -> float:
