@@ -18,11 +18,10 @@ import snakemake.rules
 import snakemake.script
 import snakemake.workflow
 from snakemake.dag import ScriptProcessor
-from snakemake.io import _IOFile
+from snakemake.io import Mtime, _IOFile
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.file import FilePersistence
 from snakemake.script import PythonScript
-from snakemake_interface_storage_plugins.io import Mtime
 
 
 def execute_by(workflow: Any, execute: Callable[[Any, Any, Callable[[], Any]], Any]) -> None:
