@@ -163,7 +163,14 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     assert combined.run().jobs == []
     assert (combined.folder / ".snakemake/calflow/up_to_date").exists()  # by which the next runs go
     assert combined.run().jobs == []
+    dry = own_code / "scripts/calflow/forecast/dry_run.py"
+    dry.write_text(dry.read_text().replace("LARGE = 300", "LARGE = 2"))
+    assert "Nothing to be done" in combined.run(dry=True).output
     os.utime(combined.folder / "data/rate/jw01234001001_02101_00002_nrcb1_rate.fits")
+    told = combined.run(dry=True).output
+    changed = "input changed: data/rate/jw01234001001_02101_00002_nrcb1_rate.fits"
+    assert f"\ncalibrate jw01234001001_02101_00002_nrcb1, cal: {changed}\n\nJob stats:\n" in told
+    assert "Job stats" in combined.run(dry=True, options=["--forcerun", "calibrate", "--verbose"]).output  # Snakemake's
     assert combined.planned() == {"calibrate": 1}
     _, plan = plan_of(combined)
     assert [job["rule"] for job in plan["jobs"]] == ["calibrate"]

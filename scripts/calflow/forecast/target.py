@@ -222,8 +222,7 @@ def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> t
 def _stale_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
     """Return the parts of a plan that have jobs to run: graphs are built of what is not known to be as it was."""
     known = _known_up_to_date(execution, plan)
-    if known is not None:
-        parts = [part for part in parts if not known.holds(part)]
+    parts = _unknown(parts, known)
     if not parts:
         return []
     look = partial(files_if_up_to_date, since=time.time())
@@ -233,6 +232,25 @@ def _stale_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -
             known.note(part, files)
         known.save()
     return [part for part, (is_up_to_date, _) in zip(parts, found, strict=True) if not is_up_to_date]
+
+
+def parts_to_look_at(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
+    """Return the parts of a plan that are not known, by an earlier run, to be up to date.
+
+    Parameters
+    ----------
+    execution : Execution
+        What was asked for, and the workflow.
+    plan : Plan
+        Of the run.
+    parts : sequence of list of str
+        Files, as `separable` returns them.
+    """
+    return list(parts) if execution.forces_all else _unknown(parts, _known_up_to_date(execution, plan))
+
+
+def _unknown(parts: Sequence[list[str]], known: UpToDate | None) -> list[list[str]]:
+    return list(parts) if known is None else [part for part in parts if not known.holds(part)]
 
 
 def _known_up_to_date(execution: Execution, plan: Plan) -> UpToDate | None:
