@@ -69,8 +69,8 @@ def main() -> None:
     lines += [
         "",
         "Snakemake builds its graph on one core, at about a millisecond and 15 kB for each job, and its dry run prints "
-        "each job for as much again. So the plan, dry runs of 300 exposures and more, and runs of more than 100 of which "
-        "most is made, build it part by part in as many processes as there are cores (at most 8; "
+        "each job for as much again. So the plan, dry runs of 300 exposures and more, and runs of more than 100 of "
+        "which most is made, build it part by part in as many processes as there are cores (at most 8; "
         "`scripts/calflow/engine/graphs.py`). What parts have in common, such as a background, keeps them "
         "together. Of parts that an earlier run found up to date, and of which nothing has changed since, no graph "
         "is built (`scripts/calflow/engine/up_to_date.py`).",
