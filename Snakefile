@@ -124,6 +124,7 @@ wildcard_constraints:
     optics=r"[^/]+",
     preview=r"[^/]+",
     group=r"[0-9]+",
+    part=r"[1-9][0-9]*",
     catalog=r"[^/_]+(_s3)?",
 
 

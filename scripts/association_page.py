@@ -6,30 +6,26 @@ from typing import TYPE_CHECKING
 from calflow.files.geometry_files import read_json
 from calflow.job import run
 from calflow.pages.association import association_page
-from calflow.pages.images import embedded
+from calflow.pages.images import SMALL, THUMBNAIL, embedded
 from calflow.whole_files import replace_text
 
 if TYPE_CHECKING:
     from calflow.jobs.pages import Showing
 
-# The pictures of more exposures are linked: a page that takes long to load is not looked at.
-MOST_PICTURES = 50
-SMALL = 1200  # their width, pixels
-
 
 def write(input, output, params: "Showing"):
     """Write the page."""
     page, sheet, cutouts = Path(output.page), input.get("sheet"), input.get("cutouts")
-    pictures = dict(zip(params.exposures, input.pictures, strict=True))
-    inside = len(pictures) <= MOST_PICTURES
+    width = THUMBNAIL if params.elsewhere else SMALL
+    pictures = {name: embedded(Path(path), width) for name, path in zip(params.exposures, input.pictures, strict=True)}
     html = association_page(
         read_json(Path(input.quality)),
         file=input.quality,
         sheet=embedded(Path(sheet)) if sheet else "",
         cutouts=embedded(Path(cutouts)) if cutouts else "",
         outliers=read_json(Path(input.outliers))["outliers"] if cutouts else [],
-        pictures={name: embedded(Path(path), SMALL) for name, path in pictures.items()} if inside else {},
-        linked={} if inside else {name: f"../previews/{Path(path).name}" for name, path in pictures.items()},
+        pictures=pictures,
+        elsewhere=params.elsewhere,
         parameters=params.changed,
     )
     replace_text(page, html)

@@ -226,6 +226,7 @@ def ask(plan: Plan) -> None:
         "crf": [a.crf_root(member) for a in stage3.associations.values() for member in a.members],
         "grid": [a.common_grid for a in stage3.associations.values() if a.common_grid],
         "group": ["0", "7"],
+        "part": ["1", "2"],
         "catalog": ["gaiadr3"],
         "place": ["rate", "cal"],
         "collection": [*plan.collections],

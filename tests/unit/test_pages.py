@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from PIL import Image
 
 from calflow.configuration.settings import read_settings
 from calflow.engine.targets import shows_results
-from calflow.jobs.pages import changed_parameters
+from calflow.jobs.pages import changed_parameters, exposures_of, showing
 from calflow.pages.association import association_page
 from calflow.pages.charts import Chart
+from calflow.pages.exposures import exposures_page
 from calflow.pages.images import embedded
 from calflow.pages.run import run_page
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.made_beside import exposure_pages, parts_of
 from calflow.quality.associations import Measured
 from calflow.quality.report import report
 from calflow.science.quality.thresholds import Thresholds
@@ -63,11 +67,11 @@ def page(found, **values):
         "sheet": "",
         "cutouts": "",
         "outliers": [],
-        "pictures": {},
-        "linked": {},
+        "elsewhere": {},
         "parameters": [],
     } | values
-    return association_page(found, **given)
+    pictures = {each["exposure"]: "data:image/webp;base64,BBBB" for each in found["exposures"]}
+    return association_page(found, **({"pictures": pictures} | given))
 
 
 def test_a_page_answers_what_a_colleague_asks():
@@ -115,6 +119,35 @@ def test_cut_outs_of_outliers_have_their_numbers_below():
     assert '<img src="data:image/webp;base64,CCCC"' in found
     assert "one 12 34 80.123457 -5.000000 yes 18.7" in text_of(found)
     assert "Where these are" not in page(tree(exposure()))
+
+
+def test_of_many_exposures_pictures_are_links_to_other_pages():
+    found = tree(exposure(), exposure("two"))
+    whole = page(found, elsewhere={"one": "field/1.html#one", "two": "field/2.html#two"})
+    assert re.findall(r'href="([^"]*)"><img', whole) == ["field/1.html#one", "field/2.html#two"]
+    assert "<details><summary>one" not in whole
+    other = exposures_page("field", found, {"two": "data:image/webp;base64,DDDD"})
+    assert '<h2 id="two">' in other
+    assert 'id="one"' not in other
+    assert '<a href="../field.html">field</a>' in other
+    assert "Flags of the calibrated exposure" in text_of(other)
+
+
+@pytest.mark.parametrize(("exposures", "parts"), [(1, 0), (50, 0), (51, 2), (100, 2), (101, 3)])
+def test_above_50_exposures_there_are_pages_of_50(exposures, parts):
+    assert parts_of(exposures) == parts
+    members = tuple(SimpleNamespace(root=f"e{number}") for number in range(exposures))
+    field = SimpleNamespace(members=members, name="field", parameters=None)
+    stage3 = SimpleNamespace(associations={"field": field}, association={"field": field}.get)
+    plan = SimpleNamespace(stage3=stage3, output="results/", settings=read_settings({}))
+    assert exposure_pages(plan) == [f"results/pages/field/{part}.html" for part in range(1, parts + 1)]
+    elsewhere = showing(plan, "field").elsewhere
+    on_pages = [exposures_of(plan, "field", str(part)).exposures for part in range(1, parts + 1)]
+    assert elsewhere == {root: f"field/{part}.html#{root}" for part, roots in enumerate(on_pages, 1) for root in roots}
+    assert len(elsewhere) == (exposures if parts else 0)
+    for part in ("0", str(parts + 1)):
+        with pytest.raises(UnknownAssociation, match=f"no page {part} of its exposures"):
+            exposures_of(plan, "field", part)
 
 
 def test_names_are_text():

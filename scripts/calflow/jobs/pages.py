@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 from calflow.configuration.section import Section
 from calflow.jobs.declaration import Job
+from calflow.plan.combination import UnknownAssociation
+from calflow.plan.made_beside import MOST_PICTURES, parts_of
 from calflow.plan.plan import Plan
 from calflow.plan.preview_files import all_previews, cutouts_path, has_cutouts, preview_path
 from calflow.plan.quality_files import association_qualities
@@ -15,6 +17,14 @@ class Showing(NamedTuple):
 
     exposures: list[str]  # root of each
     changed: list[str]  # parameters that differ from the defaults, as key = value
+    elsewhere: dict[str, str]  # of each exposure that another page tells of: the place there
+
+
+class Exposures(NamedTuple):
+    """Parameters of ``exposure_page``."""
+
+    association: str
+    exposures: list[str]  # root of each
 
 
 def shown(plan: Plan, association: str) -> dict[str, Any]:
@@ -54,7 +64,48 @@ def showing(plan: Plan, association: str) -> Showing:
     changed = [
         line for name in ("stage2", "stage3") for line in changed_parameters(getattr(settings, name), f"{name}.")
     ]
-    return Showing([member.root for member in planned.members], changed)
+    roots = [member.root for member in planned.members]
+    elsewhere = {
+        root: f"{association}/{1 + number // MOST_PICTURES}.html#{root}"
+        for number, root in enumerate(roots)
+        if parts_of(len(roots))
+    }
+    return Showing(roots, changed, elsewhere)
+
+
+def shown_exposures(plan: Plan, association: str, part: str) -> dict[str, Any]:
+    """Return the files of ``exposure_page``: the quality, and the pictures of some exposures.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    part : str
+        Which of its pages of exposures, from 1.
+    """
+    pictures = [preview_path(plan, root) for root in exposures_of(plan, association, part).exposures]
+    return {"quality": association_qualities(plan)[association], "pictures": pictures}
+
+
+def exposures_of(plan: Plan, association: str, part: str) -> Exposures:
+    """Return the parameters of ``exposure_page``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    part : str
+        Which of its pages of exposures, from 1.
+    """
+    members, number = plan.stage3.association(association).members, int(part)
+    if not 1 <= number <= parts_of(len(members)):
+        raise UnknownAssociation(f"{association!r} has no page {part} of its exposures")
+    roots = [member.root for member in members]
+    return Exposures(association, roots[(number - 1) * MOST_PICTURES : number * MOST_PICTURES])
 
 
 def changed_parameters(section: Section, name: str) -> list[str]:
@@ -76,4 +127,7 @@ def changed_parameters(section: Section, name: str) -> list[str]:
     return found
 
 
-JOBS = {"association_page": Job("association_page.py", shown, showing, like="align")}
+JOBS = {
+    "association_page": Job("association_page.py", shown, showing, like="align"),
+    "exposure_page": Job("exposure_page.py", shown_exposures, exposures_of, like="align"),
+}

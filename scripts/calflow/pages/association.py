@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from calflow.pages.charts import Chart
+from calflow.pages.exposures import exposure_details
 from calflow.pages.style import STYLE
 
 FINE = "fine"
@@ -80,10 +81,9 @@ compares with the median of the exposures, this with the combined image.</figcap
 <td{% if not loop.first %} class="number"{% endif %}>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></div>
 {% for each in details %}<details><summary>{{ each.exposure }}</summary>
 <p>{{ each.alignment }}</p><p>{{ each.flags }}</p><p class="soft">{{ each.steps }}</p>
-{% if each.picture %}<img loading="lazy" src="{{ each.picture }}" alt="the exposure before and after each stage">
-{% endif %}</details>{% endfor %}
-{% if linked %}<p>Pictures of exposures, beside this page:
-{% for exposure, link in linked.items() %}<a href="{{ link }}">{{ exposure }}</a> {% endfor %}</p>{% endif %}
+<img loading="lazy" src="{{ each.picture }}" alt="the exposure before and after each stage"></details>{% endfor %}
+{% if elsewhere %}<div class="thumbs">{% for exposure, link in elsewhere.items() %}
+<a href="{{ link }}"><img src="{{ pictures[exposure] }}" alt=""><br>{{ exposure }}</a>{% endfor %}</div>{% endif %}
 
 <h2 id="used">What was used</h2>
 <div class="wide"><table>
@@ -102,7 +102,7 @@ def association_page(
     cutouts: str,
     outliers: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, str],
-    linked: Mapping[str, str],
+    elsewhere: Mapping[str, str],
     parameters: Sequence[str],
 ) -> str:
     """Return the page of an association as HTML; the same for the same report and pictures.
@@ -120,9 +120,10 @@ def association_page(
     outliers : sequence of mapping
         What is told of each of them.
     pictures : mapping of str to str
-        Addresses of the pictures of exposures that are in the page.
-    linked : mapping of str to str
-        Those of pictures beside the page.
+        Addresses of the pictures of exposures.
+    elsewhere : mapping of str to str
+        Of exposures that are told of on other pages, which: their pictures are links to there. Empty: all are on this
+        one.
     parameters : sequence of str
         Those that differ from the defaults, ``key = value``.
     """
@@ -149,8 +150,9 @@ def association_page(
         "charts": [(chart.svg(), caption) for chart, caption in _charts(report)],
         "heads": _HEADS,
         "rows": [_row(each) for each in exposures],
-        "details": [_details(each, pictures.get(each["exposure"], "")) for each in exposures],
-        "linked": linked,
+        "details": [] if elsewhere else [exposure_details(each, pictures[each["exposure"]]) for each in exposures],
+        "pictures": pictures,
+        "elsewhere": elsewhere,
         "used": used,
         "file": file,
     }
@@ -403,16 +405,3 @@ def _row(each: Mapping[str, Any]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
-
-
-def _details(each: Mapping[str, Any], picture: str) -> dict[str, str]:
-    flags = each["pixels"]["flags"]
-    total = each["pixels"]["pixels"] or 1
-    told = ", ".join(f"{name} {number} ({100 * number / total:.2g} %)" for name, number in flags.items())
-    return {
-        "exposure": each["exposure"],
-        "alignment": f"Alignment: {each['alignment']['status']} {each['alignment']['reason']}",
-        "flags": f"Flags of the calibrated exposure, pixels: {told or 'none'}",
-        "steps": "Steps: " + ", ".join(f"{name} {status}" for name, status in each["steps"].items()),
-        "picture": picture,
-    }

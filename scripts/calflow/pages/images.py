@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 
 QUALITY = 75
+# Widths in pixels: of an exposure in a page, and as a link to another one.
+SMALL, THUMBNAIL = 1200, 320
 
 
 def embedded(path: Path, most: int = 1600) -> str:

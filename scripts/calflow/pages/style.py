@@ -29,5 +29,7 @@ svg.chart { width: 100%; height: auto; background: var(--card); border-radius: 6
 .chart .mark { stroke: var(--mark); stroke-width: 1.6; stroke-dasharray: 5 3; }
 .chart .frame { fill: var(--a); fill-opacity: 0.07; stroke: var(--a); stroke-width: 1.1; }
 .chart .left { fill: none; stroke: var(--b); stroke-dasharray: 4 3; stroke-width: 1.3; }
+.thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 0.6rem; font-size: 0.75rem;
+  overflow-wrap: anywhere; } a { color: var(--a); }
 @media print { body { max-width: none; } details { break-inside: avoid; } }
 """

@@ -2,6 +2,9 @@
 
 from calflow.plan.plan import Plan
 
+# Exposures whose pictures a page has: one that takes long to load is not looked at.
+MOST_PICTURES = 50
+
 
 def made_beside(plan: Plan) -> list[str]:
     """Return the paths of what is made beside the products; nothing by default.
@@ -11,7 +14,7 @@ def made_beside(plan: Plan) -> list[str]:
     plan : Plan
         What this run does.
     """
-    pages = [*association_pages(plan), *colour_pictures(plan)] if plan.settings.page else []
+    pages = [*association_pages(plan), *exposure_pages(plan), *colour_pictures(plan)] if plan.settings.page else []
     return [*dict.fromkeys([*(all_pictures(plan) if plan.settings.previews else []), *pages])]
 
 
@@ -53,3 +56,29 @@ def association_pages(plan: Plan) -> list[str]:
         What this run does.
     """
     return [f"{plan.output}pages/{name}.html" for name in plan.stage3.associations]
+
+
+def exposure_pages(plan: Plan) -> list[str]:
+    """Return the paths of the pages of exposures, which associations have whose own page cannot show them all.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    return [
+        f"{plan.output}pages/{name}/{part}.html"
+        for name, association in plan.stage3.associations.items()
+        for part in range(1, parts_of(len(association.members)) + 1)
+    ]
+
+
+def parts_of(exposures: int) -> int:
+    """Return how many pages of exposures an association has beside its own; 0 if that shows all of them.
+
+    Parameters
+    ----------
+    exposures : int
+        Of the association.
+    """
+    return 0 if exposures <= MOST_PICTURES else -(-exposures // MOST_PICTURES)
