@@ -3,14 +3,16 @@
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from calflow.display.display import Display
-from calflow.engine.attempts import record_attempts
+from calflow.engine.attempts import MADE, attempts_in, record_attempts
 from calflow.engine.command_line import check_command_line
 from calflow.engine.cut_off import leave_out_unchanged
 from calflow.engine.dry_run import shorten_reasons
@@ -40,7 +42,7 @@ from calflow.results.associations import made_of_association
 from calflow.whole_files import replace_text
 
 QUALITY, PAGES = "quality", "pages"
-PAGE = "page.html"
+PAGE, TIMES = "page.html", "times.html"
 ALL = re.compile(r"all|demo\w*(?<!_data)")  # targets that include the pages, if these are wanted
 MOST_COLOURS = 8  # that are in the page of a run: those of more grids are linked
 FOLDERS = ("stage2", "stage3", "references")
@@ -147,6 +149,7 @@ class Run:
             return execute()
         from calflow.quality.gathered import gather, quality_text
 
+        began = time.time()
         if writes:
             self._display.write_page(Path(f"{self._plan.output}{PAGE}"))
         try:
@@ -158,6 +161,7 @@ class Run:
             replace_text(path, json.dumps(found, indent=1) + "\n")
             if writes:
                 self._write_page(found)
+                self._write_times(began)
             if tells:
                 print(printable(f"{quality_text(found)}; all of it: {path}", keep="\n"), flush=True)
         if tells and found["judgement"] == "wrong":
@@ -195,6 +199,23 @@ class Run:
             version=f"calflow {VERSION}",
         )
         replace_text(folder / PAGE, html)
+
+    def _write_times(self, began: float) -> None:
+        """Write what the jobs of this run took; what an earlier one took stays, if this one had none."""
+        from calflow.pages.times import Took, rows_of, times_page
+
+        path, start = Path(f"{self._plan.output}{TIMES}"), datetime.fromtimestamp(began, UTC)
+        took = {
+            (each.rule, printable(", ".join(each.wildcards))): Took(each.cpu, each.seconds, each.memory)
+            for each in attempts_in(self._logs)
+            if each.outcome == MADE and each.started >= start.isoformat(timespec="milliseconds")
+        }
+        if path.exists() and not took:
+            return
+        expected = {(task.rule, task.name): Took(task.cpu, task.wall, task.memory) for task in self._display.tasks()}
+        began_at = start.astimezone().strftime("%H:%M:%S on %-d %B %Y")
+        rows = rows_of(took, expected)
+        replace_text(path, times_page(rows, folder=self._plan.output, began=began_at, lasted=time.time() - began))
 
     def _qualities(self) -> dict[str, str]:
         """Return where it is told how good associations are."""

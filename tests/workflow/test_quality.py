@@ -23,6 +23,10 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
     pages = [combined.folder / "results" / name for name in ("page.html", f"pages/{path.stem}.html")]
     assert f'href="pages/{path.stem}.html"' in pages[0].read_text()
     assert "refresh" not in pages[0].read_text()  # as while the run went on
+    times = (combined.folder / "results" / "times.html").read_text()
+    made = {rule: number for rule, number in run.rules.items() if rule not in ("pages", "quality")}
+    for rule, number in (*made.items(), ("all", sum(made.values()))):
+        assert f'<td>{rule}</td>\n<td class="number">{number}</td>' in times
     assert pages[1].read_text().count("data:image/webp") == 6
     (cutouts,) = (combined.folder / "results" / "previews" / "outliers").glob("*.json")
     flagged = [each for each in json.loads(cutouts.read_text())["outliers"] if each["flagged"]]

@@ -18,7 +18,7 @@ from calflow.display.bars import (
     times_of,
     whole_line,
 )
-from calflow.display.progress import Progress
+from calflow.display.progress import Progress, Task
 from calflow.display.tasks import tasks_of
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.needed_jobs import needed_jobs
@@ -69,6 +69,10 @@ class Display:
             Where what surrounds the run writes another one at its end.
         """
         self._page = path
+
+    def tasks(self) -> list[Task]:
+        """Return the jobs of the run, with what they were expected to take; none if there is no display."""
+        return list(self._progress.tasks.values())
 
     def around(self) -> Layer:
         """Return what has executions tell of themselves in calflow's words."""

@@ -30,6 +30,8 @@ class Task:
         The numbers of the jobs it waits for.
     end : float or None
         Seconds after the start of the run when it is expected to be done.
+    cpu, wall, memory : float
+        What it is expected to take: seconds of a core and on the clock, MB.
     """
 
     number: int
@@ -40,6 +42,9 @@ class Task:
     products: tuple[str, ...] = ()
     after: tuple[int, ...] = ()
     end: float | None = None
+    cpu: float = 0.0
+    wall: float = 0.0
+    memory: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def tasks_of(plan: Plan, jobs: Sequence[NeededJob], at_once: int) -> list[Task]:
         How many may run at the same time.
     """
     costs = Costs(Sizes(plan), Path(f"{plan.output}benchmarks"))
-    ends = schedule(jobs, [costs.of(job) for job in jobs], at_once).ends
+    taken = [costs.of(job) for job in jobs]
+    ends = schedule(jobs, taken, at_once).ends
     products = set(plan.products())
     folders = {
         f"{plan.folder}/": STAGE2,
@@ -32,14 +33,15 @@ def tasks_of(plan: Plan, jobs: Sequence[NeededJob], at_once: int) -> list[Task]:
         f"{reference_folder(plan.settings)}/": REFERENCES,
     }
     tasks = []
-    for job, end in zip(jobs, ends, strict=True):
+    for job, end, cost in zip(jobs, ends, taken, strict=True):
         files = [*job.outputs, *job.temporary]
         stage = next((stage for folder, stage in folders.items() if files[0].startswith(folder)), OTHER)
         kept = tuple(path for path in job.outputs if path in products or stage == OTHER)
         numbers = tuple(jobs[other].number for other in job.after)
         association = printable(_association(plan, job)) if stage == STAGE3 else ""
         name, kept = printable(job.name), tuple(map(printable, kept))
-        tasks.append(Task(job.number, job.rule, name, stage, association, kept, numbers, end))
+        expected = cost.cpu, cost.wall, cost.memory
+        tasks.append(Task(job.number, job.rule, name, stage, association, kept, numbers, end, *expected))
     return tasks
 
 

@@ -52,8 +52,9 @@ exposures: {{ state.exposures | length }}, associations: {{ state.associations |
 <p>Products: <code>{{ folder }}</code>. Parameters that differ from the defaults:
 {% if not parameters %}none.{% endif %}</p>
 {% for line in parameters %}<p><code>{{ line }}</code></p>{% endfor %}
-<p class="soft">{{ version }}. Times and memory of jobs, which are others in each run, are told by
-<code>snakemake attempts</code>; the judgements in <code>{{ folder }}quality.json</code>.</p>
+<p class="soft">{{ version }}. Times and memory of jobs, which are others in each run, stand <a href="times.html">by
+themselves</a>, with what was forecast, and <code>snakemake attempts</code> tells them job by job; the judgements are in
+<code>{{ folder }}quality.json</code>.</p>
 </body></html>
 """
 SHOWN = ("depth", "catalogue")
