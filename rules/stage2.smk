@@ -207,7 +207,7 @@ rule resample_exposure:
         f"{LOGS}/resample_exposure/{{exposure}}.log",
     benchmark:
         f"{BENCHMARKS}/resample_exposure/{{exposure}}.tsv"
-    # Nothing waits for a quick look: it fills the gaps that the joins of stage 3 leave.
+    # Nothing waits for a quick look: it is made beside the last jobs of stage 3 (scripts/calflow/engine/spare_jobs.py).
     priority: -1
     group:
         "exposure"

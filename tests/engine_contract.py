@@ -263,6 +263,10 @@ CONTRACT = {
         "the place where the scheduler waits, and an interrupt can come",
         SIGNALS,
     ),
+    "scheduler.job_selector": Use(
+        "takes(JobScheduler.job_selector, 'jobs')", "keeping quick looks for the end of a run", "a tenth of small runs"
+    ),
+    "job.priority": Use("job.priority == 0", "telling jobs that nothing waits for", "the same"),
     # Early cut-off
     "dag.forcerules": Use("dag.forcerules == set()", "what the command line forces, behind other jobs too", CUT_OFF),
     "dag.forcefiles": Use("dag.forcefiles == set()", "the same of files", CUT_OFF),

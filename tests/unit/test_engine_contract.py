@@ -16,8 +16,16 @@ ENGINE = ROOT / "scripts/calflow/engine"
 # Under which names the files of the engine know the objects; elsewhere these words mean other things.
 FILES = {
     "workflow": None,
-    "dag": {"outcome.py", "needed_jobs.py", "unchanged.py"},
-    "job": {"graph_jobs.py", "outcome.py", "needed_jobs.py", "reasons.py", "unchanged.py", "up_to_date.py"},
+    "dag": {"outcome.py", "needed_jobs.py", "spare_jobs.py", "unchanged.py"},
+    "job": {
+        "graph_jobs.py",
+        "outcome.py",
+        "needed_jobs.py",
+        "reasons.py",
+        "spare_jobs.py",
+        "unchanged.py",
+        "up_to_date.py",
+    },
     "reason": {"reasons.py", "needed_jobs.py", "unchanged.py"},
     "persistence": {"reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
     "record": {"unchanged.py"},

@@ -13,7 +13,7 @@ from snakemake.logging import logger
 
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.inside import compare_content_by, schedule_by
-from calflow.engine.signals import Scheduler
+from calflow.engine.spare_jobs import SpareJobs
 from calflow.engine.unchanged import Checksums, Unchanged, members
 
 
@@ -48,7 +48,7 @@ def _may_tell(job: Any) -> bool:
     return not any(path.is_temp for path in job.output) and all(map(os.path.exists, map(str, job.output)))
 
 
-class CutOff(Scheduler):
+class CutOff(SpareJobs):
     """The scheduler of a run. It does not start jobs whose products would come out as they are.
 
     Parameters
