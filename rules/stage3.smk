@@ -257,6 +257,30 @@ if settings.stage3.outlier_detection.error == "median":
             "{wildcards.crf}: median of the errors of the groups"
 
 
+# Where the median is hit itself, the lowest of the groups stands for it, if that is wanted.
+if settings.stage3.outlier_detection.search == "lowest":
+
+    rule take_lowest:
+        input:
+            unpack(files_of("take_lowest")),
+        output:
+            lowest=f"{STAGE3}/outliers/{{crf}}_lowest.npy",
+        log:
+            f"{LOGS}/take_lowest/{{crf}}.log",
+        benchmark:
+            f"{BENCHMARKS}/take_lowest/{{crf}}.tsv"
+        group:
+            group_of()
+        resources:
+            **resources_of("take_lowest"),
+        params:
+            **parameters_of("take_lowest"),
+        message:
+            "{wildcards.crf}: lowest of the groups"
+        script:
+            "../scripts/take_lowest.py"
+
+
 rule flag_outliers:
     input:
         unpack(files_of("flag_outliers")),

@@ -766,6 +766,10 @@ def test_outlier_search_reads_layers_of_the_groups(folder):
     median_error = {"median_error": f"{out}/a_o001_median_error.npy"}
     found = JOBS["flag_outliers"].inputs(by_error, crf="b_o001")
     assert found == files_of("flag_outliers", crf="b_o001") | median_error
+    by_lowest = plan_of(stage3={"outlier_detection": {"search": "lowest"}})
+    found = JOBS["flag_outliers"].inputs(by_lowest, crf="b_o001")
+    assert found == files_of("flag_outliers", crf="b_o001") | {"lowest": f"{out}/a_o001_lowest.npy"}
+    assert JOBS["take_lowest"].inputs(by_lowest, crf="a_o001") == files_of("take_median", crf="a_o001")
 
 
 def test_the_combination_shares_the_grid_of_the_outlier_search(two):

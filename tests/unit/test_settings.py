@@ -236,7 +236,7 @@ STAGE3_DEFAULTS = {
 # What jwst does not have, with the default that is closest to it.
 OWN = {
     "tweakreg": {"robust": True, "on_failure": "keep", "wcs_from": []},
-    "outlier_detection": {"error": "exposure"},
+    "outlier_detection": {"error": "exposure", "search": "median"},
     "resample": {"variance": "resampled"},
 }
 

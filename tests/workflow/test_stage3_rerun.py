@@ -105,6 +105,18 @@ def test_error_of_all_exposures(combined):
     assert combined.planned() == FLAGS
 
 
+def test_search_by_the_lowest_exposure(combined):
+    """The groups are resampled again, for their lowest alone; hits at the edge, where one looks, are found."""
+    before = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    combined.config["stage3"] = {"outlier_detection": {"search": "lowest"}}
+    run = combined.run(f"results/stage3/{ROOTS[0]}_o001_crf.fits")
+    assert run.rules == {"resample_group": N, "take_lowest": 1, "flag_outliers": 1}
+    after = fits.getdata(combined.combined(f"{ROOTS[0]}_o001_crf.fits"), "DQ") & 16 > 0
+    assert after.sum() > before.sum()
+    combined.config["stage3"] = {}
+    assert combined.planned(f"results/stage3/{ROOTS[0]}_o001_crf.fits") == {"flag_outliers": 1}
+
+
 def test_changed_pixel_scale(combined):
     combined.config["stage3"] = {"resample": {"pixel_scale": 0.0154}}
     before = fits.getheader(combined.combined(f"{PRODUCT}_i2d.fits"), "SCI")

@@ -29,7 +29,9 @@ STEPS = {
     "resample_exposure": ("resample",),
     "align": ("assign_mtwcs", "tweakreg"),
     **dict.fromkeys(("measure_sky", "match_sky"), ("skymatch",)),
-    **dict.fromkeys(("resample_group", "take_median", "flag_outliers", "count_outliers"), ("outlier_detection",)),
+    **dict.fromkeys(
+        ("resample_group", "take_median", "take_lowest", "flag_outliers", "count_outliers"), ("outlier_detection",)
+    ),
     **dict.fromkeys(("lay_grid", "combine", "combine_group"), ("resample",)),
     "catalog_sources": ("source_catalog",),
 }

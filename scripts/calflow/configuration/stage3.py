@@ -192,6 +192,11 @@ class _Comparison(_Thresholds):
         "exposure",
         description="sigma: of the exposure; median: where that is over twice the median of all exposures, the median",
     )
+    search: Literal["median", "lowest"] = Field(
+        "median",
+        description="lowest: also by the lowest exposure where the median is hit, by sharpness where one looks; "
+        "docs/outliers.md",
+    )
     save_intermediate_results: bool = Field(False, description="keep _outlier_i2d, _median and _blot")
     resample_data: bool = Field(True, description="compare on the sky; false: pixel by pixel on the detector")
     good_bits: MaskExpression = Field("~DO_NOT_USE", description="pixels that are used")

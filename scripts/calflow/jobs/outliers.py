@@ -1,6 +1,7 @@
 """Jobs that look for outliers: groups on one grid, their median, each exposure compared with it.
 
-Where the search goes by the median of the errors, too, that is made by the same jobs of the errors.
+Where the search goes by the median of the errors, too, that is made by the same jobs of the errors; where it goes by
+the lowest of the groups, that is made beside the median.
 """
 
 from functools import partial
@@ -74,7 +75,7 @@ def group(plane: str, plan: Plan, crf: str) -> Group:
 
 
 def layers(suffix: str, plan: Plan, crf: str) -> dict[str, Any]:
-    """Return the files of ``take_median``: the resampled groups of an association, and the grid.
+    """Return the files of ``take_median`` and ``take_lowest``: the resampled groups of an association, and the grid.
 
     Parameters
     ----------
@@ -114,6 +115,8 @@ def flagged(plan: Plan, crf: str) -> dict[str, str]:
         files["median"] = stage3.path(f"outliers/{first}_median.npy")
         if plan.settings.stage3.outlier_detection.error == "median":
             files["median_error"] = stage3.path(f"outliers/{first}_median_error.npy")
+        if plan.settings.stage3.outlier_detection.search == "lowest":
+            files["lowest"] = stage3.path(f"outliers/{first}_lowest.npy")
         files |= _grid(plan, name)
     return files
 
@@ -182,6 +185,7 @@ JOBS = {
     # What it makes is kept: other thresholds, or a lost _crf, then need no group again.
     "take_median": Job("take_median.py", partial(layers, "layer"), work=Work(whole=True)),
     "take_median_error": Job("take_median.py", partial(layers, "layer_error"), like="take_median"),
+    "take_lowest": Job("take_lowest.py", partial(layers, "layer"), like="take_median"),
     "flag_outliers": Job("flag_outliers.py", flagged, flagging, functions=correction),
     "count_outliers": Job("count_outliers.py", counts),
 }

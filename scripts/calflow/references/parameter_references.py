@@ -28,7 +28,7 @@ OF_THE_RUN = frozenset(
     "stage2.flat_field.user_supplied_flat stage2.dark_current.dark_output stage2.resample.output_wcs "
     "stage3.tweakreg.catalog_format stage3.tweakreg.use_custom_catalogs stage3.tweakreg.catfile "
     "stage3.skymatch.skylist stage3.outlier_detection.save_intermediate_results "
-    "stage3.outlier_detection.resample_data stage3.outlier_detection.error "
+    "stage3.outlier_detection.resample_data stage3.outlier_detection.error stage3.outlier_detection.search "
     "stage3.resample.output_wcs stage3.resample.single".split()
 )
 

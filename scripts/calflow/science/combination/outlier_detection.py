@@ -154,7 +154,7 @@ def flag_outliers(
     _check_image(image, blotted)
     check_values(OutlierThresholds, snr=snr, scale=scale)
     residual = _residual(image, blotted, backg if sky is None else sky)
-    slope = _largest_difference(blotted)
+    slope = largest_difference(blotted)
     core, wings = (residual > _threshold(image.err, slope, *factors) for factors in zip(snr, scale, strict=True))
     wings &= _grown(core)
     return wings
@@ -255,6 +255,28 @@ def apply_outliers(image: Image, outliers: np.ndarray) -> int:
     return int(np.count_nonzero(outliers))
 
 
+def largest_difference(plane: np.ndarray) -> np.ndarray:
+    """Return the largest absolute difference of each pixel to its four neighbours.
+
+    Parameters
+    ----------
+    plane : float32 array, shape (ny, nx)
+        NaN: no value, left out.
+
+    Returns
+    -------
+    float32 array, shape (ny, nx)
+        0 where a pixel, or all of its neighbours, have no value.
+    """
+    largest = np.zeros_like(plane)
+    for values, result in ((plane, largest), (plane.T, largest.T)):
+        difference = values[1:] - values[:-1]
+        np.abs(difference, out=difference)
+        np.fmax(result[1:], difference, out=result[1:])
+        np.fmax(result[:-1], difference, out=result[:-1])
+    return largest
+
+
 def _clipped_mean(values: np.ndarray) -> float:
     """Return the mean of the values that sigma clipping leaves, NaN of none."""
     if not len(values):
@@ -280,17 +302,6 @@ def _residual(image: Image, median: np.ndarray, sky: float) -> np.ndarray:
     residual = image.sci - median
     residual -= np.float32(sky)
     return np.abs(residual, out=residual)
-
-
-def _largest_difference(plane: np.ndarray) -> np.ndarray:
-    """Return the largest absolute difference of each pixel to its four neighbours, NaN left out; 0 of none."""
-    largest = np.zeros_like(plane)
-    for values, result in ((plane, largest), (plane.T, largest.T)):
-        difference = values[1:] - values[:-1]
-        np.abs(difference, out=difference)
-        np.fmax(result[1:], difference, out=result[1:])
-        np.fmax(result[:-1], difference, out=result[:-1])
-    return largest
 
 
 def _threshold(err: np.ndarray, slope: np.ndarray, snr: float, scale: float) -> np.ndarray:
