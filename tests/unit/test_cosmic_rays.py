@@ -16,6 +16,7 @@ from calflow.science.combination.cosmic_rays import (
     lowest_of_groups,
     sharpest_source,
 )
+from calflow.science.combination.outlier_detection import flag_outliers
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 from take_lowest import take_lowest
@@ -135,6 +136,15 @@ class TestSharp:
         assert positions(find_sharp(exposure(sci), everywhere(), 0.5)) == {(0, 7), (20, 20)}
         # No pair of opposite neighbours is whole in the corner.
 
+    @pytest.mark.parametrize("y", [-0.4, 0.0, 0.3, 1.0])
+    @pytest.mark.parametrize("sigma", [0.9, 1.45])
+    def test_nor_is_a_star_at_the_edge(self, y, sigma):
+        sci = star(500, 20.2, y, sigma)
+        ratio = sharpest_source(exposure(sum(star(500, 20 + d, 20 + d, sigma) for d in (0, 8, 15))), everywhere())
+        assert ratio > 0.3
+        assert not find_sharp(exposure(sci), everywhere(), ratio).any()
+        assert not find_sharp(exposure(sci.T, 1.0), everywhere(shape=SHAPE[::-1]), ratio).any()
+
     def test_errors_that_are_not_known_tell_nothing(self):
         sci = np.zeros(SHAPE)
         sci[10, 10] = 50
@@ -197,6 +207,17 @@ class TestFind:
         image, median, lowest = self.planes()
         image.sci[20, 20] = 3
         assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == {(10, 10), (30, 40)}
+
+    def test_the_core_of_a_star_must_be_sharp_too(self):
+        """The median of undersampled stars is too low in their cores; a hit beside one is found all the same."""
+        image, median, lowest = self.planes()
+        image.sci += star(400, 15, 15, 1.0)
+        median += star(200, 15, 15, 1.1)
+        lowest += star(200, 15, 15, 1.1)
+        assert flag_outliers(image, median, 3.0)[15, 15]
+        image.sci[17, 14] += 90
+        found = {(10, 10), (20, 20), (30, 40), (17, 14)}
+        assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == found
 
     def test_known_bad_pixels_are_left_to_the_median(self):
         image, median, lowest = self.planes()

@@ -28,6 +28,8 @@ from calflow.science.image import Image
 FAR_BELOW, FAR_BELOW_SLOPE = 2.0, 0.7
 # What is above the lowest exposure by so many errors may be a ray, though the slope of a star would excuse it.
 ABOVE_LOWEST = 4.0
+# Where neighbours differ by more errors than that, a star between the pixels explains much: a hit must be sharp, too.
+STEEP = 5.0
 # Excess over what the neighbours allow, in units of its error, from which a pixel is sharper than any source.
 SHARPER = 3.0
 # Share of a pixel's light by which the ratio of a star may differ from the one that is assumed.
@@ -44,6 +46,8 @@ KNOWN_BAD = FLAGS["HOT"] | FLAGS["WARM"] | FLAGS["RC"] | FLAGS["UNRELIABLE_SLOPE
 PAIRS = (((0, 1), 1), ((1, 0), 1), ((1, 1), 2), ((1, -1), 2))
 RING = tuple((y, x) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), abs(x)) == 2)
 REACH = 2
+# With more of the 16 missing the ring is lopsided: at an edge the median of what is left may be the light of a star.
+RING_MISSING = 4
 PIXELS_AT_A_TIME = 1 << 15
 
 
@@ -86,7 +90,8 @@ def find_cosmic_rays(
 
     An outlier is
 
-    - where two and more exposures look, what `flag_outliers` finds in comparison with `comparison`;
+    - where two and more exposures look, what `flag_outliers` finds in comparison with `comparison`; in the cores and on
+      the flanks of bright stars only if it is sharp, too;
     - where one looks, and above the lowest exposure where more do, what is sharper than any source (`find_sharp`).
 
     Pixels that DQ calls hot, warm, RC or UNRELIABLE_SLOPE are no more often flagged than by the median.
@@ -118,10 +123,12 @@ def find_cosmic_rays(
         raise ValueError(f"the lowest has shape {lowest.shape}, the exposure {image.sci.shape}")
     alone, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
     compared = comparison(np.where(alone, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
-    outliers = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg)
+    differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg)
+    outliers = differs & ~(largest_difference(compared) > np.float32(STEEP) * image.err)
     above = image.sci - lowest - np.float32(backg if sky is None else sky) > np.float32(ABOVE_LOWEST) * image.err
-    ratio = sharpest_source(image, ~(alone | outliers | known_bad))
-    return outliers | find_sharp(image, (alone | above) & ~(outliers | known_bad), ratio, snr[0], left_out=outliers)
+    ratio = sharpest_source(image, ~(alone | differs | known_bad))
+    doubtful = (alone | above | differs) & ~(outliers | known_bad)
+    return outliers | find_sharp(image, doubtful, ratio, snr[0], left_out=outliers)
 
 
 def comparison(median: np.ndarray, lowest: np.ndarray, err: np.ndarray) -> np.ndarray:
@@ -186,7 +193,8 @@ def find_sharp(
 ) -> np.ndarray:
     """Return the mask of pixels that are sharper than the point spread function.
 
-    All above the median of the ring of 16 pixels that surrounds the 3 x 3, with P the pixel, its error E, and the mean
+    All above the median of the ring of 16 pixels that surrounds the 3 x 3 (above the lowest of them, where more than
+    `RING_MISSING` have no value), with P the pixel, its error E, and the mean
     M and its error F of two opposite neighbours, of which no source has less than `ratio` P (along a diagonal,
     `ratio` squared). A pixel is sharp if P > `snr` E, and if for the mean Q, weighted by the errors, of the M / ratio::
 
@@ -249,7 +257,10 @@ class _Surrounded:
     @classmethod
     def of(cls, sci, err, positions):
         """Read pixels at positions (y, x) of an image."""
-        ring = nan_median(np.stack([_at(sci, positions, offset) for offset in RING]))
+        around = np.stack([_at(sci, positions, offset) for offset in RING])
+        lopsided = np.isnan(around).sum(axis=0) > RING_MISSING
+        lowest = np.fmin.reduce(around)
+        ring = np.where(lopsided, lowest, nan_median(around))
         means, variances = [], []
         for (y, x), _ in PAIRS:
             opposite = (y, x), (-y, -x)
