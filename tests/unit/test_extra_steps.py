@@ -545,6 +545,21 @@ def test_earlier_exposures_of_the_detector_come_in_order_of_time(planned):
     assert len(components(last)) == 1
 
 
+def test_persistence_reads_what_ended_a_short_time_before(planned):
+    headers = {root: fits.getheader(f"data/rate/{root}_rate.fits") for root in [*ROOTS, *BACKGROUNDS]}
+    in_time = sorted(headers, key=lambda root: headers[root]["EXPSTART"])
+    third, first = headers[in_time[2]], headers[in_time[0]]
+    between = 86400 * (third["EXPSTART"] - first["EXPSTART"]) - first["TMEASURE"]
+
+    def others(time):
+        plan = planned(rate=[{"name": "persistence", "parameters": {"time": time}}])
+        files = JOBS["apply_extra_steps"].inputs(plan, exposure=in_time[2], place="rate")["others_0"]
+        return [Path(file).name.removesuffix("_rate.fits") for file in files]
+
+    assert others(between + 1) == in_time[:2]
+    assert others(between - 1) == in_time[1:2]
+
+
 COLLECT = {"name": "bad", "file": "set.py", "collect": "count"}
 
 

@@ -22,7 +22,7 @@ from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
 from calflow.science.calibration.flat_field import known_response
-from calflow.science.cleaning.shipped import RESPONSE, TEMPLATE, TEXT, StepOfExposure
+from calflow.science.cleaning.shipped import ARRAYS, RESPONSE, TEMPLATE, TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 from calflow.science.windows import Window
@@ -360,6 +360,8 @@ def _content(path: str, kind: str, place: str) -> Any:
     """Return what a step that calflow has gets of a file."""
     if kind == TEXT:
         return Path(path).read_text("utf-8")
+    if kind == ARRAYS:
+        return read_collection(path)
     with fits.open(path, memmap=False) as hdus:
         if kind == TEMPLATE:
             return _template(hdus, place)

@@ -55,6 +55,11 @@ class _Exposure:
         return observation_time(self.header.values) or datetime.min.replace(tzinfo=UTC)
 
     @property
+    def end(self) -> datetime:
+        seconds = self.values.get("TMEASURE") or self.values.get("EFFEXPTM")
+        return self.start + timedelta(seconds=float(seconds) if isinstance(seconds, int | float) else 0)
+
+    @property
     def detector(self) -> tuple[str, str]:
         return str(self.values.get("INSTRUME")), str(self.values.get("DETECTOR"))
 
@@ -210,13 +215,14 @@ class ExtraStepPlanner:
         if step.which_others:
             self._require_times(step, exposures)
         common = self._common(step)
+        reach = common.parameters[step.shipped.reach] if step.shipped and step.shipped.reach else None
         collected = self._collect(place, step, common, selected)
         without: dict[str, str] = {}
         for exposure in selected:
             inputs = self._inputs(key, step, exposure, without)
             if inputs is not None and self._check_texts(key, step, place, inputs):
                 inputs |= _of_references(step, common, exposure, inputs)
-                others = _others(step, exposure, exposures) if step.which_others else None
+                others = _others(step, exposure, exposures, reach) if step.which_others else None
                 planned[exposure.root].append(
                     replace(common, inputs=inputs, others=others, collected=collected.get(exposure.root, ""))
                 )
@@ -253,10 +259,10 @@ class ExtraStepPlanner:
     ) -> dict[str, str]:
         """Plan what is made once of all exposures of a detector, and return the name of it for each exposure."""
         shipped = step.shipped
-        function = shipped.collect and in_full(shipped.collect) if shipped else step.collect
-        if not function:
+        function = shipped.collect if shipped else step.collect
+        if not function or (shipped and shipped.instead in step.inputs):
             return {}
-        function = function if shipped else f"{step.file}:{function}"
+        function = in_full(function) if shipped else f"{step.file}:{function}"
         sets: dict[tuple[str, ...], list[_Exposure]] = {}
         for exposure in sorted(exposures, key=lambda each: (each.start, each.root)):
             band = tuple(str(exposure.values.get(keyword, "")) for keyword in ("FILTER", "PUPIL"))
@@ -365,8 +371,13 @@ def _of_references(
     return found
 
 
-def _others(step: ExtraStep, exposure: _Exposure, exposures: Sequence[_Exposure]) -> tuple[str, ...]:
-    """Return the files of other exposures of the detector of one: the earlier ones, or all, in order of time."""
+def _others(
+    step: ExtraStep, exposure: _Exposure, exposures: Sequence[_Exposure], reach: float | None
+) -> tuple[str, ...]:
+    """Return the files of other exposures of the detector of one: the earlier ones, or all, in order of time.
+
+    Those that ended more than `reach` seconds before are left out.
+    """
     others = {e.source: e for e in exposures if e.detector == exposure.detector and e.source != exposure.source}
     in_order = sorted(others.values(), key=lambda each: (each.start, each.root))
     if step.which_others != ALL:
@@ -374,6 +385,8 @@ def _others(step: ExtraStep, exposure: _Exposure, exposures: Sequence[_Exposure]
     if step.within is not None:
         limit = timedelta(hours=step.within)
         in_order = [each for each in in_order if abs(each.start - exposure.start) <= limit]
+    if reach is not None:
+        in_order = [each for each in in_order if exposure.start - each.end <= timedelta(seconds=reach)]
     return tuple(each.source for each in in_order)
 
 

@@ -85,6 +85,28 @@ def flag_value(name: str) -> int:
     return FLAGS[(FORMER_NAMES | SECOND_NAMES).get(name, name)]
 
 
+def flag_bits(names: str) -> int:
+    """Return the bits of flags.
+
+    Parameters
+    ----------
+    names : str
+        Names of flags with ``+`` between them.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of a flag.
+    """
+    bits = 0
+    for name in names.split("+"):
+        try:
+            bits |= flag_value(name)
+        except KeyError:
+            raise ValueError(f"{name.strip()!r} is no data quality flag") from None
+    return bits
+
+
 def bad_pixels(dq: np.ndarray, expression: str | int | None) -> np.ndarray:
     """Return the mask of pixels that a mask expression calls bad.
 

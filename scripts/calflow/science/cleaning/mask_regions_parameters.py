@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from calflow.science.dq_flags import flag_value
+from calflow.science.dq_flags import flag_bits
 from calflow.science.parameters import Range, check_parameters
 
 
@@ -34,10 +34,7 @@ class RegionMask:
         ValueError
             If a name is none of a flag.
         """
-        bits = 0
-        for name in self.flags.split("+"):
-            try:
-                bits |= flag_value(name.strip())
-            except KeyError:
-                raise ValueError(f"flags: {name.strip()!r} is no data quality flag") from None
-        return bits
+        try:
+            return flag_bits(self.flags)
+        except ValueError as error:
+            raise ValueError(f"flags: {error}") from None

@@ -11,9 +11,9 @@ from typing import Any
 
 RATE, CAL = "rate", "cal"
 # What becomes of a file that a step takes: the array of its image as float32; those of a template, one or more, for the
-# place of the step; its text; or, of a flat of stage 2, the response of the pixels of the exposure, NaN where it is not
-# known.
-IMAGE, TEMPLATE, TEXT, RESPONSE = "image", "template", "text", "response"
+# place of the step; its arrays by name; its text; or, of a flat of stage 2, the response of the pixels of the exposure,
+# NaN where it is not known.
+IMAGE, TEMPLATE, ARRAYS, TEXT, RESPONSE = "image", "template", "arrays", "text", "response"
 # Which exposures are looked at together: those of a detector, or of each detector those of one filter.
 DETECTOR, FILTER = "detector", "filter"
 # Which other exposures a step takes: those of the same detector that began before.
@@ -35,8 +35,8 @@ class Shipped:
     keyword : str
         Of its status; empty: S_ and the first six letters of its name in the configuration.
     inputs : mapping of str to str
-        What becomes of the files that it takes, by role: ``image``, ``template`` or ``text``. They are handed on by
-        role.
+        What becomes of the files that it takes, by role: ``image``, ``template``, ``arrays`` or ``text``. They are
+        handed on by role.
     optional : tuple of str
         Those of them that it can do without: the function has a default for them.
     references : mapping of str to str
@@ -48,12 +48,17 @@ class Shipped:
     others : str
         Which other exposures it takes, as an argument of that name: an iterator over pairs of planes and facts, in
         order of time, one in memory at a time. Empty: none.
+    reach : str
+        The parameter that says how far back other exposures count, in seconds from their end to the beginning of the
+        exposure: those that ended before are not read. Empty: all count.
     collect : str
         A function alike, ``collect(exposures, parameters)``, that is called once for all exposures of a detector that
         the step is for, with such an iterator, and returns arrays by name. They are the argument ``collected`` of the
         step. Empty: none.
     collect_by : str
         ``detector``, or ``filter`` if it looks at those of each filter apart, unless the configuration says so.
+    instead : str
+        The optional input, of arrays, that takes the place of what is collected: a file that another run has collected.
     """
 
     function: str
@@ -65,8 +70,10 @@ class Shipped:
     references: Mapping[str, str] = field(default_factory=dict)
     check: str = ""
     others: str = ""
+    reach: str = ""
     collect: str = ""
     collect_by: str = DETECTOR
+    instead: str = ""
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
@@ -153,6 +160,13 @@ SHIPPED = {
         "mask_regions_parameters:RegionMask",
         inputs={"regions": TEXT},
         check="regions:check_regions",
+    ),
+    "persistence": Shipped(
+        "persistence:persistence",
+        "persistence_parameters:Persistence",
+        keyword="S_PERSIS",
+        others=EARLIER,
+        reach="time",
     ),
     "subtract_background_2d": Shipped(
         "subtract_background_2d:subtract_background_2d",
