@@ -110,6 +110,10 @@ def test_what_is_right_is_no_problem(here):
             {"name": "mask_regions", "inputs": {"regions": "a"}, "others": "all"},
             "others: is for functions of your own, and mask_regions is a step of calflow",
         ),
+        (
+            {"name": "bad_pixels", "collect_by": "filter"},
+            "collect_by: is for functions of your own, and bad_pixels is a step of calflow",
+        ),
         ({"name": "x", "file": "a.reg"}, "file: 'a.reg' is no Python file by its name; its name ends in .py"),
         ({"name": "x", "file": "none.py"}, "file: no such file 'none.py'; give the Python file"),
         ({"name": "pedestals", "file": "my_steps.py"}, "did you mean 'pedestal'?"),
@@ -220,6 +224,8 @@ def test_every_shipped_step_is_what_its_entry_says():
         shipped.parameter_class()()  # all parameters have a default
         assert set(shipped.optional) <= set(shipped.inputs)
         assert not shipped.check or callable(resolve_name(in_full(shipped.check)))
+        assert not shipped.collect or callable(resolve_name(in_full(shipped.collect)))
+        assert not shipped.instead or (shipped.instead in shipped.optional and shipped.collect)
 
 
 # Calls --------------------------------------------------------------------------------------------------
@@ -602,6 +608,22 @@ def test_what_is_made_of_a_set_is_one_job_for_each_detector(planned):
     (name,) = own.collections
     assert name.startswith("subtract_own_template_mirimage-f1130w_")
     assert JOBS["collect_exposures"].functions(own, collection=name)[0].endswith("template_making:make_template")
+
+
+def test_a_mask_of_another_run_takes_the_place_of_what_would_be_collected(planned):
+    plan = planned(rate=[{"name": "bad_pixels"}])
+    (name,) = plan.collections
+    assert len(plan.collections[name].members) == 5
+    assert JOBS["collect_exposures"].functions(plan, collection=name) == [
+        in_full("bad_pixels:collect_bad_pixels"),
+        in_full("bad_pixels_parameters:BadPixels"),
+    ]
+    Path("mirimage.fits").touch()
+    plan = planned(rate=[{"name": "bad_pixels", "inputs": {"mask": "mirimage.fits"}}])
+    assert not plan.collections
+    (step,) = JOBS["apply_extra_steps"].parameters(plan, exposure=ROOTS[0], place="rate").steps
+    assert step["inputs"] == [["mask", "arrays"]]
+    assert "collected_0" not in JOBS["apply_extra_steps"].inputs(plan, exposure=ROOTS[0], place="rate")
 
 
 def test_a_plan_with_extra_steps_comes_back_as_it_was(planned):

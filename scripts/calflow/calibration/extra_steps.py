@@ -284,7 +284,8 @@ def read_collection(path: str) -> dict[str, np.ndarray]:
     path : str
     """
     with fits.open(path, memmap=False) as hdus:
-        return {hdu.name.lower(): hdu.data.astype(hdu.data.dtype.newbyteorder("=")) for hdu in hdus[1:]}
+        images = [hdu for hdu in hdus[1:] if hdu.is_image and hdu.data is not None]
+        return {hdu.name.lower(): hdu.data.astype(hdu.data.dtype.newbyteorder("=")) for hdu in images}
 
 
 def own_function(name: str, step: str) -> Callable[..., Any]:

@@ -146,6 +146,15 @@ def in_full(name: str) -> str:
 
 
 SHIPPED = {
+    "bad_pixels": Shipped(
+        "bad_pixels:bad_pixels",
+        "bad_pixels_parameters:BadPixels",
+        keyword="S_BADPIX",
+        inputs={"mask": ARRAYS},
+        optional=("mask",),
+        collect="bad_pixels:collect_bad_pixels",
+        instead="mask",
+    ),
     "clean_flicker_noise": Shipped(
         "clean_flicker_noise:clean_flicker_noise",
         "clean_flicker_noise_parameters:FlickerCleaning",
