@@ -71,6 +71,7 @@ SCENES = {
 # What else calflow could do by itself: values of stage 3 that are not the defaults.
 CHOICES: dict[str, dict[str, Any]] = {
     "error: median": {"outlier_detection": {"error": "median"}},
+    "search: lowest": {"outlier_detection": {"search": "lowest"}},
     "skystat: median": {"skymatch": {"skystat": "median"}},
 }
 Column = tuple[str, Callable[[Any], str]]
@@ -82,11 +83,15 @@ COLUMNS: tuple[Column, ...] = (
         "cosmic rays found: all, bright (%)",
         lambda f: _percents((f.rays_found, f.rays), (f.bright_rays_found, f.bright_rays)),
     ),
-    ("cosmic rays found where 1 or 2 exposures look (%)", lambda f: _percents((f.edge_rays_found, f.edge_rays))),
+    (
+        "cosmic rays found where 1 or 2 exposures look: all, bright (%)",
+        lambda f: _percents((f.edge_rays_found, f.edge_rays), (f.edge_bright_rays_found, f.edge_bright_rays)),
+    ),
     (
         "good pixels flagged: all, in cores of stars (%)",
         lambda f: f"{100 * f.good_flagged / f.good:.3f}, {_percents((f.cores_flagged, f.cores))}",
     ),
+    ("good pixels flagged where 1 or 2 exposures look (%)", lambda f: _part(f.edge_good_flagged, f.edge_good)),
     ("catalogue complete, pure (%)", lambda f: _percents((f.stars_found, f.stars), (f.entries_real, f.entries))),
     ("measured / true flux", lambda f: f"{_median(f.flux_ratios, '.3f')} +- {_scatter(f.flux_ratios):.3f}"),
     ("position error (mas)", lambda f: _median(f.distances, ".2f")),
@@ -105,7 +110,7 @@ hit 0.5 % of the pixels.
 - Worst sky error: the differences of BKGLEVEL against the true ones, in sigma of a sky pixel of one exposure.
 - Cosmic rays found: pixels that are hit and flagged, of all and of those with a signal above 8 sigma. Good pixels
   flagged: of those that are not hit. Both where at least three exposures look; where fewer do, the median is hit
-  itself, and what is found there has a column of its own.
+  itself, and what is found and flagged there has columns of its own.
 - Complete: stars with a peak above 50 sigma of that noise that are in the catalogue. Pure: rows of the catalogue that
   belong to a true star or galaxy. A row and a source belong together if each is the other's nearest, within one FWHM
   (1.6 to 3.4 pixels).
@@ -292,6 +297,10 @@ def _rms(values: np.ndarray) -> float:
 
 def _percents(*parts: tuple[int, int]) -> str:
     return ", ".join(f"{100 * part / whole:.1f}" if whole else "-" for part, whole in parts)
+
+
+def _part(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3f}" if whole else "-"
 
 
 def _median(values: np.ndarray, form: str) -> str:

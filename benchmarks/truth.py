@@ -46,8 +46,8 @@ class Figures:
         Pixels not hit, and how many of them are flagged. All where at least `EXPOSURES` exposures look.
     cores, cores_flagged : int
         Those of the good pixels that are the 3 x 3 about a star above `STAR_LIMIT`, and how many of them are flagged.
-    edge_rays, edge_rays_found : int
-        Pixels hit where fewer look, and how many of them are flagged.
+    edge_rays, edge_rays_found, edge_bright_rays, edge_bright_rays_found, edge_good, edge_good_flagged : int
+        The same where fewer look.
     stars, stars_found : int
         Stars above `STAR_LIMIT`, and how many of them are in the catalogue.
     entries, entries_real : int
@@ -71,6 +71,10 @@ class Figures:
     cores_flagged: int
     edge_rays: int
     edge_rays_found: int
+    edge_bright_rays: int
+    edge_bright_rays_found: int
+    edge_good: int
+    edge_good_flagged: int
     stars: int
     stars_found: int
     entries: int
@@ -204,8 +208,8 @@ def _count_rays(
     usable = (fits.getdata(cal, "DQ") & FLAGS["DO_NOT_USE"]) == 0
     flagged = (fits.getdata(crf, "DQ") & FLAGS["OUTLIER"]) != 0
     many = coverage(exposure.geometry, geometries) >= EXPOSURES
-    edge = usable & ~many & (signal > 0)
-    counts = {"edge_rays": int(edge.sum()), "edge_rays_found": int((edge & flagged).sum())}
+    edge = usable & ~many
+    counts = {f"edge_{name}": count for name, count in count_rays(signal[edge] / err[edge], flagged[edge]).items()}
     usable &= many
     cores = usable & (signal == 0) & star_cores(truth.scene, truth.sources, exposure.geometry)
     counts |= {"cores": int(cores.sum()), "cores_flagged": int((cores & flagged).sum())}
