@@ -188,6 +188,7 @@ if are_shown:
     include: "rules/quality.smk"
     include: "rules/previews.smk"
     include: "rules/pages.smk"
+    include: "rules/maps.smk"
 
 
 if not IS_MODULE:

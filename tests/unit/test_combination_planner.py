@@ -19,6 +19,7 @@ from calflow.jobs.all import JOBS
 from calflow.plan.colour_files import colour_paths, some_colour_paths
 from calflow.plan.combination import UnknownAssociation, catalog_candidates
 from calflow.plan.components import components
+from calflow.plan.map_files import some_map_paths
 from calflow.plan.planner import make_plan
 from calflow.science.geometry.tangent_plane import Affine
 from calflow.simulation import Scene, simulate
@@ -1202,6 +1203,47 @@ def test_a_filter_that_no_image_has(filters):
         "--config: colour.filters[2]: no image on a common grid is of the filter 'F777W'; did you mean 'F770W'?",
         "--config: colour.balance.F1000W: no image on a common grid is of the filter 'F1000W'; did you mean 'F1500W'?",
     ]
+
+
+# Maps --------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_has_one_map_of_all_its_filters(filters):
+    plan = plan_of(filters, grids={"deep": {"associations": ["long", "middle", "short"]}})
+    assert some_map_paths(plan) == ["results/map/grids/deep/index.html", "results/map/blue/index.html"]
+    job = JOBS["grid_map"]
+    files, parameters = job.inputs(plan, grid="deep"), job.parameters(plan, grid="deep")
+    assert files["images"] == [f"results/stage3/{name}_i2d.fits" for name in ("long", "middle", "short")]
+    assert files["segments"][0] == "results/stage3/long_segm.fits"
+    assert parameters.layers == ["F1500W", "F1130W", "F770W"]
+    assert (parameters.colour["filters"], parameters.coloured) == (["F1500W", "F1130W", "F770W"], [0, 1, 2])
+    alone = JOBS["association_map"].parameters(plan, association="blue")
+    assert (alone.title, alone.layers, alone.colour, alone.catalogued) == ("blue", ["F560W"], {}, [True])
+
+
+def test_layers_of_one_filter_have_the_names_of_their_products_and_no_colour(filters):
+    write_cal("again_cal.fits", FILTER="F770W")
+    write_asn("again_asn.json", product("again", "again_cal.fits"), asn_id="o001")
+    plan = plan_of(
+        [*filters, "again_asn.json"],
+        grids={"deep": {"associations": ["short", "again"]}},
+        stage3={"source_catalog": {"skip": True}},
+    )
+    parameters = JOBS["grid_map"].parameters(plan, grid="deep")
+    assert (parameters.layers, parameters.colour, parameters.catalogued) == (["short", "again"], {}, [False, False])
+    assert JOBS["grid_map"].inputs(plan, grid="deep")["catalogs"] == []
+
+
+def test_maps_take_an_image(filters):
+    plan = plan_of(filters, stage3={"resample": {"skip": True}})
+    with pytest.raises(
+        UnknownAssociation, match="nothing to make a map of: this configuration makes no combined image"
+    ):
+        some_map_paths(plan)
+    with pytest.raises(UnknownAssociation, match="no map of 'long': no image is made of it"):
+        JOBS["association_map"].inputs(plan, association="long")
+    with pytest.raises(UnknownAssociation, match="no map of the grid 'deep': no images share such a grid"):
+        JOBS["grid_map"].inputs(plan, grid="deep")
 
 
 # All together ------------------------------------------------------------------------------------------

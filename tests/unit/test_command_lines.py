@@ -11,7 +11,7 @@ from calflow.configuration.settings import SHIPPED
 ROOT = SHIPPED.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "profiles").glob("*/config.yaml"))]
 TARGETS = {"all", "plan", "stage2", "stage3", "references", "update_crds", "check_crds", "demo", "demo_data"} | {
-    *("colour", "pages", "previews", "quality")
+    *("colour", "map", "pages", "previews", "quality")
 }
 COMMAND = re.compile(r"(?:^[# ]*|`)((?:\S*/)?snakemake --?\w[^`\n]*|(?:\S*/)?snakemake plan [^`\n]*)", re.MULTILINE)
 

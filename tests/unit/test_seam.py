@@ -29,6 +29,7 @@ SCRIPTS = ROOT / "scripts"
 MAKE_STALE = {
     "code": "the code that the script runs",
     "libraries": "the versions of the libraries whose code that is",
+    "viewer": "the page of a map, which is HTML",
     "stamps": "size and time of inputs, one of which may be replaced by an older file",
 }
 # What Snakemake's lists of files and parameters have besides their names.

@@ -373,6 +373,21 @@ def test_filter_without_aperture_correction_has_an_image_and_no_catalogue(made):
     assert covered(made, "other_filter") > 120 * 128
 
 
+def check_maps(folder):
+    """One is made of each grid, and again only if what it shows is another."""
+    run = folder.run("map")
+    assert run.code == 0, run.output
+    number = run.rules["association_map"]
+    assert run.rules == {"map": 1, "grid_map": 1, "association_map": number}
+    shared = folder.folder / "results/map/grids/shared"
+    data = (shared / "map.js").read_text()
+    assert json.loads(data.removeprefix("const MAP = ").rstrip(";\n"))["pictures"][0]["name"] == "colour"
+    assert len(list(shared.glob("layers/*/image/0/0_0.png"))) == 3
+    assert folder.planned("map") == {}
+    (shared / "index.html").unlink()
+    assert folder.planned("map") == {"grid_map": 1, "map": 1}
+
+
 def test_a_common_grid_in_colour(made_copy):
     run = made_copy.run("colour")
     assert run.code == 0, run.output
@@ -380,6 +395,7 @@ def test_a_common_grid_in_colour(made_copy):
     numbers = json.loads((made_copy.folder / "results/colour/shared.json").read_text())
     assert [each["filter"] for each in numbers["filters"]] == ["F200W", "F150W", "F115W"]
     assert (made_copy.folder / "results/colour/shared.png").stat().st_size > 10_000
+    check_maps(made_copy)
     made_copy.config |= {"grids": {"shared": {"associations": "pair", "rotation": 0.0}}}  # that of the copy
     run = made_copy.run("colour")
     assert run.code == 1

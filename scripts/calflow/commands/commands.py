@@ -36,7 +36,6 @@ COMMANDS = {
     "difference": Command(
         "in what two products of one name differ, and why: `difference A B`, docs/provenance.md", True, "difference"
     ),
-    "map": Command("a map of each combined image to pan and zoom in, docs/map.md", False, "map"),
     "attempts": Command(
         "every attempt of every job: time, memory, outcome; `attempts json` for programs, docs/provenance.md",
         True,

@@ -21,6 +21,7 @@ TARGETS = {
     "pages": "a page on each association and on the run, for people (docs/page.md)",
     "previews": "pictures of all products (docs/page.md)",
     "colour": "colour pictures of the grids that images in three filters share (docs/page.md)",
+    "map": "maps of all combined images to pan and zoom in, opened from disk (docs/map.md)",
     "references": "the reference files of reference_makers",
     "demo_data, demo": "simulate a small data set; reduce it (README.md)",
     "update_crds": "fetch a new context of CRDS",

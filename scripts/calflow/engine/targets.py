@@ -23,11 +23,13 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
 
 
 # Targets, folders and rules of what shows results; the command line of a job names its rule.
-_SHOWING = re.compile(r"(^|/)(quality|previews|pages|colour)(/|$)|(^|_)(preview|quality|page|colour|cutouts)(\b|_)")
+_SHOWING = re.compile(
+    r"(^|/)(quality|previews|pages|colour|map)(/|$)|(^|_)(preview|quality|page|colour|cutouts|map)(\b|_)"
+)
 
 
 def shows_results(arguments: Sequence[str] | None = None) -> bool:
-    """Tell whether the command line may ask for pages, previews or the quality: no rule of others need be read."""
+    """Tell whether the command line may ask for pictures, pages, maps or the quality: others need no such rules."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return any(_SHOWING.search(argument) for argument in arguments)
 

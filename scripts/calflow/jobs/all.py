@@ -7,6 +7,7 @@ from calflow.jobs import (
     colour,
     combination,
     extra_steps,
+    maps,
     outliers,
     pages,
     pictures,
@@ -29,5 +30,6 @@ JOBS = {
     **quality.JOBS,
     **previews.JOBS,
     **colour.JOBS,
+    **maps.JOBS,
     **pages.JOBS,
 }

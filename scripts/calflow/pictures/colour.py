@@ -1,6 +1,6 @@
 """A colour picture of images that share a grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from calflow.science.colour.colour_picture import (
     chosen_stretch,
     coloured,
     fill_holes,
+    key_of,
     levels_of,
+    mean_of_known,
 )
 
-NAMES = ("red", "green", "blue")
 GREY = (0x8C, 0x90, 0x97)
 
 
@@ -69,7 +70,7 @@ def draw_colour(
     channels = np.zeros((CHANNELS, *first[0].shape), np.float32)
     told = []
     for filter_name, paths, factor, own in zip(filters, images, balance, shares.T, strict=True):
-        image = _mean(paths, first[0].shape)
+        image = mean_of_known(_read(paths, first[0].shape))
         black, noise = levels_of(image)
         add_band(own, (image - np.float32(black)) * np.float32(factor / noise), channels)
         told.append({"filter": filter_name, "black": black, "noise": noise, "balance": factor})
@@ -77,27 +78,17 @@ def draw_colour(
     stretch = stretch or chosen_stretch(channels, softening)
     picture = coloured(channels, stretch, softening)
     picture[~np.isfinite(channels).all(axis=0)] = GREY
-    key = "; ".join(f"{channel}: {_mixture(row, filters)}" for channel, row in zip(NAMES, shares, strict=True))
     scale = f"Lupton's scale, stretch {stretch:.3g} times the noise of a pixel, Q {softening:g}"
-    note = f"{key}\n{scale}\ngrey: not in all filters; {filled} pixels without a value have the colour beside them"
+    grey = f"grey: not in all filters; {filled} pixels without a value have the colour beside them"
+    note = f"{key_of(filters)}\n{scale}\n{grey}"
     draw_image(Shown(picture, header, binned, name, note=note), out_png)
     return {"filters": told, "stretch": stretch, "Q": softening, "filled_pixels": filled, "averaged": binned}
 
 
-def _mean(paths: Sequence[Path], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the mean of images where they have values."""
-    total, number = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
+def _read(paths: Sequence[Path], shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Yield the images of a filter."""
     for path in paths:
         image, _, _ = read_binned(path, MOST)
         if image.shape != shape:
             raise DifferentGrids(f"{path} has another shape than the other images: they share no grid")
-        known = np.isfinite(image)
-        total[known] += image[known]
-        number += known
-    return np.where(number > 0, total / np.maximum(number, 1), np.float32(np.nan)).astype(np.float32)
-
-
-def _mixture(shares: Sequence[float], filters: Sequence[str]) -> str:
-    """Return which filters a channel is made of."""
-    parts = [(name, share) for name, share in zip(filters, shares, strict=True) if share]
-    return parts[0][0] if len(parts) == 1 else " + ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
+        yield image

@@ -9,6 +9,7 @@ import numpy as np
 
 from calflow.pictures.combined import colour_segments
 from calflow.pictures.panels import COLOURS, MARK, label_bar, limits, outliers_in, save_figure
+from calflow.science.square_means import mean_of_squares
 
 DPI = 100
 # Larger images are averaged to this, pixels; smaller ones enlarged, by whole numbers.
@@ -227,7 +228,7 @@ def read_binned(
             if flagged and "DQ" in hdus:
                 dq = hdus["DQ"].section[(*(0,) * (len(hdus["DQ"].shape) - 2), rows)]
                 data[(dq & DO_NOT_USE) != 0] = np.nan
-            bands.append(_mean_of_squares(data, side))
+            bands.append(mean_of_squares(data, side))
     return np.concatenate(bands), header, side
 
 
@@ -254,20 +255,6 @@ def read_counts(path: Path, most: int) -> np.ndarray | None:
             found = [np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32)) for plane in range(planes)]
             bands.append(np.sum(found, axis=0)[side // 2 :: side, side // 2 :: side])
     return np.concatenate(bands).astype(np.float32)
-
-
-def _mean_of_squares(data: np.ndarray, side: int) -> np.ndarray:
-    """Return the mean of what is finite in each square of pixels; the last ones may be incomplete."""
-    if side == 1:
-        return data
-    ny, nx = (-(-n // side) for n in data.shape)
-    whole = np.full((ny * side, nx * side), np.nan, np.float32)
-    whole[: data.shape[0], : data.shape[1]] = data
-    squares = whole.reshape(ny, side, nx, side)
-    good = np.isfinite(squares)
-    number = good.sum(axis=(1, 3))
-    total = np.where(good, squares, 0).sum(axis=(1, 3))
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan).astype(np.float32)
 
 
 def _asinh(low: float, high: float, linear: float) -> Any:

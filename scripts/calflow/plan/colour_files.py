@@ -51,7 +51,7 @@ def colour_paths(plan: Plan) -> list[str]:
     plan : Plan
         What this run does.
     """
-    return [colour_path(plan, grid) for grid in _users(plan) if isinstance(_of_grid(plan, grid), Colouring)]
+    return [colour_path(plan, grid) for grid in _users(plan) if colouring_if_any(plan, grid)]
 
 
 def some_colour_paths(plan: Plan) -> list[str]:
@@ -97,6 +97,20 @@ def colouring_of(plan: Plan, grid: str) -> Colouring:
     if isinstance(found, str):
         raise UnknownAssociation(f"no colour picture of the grid {grid!r}: {found}")
     return found
+
+
+def colouring_if_any(plan: Plan, grid: str) -> Colouring | None:
+    """Return the colour picture of a grid; None if there is none.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    grid : str
+        The name of a grid that images share.
+    """
+    found = _of_grid(plan, grid)
+    return found if isinstance(found, Colouring) else None
 
 
 def check_colour(settings: Settings, associations: Iterable[PlannedAssociation], problems: Problems) -> None:

@@ -1,4 +1,4 @@
-"""What a run makes beside its products, if the configuration wants it: pictures and pages."""
+"""What a run makes beside its products, if the configuration wants it: pictures, pages and maps."""
 
 from calflow.plan.plan import Plan
 
@@ -14,8 +14,10 @@ def made_beside(plan: Plan) -> list[str]:
     plan : Plan
         What this run does.
     """
-    pages = [*association_pages(plan), *exposure_pages(plan), *colour_pictures(plan)] if plan.settings.page else []
-    return [*dict.fromkeys([*(all_pictures(plan) if plan.settings.previews else []), *pages])]
+    made = all_pictures(plan) if plan.settings.previews else []
+    if plan.settings.page:
+        made += [*association_pages(plan), *exposure_pages(plan), *colour_pictures(plan), *maps(plan)]
+    return [*dict.fromkeys(made)]
 
 
 def all_pictures(plan: Plan) -> list[str]:
@@ -45,6 +47,19 @@ def colour_pictures(plan: Plan) -> list[str]:
     from calflow.plan.colour_files import colour_paths
 
     return colour_paths(plan)
+
+
+def maps(plan: Plan) -> list[str]:
+    """Return the paths of the maps of images.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    from calflow.plan.map_files import map_paths
+
+    return map_paths(plan)
 
 
 def association_pages(plan: Plan) -> list[str]:

@@ -1,9 +1,10 @@
-"""The files of a map: tiles of a combined image and its segments, sources, footprints, and what shows them."""
+"""The files of a map: tiles of images that share a grid and of their segments, sources, footprints, what shows them."""
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +14,71 @@ from astropy.wcs import WCS
 
 from calflow.files.columns import read_columns, read_header
 from calflow.science.geometry.footprints import parse_s_region
-from calflow.sky_map.png import grey_png, one_colour_png
+from calflow.sky_map.colour_tiles import ColourLayer, cut_colours
 from calflow.sky_map.pyramid import (
     TILE,
     any_of_four,
     build_pyramid,
+    halved,
     levels_for,
     limits,
-    mean_of_four,
+    sampled,
     stretched,
 )
+from calflow.sky_map.tile_files import grey_png, one_colour_png
+from calflow.sky_map.viewer import viewer_page
 from calflow.whole_files import replace_text
 
-VIEWER = Path(__file__).with_name("viewer.html")
-SAMPLE = 1_000_000  # pixels by which the scale is chosen
 PART = 1000  # rows of a catalogue in one file, which is read when one of them is asked for
 ORANGE = (255, 150, 40)
+NOWHERE = -1e6  # pixel of a source without a place
 
 
-def build_map(
-    folder: Path,
-    image: Path,
-    catalog: Path | None,
-    segments: Path | None,
-    regions: Mapping[str, str],
-    title: str,
-) -> None:
+class DifferentGrids(ValueError):
+    """Images that do not have the same pixels."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One image of a map.
+
+    Attributes
+    ----------
+    name : str
+    image : Path
+        ``_i2d``, whose WCS is a TAN projection.
+    catalog, segments : Path or None
+        ``_cat.ecsv`` and ``_segm.fits``.
+    """
+
+    name: str
+    image: Path
+    catalog: Path | None = None
+    segments: Path | None = None
+
+
+def build_map(folder: Path, title: str, layers: Sequence[Layer], colour: ColourLayer | None = None) -> None:
     """Write a map into a folder, in place of one that is there.
 
     Parameters
     ----------
     folder : Path
         It gets ``index.html``, which a browser opens from disk, and what that reads.
-    image : Path
-        ``_i2d``, whose WCS is a TAN projection.
-    catalog, segments : Path or None
-        ``_cat.ecsv`` and ``_segm.fits``.
-    regions : mapping of str to str
-        Values of S_REGION by the names of exposures; what is no polygon is left out.
     title : str
         What it is a map of.
+    layers : sequence of Layer
+        At least one; all on the same pixels.
+    colour : ColourLayer or None
+        A picture of several of them in one.
+
+    Raises
+    ------
+    DifferentGrids
+        If images do not have the same shape.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _write_map(partial, image, catalog, segments, list(_polygons(regions)), title)
+    _write_map(partial, title, layers, colour)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
@@ -77,37 +99,93 @@ def region_text(polygons: Iterable[tuple[str, np.ndarray]]) -> str:
     return head + "".join(lines)
 
 
-def _polygons(regions: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the polygons of regions, each with the name of the exposure."""
-    for name, region in regions.items():
-        with suppress(ValueError):
-            yield from ((name, polygon) for polygon in parse_s_region(region))
+def footprints(images: Iterable[Path]) -> list[tuple[str, np.ndarray]]:
+    """Return the outlines of the exposures that are in images, as their tables tell, aligned where they are.
+
+    Parameters
+    ----------
+    images : iterable of Path
+        ``_i2d``.
+
+    Returns
+    -------
+    list of (str, float array)
+        The name of an exposure, and right ascension and declination of the corners, degrees, shape (n, 2). What has no
+        polygon is left out.
+    """
+    found = []
+    for image in images:
+        with fits.open(image, memmap=False) as hdus:
+            table = hdus["HDRTAB"].data if "HDRTAB" in hdus else None
+            if table is None or not {"FILENAME", "S_REGION"} <= set(table.names):
+                continue
+            for name, region in zip(table["FILENAME"], table["S_REGION"], strict=True):
+                with suppress(ValueError):
+                    found += [(Path(name).stem, polygon) for polygon in parse_s_region(str(region))]
+    return found
 
 
-def _write_map(folder, image, catalog, segments, polygons, title) -> None:
+def _write_map(folder: Path, title: str, layers: Sequence[Layer], colour: ColourLayer | None) -> None:
     """Write all files of a map into a new folder."""
-    with fits.open(image, memmap=False) as hdus:
+    wcs, shape = _grid(layers)
+    levels = levels_for(shape)
+    pictures: list[dict[str, Any]] = []
+    if colour:
+        told = cut_colours(colour, levels, _writing(folder / "colour", "webp"))
+        pictures.append({"name": "colour", "folder": "colour", "kind": "webp", "stretch": told, "of": None})
+    found = []
+    for number, layer in enumerate(layers):
+        place = f"layers/{number}"
+        told = _cut_image(folder / place / "image", layer.image, levels)
+        pictures.append({"name": layer.name, "folder": f"{place}/image", "kind": "png", "stretch": told, "of": number})
+        if layer.segments:
+            _cut_segments(folder / place / "segments", layer.segments, levels)
+        sources = _write_sources(folder / place, number, layer.catalog)
+        found.append({"name": layer.name, "folder": place, "segments": layer.segments is not None, **sources})
+    polygons = footprints(layer.image for layer in layers)
+    data = {
+        "shape": shape,
+        "tile": TILE,
+        "levels": levels,
+        "wcs": _tan(wcs),
+        "part": PART,
+        "pictures": pictures,
+        "layers": found,
+        "footprints": [
+            {"name": name, "pixels": np.round(wcs.all_world2pix(corners, 0), 2).tolist()} for name, corners in polygons
+        ],
+    }
+    replace_text(folder / "map.js", f"const MAP = {json.dumps(data)};\n")
+    replace_text(folder / "footprints.reg", region_text(polygons))
+    replace_text(folder / "index.html", viewer_page(title))
+
+
+def _grid(layers: Sequence[Layer]) -> tuple[WCS, tuple[int, int]]:
+    """Return the projection and the shape that images have in common."""
+    headers = [fits.getheader(layer.image, "SCI") for layer in layers]
+    shapes = [(int(header["NAXIS2"]), int(header["NAXIS1"])) for header in headers]
+    for layer, shape in zip(layers, shapes, strict=True):
+        if shape != shapes[0]:
+            raise DifferentGrids(f"{layer.image} has another shape than {layers[0].image}: they share no grid")
+    return WCS(headers[0], fix=False).celestial, shapes[0]
+
+
+def _cut_image(folder: Path, path: Path, levels: int) -> str:
+    """Cut an image into tiles, and return how it is stretched, for people."""
+    with fits.open(path, memmap=False) as hdus:
         hdu = hdus["SCI"]
-        wcs, ny, nx = WCS(hdu.header, fix=False).celestial, *map(int, hdu.shape)
-        low, high, softening = limits(hdu.section[:: max(1, ny * nx // SAMPLE), :])
-        levels = levels_for((ny, nx))
+        ny, nx = map(int, hdu.shape)
+        low, high, softening = limits(np.asarray(hdu.section[sampled((ny, nx)), :]))
+        write = _writing(folder, "png")
 
         def save(level: int, row: int, column: int, tile: np.ndarray) -> None:
-            _write(folder / f"image/{level}/{row}_{column}.png", grey_png(stretched(tile, low, high, softening)))
+            shown = stretched(tile, low, high, softening)
+            if shown.any():
+                write(level, row, column, grey_png(shown))
 
-        build_pyramid(_bands(hdu.section, ny), levels, mean_of_four, save)
+        build_pyramid(_bands(hdu.section, ny), levels, halved, save)
         unit = str(hdu.header.get("BUNIT", ""))
-    if segments:
-        _cut_segments(folder, segments, levels)
-    found: dict[str, Any] = {"shape": [ny, nx], "tile": TILE, "levels": levels, "segments": segments is not None}
-    found |= {"wcs": _tan(wcs), "part": PART, "stretch": _told(low, high, unit)}
-    found["footprints"] = [
-        {"name": name, "pixels": np.round(wcs.all_world2pix(corners, 0), 2).tolist()} for name, corners in polygons
-    ]
-    found |= _sources(folder, catalog)
-    replace_text(folder / "map.js", f"const MAP = {json.dumps(found)};\n")
-    replace_text(folder / "footprints.reg", region_text(polygons))
-    replace_text(folder / "index.html", VIEWER.read_text(encoding="utf-8").replace("TITLE", _escaped(title)))
+    return f"asinh from {low:.3g} to {high:.3g} {unit}"
 
 
 def _bands(rows: Any, ny: int) -> Iterator[np.ndarray]:
@@ -117,9 +195,11 @@ def _bands(rows: Any, ny: int) -> Iterator[np.ndarray]:
 
 
 def _cut_segments(folder: Path, path: Path, levels: int) -> None:
+    write = _writing(folder, "png")
+
     def save(level: int, row: int, column: int, tile: np.ndarray) -> None:
         if tile.any():
-            _write(folder / f"segments/{level}/{row}_{column}.png", one_colour_png(tile, ORANGE))
+            write(level, row, column, one_colour_png(tile, ORANGE))
 
     with fits.open(path, memmap=False) as hdus:
         hdu = next(hdu for hdu in hdus if hdu.header.get("NAXIS") == 2 and hdu.is_image)
@@ -134,23 +214,21 @@ def _edges(labels: np.ndarray) -> np.ndarray:
     return (labels > 0) & np.any([other != labels for other in inner], axis=0)
 
 
-def _sources(folder: Path, catalog: Path | None) -> dict[str, Any]:
-    """Write the rows of a catalogue, and return where its sources are and what its columns are called."""
+def _write_sources(folder: Path, number: int, catalog: Path | None) -> dict[str, Any]:
+    """Write where the sources of a layer are and the rows of its catalogue; return how many and the columns."""
     if catalog is None:
-        return {"x": [], "y": [], "columns": []}
+        return {"sources": 0, "columns": []}
     table = read_columns(catalog)
     units = {column["name"]: str(column.get("unit", "")) for column in read_header(catalog)["datatype"]}
     columns = [(name, table[name].tolist()) for name in table.colnames]
     for start in range(0, len(table), PART):
-        rows = [
-            [_shown(values[number]) for _, values in columns] for number in range(start, min(start + PART, len(table)))
-        ]
-        text = f"ROWS({start // PART}, {json.dumps(rows)});\n"
-        replace_text(folder / f"rows/{start // PART}.js", text)
-    places = {axis: np.round(np.asarray(table[f"{axis}centroid"], float), 2) for axis in ("x", "y")}
-    return {axis: np.nan_to_num(values, nan=-1e6).tolist() for axis, values in places.items()} | {
-        "columns": [[name, units.get(name, "")] for name, _ in columns]
-    }
+        stop = min(start + PART, len(table))
+        rows = [[_shown(values[row]) for _, values in columns] for row in range(start, stop)]
+        replace_text(folder / f"rows/{start // PART}.js", f"ROWS({number}, {start // PART}, {json.dumps(rows)});\n")
+    places = [np.round(np.asarray(table[f"{axis}centroid"], float), 2) for axis in ("x", "y")]
+    texts = (json.dumps(np.nan_to_num(values, nan=NOWHERE).tolist()) for values in places)
+    replace_text(folder / "places.js", f"PLACES({number}, {', '.join(texts)});\n")
+    return {"sources": len(table), "columns": [[name, units.get(name, "")] for name, _ in columns]}
 
 
 def _shown(value: Any) -> str:
@@ -162,14 +240,12 @@ def _tan(wcs: WCS) -> dict[str, Any]:
     return {"crpix": wcs.wcs.crpix.tolist(), "crval": wcs.wcs.crval.tolist(), "cd": wcs.pixel_scale_matrix.tolist()}
 
 
-def _told(low: float, high: float, unit: str) -> str:
-    return f"asinh from {low:.3g} to {high:.3g} {unit}; blue-grey: no data"
+def _writing(folder: Path, kind: str) -> Any:
+    """Return a function that writes a tile: level, row, column, content."""
 
+    def write(level: int, row: int, column: int, content: bytes) -> None:
+        path = folder / f"{level}/{row}_{column}.{kind}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    return write

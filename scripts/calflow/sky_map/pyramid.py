@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from calflow.science.quality.robust import robust_sigma
+from calflow.science.square_means import mean_of_squares
 
 TILE = 256  # pixels
+SAMPLE = 1_000_000  # pixels by which a scale is chosen
 Save = Callable[[int, int, int, np.ndarray], None]
 
 
@@ -31,7 +33,7 @@ def build_pyramid(
 
     Parameters
     ----------
-    bands : iterable of array, shape (at most TILE, nx)
+    bands : iterable of array, shape (at most TILE, nx) or the same with planes
         Of the image, in their order; all but the last have TILE rows.
     levels : int
         As of `levels_for`.
@@ -65,17 +67,14 @@ def build_pyramid(
         flush(level)
 
 
-def mean_of_four(band: np.ndarray) -> np.ndarray:
+def halved(band: np.ndarray) -> np.ndarray:
     """Return the means of 2 x 2 pixels; of those of them that are no NaN, and NaN where all are.
 
     Parameters
     ----------
-    band : float array, shape (ny, nx)
+    band : float array, shape (ny, nx) or (ny, nx, planes)
     """
-    blocks = _blocks(band, np.nan)
-    counts = np.isfinite(blocks).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.where(counts > 0, np.nansum(blocks, axis=0) / np.maximum(counts, 1), np.nan).astype(np.float32)
+    return mean_of_squares(band, 2)
 
 
 def any_of_four(band: np.ndarray) -> np.ndarray:
@@ -85,14 +84,21 @@ def any_of_four(band: np.ndarray) -> np.ndarray:
     ----------
     band : bool array, shape (ny, nx)
     """
-    return np.logical_or.reduce(_blocks(band, False))
-
-
-def _blocks(band: np.ndarray, fill: float) -> np.ndarray:
-    """Return the four pixels of each block of 2 x 2, shape (4, ny / 2, nx / 2)."""
     ny, nx = band.shape
-    even = np.pad(band, ((0, ny % 2), (0, nx % 2)), constant_values=fill)
-    return np.stack([even[y::2, x::2] for y in (0, 1) for x in (0, 1)])
+    even = np.pad(band, ((0, ny % 2), (0, nx % 2)))
+    return even[::2, ::2] | even[::2, 1::2] | even[1::2, ::2] | even[1::2, 1::2]
+
+
+def sampled(shape: tuple[int, int]) -> slice:
+    """Return the rows of an image by which a scale is chosen.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Of the image.
+    """
+    ny, nx = shape
+    return slice(None, None, max(1, ny * nx // SAMPLE))
 
 
 def stretched(band: np.ndarray, low: float, high: float, softening: float) -> np.ndarray:

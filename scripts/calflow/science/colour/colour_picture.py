@@ -1,6 +1,6 @@
 """Colour pictures of three and more images of one field on the same pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ LEAST_STRETCH = 10.0
 SLOPE_AT = 0.1  # Lupton's scale as astropy has it is linear up to this part of the stretch
 MOST_HOLE = 40  # pixels: a place without a value that is wider is no core of a star
 ROWS = 256
+NAMES = ("red", "green", "blue")
 
 
 def channel_shares(filters: int) -> np.ndarray:
@@ -44,6 +45,53 @@ def channel_shares(filters: int) -> np.ndarray:
     places = np.linspace(0.0, 2.0, filters)
     shares = np.clip(1.0 - np.abs(places - np.arange(CHANNELS)[:, None]), 0.0, None)
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def key_of(filters: Sequence[str]) -> str:
+    """Return which filters each channel is made of, for people.
+
+    Parameters
+    ----------
+    filters : sequence of str
+        From red to blue, 3 or more.
+
+    Examples
+    --------
+    >>> key_of(["F444W", "F200W", "F115W"])
+    'red: F444W; green: F200W; blue: F115W'
+    """
+    rows = zip(NAMES, channel_shares(len(filters)), strict=True)
+    return "; ".join(f"{channel}: {_mixture(row, filters)}" for channel, row in rows)
+
+
+def _mixture(shares: Sequence[float], filters: Sequence[str]) -> str:
+    parts = [(name, share) for name, share in zip(filters, shares, strict=True) if share]
+    return parts[0][0] if len(parts) == 1 else " + ".join(f"{100 * share:.0f} % {name}" for name, share in parts)
+
+
+def mean_of_known(images: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean of images where they have values.
+
+    Parameters
+    ----------
+    images : iterable of float array, shape (ny, nx)
+        At least one. NaN: no value.
+
+    Returns
+    -------
+    float32 array, shape (ny, nx)
+        NaN where none has a value.
+    """
+    images = iter(images)
+    total = np.array(next(images), np.float32)
+    known = np.isfinite(total)
+    total[~known] = 0.0
+    number = known.astype(np.int32)
+    for image in images:
+        known = np.isfinite(image)
+        total[known] += image[known]
+        number += known
+    return np.where(number > 0, total / np.maximum(number, 1), np.float32(np.nan)).astype(np.float32)
 
 
 def levels_of(image: np.ndarray) -> tuple[float, float]:
