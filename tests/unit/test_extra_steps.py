@@ -110,10 +110,6 @@ def test_what_is_right_is_no_problem(here):
             {"name": "mask_regions", "inputs": {"regions": "a"}, "others": "all"},
             "others: is for functions of your own, and mask_regions is a step of calflow",
         ),
-        (
-            {"name": "bad_pixels", "collect_by": "filter"},
-            "collect_by: is for functions of your own, and bad_pixels is a step of calflow",
-        ),
         ({"name": "x", "file": "a.reg"}, "file: 'a.reg' is no Python file by its name; its name ends in .py"),
         ({"name": "x", "file": "none.py"}, "file: no such file 'none.py'; give the Python file"),
         ({"name": "pedestals", "file": "my_steps.py"}, "did you mean 'pedestal'?"),

@@ -11,8 +11,8 @@ from typing import Any
 
 RATE, CAL = "rate", "cal"
 # What becomes of a file that a step takes: the array of its image as float32; those of a template, one or more, for the
-# place of the step; its arrays by name; its text; or, of a flat of stage 2, the response of the pixels of the exposure,
-# NaN where it is not known.
+# place of the step; all its arrays by name; its text; or, of a flat of stage 2, the response of the pixels of the
+# exposure, NaN where it is not known.
 IMAGE, TEMPLATE, ARRAYS, TEXT, RESPONSE = "image", "template", "arrays", "text", "response"
 # Which exposures are looked at together: those of a detector, or of each detector those of one filter.
 DETECTOR, FILTER = "detector", "filter"
@@ -176,6 +176,17 @@ SHIPPED = {
         keyword="S_PERSIS",
         others=EARLIER,
         reach="time",
+    ),
+    "sky_flat": Shipped(
+        "sky_flat:sky_flat",
+        "sky_flat_parameters:SkyFlat",
+        places=(CAL,),
+        keyword="S_SKYFLT",
+        inputs={"flat": ARRAYS},
+        optional=("flat",),
+        collect="sky_flat:collect_sky_flat",
+        collect_by=FILTER,
+        instead="flat",
     ),
     "subtract_background_2d": Shipped(
         "subtract_background_2d:subtract_background_2d",
