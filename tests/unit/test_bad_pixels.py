@@ -66,6 +66,16 @@ def test_a_pixel_that_deviates_in_few_exposures_is_good():
     assert dq[34, 34] == 0
 
 
+def test_an_edge_of_what_light_reaches_is_no_row_of_bad_pixels():
+    images = [exposure(seed) for seed in range(6)]
+    for image in images:
+        image.sci[:, 30:32] -= 30
+        image.sci[60, 10:30] += 12
+    dq = found(images)["dq"]
+    assert not dq[:, 30:32].any()
+    assert (dq[60, 10:30] == flags("WARM")).sum() >= 18
+
+
 def test_flagged_pixels_are_not_judged():
     images = [exposure(seed) for seed in range(6)]
     for image in images[:3]:

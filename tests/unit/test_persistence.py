@@ -66,6 +66,11 @@ def test_a_level_is_the_signal_of_an_integration():
     assert flagged(persistence(planes(4, 4), Persistence(level=2500), NOW, others=two)) == {(1, 2)}
 
 
+def test_a_level_below_the_sky_is_refused():
+    with pytest.raises(ValueError, match="level: most pixels of earlier are above 100, the sky is; give more"):
+        persistence(planes(4, 4), Persistence(level=100), NOW, others=[(planes(4, 4), earlier(1))])
+
+
 def test_each_integration_counts():
     cube = planes(3, 4, 4, saturated=[(0, 1, 1), (2, 3, 0)], bright=[((1, 2, 2), 30.1)])
     cleaned = persistence(planes(4, 4), Persistence(level=1000), NOW, others=[(cube, earlier(1))])
@@ -91,7 +96,7 @@ def test_it_grows():
 
 def test_without_times_all_that_are_given_count():
     others = [(planes(3, 3, saturated=[(0, 0)]), Facts("a", "rate"))]
-    assert flagged(persistence(planes(3, 3), Persistence(level=1.0), NOW, others=others)) == {(0, 0)}
+    assert flagged(persistence(planes(3, 3), Persistence(level=1e3), NOW, others=others)) == {(0, 0)}
 
 
 @pytest.mark.parametrize("wrong", [{"time": 0}, {"level": 0.0}, {"grow": -1}, {"flags": "GHOST"}])

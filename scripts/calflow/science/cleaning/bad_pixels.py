@@ -16,6 +16,8 @@ from calflow.science.windows import Window
 HIGH_NEIGHBOURS = 3
 # A pixel is compared with the median of itself and eight that are two pixels away: those beside it may be bad with it.
 AROUND = np.array([[y % 2 == 0 and x % 2 == 0 for x in range(5)] for y in range(5)])
+# More pixels in one piece are no bad pixels, but structure: the edge of what light reaches, glow.
+LARGEST_GROUP = 20
 KINDS = ("HOT", "WARM", "LOW_QE", "OPEN", "ADJ_OPEN")
 
 
@@ -146,7 +148,7 @@ def _flags(sums: Mapping[str, np.ndarray], parameters: BadPixels) -> np.ndarray:
     judged = sums["judged"]
     known = judged >= parameters.exposures
     needed = parameters.fraction * np.maximum(judged, 1)
-    high, low = (known & (sums[name] >= needed) for name in ("high", "low"))
+    high, low = (_in_small_groups(known & (sums[name] >= needed)) for name in ("high", "low"))
     strength = sums["strength"] / np.maximum(judged, 1)
     neighbours = np.zeros(judged.shape, np.int8)
     for there, here in _sides():
@@ -162,6 +164,15 @@ def _flags(sums: Mapping[str, np.ndarray], parameters: BadPixels) -> np.ndarray:
     for name, mask in zip(KINDS, kinds, strict=True):
         flags[mask] |= np.uint32(FLAGS[name])
     return flags
+
+
+def _in_small_groups(mask: np.ndarray) -> np.ndarray:
+    """Return a mask without the groups of more than some pixels that touch, at corners, too."""
+    from scipy.ndimage import label
+
+    groups, _ = label(mask, np.ones((3, 3)))
+    small = np.bincount(groups.ravel()) <= LARGEST_GROUP
+    return mask & small[groups]
 
 
 def _sides():

@@ -33,6 +33,11 @@ def persistence(planes: Image, parameters: Persistence, facts: Facts, others: It
     Cleaned
         New flags. Figures: how many pixels are flagged, how many of them could be used before, and how many exposures
         they come from.
+
+    Raises
+    ------
+    ValueError
+        If most pixels of an earlier exposure are above the level.
     """
     bright = np.zeros(planes.sci.shape, bool)
     exposures = 0
@@ -64,5 +69,10 @@ def _bright(planes: Image, facts: Facts, parameters: Persistence) -> np.ndarray:
     if parameters.level is not None and facts.exposure_time:
         integrations = facts.header.get("NINTS") or (len(planes.sci) if planes.sci.ndim == 3 else 1)
         with np.errstate(invalid="ignore"):
-            bright |= planes.sci * np.float32(facts.exposure_time / integrations) >= parameters.level
+            above = planes.sci * np.float32(facts.exposure_time / integrations) >= parameters.level
+        if np.count_nonzero(above) > above.size / 2:
+            raise ValueError(
+                f"level: most pixels of {facts.name} are above {parameters.level:g}, the sky is; give more"
+            )
+        bright |= above
     return bright.any(axis=0) if bright.ndim == 3 else bright

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from calflow.science.image import Image
+from calflow.science.image import VARIANCES, Image
 
 Figure = int | float | str
 
@@ -81,6 +81,9 @@ class Cleaned(NamedTuple):
         What is added to the variance, in the unit of `sci` squared.
     dq : uint32 array (ny, nx) or None
         The new flags.
+    factor : float array (ny, nx) or None
+        What the errors are multiplied by, before a variance is added, and the variances by its square: where `sci` was
+        divided by a response, 1 over that.
     figures : mapping of str to int, float or str
         What the header and the log tell of it: few, with short names. That of the name ``pixels`` is how many pixels
         were flagged; `snakemake status` tells it. That of the name ``left`` is a text, what the step did not do; the
@@ -90,6 +93,7 @@ class Cleaned(NamedTuple):
     sci: np.ndarray | None = None
     variance: np.ndarray | None = None
     dq: np.ndarray | None = None
+    factor: np.ndarray | None = None
     figures: Mapping[str, Figure] = {}
 
 
@@ -109,6 +113,11 @@ def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
         The variance that is added goes into `var_rnoise`, if there is one, and into `err` but where all of it is 0.
     """
     changed: dict[str, np.ndarray] = {}
+    if cleaned.factor is not None:
+        factor = np.abs(cleaned.factor).astype(planes.err.dtype)
+        variances = {name: getattr(planes, name) for name in VARIANCES}
+        scaled = {name: plane * factor**2 for name, plane in variances.items() if plane is not None}
+        planes = replace(planes, err=planes.err * factor, **scaled)
     if cleaned.sci is not None:
         changed["sci"] = cleaned.sci.astype(planes.sci.dtype, copy=False)
     if cleaned.dq is not None:

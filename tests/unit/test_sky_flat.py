@@ -1,0 +1,126 @@
+"""What is left of the response of the pixels is found from the sky of many exposures, and divided out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calflow.science.cleaning.sky_flat import collect_sky_flat, sky_flat
+from calflow.science.cleaning.sky_flat_parameters import SkyFlat
+from calflow.science.cleaning.step import Cleaned, Facts, with_cleaned
+from calflow.science.dq_flags import FLAGS
+from calflow.science.image import Image
+
+N = 96
+FACTS = Facts("a", "cal")
+Y, X = np.mgrid[:N, :N] / N
+RESPONSE = 1 + np.random.default_rng(99).normal(0, 0.03, (N, N)).clip(-0.1, 0.1)
+RESPONSE[20:30, 40:60] -= 0.05
+RESPONSE /= np.median(RESPONSE)
+
+
+def exposure(seed, level=100.0, response=RESPONSE, stars=8):
+    """Noise of 1 on a sky of 80 to 120 per cent of the level, with stars."""
+    random = np.random.default_rng(seed)
+    sky = level * random.uniform(0.8, 1.2) * np.ones((N, N))
+    for x, y in random.uniform(0, 1, (stars, 2)):
+        sky += random.uniform(0.5, 20) * level * np.exp(-((X - x) ** 2 + (Y - y) ** 2) * N**2 / 2 / 1.5**2)
+    sci = sky * response + random.normal(0, 1, (N, N))
+    return Image(sci.astype(np.float32), np.ones((N, N), np.float32), np.zeros((N, N), np.uint32))
+
+
+def collected(number=12, facts=FACTS, parameters=None, **scene):
+    return collect_sky_flat(((exposure(n, **scene), facts) for n in range(number)), parameters or SkyFlat())
+
+
+def test_the_flat_lies_within_its_error_of_the_response():
+    found = collected()
+    known = found["error"] > 0
+    assert known.mean() > 0.95
+    difference = (found["flat"] - RESPONSE)[known]
+    assert np.median(found["error"][known]) == pytest.approx(0.01 / np.sqrt(12), rel=0.2)
+    # The threshold for sources is in sigma of the scatter, of which the response is a part.
+    assert np.median(np.abs(difference)) / 0.6745 < 1.5 * 0.01 / np.sqrt(12)
+    assert np.median(found["flat"]) == pytest.approx(1, abs=1e-3)
+    assert (found["flat"][~known] == 1).all()
+
+
+def test_it_takes_the_response_out():
+    planes = exposure(100, stars=0)
+    cleaned = sky_flat(planes, SkyFlat(), FACTS, collected=collected())
+    assert np.std(planes.sci) / np.mean(planes.sci) > 0.03
+    assert np.std(cleaned.sci) / np.mean(cleaned.sci) < 0.012  # noise of 1 per cent, 0.3 of the flat
+    assert cleaned.figures["corrects"] == pytest.approx(3.0, abs=0.3)
+    assert cleaned.figures["error"] == pytest.approx(0.29, abs=0.05)
+    assert cleaned.figures["pixels"] > 0.95 * N * N
+    assert "left" not in cleaned.figures
+
+
+def test_signal_errors_and_variances_by_hand():
+    """100 +- 3 over 0.5 +- 0.01 is 200 with an error of 6 of the signal and of 4 of the flat."""
+    flat = {"flat": np.full((2, 4), 0.5), "error": np.full((2, 4), 0.01), "first_pixel": np.array([3, 2])}
+    flat["flat"][:, ::2] = 2.0
+    nine = np.full((2, 2), 9, np.float32)
+    planes = Image(np.full((2, 2), 100, np.float32), np.sqrt(nine), np.zeros((2, 2), np.uint32), nine, nine * 0, nine)
+    out = with_cleaned(planes, sky_flat(planes, SkyFlat(), replace(FACTS, first_pixel=(4, 2)), flat=flat))
+    np.testing.assert_allclose(out.sci, [[200, 50]] * 2)
+    np.testing.assert_allclose(out.var_poisson[:, 0], 36)
+    np.testing.assert_allclose(out.var_rnoise[:, 0], 16, rtol=1e-6)
+    np.testing.assert_allclose(out.err[:, 0] ** 2, 52, rtol=1e-6)
+    np.testing.assert_allclose(out.err[:, 1] ** 2, 1.5**2 + (50 * 0.005) ** 2, rtol=1e-6)
+
+
+def test_a_flat_that_is_noise_is_not_used():
+    found = collected(response=np.ones((N, N)), level=5.0)
+    cleaned = sky_flat(exposure(50), SkyFlat(), FACTS, collected=found)
+    assert cleaned.sci is None
+    assert cleaned.figures["left"].startswith("the flat of the sky is not used")
+
+
+def test_stars_do_not_get_into_the_flat():
+    """Ten exposures of which each has another bright star on the same pixels as one before."""
+    without, with_stars = collected(stars=0)["flat"], collected(stars=20)["flat"]
+    known = (with_stars != 1) & (without != 1)
+    assert np.abs(with_stars - without)[known].max() < 0.04
+
+
+@pytest.mark.parametrize(("large", "left"), [(True, 1.0), (False, 0.5)])
+def test_glow_gets_into_the_flat_only_where_that_is_asked_for(large, left):
+    glow = 1 + 0.1 * X
+    found = collected(response=glow, parameters=SkyFlat(large_scales=large))
+    slope = found["flat"][:, -20:].mean() - found["flat"][:, :20].mean()
+    assert slope <= left * 0.082
+    assert slope >= 0.06 or not large  # of 0.1 x (1 - 20 / 96), with the median 1: 0.075
+
+
+def test_flagged_pixels_and_other_windows_do_not_count():
+    images = [exposure(n) for n in range(8)]
+    for image in images[:4]:
+        image.dq[50, 50] |= FLAGS["DO_NOT_USE"]
+        image.sci[51, 51] = np.nan
+    pairs = [(image, FACTS) for image in images]
+    pairs.insert(3, (exposure(20), replace(FACTS, first_pixel=(5, 5))))
+    found = collect_sky_flat(iter(pairs), SkyFlat())
+    assert found["number"].max() == 8
+    assert found["number"][50, 50] == found["number"][51, 51] == 4
+    assert found["flat"][50, 50] == 1
+    assert found["error"][50, 50] == 0
+
+
+def test_smoothing_leaves_what_is_large():
+    found, smooth = collected(), collected(parameters=SkyFlat(smoothing=3))
+    assert np.median(smooth["error"]) < 0.2 * np.median(found["error"])
+    block = smooth["flat"][23:27, 45:55].mean() - smooth["flat"][60:90, 10:80].mean()
+    assert block == pytest.approx(-0.05, abs=0.015)
+
+
+def test_too_few_exposures_and_no_flat_are_told():
+    with pytest.raises(ValueError, match="no pixel shows the sky in 5 exposures"):
+        collected(4)
+    with pytest.raises(ValueError, match="no 2-D images in extensions FLAT and ERROR"):
+        sky_flat(exposure(1), SkyFlat(), FACTS, flat={"sci": np.ones((N, N))})
+
+
+def test_without_a_factor_errors_stay():
+    planes = exposure(1)
+    assert with_cleaned(planes, Cleaned(sci=planes.sci * 2)).err is planes.err
