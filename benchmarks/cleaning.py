@@ -46,15 +46,16 @@ BACKGROUNDS: dict[str, dict[str, Any]] = {
 # What calflow does besides its defaults.
 CHOICES: dict[str, dict[str, Any]] = {
     "calflow": {},
-    "calflow, with the flat": {"flat": True},
+    "calflow, without the flat": {"flat": False},
     "calflow, fit_by_channel": {"fit_by_channel": True},
-    "calflow, fit_method: median": {"fit_method": "median"},
+    "calflow, fit_method: median": {"fit_method": "median", "flat": False},
 }
 # Half-light diameters of galaxies, arcsec; and their mean brightness within, in sigma of a sky pixel.
 DIAMETERS = (1.0, 3.0, 10.0)
 BRIGHTNESSES = {"faint": 0.5, "bright": 5.0}
 # Scales of the background, arcsec
 SCALES = (1.0, 5.0, 20.0)
+DEPTH_SCALE = 0.3
 # Fluxes are those within so many half-light radii; of stars, within so many FWHM.
 APERTURE, STAR_APERTURE = 1.5, 2.0
 TEXT = """# Cleaning against the truth
@@ -71,7 +72,10 @@ The stripes are 1/f noise of 0.3 sigma in the order of reading.
   sqrt(pixels): all, and from one line to the next. 1 is the least that can be.
 - Light lost: what is taken off within 1.5 half-light radii (stars: 2 FWHM) with the sources in the image less what is
   taken off without them, noise being the same, over the flux there; in per cent, with the standard error of {seeds}
-  realisations. Flux error: the rms of what is left in the apertures of the galaxies, over their fluxes.
+  realisations. Levels come from other pixels with the sources than without, and their noise is counted, too; so is all
+  of what the step takes off only one of the two. Flux error: the rms of what is left in the apertures of the galaxies,
+  over their fluxes.
+- Depth: magnitudes that are lost to what white noise alone would leave in squares of 0.3 arcsec, between sources.
 - CPU: of the step alone.
 
 """
@@ -79,7 +83,7 @@ TEXT_OF_BACKGROUNDS = """
 ## subtract_background_2d
 
 - Background: rms of the means of squares of 1, 5 and 20 arcsec, the true sources taken off, over the noise of a pixel.
-- Light lost: as above. jwst has no such step.
+- Depth, light lost: as above. jwst has no such step.
 
 """
 
@@ -94,6 +98,8 @@ class Figures:
         Lines, all and from one to the next, over white noise; or the background by scale.
     lost : dict of str to float
         Part of the light of each class of sources that is taken off.
+    depth : float
+        Magnitudes lost to white noise in squares of 0.3 arcsec.
     error : float
         Rms of what is left in apertures of galaxies, over their fluxes.
     seconds : float
@@ -102,6 +108,7 @@ class Figures:
 
     left: tuple[float, ...]
     lost: dict[str, float]
+    depth: float
     error: float
     seconds: float
 
@@ -237,6 +244,39 @@ def lines_left(case: Case, rest: np.ndarray) -> tuple[float, float]:
     return float(np.std(means) / floor), float(np.std(np.diff(means)) / np.sqrt(2) / floor)
 
 
+def depth_lost(case: Case, rest: np.ndarray, response: np.ndarray | None = None) -> float:
+    """Return the magnitudes by which small squares between sources scatter more than white noise makes them.
+
+    Parameters
+    ----------
+    case : Case
+    rest : array
+        An exposure without its sources, as it was cleaned.
+    response : array, optional
+        What it is to be divided by; None: it has been.
+    """
+    if response is not None:
+        rest = rest / np.where(response > 0, response, np.nan)
+    good = case.good & np.isfinite(rest) & (case.light < 1e-2 * case.noise)
+    level = np.median(rest[good])
+    good &= np.abs(rest - level) < 5 * case.noise
+    size = max(1, round(DEPTH_SCALE / case.scene.preset.x_scale))
+    means, numbers = means_of_squares(np.where(good, rest - level, 0), good, size)
+    used = numbers == size * size
+    low, high = np.quantile(means[used], (0.15865, 0.84135))
+    return float(2.5 * np.log10((high - low) / 2 * size / case.noise))
+
+
+def means_of_squares(plane: np.ndarray, good: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means of squares of an image, and of how many pixels they are."""
+    edges = [np.arange(0, max(n - size + 1, 1), size) for n in plane.shape]
+    sums, numbers = (
+        np.add.reduceat(np.add.reduceat(values, edges[0], axis=0), edges[1], axis=1)
+        for values in (plane.astype(float), good.astype(float))
+    )
+    return sums / np.maximum(numbers, 1), numbers
+
+
 def background_left(case: Case, cleaned: np.ndarray) -> tuple[float, ...]:
     """Return the rms of means of squares, by their size, over the noise of a pixel."""
     preset = case.scene.preset
@@ -244,13 +284,8 @@ def background_left(case: Case, cleaned: np.ndarray) -> tuple[float, ...]:
     results = []
     for scale in SCALES:
         size = max(1, round(scale / preset.x_scale))
-        edges = [np.arange(0, max(n - size + 1, 1), size) for n in rest.shape]
-        sums, numbers = (
-            np.add.reduceat(np.add.reduceat(plane, edges[0], axis=0), edges[1], axis=1)
-            for plane in (rest.astype(float), case.good.astype(float))
-        )
-        used = numbers > numbers.max() / 2
-        means = sums[used] / numbers[used]
+        means, numbers = means_of_squares(rest, case.good, size)
+        means = means[numbers > numbers.max() / 2]
         results.append(float(np.std(means) / case.noise))
     return tuple(results)
 
@@ -303,11 +338,11 @@ def clean_with_jwst(case: Case, python: str) -> tuple[np.ndarray, np.ndarray, fl
         return full, empty, json.loads((folder / "seconds.json").read_text())["full_rate.fits"]
 
 
-def compare(seeds: int, python: str, only: Sequence[str]) -> tuple[dict[str, dict[str, list[Figures]]], ...]:
+def compare(seeds: Sequence[int], python: str, only: Sequence[str]) -> tuple[dict[str, dict[str, list[Figures]]], ...]:
     """Return the figures of each program, by scene, of stripes and of backgrounds."""
     stripes: dict[str, dict[str, list[Figures]]] = {}
     backgrounds: dict[str, dict[str, list[Figures]]] = {}
-    for seed in range(1, seeds + 1):
+    for seed in seeds:
         for name, options in SCENES.items():
             if not only or name in only:
                 case = simulate_case(scene_of(options, seed))
@@ -320,7 +355,11 @@ def compare(seeds: int, python: str, only: Sequence[str]) -> tuple[dict[str, dic
                 for program, (full, empty, seconds) in planes.items():
                     rest = case.readout + full - case.full.sci
                     figures = Figures(
-                        lines_left(case, rest), lost_light(case, full, empty), flux_error(case, rest), seconds
+                        lines_left(case, rest),
+                        lost_light(case, full, empty),
+                        depth_lost(case, empty, case.response),
+                        flux_error(case, rest),
+                        seconds,
                     )
                     stripes.setdefault(name, {}).setdefault(program, []).append(figures)
                     print(name, seed, program, figures, flush=True)
@@ -329,9 +368,12 @@ def compare(seeds: int, python: str, only: Sequence[str]) -> tuple[dict[str, dic
                 case = flat_fielded(simulate_case(scene_of(options, seed)))
                 full, seconds = subtract(case.full, case.exposure)
                 empty, _ = subtract(case.empty, case.exposure)
-                before = Figures(background_left(case, case.full.sci), dict.fromkeys(case.apertures, 0.0), 0.0, 0.0)
+                none, depth = dict.fromkeys(case.apertures, 0.0), depth_lost(case, case.empty.sci)
+                before = Figures(background_left(case, case.full.sci), none, depth, 0.0, 0.0)
                 # What is subtracted with the sources and without: the rest is the sky, which is to go.
-                after = Figures(background_left(case, full), lost_light(case, full, empty), 0.0, seconds)
+                after = Figures(
+                    background_left(case, full), lost_light(case, full, empty), depth_lost(case, empty), 0.0, seconds
+                )
                 for program, figures in (("before", before), ("calflow", after)):
                     backgrounds.setdefault(name, {}).setdefault(program, []).append(figures)
                     print(name, seed, program, figures, flush=True)
@@ -340,7 +382,7 @@ def compare(seeds: int, python: str, only: Sequence[str]) -> tuple[dict[str, dic
 
 def _cleaned(case: Case, choice: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, float]:
     parameters = dict(choice)
-    flat = case.response if parameters.pop("flat", False) else None
+    flat = case.response if parameters.pop("flat", True) else None
     full, seconds = clean(case.full, case.exposure, parameters, flat)
     return full, clean(case.empty, case.exposure, parameters, flat)[0], seconds
 
@@ -349,11 +391,12 @@ def table(results: Mapping[str, Mapping[str, list[Figures]]], titles: tuple[str,
     """Return the lines of a table."""
     kinds = list(dict.fromkeys(kind for by in results.values() for all_ in by.values() for kind in all_[0].lost))
     kinds.sort(key=lambda kind: (kind != "star", kind == "nebula"))
-    heads = [*titles, *(f"lost: {kind}" for kind in kinds), *(["flux error"] if errors else []), "CPU (s)"]
+    heads = [*titles, "depth", *(f"lost: {kind}" for kind in kinds), *(["flux error"] if errors else []), "CPU (s)"]
     lines = [f"| scene | | {' | '.join(heads)} |", "|---|---|" + "---:|" * len(heads)]
     for name, programs in results.items():
         for i, (program, figures) in enumerate(programs.items()):
             cells = [f"{np.mean([each.left[k] for each in figures]):.2g}" for k in range(len(titles))]
+            cells.append(f"{np.mean([each.depth for each in figures]):.2f}")
             cells += [_percent([each.lost[kind] for each in figures if kind in each.lost], i) for kind in kinds]
             cells += [f"{100 * np.sqrt(np.mean([each.error**2 for each in figures])):.2g} %"] if errors else []
             cells.append(f"{np.mean([each.seconds for each in figures]):.1f}" if i else "-")
@@ -368,13 +411,13 @@ def _percent(values: list[float], cleaned: int) -> str:
     return f"{100 * np.mean(values):.2f}{error}"
 
 
-def report(results: tuple[dict, ...], seeds: int, python: str, date: str | None) -> str:
+def report(results: tuple[dict, ...], seeds: Sequence[int], python: str, date: str | None) -> str:
     """Return the results as Markdown."""
     stripes, backgrounds = results
-    lines = [TEXT.format(seeds=seeds) + "\n".join(table(stripes, ("lines", "neighbours"), True))]
+    lines = [TEXT.format(seeds=len(seeds)) + "\n".join(table(stripes, ("lines", "neighbours"), True))]
     heads = tuple(f"{scale:g} arcsec" for scale in SCALES)
     lines += [TEXT_OF_BACKGROUNDS + "\n".join(table(backgrounds, heads, False))]
-    lines += ["", f"{versions(python)}; {machine()}; {seeds} seeds{f'; {date}' if date else ''}.", ""]
+    lines += ["", f"{versions(python)}; {machine()}; seeds {seeds[0]} to {seeds[-1]}{f'; {date}' if date else ''}.", ""]
     return "\n".join(lines)
 
 
@@ -382,6 +425,9 @@ def main() -> None:
     """Read the command line, compare, write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=4, help="realisations of each scene (default %(default)s)")
+    parser.add_argument(
+        "--first", type=int, default=101, help="seed of the first, none that was looked at before (default %(default)s)"
+    )
     parser.add_argument(
         "--scene", action="append", choices=sorted({*SCENES, *BACKGROUNDS}), help="only this one; may be repeated"
     )
@@ -391,7 +437,8 @@ def main() -> None:
     python = os.environ.get("CALFLOW_JWST_PYTHON", str(ROOT / ".venv-jwst" / "bin" / "python"))
     if not Path(python).exists():
         sys.exit(f"no Python with jwst at {python}: `make cleaning` makes one, or set CALFLOW_JWST_PYTHON")
-    text = report(compare(given.seeds, python, given.scene or ()), given.seeds, python, given.date)
+    seeds = range(given.first, given.first + given.seeds)
+    text = report(compare(seeds, python, given.scene or ()), seeds, python, given.date)
     given.output.write_text(text)
     print(text)
 

@@ -9,13 +9,17 @@ import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
 from calflow.science.cleaning.source_mask import BRIGHT, find_light, grown, sky_level
-from calflow.science.cleaning.step import Cleaned, Facts
+from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
 
 # Rounds in which a plane is fitted anew without the boxes that are brighter.
 ROUNDS = 10
+# How often sources are looked for: those that the first plane has light of are found above the next.
+PASSES = 3
+# What boxes have above the plane is background if it scatters by so many times its error.
+SIGNIFICANT = 1.5
 # A box counts if this part of its pixels is left.
 LEAST_LEFT = 0.1
 # What an average of boxes counts against the plane, in parts of a whole box.
@@ -46,7 +50,8 @@ def subtract_background_2d(
         The variance is that of the background. Figures: `level`, its mean, in the unit of the exposure; `varies`, its
         standard deviation, and `noise`, that of a pixel; `free`, the part of the pixels that it comes from; `risk`,
         how much of it changes if sources are grown once more, over how much it varies: if that is larger than 1 there
-        is more light of sources in it than there is background, and only the plane is subtracted.
+        is more light of sources in it than there is background, and only the plane is subtracted; so it is where the
+        background scatters below its level by less than 1.5 times its error. `left` says if there was more.
 
     Raises
     ------
@@ -65,29 +70,35 @@ def subtract_background_2d(
     steps = _steps(image, good, parameters.amplifiers, facts)
     image -= steps
     plane = _plane(mesh_of(image, good, (box, box)))
-    rest = image - plane
-    _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
     weights = good.astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
-    light = find_light(
-        np.where(good, rest, np.float32(0)),
-        weights,
-        noise=noise,
-        scales=scales,
-        threshold=parameters.snr_threshold,
-        grow=parameters.grow,
-    )
-    if sources is not None:
-        light |= np.nan_to_num(sources) != 0
-    free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
+    for _ in range(PASSES):
+        rest = image - plane
+        _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
+        light = find_light(
+            np.where(good, rest, np.float32(0)),
+            weights,
+            noise=noise,
+            scales=scales,
+            threshold=parameters.snr_threshold,
+            grow=parameters.grow,
+        )
+        if sources is not None:
+            light |= np.nan_to_num(sources) != 0
+        free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
+        plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
+    rest = image - plane
     boxes = mesh_of(rest, free, (box, box))
     smooth, weight = _smoothed(boxes, width)
     fewer = _without_neighbours(boxes)
-    varies = float(np.std(smooth))
-    # Without the neighbours of sources the average of what is left scatters by chance, too.
-    risk = _rms(_smoothed(fewer, width)[0] - smooth) / max(varies, 1e-30)
-    if risk > 1:
+    varies, risk, left = float(np.std(smooth)), 0.0, False
+    below, in_all = _scatter(smooth, weight)
+    if below > SIGNIFICANT * noise:
+        # Without the neighbours of sources the average of what is left scatters by chance, too.
+        risk = _rms(_smoothed(fewer, width)[0] - smooth) / max(varies, 1e-30)
+    if risk > 1 or below <= SIGNIFICANT * noise:
+        left = in_all > SIGNIFICANT * noise
         smooth = np.zeros_like(smooth)
     background = plane + smooth_image(smooth, boxes.box, boxes.shape)
     variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
@@ -100,7 +111,9 @@ def subtract_background_2d(
     }
     if parameters.amplifiers > 1:
         figures["steps"] = float(np.std(steps))
-    rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    rounded: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    if left:
+        rounded["left"] = "what is no plane, which cannot be told from light"
     return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=rounded)
 
 
@@ -116,8 +129,7 @@ def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
 
 def _plane(boxes: Mesh) -> np.ndarray:
     """Return a plane through the boxes but those that are much brighter; float32, shape (ny, nx)."""
-    y, x = (np.arange(n) + 0.5 for n in boxes.means.shape)
-    terms = np.stack(np.broadcast_arrays(1.0, (y * boxes.box[0])[:, None], x * boxes.box[1]), axis=-1)
+    terms = _terms(boxes)
     kept = boxes.weights >= LEAST_LEFT * boxes.weights.max()
     coefficients = np.array([sky_level(boxes.means[kept])[0], 0.0, 0.0])
     for _ in range(ROUNDS):
@@ -127,6 +139,26 @@ def _plane(boxes: Mesh) -> np.ndarray:
         if np.count_nonzero(used) < 3 * len(coefficients):
             break
         coefficients, *_ = np.linalg.lstsq(terms[used], boxes.means[used])
+    return _plane_image(coefficients, boxes)
+
+
+def _plane_of_sky(boxes: Mesh) -> np.ndarray:
+    """Return a plane through boxes of which sources are left out, 0 if they are too few to tell it; as `_plane`."""
+    # None is left out for its value: what is called bright depends on the plane, which then runs away.
+    root = np.sqrt(boxes.weights)[..., None]
+    if np.count_nonzero(root) < LEAST_LEFT * root.size:
+        return _plane_image(np.zeros(3), boxes)
+    coefficients, *_ = np.linalg.lstsq((root * _terms(boxes)).reshape(-1, 3), (root[..., 0] * boxes.means).ravel())
+    return _plane_image(coefficients, boxes)
+
+
+def _terms(boxes: Mesh) -> np.ndarray:
+    """Return 1, y and x of the middles of boxes, shape (my, mx, 3)."""
+    y, x = (np.arange(n) + 0.5 for n in boxes.means.shape)
+    return np.stack(np.broadcast_arrays(1.0, (y * boxes.box[0])[:, None], x * boxes.box[1]), axis=-1)
+
+
+def _plane_image(coefficients: np.ndarray, boxes: Mesh) -> np.ndarray:
     rows, columns = (np.arange(n, dtype=np.float32) + 0.5 for n in boxes.shape)
     constant, along_y, along_x = coefficients.astype(np.float32)
     return constant + (along_y * rows)[:, None] + along_x * columns
@@ -145,6 +177,19 @@ def _smoothed(boxes: Mesh, width: float) -> tuple[np.ndarray, np.ndarray]:
         averaged = counts
     number = max(1.0, 4 * np.pi * width**2)  # boxes that an average is worth
     return sums / (averaged + PLANE_WEIGHT * full), averaged * number
+
+
+def _scatter(smooth: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Return how averages scatter below their level, where no light of sources is, and all of them, for a weight of 1.
+
+    Of those that count at least half as much as the best: others are drawn to the plane.
+    """
+    counts = weight > weight.max() / 2
+    if not counts.any():
+        return 0.0, 0.0
+    level, below = sky_level(smooth[counts])
+    root = float(np.sqrt(np.mean(1 / weight[counts])))
+    return below / root, _rms(smooth[counts] - level) / root
 
 
 def _without_neighbours(boxes: Mesh) -> Mesh:

@@ -32,7 +32,7 @@ class BackgroundRemoval:
     box_size: Annotated[float, Range(gt=0), "side of the boxes, arcsec"] = 4.0
     filter_size: Annotated[float, Range(ge=0), "boxes are smoothed by a Gaussian of this FWHM, arcsec"] = 12.0
     snr_threshold: Annotated[float, Range(gt=0), "of sources, on scales from a pixel to the filter, sigma"] = 3.0
-    grow: Annotated[int, Range(ge=0, le=8), "sources are grown by so many blocks of their scale"] = 2
+    grow: Annotated[int, Range(ge=0, le=8), "sources are grown by so many blocks of their scale"] = 1
     sigma: Annotated[float, Range(gt=0), "pixels further from the background are not used, sigma"] = 3.0
     amplifiers: Annotated[int, Range(ge=1, le=64), "blocks of columns with levels of their own; 1: none"] = 1
     dqbits: Annotated[str, "pixels that are used"] = "~DO_NOT_USE+SATURATED+NON_SCIENCE+HOT"
