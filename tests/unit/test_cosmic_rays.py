@@ -219,6 +219,16 @@ class TestFind:
         found = {(10, 10), (20, 20), (30, 40), (17, 14)}
         assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == found
 
+    def test_beside_the_edge_of_the_others_a_star_is_not_compared(self):
+        """How steep the lowest is cannot be told at a pixel without neighbours."""
+        image, median, lowest = self.planes()
+        image.sci += star(400, 15, 15, 1.5)
+        median += star(300, 15, 15, 1.6)
+        lowest[10:21, 10:21] = NAN
+        lowest[14, 14] = median[14, 14]
+        image.sci[10, 10] = 3
+        assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == {(20, 20), (30, 40)}
+
     def test_known_bad_pixels_are_left_to_the_median(self):
         image, median, lowest = self.planes()
         image.dq[[10, 20, 30], [10, 20, 40]] = FLAGS["HOT"]

@@ -103,7 +103,7 @@ def find_cosmic_rays(
         the search for what is sharp.
     median, lowest : float32 array, shape (ny, nx)
         The median and the lowest of all exposures at the pixels of the image, without the sky level. NaN in `lowest`:
-        fewer than two look.
+        fewer than two look, there and at its four neighbours.
     sky : float or None
         Level that is in `image` and not in `median` and `lowest`. None: not known, `backg` is used.
     snr, scale, backg
@@ -121,9 +121,12 @@ def find_cosmic_rays(
     """
     if lowest.shape != image.sci.shape:
         raise ValueError(f"the lowest has shape {lowest.shape}, the exposure {image.sci.shape}")
-    alone, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
-    compared = comparison(np.where(alone, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
-    differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg)
+    from scipy.ndimage import binary_dilation
+
+    unseen, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
+    alone = binary_dilation(unseen)  # without its neighbours it is not known how steep the lowest is at a pixel
+    compared = comparison(np.where(unseen, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
+    differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg) & ~alone
     outliers = differs & ~(largest_difference(compared) > np.float32(STEEP) * image.err)
     above = image.sci - lowest - np.float32(backg if sky is None else sky) > np.float32(ABOVE_LOWEST) * image.err
     ratio = sharpest_source(image, ~(alone | differs | known_bad))
