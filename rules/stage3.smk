@@ -137,6 +137,28 @@ use rule lay_grid as lay_common_grid with:
         "common grid {wildcards.grid}"
 
 
+# Runs where other exposures have one sky level than those that were taken at once.
+rule group_sky:
+    input:
+        unpack(files_of("group_sky")),
+    output:
+        table=f"{STAGE3}/sky/{{association}}_groups.ecsv",
+    log:
+        f"{LOGS}/group_sky/{{association}}.log",
+    benchmark:
+        f"{BENCHMARKS}/group_sky/{{association}}.tsv"
+    group:
+        group_of("alignment")
+    resources:
+        **resources_of("group_sky"),
+    params:
+        **parameters_of("group_sky"),
+    message:
+        "{wildcards.association}: groups for the sky levels"
+    script:
+        "../scripts/group_sky.py"
+
+
 rule measure_sky:
     input:
         unpack(files_of("measure_sky")),

@@ -38,7 +38,7 @@ def align(input, output, params: "Aligning"):
     elif params.targets:
         rows = _follow(names, geometries, params.targets)
     else:
-        found = _tweak(names, geometries, given, input, params.tweakreg)
+        found = _tweak(names | params.groups, geometries, given, input, params.tweakreg)
         rows = _without_failures(found, params.tweakreg["on_failure"])
     for row in rows:
         if row.status == "FAILED":
@@ -48,6 +48,7 @@ def align(input, output, params: "Aligning"):
             log.info("%s %s %s %s", row.exposure, step, row.status, row.reason)
     if not input.get("catalog"):
         _remark_sets(rows, step)
+    rows = [replace(row, group=names[row.exposure]) for row in rows]  # whatever moved together
     write_alignment(Path(output.table), rows, {"step": step})
 
 

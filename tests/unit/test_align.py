@@ -43,6 +43,26 @@ def test_when_all_are_dropped_nothing_is_made():
     assert all(each.used for each in align._without_failures(rows, "keep"))
 
 
+def test_rows_tell_the_exposures_that_were_taken_at_once_whatever_moved_together(monkeypatch):
+    written, moved = [], {}
+    monkeypatch.setattr(align, "read_geometry", lambda path: None)
+    monkeypatch.setattr(align, "_tweak", lambda names, *_: moved.update(names) or [row("a"), row("b")])
+    monkeypatch.setattr(align, "write_alignment", lambda path, rows, meta: written.extend(rows))
+    params = SimpleNamespace(
+        members=[("a", "1"), ("b", "2")],
+        alignment_step="tweakreg",
+        status={},
+        targets=None,
+        pointings={},
+        groups={"a": "visit", "b": "visit"},
+        tweakreg={"on_failure": "keep"},
+    )
+    inputs = type("Input", (), {"geometries": ["a", "b"], "get": lambda self, name: None})()
+    align.align(inputs, SimpleNamespace(table="t.ecsv"), params)
+    assert moved == {"a": "visit", "b": "visit"}
+    assert [each.group for each in written] == ["1", "2"]
+
+
 def test_what_failed_is_remarked(caplog, monkeypatch):
     monkeypatch.setattr(align, "read_geometry", lambda path: None)
     monkeypatch.setattr(align, "_tweak", lambda *_: [row("a", "FAILED", reason="has no stars"), row("b")])
@@ -53,6 +73,7 @@ def test_what_failed_is_remarked(caplog, monkeypatch):
         status={},
         targets=None,
         pointings={},
+        groups={},
         tweakreg={"on_failure": "drop"},
     )
     inputs = type("Input", (), {"geometries": ["a", "b"], "get": lambda self, name: None})()

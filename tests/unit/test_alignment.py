@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calflow.science.geometry.tangent_plane import Affine, affine, to_plane, to_sky
+from calflow.science.geometry.tangent_plane import IDENTITY, Affine, affine, to_plane, to_sky
 from calflow.science.stars.alignment import Alignment, align_absolute, align_relative
 from calflow.science.stars.matching_parameters import Matching
 from calflow.science.stars.star_groups import ExposureStars, Group, SkyInCommon, groups_of, move
@@ -549,3 +549,20 @@ def test_rotation_is_the_change_of_position_angles(degrees, centre):
     change = (pole.position_angle(after) - pole.position_angle(before)).wrap_at("180d").deg
     assert Alignment("a", "g", "COMPLETE", "", motion).rotation == pytest.approx(change, abs=1e-6)
     assert change == pytest.approx(-degrees, abs=1e-6)
+
+
+def test_exposures_of_a_visit_that_move_together():
+    """Dithered exposures see the same stars: each counts once for a visit, or in each exposure, and does not pull."""
+    true = stars_around(number=100)
+    needed = rigid(0.3, -0.2)
+    places = [(0.0, 0.0), (3.0, 2.0)]
+    first = [expose(true, f"a{n}", IDENTITY, at=at, group="a") for n, at in enumerate(places)]
+    second = [expose(true, f"b{n}", needed, at=at, group="b") for n, at in enumerate(places)]
+    found = align_relative([*first, *second])
+    assert [each.status for each in found] == ["COMPLETE"] * 4
+    assert all(each.correction == IDENTITY for each in found[:2])
+    for exposure, alignment in zip(second, found[2:], strict=True):
+        assert error(exposure, alignment, needed) < 0.002
+    brought = align_absolute([*first, *second], found, true)
+    for exposure, alignment in zip(second, brought[2:], strict=True):
+        assert error(exposure, alignment, needed) < 0.002

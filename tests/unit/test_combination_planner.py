@@ -882,6 +882,29 @@ def test_a_catalogue_that_is_neither_a_file_nor_known(two):
 # Common grids ------------------------------------------------------------------------------------------
 
 
+# Other groups ----------------------------------------------------------------------------------------------
+
+
+def test_alignment_and_sky_are_grouped_each_by_itself(folder):
+    roots = ["jw01_02_1_a", "jw01_02_1_b", "jw02_02_1_a"]
+    for root, detector in zip(roots, ("NRCA1", "NRCA2", "NRCA1"), strict=True):
+        write_cal(f"{root}_cal.fits", NIRCAM, DETECTOR=detector, EXPOSURE=root[3])
+    write_asn("x_asn.json", product("x", *(f"{root}_cal.fits" for root in roots)))
+    plan = plan_of(stage3={"tweakreg": {"group_by": "visit"}, "skymatch": {"group_by": "detector"}})
+    assert JOBS["align"].parameters(plan, association="x").groups == dict(
+        zip(roots, ("jw01", "jw01", "jw02"), strict=True)
+    )
+    assert JOBS["group_sky"].parameters(plan, association="x").groups == dict(zip(roots, roots, strict=True))
+    files = JOBS["measure_sky"].inputs(plan, association="x", member=roots[0])
+    assert files["alignment"] == "results/stage3/sky/x_groups.ecsv"
+    plain = plan_of()
+    assert JOBS["align"].parameters(plain, association="x").groups == {}
+    files = JOBS["measure_sky"].inputs(plain, association="x", member=roots[0])
+    assert files["alignment"] == "results/stage3/x_alignment.ecsv"
+    groups = [[len(members) for members in each.stage3.association("x").groups().values()] for each in (plan, plain)]
+    assert groups == [[2, 1], [2, 1]]  # of the outlier search
+
+
 # Catalogues of other associations ------------------------------------------------------------------------
 
 

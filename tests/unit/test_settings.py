@@ -235,7 +235,8 @@ STAGE3_DEFAULTS = {
 }
 # What jwst does not have, with the default that is closest to it.
 OWN = {
-    "tweakreg": {"robust": True, "on_failure": "keep", "wcs_from": []},
+    "tweakreg": {"robust": True, "on_failure": "keep", "group_by": "exposure", "wcs_from": []},
+    "skymatch": {"group_by": "exposure"},
     "outlier_detection": {"error": "exposure", "search": "median"},
     "resample": {"variance": "resampled"},
 }

@@ -12,6 +12,7 @@ from astropy.io import fits
 
 from calflow.files.alignment_tables import read_alignment
 from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
+from calflow.files.tables import read_table
 from tests.edits import edit_function
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,8 @@ def test_touched_rate_is_calibrated_again_and_nothing_behind_it(combined):
         ("tweakreg", "snr_threshold", 12.0, STARS),
         ("tweakreg", "minobj", 12, ALIGN),
         ("tweakreg", "sip_degree", 3, FLAGS),
+        ("tweakreg", "group_by", "detector", ALIGN),
+        ("skymatch", "group_by", "detector", {"group_sky": 1, **SKY}),
         ("skymatch", "lsigma", 3.0, SKY),
         ("skymatch", "match_down", False, LEVELS),
         ("outlier_detection", "maskpt", 0.6, OUTLIERS),
@@ -134,6 +137,19 @@ def test_changed_aperture_corrections(combined):
             if "apcorr" in (hdu.columns.names if hasattr(hdu, "columns") else ()):
                 hdu.data["apcorr"] *= 1.1
     assert combined.run().rules == CATALOG
+
+
+def test_one_sky_level_for_a_visit(combined):
+    """The sky is grouped by itself: the alignment table stays as it is, and so does the outlier search go by it."""
+    combined.config["stage3"] = {"skymatch": {"group_by": "visit", "skymethod": "local"}}
+    assert combined.planned() == {"group_sky": 1, **SKY}
+    run = combined.run(f"results/stage3/{PRODUCT}_sky.ecsv")
+    assert (run.code, run.rules) == (0, {"group_sky": 1, "measure_sky": N, "match_sky": 1}), run.output
+    rows = read_table(combined.combined(f"{PRODUCT}_sky.ecsv"))
+    assert {row["group"] for row in rows} == {"jw01234001001"}
+    assert len({row["level"] for row in rows}) == 1
+    _, aligned = alignment(combined)
+    assert len({row.group for row in aligned}) == N
 
 
 def test_the_catalogue_of_another_association(combined):

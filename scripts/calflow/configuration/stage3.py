@@ -78,6 +78,10 @@ _OfAssociation = Annotated[dict[Literal["association"], Annotated[str, Field(min
 Catalog = Annotated[NormalPath, BeforeValidator(_catalog, json_schema_input_type=str | _OfAssociation | None)]
 
 
+# Exposures taken at once, each exposure of a detector by itself, or all exposures of a visit
+GroupBy = Literal["exposure", "detector", "visit"]
+
+
 class AssignMtwcs(Step):
     """Follow a moving target."""
 
@@ -97,6 +101,7 @@ class StarLists(_Robustness):
     use_custom_catalogs: bool = Field(False, description="star lists from catfile, the ASN or TCATFILE")
     catalog_format: Literal["ecsv", "fits"] = Field("ecsv", description="format of the star lists: ecsv, fits")
     catfile: NormalPath = Field("", description="file with two columns: exposure, star list")
+    group_by: GroupBy = Field("exposure", description="what moves together: all of an exposure, detector, visit")
     wcs_from: Files = Field(
         [], description="pointings from outside: tables of offsets, ASDF files with a WCS; docs/alignment.md"
     )
@@ -152,6 +157,7 @@ _SkyMatching: Any = section_of(SkyMatching, Step)
 
 class _SkyLevels(_SkyMatching):
     subtract: bool = Field(False, description="subtract the level from _crf; else combination subtracts it")
+    group_by: GroupBy = Field("exposure", description="what has one level: all of an exposure, detector, visit")
     skylist: Maybe[NormalPath] = Field(None, description="file with two columns, exposure and level, for user")
 
 

@@ -39,6 +39,7 @@ class Aligning(NamedTuple):
     alignment_step: str
     targets: list[tuple[float, float] | None] | None  # of a moving target, (ra, dec) in degrees
     pointings: dict[str, dict[str, Any]]  # from outside, by roots: the name of the file, and the offset or no more
+    groups: dict[str, str]  # by roots, where others move together than those that were taken at once
     status: dict[str, str]
     tweakreg: dict[str, Any]
 
@@ -188,6 +189,7 @@ def alignment(plan: Plan, association: str) -> Aligning:
             for member in planned.members
             if member.pointing
         },
+        groups=planned.grouped_by(plan.stage3.parameters(association).tweakreg.group_by),
         status=planned.status_of("assign_mtwcs", "tweakreg"),
         tweakreg=_alignment_parameters(plan, planned),
     )

@@ -6,6 +6,12 @@ from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import Plan
 
 
+class Grouping(NamedTuple):
+    """Parameters of ``group_sky``."""
+
+    groups: dict[str, str]  # by the roots of exposures
+
+
 class Measuring(NamedTuple):
     """Parameters of ``measure_sky``."""
 
@@ -17,6 +23,36 @@ class Matching(NamedTuple):
     """Parameters of ``match_sky``."""
 
     skymatch: dict[str, Any]
+
+
+def alignment(plan: Plan, association: str) -> dict[str, str]:
+    """Return the file of ``group_sky``: the alignment table.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    return {"alignment": plan.stage3.table(association, "alignment")}
+
+
+def grouping(plan: Plan, association: str) -> Grouping:
+    """Return the parameters of ``group_sky``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    return Grouping(_groups(plan, association))
+
+
+def _groups(plan: Plan, association: str) -> dict[str, str]:
+    return plan.stage3.association(association).grouped_by(plan.stage3.parameters(association).skymatch.group_by)
 
 
 def aligned(plan: Plan, association: str, member: str) -> dict[str, str]:
@@ -31,7 +67,10 @@ def aligned(plan: Plan, association: str, member: str) -> dict[str, str]:
     member : str
         Root of the names of its products.
     """
-    return plan.stage3.aligned(association, member)
+    files = plan.stage3.aligned(association, member)
+    if _groups(plan, association):
+        files["alignment"] = plan.stage3.path(f"sky/{association}_groups.ecsv")
+    return files
 
 
 def measuring(plan: Plan, association: str, member: str) -> Measuring:
@@ -81,6 +120,7 @@ def matching(plan: Plan, association: str) -> Matching:
 
 
 JOBS = {
+    "group_sky": Job("group_sky.py", alignment, grouping, like="align"),
     "measure_sky": Job("measure_sky.py", aligned, measuring),
     # A matrix of all pairs of exposures.
     "match_sky": Job("match_sky.py", measured, matching, work=Work(reckoned={"pairs": 0.0001})),

@@ -159,6 +159,18 @@ class PlannedAssociation:
         """Return the root and the group of each member."""
         return [[member.root, member.group] for member in self.members]
 
+    def grouped_by(self, what: str) -> dict[str, str]:
+        """Return groups by the roots of members; empty for those of exposures that were taken at once.
+
+        Parameters
+        ----------
+        what : str
+            ``exposure``, ``detector``, or ``visit``, which the first part of their names tells.
+        """
+        if what == "exposure":
+            return {}
+        return {each.root: each.root if what == "detector" else each.root.split("_")[0] for each in self.members}
+
     def groups(self) -> dict[str, list[PlannedMember]]:
         """Return the members of each group, in the order of the association."""
         groups: dict[str, list[PlannedMember]] = {}
