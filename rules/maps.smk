@@ -10,6 +10,7 @@ rule association_map:
         page=f"{OUTPUT}map/{{association}}/index.html",
         data=f"{OUTPUT}map/{{association}}/map.js",
         regions=f"{OUTPUT}map/{{association}}/footprints.reg",
+        coverage=f"{OUTPUT}map/{{association}}/coverage.fits",
     log:
         f"{LOGS}/association_map/{{association}}.log",
     benchmark:
@@ -31,6 +32,7 @@ use rule association_map as grid_map with:
         page=f"{OUTPUT}map/grids/{{grid}}/index.html",
         data=f"{OUTPUT}map/grids/{{grid}}/map.js",
         regions=f"{OUTPUT}map/grids/{{grid}}/footprints.reg",
+        coverage=f"{OUTPUT}map/grids/{{grid}}/coverage.fits",
     log:
         f"{LOGS}/grid_map/{{grid}}.log",
     benchmark:

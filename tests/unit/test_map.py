@@ -8,11 +8,15 @@ import pytest
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from calflow.science.colour.colour_picture import add_band, coloured, fill_holes, levels_of
+from calflow.science.geometry.healpix import joined_cells, nested_cells
 from calflow.sky_map.build import PART, DifferentGrids, Layer, build_map, region_text
 from calflow.sky_map.colour_tiles import ColourLayer
+from calflow.sky_map.coverage import coverage, moc_fits
 from calflow.sky_map.pyramid import (
     TILE,
     any_of_four,
@@ -231,3 +235,52 @@ def test_colours_are_transparent_where_nothing_is_known():
     known[0, 0] = False
     alpha = np.array(Image.open(BytesIO(colour_webp(colours, known))))[..., 3]
     np.testing.assert_array_equal(alpha, np.where(known, 255, 0))
+
+
+@pytest.mark.parametrize(
+    ("place", "numbers"),  # at the orders 0, 3, 10, 20, by astropy-healpix 2.0.1
+    [
+        ((150.1, 2.2), [6, 425, 6978115, 7317084540467]),
+        ((83.8, -69.3), [8, 517, 8472239, 8883786751139]),
+        ((10.0, 85.0), [0, 63, 1043294, 1093973997563]),
+    ],
+)
+def test_cells_of_places(place, numbers):
+    ra, dec = (np.array([value]) for value in place)
+    assert [int(nested_cells(ra, dec, order)[0]) for order in (0, 3, 10, 20)] == numbers
+
+
+@given(st.floats(0, 360), st.floats(-90, 90), st.integers(0, 28))
+def test_a_cell_lies_in_that_of_the_order_above(ra, dec, order):
+    ra, dec = np.array([ra]), np.array([dec])
+    assert nested_cells(ra, dec, order + 1) >> 2 == nested_cells(ra, dec, order)
+
+
+def test_four_cells_in_one_place_are_one():
+    found = joined_cells(np.array([8, 9, 10, 11, 11, 4, *range(16, 32)]), 3)
+    assert {order: cells.tolist() for order, cells in found.items()} == {1: [1], 2: [2], 3: [4]}
+    assert joined_cells(np.arange(48), 1)[0].tolist() == list(range(12))
+
+
+def test_what_exposures_cover(image):
+    build(image)
+    with fits.open(image / "map/coverage.fits") as hdus:
+        header, unique = hdus[1].header, hdus[1].data["UNIQ"].astype(np.int64)
+    told = {"MOCVERS": "2.0", "ORDERING": "NUNIQ", "COORDSYS": "C", "MOCORD_S": header["MOCORDER"]}
+    assert {key: header[key] for key in told} == told
+    orders = (np.log2(unique // 4) // 2).astype(int)
+    assert orders.max() == header["MOCORD_S"]
+
+    def covered(ra, dec):
+        numbers = [4 * 4**order + nested_cells(np.array([ra]), np.array([dec]), order)[0] for order in set(orders)]
+        return bool(np.isin(numbers, unique).any())
+
+    assert covered(9.9995, 20.0001)
+    assert covered(9.9999, 20.00005)
+    assert not covered(9.9995, 20.0009)  # beyond the longest side
+    assert not covered(10.0001, 20.0)
+    # Half of 0.001 x 0.001 cos(20) square degrees, and what of cells of 0.2 arcsec lies beyond its sides.
+    area = (41252.961 / 12 / 4.0**orders).sum()
+    assert 1 < area / (0.5 * 0.001 * 0.001 * np.cos(np.radians(20))) < 1.3
+    assert coverage([], None) == (0, {})
+    assert moc_fits(0, {})[:6] == b"SIMPLE"

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from calflow.files.columns import read_columns, read_header
 from calflow.science.geometry.footprints import parse_s_region
 from calflow.sky_map.colour_tiles import ColourLayer, cut_colours
+from calflow.sky_map.coverage import coverage, moc_fits
 from calflow.sky_map.pyramid import (
     TILE,
     any_of_four,
@@ -143,6 +144,7 @@ def _write_map(folder: Path, title: str, layers: Sequence[Layer], colour: Colour
         sources = _write_sources(folder / place, number, layer.catalog)
         found.append({"name": layer.name, "folder": place, "segments": layer.segments is not None, **sources})
     polygons = footprints(layer.image for layer in layers)
+    outlines = [wcs.all_world2pix(corners, 0) for _, corners in polygons]
     data = {
         "shape": shape,
         "tile": TILE,
@@ -152,11 +154,13 @@ def _write_map(folder: Path, title: str, layers: Sequence[Layer], colour: Colour
         "pictures": pictures,
         "layers": found,
         "footprints": [
-            {"name": name, "pixels": np.round(wcs.all_world2pix(corners, 0), 2).tolist()} for name, corners in polygons
+            {"name": name, "pixels": np.round(outline, 2).tolist()}
+            for (name, _), outline in zip(polygons, outlines, strict=True)
         ],
     }
     replace_text(folder / "map.js", f"const MAP = {json.dumps(data)};\n")
     replace_text(folder / "footprints.reg", region_text(polygons))
+    (folder / "coverage.fits").write_bytes(moc_fits(*coverage(outlines, wcs)))
     replace_text(folder / "index.html", viewer_page(title))
 
 
