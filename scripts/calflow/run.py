@@ -174,7 +174,7 @@ class Run:
         from calflow.jobs.pages import changed_parameters
         from calflow.pages.images import embedded
         from calflow.pages.run import run_page
-        from calflow.plan.made_beside import association_pages, colour_pictures
+        from calflow.plan.made_beside import association_pages, colour_pictures, maps
         from calflow.results.overview import overview
 
         plan, folder = self._plan, Path(self._plan.output)
@@ -194,6 +194,7 @@ class Run:
                 name: embedded(path) if number < MOST_COLOURS else str(path.relative_to(folder))
                 for number, (name, path) in enumerate(colours.items())
             },
+            maps={path.parent.name: str(path.relative_to(folder)) for path in map(Path, maps(plan)) if path.exists()},
             folder=plan.output,
             parameters=changed,
             version=f"calflow {VERSION}",

@@ -222,7 +222,14 @@ def test_the_page_of_a_run_begins_with_failures():
     }
     failure = {"rule": "calibrate", "wildcards": ["one"], "reason": "no <flat>", "log": "one.log"}
     found = run_page(
-        state, quality, {"failures": [failure]}, colours={}, folder="results/", parameters=[], version="calflow 1"
+        state,
+        quality,
+        {"failures": [failure]},
+        colours={},
+        maps={},
+        folder="results/",
+        parameters=[],
+        version="calflow 1",
     )
     text = text_of(found)
     assert text.index("failed calibrate one : no <flat>") < text.index("Associations") < text.index("Exposures")
@@ -236,11 +243,15 @@ def test_the_page_of_a_run_begins_with_failures():
 def test_the_page_of_a_run_shows_common_grids_in_colour():
     state = {"made": 3, "missing": 0, "exposures": [], "associations": []}
     colours = {"deep": "data:image/webp;base64,AAAA", "wide": "colour/wide.png"}
+    maps = {"deep": "map/grids/deep/index.html"}
     quality = {"judgement": "fine", "associations": {}}
-    found = run_page(state, quality, {}, colours=colours, folder="results/", parameters=[], version="calflow 1")
+    found = run_page(
+        state, quality, {}, colours=colours, maps=maps, folder="results/", parameters=[], version="calflow 1"
+    )
     assert "The grid deep, with the filters" in text_of(found)
     assert '<img src="data:image/webp;base64,AAAA"' in found
     assert '<a href="colour/wide.png">wide</a>' in found
+    assert '<a href="map/grids/deep/index.html">deep</a>' in found
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ exposures: {{ state.exposures | length }}, associations: {{ state.associations |
 <figcaption>The grid {{ name }}, with the filters of each colour below it.</figcaption></figure>
 {% else %}<a href="{{ address }}">{{ name }}</a> {% endif %}{% endfor %}{% endif %}
 
+{% if maps %}<h2>Maps to pan and zoom in</h2>
+<p>{% for name, address in maps.items() %}<a href="{{ address }}">{{ name }}</a> {% endfor %}</p>{% endif %}
+
 <h2>Exposures</h2>
 {% if left %}<p class="soft">{{ left }} exposures of which all steps are complete are not listed.</p>{% endif %}
 {% if rows %}<div class="wide"><table><tr><th>exposure</th>{% for step in steps %}<th>{{ step }}</th>{% endfor %}</tr>
@@ -66,6 +69,7 @@ def run_page(
     summary: Mapping[str, Any],
     *,
     colours: Mapping[str, str],
+    maps: Mapping[str, str],
     folder: str,
     parameters: Sequence[str],
     version: str,
@@ -82,6 +86,8 @@ def run_page(
         The summary of the last run, which may be empty.
     colours : mapping of str to str
         By the names of common grids, the addresses of their colour pictures: in the page, or beside it.
+    maps : mapping of str to str
+        By the names of products and common grids, the addresses of their maps.
     folder : str
         Of the products.
     parameters : sequence of str
@@ -102,6 +108,7 @@ def run_page(
         "quality": quality,
         "failures": summary.get("failures", ()),
         "colours": colours,
+        "maps": maps,
         "notes": list(dict.fromkeys([*notes, *summary.get("notices", ())])),
         "shown": SHOWN,
         "rows": rows,
