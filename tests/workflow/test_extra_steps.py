@@ -57,14 +57,17 @@ def test_regions_are_masked_before_stage_3(combined):
     root = "jw01234001001_02101_00001_nrcb1"
     (combined.folder / f"{root}.reg").write_text("image\ncircle(60,60,4)\n")
     step = {"name": "mask_regions", "inputs": {"regions": "{exposure}.reg"}}
-    combined.config["extra_steps"] = {"cal": [step], "save_clean": True}
+    of_set = {"name": "bad_pixels", "for": {"exposures": root}}
+    combined.config["extra_steps"] = {"cal": [step, of_set], "save_clean": True}
     clean = f"results/stage2/{root}_cal_clean.fits"
     run = combined.run(clean)
     assert run.code == 0, run.output
-    assert run.rules == {"apply_extra_steps": 1}
+    assert run.rules == {"collect_exposures": 1, "apply_extra_steps": 1}
     dq = fits.getdata(combined.folder / clean, "DQ")
     assert (dq & 1)[59, 59] == 1
-    assert fits.getval(combined.folder / clean, "N_MASK_R") == 49
+    header = fits.getheader(combined.folder / clean)
+    assert header["N_MASK_R"] == 49
+    assert (header["S_BADPIX"], header["N_BADPIX"]) == ("COMPLETE", 0)  # one exposure tells of none
     planned = combined.planned()
     assert "calibrate" not in planned
     assert "apply_extra_steps" not in planned

@@ -160,7 +160,7 @@ def _sky(planes: Image, parameters: SkyFlat) -> tuple[np.ndarray, np.ndarray, fl
     level, _ = sky_level(image[shows][:: image.size // 2**18 | 1])
     if not level > 0:
         return image, shows, 0.0, 0.0
-    sky = np.float32(level)
+    sky = np.full(image.shape, level, np.float32)
     if not parameters.large_scales:
         # A sky far from its level is light of something else.
         sky = mesh_of(image, shows, (SMOOTH, SMOOTH)).image().clip(level / 2, 2 * level)
