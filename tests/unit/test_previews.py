@@ -98,7 +98,9 @@ def test_one_scale_for_all_exposures():
 
 @pytest.mark.parametrize("kind", ["rate", "cal", "crf", "i2d", "exposure", "association"])
 def test_the_same_product_gives_the_same_bytes(product, tmp_path, kind):
-    files = dict.fromkeys(("cal", "crf") if kind == "exposure" else ("i2d",) if kind == "association" else (kind,))
+    files = dict.fromkeys(
+        ("rate", "background", "cal", "crf") if kind == "exposure" else ("i2d",) if kind == "association" else (kind,)
+    )
     pictures = [tmp_path / f"{number}.png" for number in (1, 2)]
     for picture in pictures:
         draw_preview(kind, "name", "optics", dict.fromkeys(files, product), SCALE, picture)

@@ -19,6 +19,7 @@ from calflow.pictures.panels import (
     pixel_panel,
     read_image,
     save_figure,
+    say_origin,
     tangent_plane,
     zoom,
 )
@@ -51,6 +52,9 @@ def make_picture(rate: Path, cal: Path, i2d: Path, out_png: Path) -> None:
         zoom(rows[1, column], patch)
         bar = figure.colorbar(image, ax=rows[:, column], orientation="horizontal", shrink=0.9, aspect=32, pad=0.02)
         label_bar(bar, unit, norm)
+    say_origin(
+        figure, panels[2].header, "the resampled image", "Frame: what is enlarged below. Arrows: north and east."
+    )
     save_figure(figure, out_png)
 
 

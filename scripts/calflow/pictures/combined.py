@@ -28,6 +28,7 @@ from calflow.pictures.panels import (
     outline,
     read_image,
     save_figure,
+    say_origin,
     tangent_plane,
     zoom,
 )
@@ -109,6 +110,8 @@ def make_picture(products: Products, out_png: Path) -> None:
         _mark_sources(marked, combined, sources)
     bar = figure.colorbar(axes[0, 0].images[0], ax=axes, orientation="horizontal", shrink=0.6, aspect=50, pad=0.02)
     label_bar(bar, "brightness, the same scale in both images (MJy/sr)", norm)
+    marks = "Grey: no data. Frame: what is enlarged below. Arrows: north and east."
+    say_origin(figure, combined.header, "the combined image", marks)
     save_figure(figure, out_png)
 
 

@@ -17,6 +17,7 @@ BLANK = "#30343a"
 PIXEL_AXES = ("x (pixels)", "y (pixels)")
 SKY_AXES = ("offset to the east (arcsec)", "offset to the north (arcsec)")
 # Neither the program's name nor the time: the same picture has the same bytes.
+DPI = 190  # with which full frames have two thirds of their pixels
 METADATA = {"Software": None, "Creation Time": None}
 
 
@@ -67,7 +68,7 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
     return figure, figure.subplots(**subplots)
 
 
-def save_figure(figure: Any, out_png: Path, dpi: int = 105) -> None:
+def save_figure(figure: Any, out_png: Path, dpi: int = DPI) -> None:
     """Write a figure; the same figure gives the same bytes.
 
     Parameters
@@ -161,6 +162,26 @@ def tangent_plane(header: Mapping[str, Any], centre: Mapping[str, Any] | None = 
     return np.column_stack([matrix, -matrix @ pixel[0]])
 
 
+def say_origin(figure: Any, header: Any, of: str, also: str) -> None:
+    """Write below a figure where its offsets are counted from, and what else has to be known.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    header : fits.Header
+        Of the image whose centre is the origin.
+    of : str
+        What that image is.
+    also : str
+        What its marks mean.
+    """
+    from astropy.wcs import WCS
+
+    middle = (header["NAXIS1"] - 1) / 2, (header["NAXIS2"] - 1) / 2
+    ra, dec = map(float, WCS(header, fix=False).all_pix2world(*middle, 0))
+    figure.supxlabel(f"Offsets are from the centre of {of}, RA {ra:.5f}, Dec {dec:.5f} deg (ICRS).\n{also}", fontsize=8)
+
+
 def find_patch(interest: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Return the corners, pixels (4, 2), of the patch with the largest sum of interest and no blank areas.
 
@@ -242,7 +263,8 @@ def draw(axes: Any, panel: Panel, norm: Any = None) -> Any:
 
     colours = matplotlib.colormaps[COLOURS].with_extremes(bad=BLANK)
     matrix = np.vstack([panel.to_plot, [0, 0, 1]])
-    image = axes.imshow(panel.data, origin="lower", norm=norm, cmap=colours, interpolation="nearest")
+    # More pixels than the picture has are averaged, and do not vanish between those that are drawn.
+    image = axes.imshow(panel.data, origin="lower", norm=norm, cmap=colours, interpolation="auto")
     image.set_transform(Affine2D(matrix) + axes.transData)
     axes.set_xlabel(panel.axes[0], fontsize=9)
     axes.set_ylabel(panel.axes[1], fontsize=9, labelpad=1)

@@ -84,8 +84,9 @@ def draw_preview(
     out_png : Path
     """
     if kind == "exposure":
-        roles = [role for role in ("rate", "cal", "crf", "i2d") if role in files]
-        shown = [_product(role, f"_{role}", files[role], scale, SHEET) for role in roles]
+        roles = [role for role in ("rate", "background", "cal", "crf", "i2d") if role in files]
+        titles = {"background": "the background that was subtracted"}
+        shown = [_product(role, titles.get(role, f"_{role}"), files[role], scale, SHEET) for role in roles]
         _sheet(shown, f"exposure {name}, {optics}", out_png)
     elif kind == "association":
         _sheet(_association(files, scale), f"{name}, {optics}", out_png)
@@ -100,9 +101,9 @@ def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most
         return Shown(colours, header, binned, title, note="each source has a colour; black: sky")
     data, header, binned = read_binned(path, most, flagged=kind != "i2d")
     unit = str(header.get("BUNIT", ""))
-    if kind == "rate":
+    if kind in ("rate", "background"):  # whose unit is another one, or is not told
         data_limits = limits(data) if np.isfinite(data).any() else (0.0, 1.0, 0.1)
-        norm, unit = _asinh(*data_limits), f"{unit}, scale of this image"
+        norm, unit = _asinh(*data_limits), ", ".join(filter(None, (unit, "scale of this image")))
     else:
         norm, unit = _asinh(scale["low"] - scale["sky"], scale["high"] - scale["sky"], scale["linear"]), unit
         data = data - np.float32(scale["sky"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from calflow.plan.plan import Plan, PlannedExposure, UnknownExposure
+from calflow.plan.plan import BACKGROUND_FOLDERS, Plan, PlannedExposure, UnknownExposure
 
 OPTICS = ("INSTRUME", "PUPIL", "FILTER")
 PRODUCTS = ("rate", "cal", "crf", "i2d", "segm")
@@ -123,6 +123,9 @@ def all_previews(plan: Plan) -> dict[str, Preview]:
         files = exposures[planned.root] = {"cal": plan.path(planned, "cal")}
         if isinstance(planned, PlannedExposure):
             files["rate"] = str(planned.science)
+            if planned.background:
+                folder = BACKGROUND_FOLDERS[planned.background.rule]
+                files["background"] = f"{plan.folder}/{folder}/{planned.background.name}.fits"
         if planned.quick_look:
             files["i2d"] = plan.path(planned, "i2d")
     previews = []
