@@ -14,7 +14,7 @@ from calflow.files.keywords import STATUS
 from calflow.jobs.all import JOBS
 
 ROOT = Path(__file__).parents[1]
-RULE_FILES = ("stage2", "stage3", "references", "quality", "previews", "pages", "demo", "demo_iris")
+RULE_FILES = ("stage2", "stage3", "references", "quality", "previews", "pages", "maps", "demo", "demo_iris")
 _RULE = re.compile(
     r"^ *(?:use )?rule (?:(\w+) as )?(\w+)(?: with)?:\n(.*?)(?=^ *(?:use )?rule |\Z)", re.MULTILINE | re.DOTALL
 )
