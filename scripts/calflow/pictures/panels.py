@@ -17,7 +17,7 @@ BLANK = "#30343a"
 PIXEL_AXES = ("x (pixels)", "y (pixels)")
 SKY_AXES = ("offset to the east (arcsec)", "offset to the north (arcsec)")
 # Neither the program's name nor the time: the same picture has the same bytes.
-DPI = 190  # with which full frames have two thirds of their pixels
+DPI = 190  # with which a full frame has about half of its pixels on each side
 METADATA = {"Software": None, "Creation Time": None}
 
 
