@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -267,9 +268,15 @@ def _filled_and_smoothed(mesh: np.ndarray, excluded: np.ndarray) -> np.ndarray:
 
 def _photutils(data, unused, box, *, sigma_clip, **options):
     """Return photutils' measurement of boxes, of all that have a pixel."""
+    import photutils
+    from astropy.stats import SigmaClip
     from photutils.background import Background2D, MedianBackground
 
-    clip = None if sigma_clip is None else partial(_clipped, sigma=sigma_clip)
+    clip: Any = None
+    if sigma_clip is not None:
+        # From 3.1 on photutils is quick itself, with the values of astropy's class, and of no other callable.
+        is_quick = not photutils.__version__.startswith("3.0.")
+        clip = SigmaClip(sigma=sigma_clip) if is_quick else partial(_clipped, sigma=sigma_clip)
     return Background2D(
         data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=MedianBackground(), **options
     )
