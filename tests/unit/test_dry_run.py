@@ -33,8 +33,8 @@ def test_of_each_reason_the_first_files_are_named(reason, expected):
 
 def test_of_long_parameters_the_beginning_is_told():
     head = "Params have changed since last execution: "
-    assert shortened(head + 300 * "x") == head + 300 * "x"
-    assert shortened(head + 150 * "x\n" + "yz") == head + 150 * "x\n" + " ..."
+    assert shortened(head + 3000 * "x") == head + 3000 * "x"
+    assert shortened(head + 1500 * "x\n" + "yz") == head + 1500 * "x\n" + " ..."
 
 
 @pytest.mark.parametrize(

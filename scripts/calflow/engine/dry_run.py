@@ -13,7 +13,7 @@ from snakemake.logging import LogEvent, logger
 from calflow.engine.run_log import HANDLER
 
 NAMED = 3  # files of each reason
-CHARACTERS = 300  # of parameters that have changed
+CHARACTERS = 3000  # of parameters that have changed
 FILES = re.compile(
     r"(Missing output files|Incomplete output files|Updated input files|Input files updated by another job): ([^;]+)"
 )
