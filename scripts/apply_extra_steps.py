@@ -33,11 +33,12 @@ def apply_extra_steps(input, output, params: "ExtraStepping"):
             # The header is written with the first block: of an exposure in several the figures stand in the log.
             whole = before == 0 and not exposure.rest
             for step, call in zip(steps, calls, strict=True):
-                figures = apply_step(exposure, step, call, facts)
+                figures, is_applied = apply_step(exposure, step, call, facts)
                 if before == 0:
-                    record_step(exposure, step, figures if whole else {})
+                    status = "COMPLETE" if is_applied or not whole else "SKIPPED"
+                    record_step(exposure, step, figures if whole else {}, status)
                     if left_undone := figures.get("left"):
-                        remark(step.name, "COMPLETE", str(input.exposure), f"left: {left_undone}")
+                        remark(step.name, status, str(input.exposure), f"left: {left_undone}")
             before += len(exposure.image.sci)
             left += usable(exposure.image)
             if not exposure.rest:

@@ -30,7 +30,7 @@ from calflow.engine.summary import Summary, tell_of_nothing
 from calflow.engine.targets import LINEAGE, only_tells, targets_with
 from calflow.engine.timers import stop_timers
 from calflow.engine.warm_start.launcher import start_early, start_launcher, stop_launcher
-from calflow.forecast.dry_run import tell_large_dry_runs
+from calflow.forecast.large_dry_runs import tell_large_dry_runs
 from calflow.forecast.target import look_ahead, offer_plan
 from calflow.inputs.storage_mirror import objects_below
 from calflow.jobs.sizes import pixels_in

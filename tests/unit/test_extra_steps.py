@@ -247,9 +247,32 @@ def test_of_integrations_each_is_given_by_itself(here):
     )
     exposure = Exposure(image(3, 2, 2), {"PRIMARY": fits.Header(), "SCI": fits.Header()})
     step = own_step("add")
-    figures = apply_step(exposure, step, step.called(["SCI"], "rate"), replace(FACTS, integration=5))
+    figures, is_applied = apply_step(exposure, step, step.called(["SCI"], "rate"), replace(FACTS, integration=5))
     np.testing.assert_array_equal(exposure.image.sci[:, 0, 0], [12, 13, 14])
-    assert figures == {"pixels": 12, "mean": 13.0, "word": "x"}
+    assert (figures, is_applied) == ({"pixels": 12, "mean": 13.0, "word": "x"}, True)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (2, 64, 64)])
+def test_a_step_that_changes_nothing_is_skipped(shape, tmp_path):
+    """A template of which nothing is in the exposure."""
+    y, x = np.mgrid[:64, :64] / 64
+    fits.writeto(tmp_path / "wisp.fits", np.exp(-(((x - 0.5) / 0.1) ** 2 + ((y - 0.5) / 0.2) ** 2)))
+    planes = image(*shape)
+    planes.sci[:] = np.random.default_rng(1).normal(5, 1, shape)
+    before = planes.sci.copy()
+    exposure = Exposure(planes, {"PRIMARY": fits.Header(), "SCI": fits.Header()})
+    step = Step(
+        "wisps",
+        "S_WISPS",
+        "calflow.science.cleaning.subtract_template:subtract_template",
+        {"significance": 50.0},
+        "calflow.science.cleaning.subtract_template_parameters:TemplateFit",
+        {"template": (str(tmp_path / "wisp.fits"), "template")},
+    )
+    figures, is_applied = apply_step(exposure, step, step.called(["SCI"], "rate"), FACTS)
+    assert not is_applied
+    assert figures["left"].startswith("the template, whose amplitude is not significant")
+    np.testing.assert_array_equal(exposure.image.sci, before)
 
 
 @pytest.mark.parametrize(
@@ -319,14 +342,15 @@ def test_what_a_shipped_step_returns_goes_into_the_planes():
 def test_the_header_tells_what_was_done(here):
     exposure = Exposure(image(2, 2), {"PRIMARY": fits.Header(), "SCI": fits.Header()})
     step = Step("claws", "S_CLAWS", "a:b", {"grow": 2.0}, "a:C", {"regions": ("some/ü.reg", "text")})
-    record_step(exposure, step, {"pixels": 5, "usable before": 3})
+    record_step(exposure, step, {"pixels": 5, "usable before": 3}, "COMPLETE")
     assert exposure.primary["S_CLAWS"] == "COMPLETE"
     assert exposure.primary["N_CLAWS"] == 5
     history = "".join(exposure.primary["HISTORY"])
     assert history == "Extra step claws; grow=2.0, regions=\\xfc.reg; pixels 5, usable before 3"
-    record_step(exposure, replace(own_step("pedestal", times=1), keyword="S_MINE"), {})
+    record_step(exposure, replace(own_step("pedestal", times=1), keyword="S_MINE"), {}, "SKIPPED")
     assert "Extra step mine; pedestal of my_steps.py, times=1" in str(exposure.primary["HISTORY"])
     assert "N_MINE" not in exposure.primary
+    assert exposure.primary["S_MINE"] == "SKIPPED"
 
 
 def test_facts_have_the_same_words_for_all_instruments():

@@ -2,7 +2,7 @@
 
 from calflow.engine.needed_jobs import NeededJob
 from calflow.engine.reasons import CODE, FOLLOWS, INPUT, Cause
-from calflow.forecast.dry_run import NOTHING, dry_run_lines
+from calflow.forecast.large_dry_runs import NOTHING, dry_run_lines
 
 
 def needed(rule, name, *causes):

@@ -163,7 +163,7 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     assert combined.run().jobs == []
     assert (combined.folder / ".snakemake/calflow/up_to_date").exists()  # by which the next runs go
     assert combined.run().jobs == []
-    dry = own_code / "scripts/calflow/forecast/dry_run.py"
+    dry = own_code / "scripts/calflow/forecast/large_dry_runs.py"
     dry.write_text(dry.read_text().replace("LARGE = 300", "LARGE = 2"))
     assert "Nothing to be done" in combined.run(dry=True).output
     os.utime(combined.folder / "data/rate/jw01234001001_02101_00002_nrcb1_rate.fits")

@@ -107,8 +107,8 @@ def apply_step(
     step: ExtraStep,
     call: Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]],
     facts: Facts,
-) -> dict[str, Figure]:
-    """Take an exposure through a step, each of its integrations by itself, and return the figures.
+) -> tuple[dict[str, Figure], bool]:
+    """Take an exposure through a step, each of its integrations by itself, and return what is to be told of it.
 
     Parameters
     ----------
@@ -122,26 +122,29 @@ def apply_step(
 
     Returns
     -------
-    dict of str to int, float or str
+    figures : dict of str to int, float or str
         Of all integrations: whole numbers added up, others averaged, of texts the last.
+    is_applied : bool
+        Whether the step changed any of them.
     """
     image = exposure.image
     if image.sci.ndim == 2:
         exposure.image, figures = call(image, facts)
         _discard(exposure.image, step.name)
-        return dict(figures)
-    every = []
+        return dict(figures), exposure.image is not image
+    every, is_applied = [], False
     for number in range(len(image.sci)):
         planes = Image(**{name: plane[number] for name, plane in image.planes().items()})
         found, figures = call(planes, replace(facts, integration=(facts.integration or 0) + number))
         for name, plane in found.planes().items():
             getattr(image, name)[number] = plane
         every.append(figures)
+        is_applied |= found is not planes
     _discard(image, step.name)
-    return _joint(every)
+    return _joint(every), is_applied
 
 
-def record_step(exposure: Exposure, step: ExtraStep, figures: Mapping[str, Figure]) -> None:
+def record_step(exposure: Exposure, step: ExtraStep, figures: Mapping[str, Figure], status: str) -> None:
     """Record in the primary header what a step has done.
 
     Parameters
@@ -149,10 +152,11 @@ def record_step(exposure: Exposure, step: ExtraStep, figures: Mapping[str, Figur
     exposure : Exposure
     step : ExtraStep
     figures : mapping of str to int, float or str
+    status : {"COMPLETE", "SKIPPED"}
     """
-    record_figures(exposure, step.keyword, step.name, step.described(), figures)
+    record_figures(exposure, step.keyword, step.name, step.described(), figures, status)
     told = ", ".join(f"{name} {value}" for name, value in figures.items())
-    log.info("%s COMPLETE%s", step.name, f": {told}" if told else "")
+    log.info("%s %s%s", step.name, status, f": {told}" if told else "")
 
 
 def facts_of(

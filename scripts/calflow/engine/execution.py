@@ -48,14 +48,6 @@ class Execution:
         return not self.workflow.execution_settings.no_hooks
 
     @property
-    def tells_as_usual(self) -> bool:
-        """Whether nobody asks for more or less text than usual, or for text in another form."""
-        asked = vars(self.workflow.output_settings)
-        return not any(
-            asked[name] for name in ("verbose", "quiet", "printshellcmds", "debug_dag", "log_handler_settings")
-        )
-
-    @property
     def takes_locks(self) -> bool:
         """Whether it may not work beside another in the same folder."""
         return self.workflow.execution_settings.lock and not self.is_dry

@@ -136,6 +136,19 @@ def _is_of_snakemake(path: str) -> bool:
     )
 
 
+def asks_for_other_text(workflow: Any) -> bool:
+    """
+    Tell whether more or less text than usual is asked for, or another logger.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    asked = vars(workflow.output_settings)
+    names = ("verbose", "quiet", "printshellcmds", "show_failed_logs", "debug_dag", "log_handler_settings")
+    return any(asked[name] for name in names)
+
+
 def terminal_handler(workflow: Any) -> logging.StreamHandler | None:
     """
     Return Snakemake's handler for the terminal if what it tells is left to calflow.
@@ -147,9 +160,7 @@ def terminal_handler(workflow: Any) -> logging.StreamHandler | None:
     ----------
     workflow : snakemake.workflow.Workflow
     """
-    asked = vars(workflow.output_settings)
-    names = ("verbose", "quiet", "printshellcmds", "show_failed_logs", "debug_dag", "log_handler_settings", "dryrun")
-    if any(asked[name] for name in names) or not workflow.is_main_process:
+    if workflow.output_settings.dryrun or asks_for_other_text(workflow) or not workflow.is_main_process:
         return None
     handlers = [handler for handler in logger.handlers if handler.name == HANDLER]
     return handlers[0] if handlers and isinstance(handlers[0], logging.StreamHandler) else None

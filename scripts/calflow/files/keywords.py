@@ -141,9 +141,9 @@ def record_status(exposure: Exposure, step: str, status: str) -> None:
 
 
 def record_figures(
-    exposure: Exposure, keyword: str, step: str, what: str, figures: Mapping[str, int | float | str]
+    exposure: Exposure, keyword: str, step: str, what: str, figures: Mapping[str, int | float | str], status: str
 ) -> None:
-    """Record that an extra step is COMPLETE, what it did, and the figures that tell of it.
+    """Record the status of an extra step, what it did, and the figures that tell of it.
 
     Parameters
     ----------
@@ -157,8 +157,9 @@ def record_figures(
         What it was done with.
     figures : mapping of str to int, float or str
         By name.
+    status : {"COMPLETE", "SKIPPED"}
     """
-    exposure.primary.set(keyword, "COMPLETE", f"Extra step {step}")
+    exposure.primary.set(keyword, status, f"Extra step {step}")
     if isinstance(pixels := figures.get("pixels"), int):
         exposure.primary.set(pixels_keyword(keyword), pixels, f"Pixels that {step} changed")
     told = ", ".join(f"{name} {value}" for name, value in figures.items())

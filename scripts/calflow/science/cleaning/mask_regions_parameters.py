@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from calflow.science.dq_flags import flag_bits
+from calflow.science.cleaning.flagging import Flagging
 from calflow.science.parameters import Range, check_parameters
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegionMask:
+class RegionMask(Flagging):
     """What the pixels in regions get.
 
     Attributes
@@ -25,16 +25,3 @@ class RegionMask:
     def __post_init__(self):
         check_parameters(self)
         self.bits()
-
-    def bits(self) -> int:
-        """Return the flags as bits.
-
-        Raises
-        ------
-        ValueError
-            If a name is none of a flag.
-        """
-        try:
-            return flag_bits(self.flags)
-        except ValueError as error:
-            raise ValueError(f"flags: {error}") from None

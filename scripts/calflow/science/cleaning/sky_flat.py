@@ -67,8 +67,7 @@ def sky_flat(
     }
     if not known.any() or corrects < parameters.least * noise:
         return Cleaned(
-            figures=figures
-            | {"pixels": 0, "left": "the flat of the sky is not used: it has more noise than it corrects"}
+            figures=figures | {"pixels": 0, "left": "the flat of the sky, which has more noise than it corrects"}
         )
     factor = np.where(known, 1 / np.where(known, response, np.float32(1)), np.float32(1))
     sci = planes.sci * factor

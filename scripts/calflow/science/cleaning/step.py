@@ -96,6 +96,11 @@ class Cleaned(NamedTuple):
     factor: np.ndarray | None = None
     figures: Mapping[str, Figure] = {}
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the exposure stays as it was: the status of the step is then SKIPPED."""
+        return all(plane is None for plane in (self.sci, self.variance, self.dq, self.factor))
+
 
 def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
     """Return the planes of an exposure as a step has changed them.
@@ -111,7 +116,10 @@ def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
     -------
     Image
         The variance that is added goes into `var_rnoise`, if there is one, and into `err` but where all of it is 0.
+        `planes` itself, if the step changed nothing.
     """
+    if cleaned.changes_nothing:
+        return planes
     changed: dict[str, np.ndarray] = {}
     if cleaned.factor is not None:
         factor = np.abs(cleaned.factor).astype(planes.err.dtype)

@@ -10,6 +10,10 @@ from calflow.science.cleaning.subtract_template_parameters import TemplateFit
 from calflow.science.cleaning.template_fit import BLOCK, fit_patterns, pattern_blocks
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
+from calflow.science.windows import Window
+
+NOT_SIGNIFICANT = "the template, whose amplitude is not significant:"
+NO_TEMPLATE = "all: what the exposures have in common is chance, and no template"
 
 
 def subtract_template(
@@ -36,7 +40,7 @@ def subtract_template(
         The variance is that of the amplitudes. Figures: `amplitude` and `error`, of several components the roots of the
         sums of their squares; `removed`, the standard deviation of what was subtracted, and `noise`, that of a pixel,
         in the unit of the exposure; `free`, the part of the pixels that the amplitude comes from. One that is not
-        significant is 0, and the exposure stays as it is.
+        significant is 0, the exposure stays as it is, and `left` says so.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def subtract_template(
     }
     rounded = {name: float(f"{value:.3g}") for name, value in figures.items()}
     if removed is None:
-        return Cleaned(figures=rounded)
+        return Cleaned(figures={**rounded, "left": f"{NOT_SIGNIFICANT} {amplitude:.2g} +- {error:.2g}"})
     variance = np.tensordot(np.square(fit.errors).astype(np.float32), np.square(patterns), axes=1)
     return Cleaned(sci=planes.sci - removed, variance=variance, figures=rounded)
 
@@ -92,7 +96,7 @@ def subtract_own_template(
     """
     alike = {"alike": float(f"{float(collected['alike'][0]):.3g}")}
     if not collected["template"].any():
-        return Cleaned(figures={"amplitude": 0.0} | alike)
+        return Cleaned(figures={"amplitude": 0.0, **alike, "left": NO_TEMPLATE})
     found = subtract_template(planes, parameters, facts, collected["template"], **inputs)
     return found._replace(figures={**found.figures, **alike})
 
@@ -108,8 +112,7 @@ def _on_exposure(plane: np.ndarray, shape: tuple[int, ...], facts: Facts, what: 
         return np.repeat(np.repeat(plane, factor, axis=0), factor, axis=1)
     if plane.shape == tuple(shape):
         return plane
-    x, y = (first - 1 for first in facts.first_pixel)
-    part = plane[y : y + shape[0], x : x + shape[1]] if min(x, y) >= 0 else plane[:0]
-    if part.shape != tuple(shape):
+    detector, window = Window(1, 1, *plane.shape[::-1]), Window(*facts.first_pixel, *shape[::-1])
+    if not detector.contains(window):
         raise ValueError(f"the {what} has the shape {plane.shape}, which an exposure of {tuple(shape)} is no part of")
-    return part
+    return plane[detector.slices(window)]

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -272,11 +271,12 @@ def _photutils(data, unused, box, *, sigma_clip, **options):
     from astropy.stats import SigmaClip
     from photutils.background import Background2D, MedianBackground
 
-    clip: Any = None
-    if sigma_clip is not None:
-        # From 3.1 on photutils is quick itself, with the values of astropy's class, and of no other callable.
-        is_quick = not photutils.__version__.startswith("3.0.")
-        clip = SigmaClip(sigma=sigma_clip) if is_quick else partial(_clipped, sigma=sigma_clip)
+    if sigma_clip is None:
+        clip = None
+    elif photutils.__version__.startswith("3.0."):
+        clip = partial(_clipped, sigma=sigma_clip)
+    else:  # it is quick itself, with the values of astropy's class, and of no other callable
+        clip = SigmaClip(sigma=sigma_clip)
     return Background2D(
         data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=MedianBackground(), **options
     )

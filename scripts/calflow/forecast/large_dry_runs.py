@@ -12,6 +12,7 @@ from typing import Any
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.graphs import over_graphs, processes_for
 from calflow.engine.needed_jobs import NeededJob, needed_jobs
+from calflow.engine.run_log import asks_for_other_text
 from calflow.forecast.forecast import joined
 from calflow.forecast.target import EVERYTHING, parts_to_look_at, separable
 from calflow.forecast.text import aligned
@@ -35,7 +36,7 @@ def tell_large_dry_runs(plan: Plan) -> Layer:
     """
 
     def tell_or_execute(execution: Execution, execute: Callable[[], Any]) -> Any:
-        if not execution.is_dry or len(plan.exposures) < LARGE or not execution.tells_as_usual:
+        if not execution.is_dry or len(plan.exposures) < LARGE or asks_for_other_text(execution.workflow):
             return execute()
         parts = separable(execution, plan, execution.targets or [EVERYTHING])
         if not parts or len(parts) < 2:
