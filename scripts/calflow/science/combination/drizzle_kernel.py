@@ -437,6 +437,25 @@ def _four_overlaps(quadrilateral, row, column):
 
 
 @njit(error_model="numpy")
+def _times_four(per_area, area0, area1, area2, area3):
+    """Return the shares of four pixels, float32, from the areas that they have."""
+    return (
+        np.float32(per_area * area0),
+        np.float32(per_area * area1),
+        np.float32(per_area * area2),
+        np.float32(per_area * area3),
+    )
+
+
+@njit(error_model="numpy")
+def _mark_four(context, at, nx, shares, bit):
+    """Set the bit of an exposure where four pixels have a share of it."""
+    for k in range(4):
+        if shares[k] > 0.0:
+            context[at + np.uint64(k // 2) * nx + np.uint64(k % 2)] |= bit
+
+
+@njit(error_model="numpy")
 def _add_to_four(plane, at, nx, shares, value):
     """Add shares of a value to four pixels of a flat plane, of which `at` is the lower left one."""
     above, one = at + nx, np.uint64(1)
@@ -537,19 +556,12 @@ def _add_rows(
                 are_found, area0, area1, area2, area3 = _four_overlaps(quadrilateral, row1, column1)
                 if are_found and not squared and box == (row1, row2, column1, column2):
                     # Nearly all of them: without arrays between.
-                    shares = (
-                        np.float32(per_area * area0),
-                        np.float32(per_area * area1),
-                        np.float32(per_area * area2),
-                        np.float32(per_area * area3),
-                    )
+                    shares = _times_four(per_area, area0, area1, area2, area3)
                     at = np.uint64(row1) * nx + np.uint64(column1)
                     _add_to_four(sci, at, nx, shares, value)
                     _add_to_four(wht, at, nx, shares, np.float32(1))
                     if len(context):
-                        for k in range(4):
-                            if shares[k] > 0.0:
-                                context[at + np.uint64(k // 2) * nx + np.uint64(k % 2)] |= bit
+                        _mark_four(context, at, nx, shares, bit)
                     if len(sum_wht):
                         at = np.uint64(row1) * nx_planes + np.uint64(column1) - origin
                         _add_to_four(sum_wht, at, nx_planes, shares, np.float32(1))
