@@ -117,6 +117,11 @@ def test_smoothing_leaves_what_is_large():
 def test_too_few_exposures_and_no_flat_are_told():
     with pytest.raises(ValueError, match="no pixel shows the sky in 5 exposures"):
         collected(4)
+    subtracted = [Image(each.sci - np.float32(200), each.err, each.dq) for each in map(exposure, range(6))]
+    with pytest.raises(
+        ValueError, match="no exposure has a sky above 0: a background that is subtracted takes it away"
+    ):
+        collect_sky_flat([(each, FACTS) for each in subtracted], SkyFlat())
     with pytest.raises(ValueError, match="no 2-D images in extensions FLAT and ERROR"):
         sky_flat(exposure(1), SkyFlat(), FACTS, flat={"sci": np.ones((N, N))})
 

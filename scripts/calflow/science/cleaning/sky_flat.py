@@ -96,7 +96,7 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     Raises
     ------
     ValueError
-        If no pixel shows the sky in enough exposures.
+        If no exposure has a sky, or no pixel shows it in enough of them.
 
     Notes
     -----
@@ -121,6 +121,8 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
         sums[2] += shows
     weighted, weights, number = sums
     known = number >= parameters.exposures
+    if not number.any():
+        raise ValueError("no exposure has a sky above 0: a background that is subtracted takes it away")
     if not known.any():
         raise ValueError(f"no pixel shows the sky in {parameters.exposures} exposures: give more, or a flat")
     flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
