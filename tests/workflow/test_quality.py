@@ -44,3 +44,10 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
     assert run.rules == {"association_quality": 1, "catalog_sources": 1, "quality": 1}
     assert "wrong  errors of the image: scatter over ERR 0." in run.output
     assert json.loads((combined.folder / "results" / "quality.json").read_text())["judgement"] == "wrong"
+
+    with fits.open(image, mode="update") as hdus:
+        hdus["ERR"].data /= 10
+    run = combined.run("pages")
+    assert run.code == 0, run.output
+    assert run.rules["association_quality"] == run.rules["association_page"] == 1
+    assert combined.planned("pages") == {}  # what it was made of was made in the same run

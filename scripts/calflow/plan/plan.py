@@ -28,6 +28,9 @@ from calflow.science.windows import Window
 # Where what background exposures are combined to is, by the rule.
 BACKGROUND_FOLDERS = {"average": "backgrounds", "sky_model": "skies"}
 
+# Where rules write what shows results, beside the folders of products.
+BESIDE = ("quality", "previews", "colour", "map", "pages")
+
 
 def output_folder(settings: Settings) -> str:
     """Return the beginning of the paths of all products: the output folder with a slash, or nothing.
@@ -344,7 +347,8 @@ class Plan:
         self.cleanings = {cleaning.name: cleaning for cleaning in cleanings}
         self.collections = {collection.name: collection for collection in collections}
         # What lies there is made by rules; or counts by its name, as references of CRDS.
-        self.unstamped = (self.folder, reference_folder(settings), *self.crds.folders())
+        beside = (f"{self.output}{name}" for name in BESIDE)
+        self.unstamped = (self.folder, reference_folder(settings), *beside, *self.crds.folders())
         self.reference_changes = self.crds.changes
         self.merges = {merge.root: merge for merge in merges}
         self.notices = tuple(notices)
