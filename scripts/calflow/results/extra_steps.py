@@ -6,7 +6,9 @@ from pathlib import Path
 from calflow.inputs.fits_headers import HeaderError, read_hdus
 from calflow.plan.extra_steps import Cleaning
 from calflow.results.made import NOT_MADE
-from calflow.results.tables import COMPLETE
+from calflow.results.tables import COMPLETE, SKIPPED
+
+_ORDER = (SKIPPED, COMPLETE, NOT_MADE)
 
 
 def extra_steps_in(products: Iterable[tuple[Path, Cleaning | None]]) -> tuple[dict[str, str], dict[str, int | None]]:
@@ -20,7 +22,8 @@ def extra_steps_in(products: Iterable[tuple[Path, Cleaning | None]]) -> tuple[di
     Returns
     -------
     dict of step to str
-        COMPLETE, if it is so in all products; else ``not made``.
+        ``not made`` if it is so in any product, else COMPLETE if it is in any, else SKIPPED. The summary names the
+        products of which a step was skipped.
     dict of step to int or None
         The sum over all products. None: none tells.
     """
@@ -29,8 +32,9 @@ def extra_steps_in(products: Iterable[tuple[Path, Cleaning | None]]) -> tuple[di
     for product, cleaning in products:
         for step in cleaning.steps if cleaning else ():
             values = _keywords(product, step.keyword, step.pixels_keyword)
-            state = str(values.get(step.keyword, NOT_MADE))
-            states[step.name] = state if states.get(step.name, COMPLETE) == COMPLETE else states[step.name]
+            said = values.get(step.keyword)
+            state = str(said) if said in _ORDER else NOT_MADE
+            states[step.name] = max(states.get(step.name, state), state, key=_ORDER.index)
             number = values.get(step.pixels_keyword)
             before = pixels.setdefault(step.name, None)
             if isinstance(number, int):
