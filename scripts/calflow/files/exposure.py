@@ -187,7 +187,8 @@ def exposure_of(
             headers[PLANES[name]] = without_structure(hdu.header)
             del hdu.data  # astropy would keep it until the file is closed
         elif hdu.name == "AREA":
-            area = np.array(_pixels(hdu, part if hdus[image].header["NAXIS"] == 2 else None), np.float32)
+            area = _native(_pixels(hdu, part if hdus[image].header["NAXIS"] == 2 else None), "AREA")
+            del hdu.data
         elif hdu.name == "ASDF" and with_wcs:
             wcs = wcs_from_bytes(hdu.data["ASDF_METADATA"][0].tobytes())
         else:
@@ -304,8 +305,15 @@ def read_planes(path: Path, *names: str) -> tuple[np.ndarray, ...]:
 
 
 def _native(data: np.ndarray, extension: str) -> np.ndarray:
+    """Return pixels that astropy has read as float32 or uint32; they may be in the memory of `data`, which is lost."""
+    dtype = np.dtype(np.uint32 if extension == "DQ" else np.float32)
+    if data.flags.writeable and data.dtype == dtype:
+        return data
+    if data.flags.writeable and data.dtype == dtype.newbyteorder():
+        # New memory would cost as much as the swap itself: the kernel clears it.
+        return data.byteswap(inplace=True).view(dtype)
     with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite
-        return np.array(data, dtype=np.uint32 if extension == "DQ" else np.float32)
+        return np.array(data, dtype)
 
 
 def read_wcs(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -99,6 +99,15 @@ def impossible(name: str, plane: np.ndarray) -> np.ndarray:
     return (plane < low) | (plane > high)
 
 
+def _is_within(name: str, plane: np.ndarray) -> bool:
+    """Tell whether no pixel is `impossible`, without an array of all pixels."""
+    low, high = _RANGES[name]
+    # fmin and fmax leave NaN out, unless there is nothing else, which is not outside either.
+    return not (
+        np.fmin.reduce(plane, axis=None, initial=high) < low or np.fmax.reduce(plane, axis=None, initial=low) > high
+    )
+
+
 def discard_impossible(planes: Mapping[str, np.ndarray], dq: np.ndarray | None = None) -> dict[str, int]:
     """Make NaN what is no value, in place.
 
@@ -117,6 +126,8 @@ def discard_impossible(planes: Mapping[str, np.ndarray], dq: np.ndarray | None =
     """
     counts = {}
     for name, plane in planes.items():
+        if _is_within(name, plane):
+            continue
         wrong = impossible(name, plane)
         if number := int(np.count_nonzero(wrong)):
             counts[name] = number
@@ -139,7 +150,7 @@ def without_impossible(image: Image) -> Image:
     Image
         The image itself if all of it can be; else one with new arrays.
     """
-    if not any(impossible(name, plane).any() for name, plane in image.float_planes().items()):
+    if all(_is_within(name, plane) for name, plane in image.float_planes().items()):
         return image
     copy = replace(image, **{name: plane.copy() for name, plane in image.planes().items()})
     discard_impossible(copy.float_planes(), copy.dq)
