@@ -26,6 +26,7 @@ HEADER = {
     "DATE-OBS": "2024-11-21",
     "TIME-OBS": "01:00:00",
 }
+SKIES = {"type": "sky_flat", "exposures": "flat*.fits", "sky_exposures": 3}
 KEYWORDS = [*HEADER, "SUBSTRT1", "SUBSTRT2", "BUNIT"]
 
 
@@ -88,15 +89,44 @@ def test_a_flat_gets_the_dark_of_another_maker(folder):
         ({"exposures": ["dark0.fits", "other.fits"]}, "other.fits: DETECTOR: is 'IRIS2'"),
         ({"exposures": "unknown.fits"}, "TELESCOP: 'HST' is not known"),
         ({"exposures": "undated.fits"}, "are no date and time"),
+        ({"exposures": "dark*.fits", "after": "2024-12-01T00:00:00"}, "none of the 3 exposures began in this time"),
+        ({"exposures": "dark*.fits", "before": "long before"}, "x.before: 'long before' is not a date"),
+        ({"exposures": "dark*.fits", "flat": "flat0.fits"}, "x.flat: a dark corrects no flat"),
+        ({"type": "sky_flat", "exposures": "flat*.fits"}, "3 exposures, of which 5 must show the sky in a pixel"),
+        ({**SKIES, "flat": "lost.fits"}, "x.flat: no such file 'lost.fits'"),
+        ({**SKIES, "flat": "other.fits"}, "other.fits is of the detector IRIS2, the exposures of IRIS1"),
+        ({**SKIES, "flat": "small.fits"}, "small.fits covers"),
+        ({**SKIES, "flat": "text.fits"}, "text.fits"),
     ],
 )
 def test_what_cannot_be_made(folder, maker, text):
     write(folder / "other.fits", 1.0, DETECTOR="IRIS2")
     write(folder / "unknown.fits", 1.0, TELESCOP="HST")
     write(folder / "undated.fits", 1.0, **{"DATE-OBS": None})
+    write(folder / "small.fits", 1.0, SUBSTRT1=2, SUBSTRT2=2)
+    (folder / "text.fits").write_text("no FITS file")
     made, problems = planned(x={"type": "dark", **maker})
     assert "x" not in made
     assert text in "\n".join(problems)
+
+
+def test_exposures_of_a_time(folder):
+    """Those that began in it count: the first second does, the last does not."""
+    time = {"after": "2024-11-21T02:00:00", "before": "2024-11-21T03:00:00"}
+    made, problems = planned(d={"type": "dark", "exposures": "dark*.fits", **time})
+    assert not problems
+    assert [path.name for path in made["d"].exposures] == ["dark1.fits"]
+    assert made["d"].keywords["USEAFTER"] == "2024-11-21T02:00:00"
+
+
+def test_what_a_flat_of_the_sky_is_for(folder):
+    made, problems = planned(s={**SKIES, "flat": "flat0.fits", "sky_smoothing": 2})
+    assert not problems
+    assert made["s"].files()["flat"] == "flat0.fits"
+    assert made["s"].keywords["FILTER"] == "KN3"
+    assert made["s"].settings.reftype == "flat"
+    sky = {"snr_threshold": 3.0, "exposures": 3, "large_scales": False, "smoothing": 2.0}
+    assert made["s"].settings.sky() == sky
 
 
 class Job:
@@ -110,7 +140,8 @@ class Job:
 def make(made, **changes):
     settings = made.settings
     params = {
-        "reftype": settings.type,
+        "reftype": settings.reftype,
+        "sky": settings.sky() if settings.type == "sky_flat" else None,
         "combination": settings.combination(),
         "normalisation": settings.normalisation,
         "window": made.window.numbers,

@@ -25,8 +25,9 @@ KEYWORDS = {
 
 
 def write(path, value, *, err=0.3, name="SCI", **keywords):
-    planes = {name: np.full(SHAPE, value, np.float32), "ERR": np.full(SHAPE, err, np.float32)}
-    planes["DQ"] = np.zeros(SHAPE, np.uint32)
+    shape = np.shape(value) if np.ndim(value) == 2 else SHAPE
+    planes = {name: np.full(shape, value, np.float32), "ERR": np.full(shape, err, np.float32)}
+    planes["DQ"] = np.zeros(shape, np.uint32)
     primary = fits.PrimaryHDU(header=fits.Header(list((KEYWORDS | keywords).items())))
     path.parent.mkdir(exist_ok=True)
     fits.HDUList([primary, *(fits.ImageHDU(data, name=plane) for plane, data in planes.items())]).writeto(path)
@@ -111,6 +112,39 @@ def test_what_is_made_is_used_in_the_same_run(making):
         np.testing.assert_allclose(hdus["SCI"].data[0], [8.0] * 2 + [4.0] * 6, rtol=1e-6)
     os.utime(making.folder / "raw/flat1.fits")
     assert making.planned() == {"make_reference": 1, "calibrate": 1}
+
+
+def test_a_flat_of_the_sky_corrects_another_and_is_used_in_the_same_run(tmp_path):
+    workflow, random = Workflow(tmp_path), np.random.default_rng(5)
+    response = 1 + random.normal(0, 0.03, (64, 64))
+    for number in range(6):
+        image = np.where(random.uniform(size=(64, 64)) < 0.001, 500, 100) * response + random.normal(0, 1, (64, 64))
+        write(tmp_path / f"science{number}_rate.fits", image, err=1.0, **{"TIME-OBS": f"0{number}:00:00"})
+    write(tmp_path / "known.fits", np.ones((64, 64)), err=0.01, REFTYPE="FLAT")
+    maker = {"type": "sky_flat", "exposures": "science*_rate.fits", "flat": "known.fits", "sky_exposures": 4}
+    workflow.config = {
+        "exposures": "science0_rate.fits",
+        "reference_makers": {"skies": maker | {"before": "2024-11-21T05:00:00"}},
+        "references": {"override": {"flat": "skies", "photom": "N/A", "dark": "N/A"}},
+        "stage2": {step: {"skip": True} for step in ("assign_wcs", "resample", "dark_current")},
+    }
+    run = workflow.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"make_reference": 1, "calibrate": 1}
+    with reference(workflow, "skies") as hdus:
+        made, known, header = hdus["SCI"].data, hdus["DQ"].data == 0, hdus[0].header
+        assert (header["REFTYPE"], header["DESCRIP"]) == ("FLAT", "sky_flat: skies of 5 exposures")
+        assert header["CORRECTS"] == pytest.approx(0.03, rel=0.1)
+        assert known.mean() > 0.95
+        assert np.std((made / response)[known]) < 1.3 * header["FLATNOIS"]
+    with fits.open(workflow.product("science0_cal.fits")) as hdus:
+        assert hdus[0].header["R_FLAT"] == "skies.fits"
+        cleaned = hdus["SCI"].data
+    # Of the scatter of 3 % what is left is the noise of the exposure and of the flat.
+    assert np.std(cleaned[known & (cleaned < 200)]) / 100 < 1.2 * np.hypot(0.01, 0.01 / np.sqrt(5))
+    assert workflow.planned() == {}
+    os.utime(tmp_path / "known.fits")
+    assert workflow.planned() == {"make_reference": 1, "calibrate": 1}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class Making(NamedTuple):
     reftype: str
     combination: dict[str, Any]
     normalisation: str
+    sky: dict[str, Any] | None  # of a flat of the sky: of `SkyFlat`
     window: Numbers
     images: list[str]
     keywords: dict[str, Any]
@@ -68,7 +69,7 @@ def made_reference(plan: Plan, reference: str) -> MadeReference:
 
 
 def exposures(plan: Plan, reference: str) -> dict[str, Any]:
-    """Return the files of ``make_reference``: the raw exposures, and for a flat the dark.
+    """Return the files of ``make_reference``: the raw exposures, for a flat the dark, and what it corrects.
 
     Parameters
     ----------
@@ -92,9 +93,10 @@ def making(plan: Plan, reference: str) -> Making:
     """
     planned = made_reference(plan, reference)
     return Making(
-        reftype=planned.settings.type,
+        reftype=planned.settings.reftype,
         combination=planned.settings.combination(),
         normalisation=planned.settings.normalisation,
+        sky=planned.settings.sky() if planned.settings.type == "sky_flat" else None,
         window=planned.window.numbers,
         images=list(planned.family.images),
         keywords=dict(planned.keywords),

@@ -357,11 +357,11 @@ class Plan:
         self._background_users = {e.background.name: e for e in self.exposures.values() if e.background}
 
     def names(self) -> set[str]:
-        """Return the names of all that jobs work on: exposures, merged ones, background sets, associations."""
+        """Return the names of all that jobs work on: references, exposures, merged ones, backgrounds, associations."""
         members = {member.root for association in self.stage3.associations.values() for member in association.members}
         cleaned = {cleaning.root for cleaning in self.cleanings.values()}
         stages = {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members}
-        return stages | cleaned | self.collections.keys()
+        return stages | cleaned | self.collections.keys() | self.references.keys()
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""

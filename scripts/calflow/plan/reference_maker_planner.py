@@ -1,4 +1,4 @@
-"""Planning reference files that are made of calibration exposures: the exposures found and checked."""
+"""Planning reference files that a run makes of exposures: these found and checked."""
 
 import os
 import re
@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from calflow.configuration.paths import no_file
 from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import ReferenceMaker
+from calflow.files.reference_files import ReferenceFileError, covered_window
 from calflow.inputs.associations import expand
 from calflow.inputs.exposure_checks import alike
-from calflow.inputs.headers import ExposureHeader, window_of
+from calflow.inputs.headers import ExposureHeader, read_reference_header, window_of
 from calflow.inputs.times import observation_time, parse_useafter
 from calflow.instruments import family_of, known_telescopes
 from calflow.instruments.family import Family
@@ -21,6 +23,8 @@ from calflow.science.windows import Window
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Keywords of the light path, in which darks need not agree.
 OF_LIGHT = ("FILTER", "PUPIL")
+# Of the time in which exposures began.
+WINDOW = ("after", "before")
 COPIED = ("INSTRUME", "DETECTOR", "READMODE", "INSTERA", "SUBARRAY")
 
 
@@ -48,20 +52,88 @@ def plan_references(
         if not NAME.fullmatch(name):
             right = "use letters, digits, _ and -"
             problems.add(Problem("config", "reference_makers", f"{name!r} cannot be part of a file name", right))
-        if maker.useafter and parse_useafter(maker.useafter) is None:
-            wrong = f"{maker.useafter!r} is not a date"
-            problems.add(Problem("config", f"{key}.useafter", wrong, "write 2018-01-01T00:00:00"))
+        times = {name: _time(f"{key}.{name}", getattr(maker, name), problems) for name in ("useafter", *WINDOW)}
         dark = _dark(key, maker, makers, folder, problems)
         paths = expand(maker.exposures, f"{key}.exposures", problems)
         headers = [header for path in paths if (header := read_header(path))]
         if new.any() or not headers:
             continue
+        headers = _within(headers, times["after"], times["before"], key, problems)
+        flat = _corrected(key, maker, headers, problems)
+        if new.any():
+            continue
         family = _check_alike(headers, maker, problems)
         if family is not None and not new.any():
             path, window = f"{folder}/{name}.fits", window_of(headers[0])
             keywords = _keywords(headers, maker, family, window)
-            references[name] = MadeReference(name, path, maker, tuple(paths), family, window, keywords, dark)
+            chosen = tuple(header.path for header in headers)
+            references[name] = MadeReference(name, path, maker, chosen, family, window, keywords, dark, flat)
     return references
+
+
+def _time(key: str, given: str | None, problems: Problems) -> datetime | None:
+    time = parse_useafter(given)
+    if given and time is None:
+        problems.add(Problem("config", key, f"{given!r} is not a date", "write 2018-01-01T00:00:00"))
+    return time
+
+
+def _within(
+    headers: list[ExposureHeader], after: datetime | None, before: datetime | None, key: str, problems: Problems
+) -> list[ExposureHeader]:
+    """Return the exposures that began in a time."""
+    if not (after or before):
+        return headers
+    found = []
+    for header in headers:
+        start = observation_time(header.values)
+        if start is None:
+            wrong, right = "are no date and time", "write 2024-11-21 and 07:47:13.140, or leave after and before out"
+            problems.add(Problem(str(header.path), "DATE-OBS, TIME-OBS", wrong, right))
+        elif (after is None or start >= after) and (before is None or start < before):
+            found.append(header)
+    if not found:
+        wrong = f"none of the {len(headers)} exposures began in this time"
+        problems.add(Problem("config", f"{key}.{'after' if after else 'before'}", wrong, "give another time"))
+    return found
+
+
+def _corrected(key: str, maker: ReferenceMaker, headers: list[ExposureHeader], problems: Problems) -> str | None:
+    """Return the path of the flat that a flat of the sky corrects; check what only such a flat has."""
+    if maker.type != "sky_flat":
+        if maker.flat is not None:
+            problems.add(Problem("config", f"{key}.flat", f"a {maker.type} corrects no flat", "leave it out"))
+        return None
+    if len(headers) < maker.sky_exposures:
+        wrong = f"{len(headers)} exposures, of which {maker.sky_exposures} must show the sky in a pixel"
+        problems.add(Problem("config", f"{key}.exposures", wrong, "give more, or lower sky_exposures"))
+    if maker.flat is None or not headers:
+        return None
+    if wrong := _unfit(Path(maker.flat), headers[0]):
+        problems.add(Problem("config", f"{key}.flat", wrong, "give the flat of the detector and filter"))
+    return str(maker.flat)
+
+
+def _unfit(flat: Path, exposure: ExposureHeader) -> str:
+    """Say why a flat is none for an exposure; empty: it is one."""
+    if not flat.is_file():
+        return no_file(flat)
+    own = Problems()
+    header = read_reference_header(flat, own)
+    if header is None:
+        return "; ".join(map(str, own))
+    if str(header.values.get("REFTYPE", "FLAT")).upper() != "FLAT":
+        return f"{flat} is a reference of type {header.values['REFTYPE']}"
+    detectors = [values.get("DETECTOR") for values in (header.values, exposure.values)]
+    if not alike(*detectors):
+        return f"{flat} is of the detector {detectors[0]}, the exposures of {detectors[1]}"
+    try:
+        covered = covered_window(flat, images=(exposure.image, "SCI"))
+    except ReferenceFileError as error:
+        return str(error)
+    if not covered.contains(window_of(exposure)):
+        return f"{flat} covers {covered} of the detector, the exposures {window_of(exposure)}"
+    return ""
 
 
 def _dark(
@@ -92,7 +164,7 @@ def _check_alike(headers: list[ExposureHeader], maker: ReferenceMaker, problems:
         wrong = f"{first.values.get('TELESCOP')!r} is not known"
         problems.add(Problem(str(first.path), "TELESCOP", wrong, f"calflow processes {known_telescopes()}"))
         return None
-    keywords = [keyword for keyword in family.background.same if maker.type == "flat" or keyword not in OF_LIGHT]
+    keywords = [keyword for keyword in family.background.same if maker.reftype == "flat" or keyword not in OF_LIGHT]
     for header in headers:
         if header.is_cube:
             problems.add(Problem(str(header.path), header.image, "has integrations (3-D)", "give 2-D exposures"))
@@ -114,7 +186,7 @@ def _keywords(
     headers: list[ExposureHeader], maker: ReferenceMaker, family: Family, window: Window
 ) -> dict[str, str | int]:
     values = headers[0].values
-    names = (*COPIED, *OF_LIGHT) if maker.type == "flat" else COPIED
+    names = (*COPIED, *OF_LIGHT) if maker.reftype == "flat" else COPIED
     keywords: dict[str, Any] = {"TELESCOP": (family.reference_telescopes or family.telescopes)[0]}
     keywords |= {name: values[name] for name in names if values.get(name) not in (None, "")}
     if keywords.get("SUBARRAY") == "FULL":
@@ -129,7 +201,7 @@ def _keywords(
         "USEAFTER": useafter,
         "PEDIGREE": "INFLIGHT",
         "AUTHOR": "calflow",
-        "DESCRIP": f"{maker.type}: {maker.method} of {len(headers)} exposures",
+        "DESCRIP": f"{maker.type}: {'skies' if maker.type == 'sky_flat' else maker.method} of {len(headers)} exposures",
     }
 
 

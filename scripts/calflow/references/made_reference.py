@@ -29,6 +29,8 @@ class MadeReference:
         What the file is for.
     dark : str or None
         The dark that is subtracted first.
+    flat : str or None
+        The flat that a flat of the sky corrects.
     """
 
     name: str
@@ -39,8 +41,9 @@ class MadeReference:
     window: Window
     keywords: Mapping[str, Any]
     dark: str | None = None
+    flat: str | None = None
 
     def files(self) -> dict[str, Any]:
         """Return the files that it is made of, by role."""
-        dark = {"dark": self.dark} if self.dark else {}
-        return {"exposures": [str(path) for path in self.exposures], **dark}
+        others = {role: path for role, path in (("dark", self.dark), ("flat", self.flat)) if path}
+        return {"exposures": [str(path) for path in self.exposures], **others}

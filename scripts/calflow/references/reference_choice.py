@@ -254,8 +254,8 @@ class ReferenceChooser:
 
     def _made_reference(self, key: str, name: str, made: MadeReference) -> Reference:
         """Return the reference of an override that names a maker."""
-        if made.settings.type != name:
-            wrong = f"{made.name!r} makes a {made.settings.type}"
+        if made.settings.reftype != name:
+            wrong = f"{made.name!r} makes a {made.settings.reftype}"
             self.problems.add(Problem("config", key, wrong, f"give a {name}"))
         return Reference(name, Path(made.path), Path(made.path).name, by_user=True, made=True)
 

@@ -58,10 +58,7 @@ def sky_flat(
     response = placed(found["flat"].astype(np.float32), (x, y), facts.first_pixel, shape, fill=1)
     error = placed(found["error"].astype(np.float32), (x, y), facts.first_pixel, shape)
     known = (error > 0) & (response > 0)
-    noise = float(np.sqrt(np.mean(error[known] ** 2))) if known.any() else 0.0
-    # Not of all: a few pixels that differ much are no reason to divide the others by noise.
-    differs = float(np.subtract(*np.quantile(response[known], [0.84135, 0.15865])) / 2) if known.any() else 0.0
-    corrects = float(np.sqrt(max(differs**2 - noise**2, 0)))
+    corrects, noise = correction_of(response, error)
     figures: dict[str, Figure] = {
         name: float(f"{100 * v:.3g}") for name, v in (("corrects", corrects), ("error", noise))
     }
@@ -74,6 +71,28 @@ def sky_flat(
     return Cleaned(
         sci=sci, variance=np.square(sci * error * factor), factor=factor, figures=figures | {"pixels": int(known.sum())}
     )
+
+
+def correction_of(response: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+    """Return how much a flat corrects, and its noise.
+
+    Parameters
+    ----------
+    response, error : float32 arrays, shape (ny, nx)
+        What exposures are divided by, near 1, and its error; where either is not above 0 nothing is known.
+
+    Returns
+    -------
+    corrects, noise : float
+        The scatter of `response` beyond its errors, and their rms; 0 if nothing is known.
+    """
+    known = (error > 0) & (response > 0)
+    if not known.any():
+        return 0.0, 0.0
+    noise = float(np.sqrt(np.mean(error[known] ** 2)))
+    # Not of all: a few pixels that differ much are no reason to divide the others by noise.
+    differs = float(np.subtract(*np.quantile(response[known], [0.84135, 0.15865])) / 2)
+    return float(np.sqrt(max(differs**2 - noise**2, 0))), noise
 
 
 def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFlat) -> dict[str, np.ndarray]:
