@@ -30,6 +30,21 @@ def test_planes_are_native_float32(tmp_path):
         assert plane.dtype.isnative
 
 
+@pytest.mark.parametrize("kind", ["plain", "compressed", "scaled", "packed"])
+def test_rows_are_those_that_astropy_reads(kind, tmp_path):
+    """Plain values are read from their place in the file."""
+    values = np.arange(20, dtype=np.float32).reshape(4, 5)
+    sci = fits.CompImageHDU(values, name="SCI") if kind == "compressed" else fits.ImageHDU(values, name="SCI")
+    if kind == "scaled":
+        sci.scale("float32", bscale=2.0, bzero=1.0)
+    path = tmp_path / ("x.fits.gz" if kind == "packed" else "x.fits")
+    fits.HDUList([fits.PrimaryHDU(), sci, fits.ImageHDU(values, name="WHT")]).writeto(path)
+    image = read_combined(path)
+    for rows in (slice(None), slice(1, 3), slice(3, 9), slice(2, 2)):
+        np.testing.assert_array_equal(image.sci[rows], fits.getdata(path, "SCI")[rows])
+        assert image.sci[rows].dtype.isnative
+
+
 def test_an_image_without_errors(tmp_path):
     image = read_combined(written(tmp_path / "x_i2d.fits", {"SCI": PLANES["SCI"], "WHT": PLANES["WHT"]}))
     assert image.err is None

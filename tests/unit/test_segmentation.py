@@ -1,11 +1,15 @@
 """Segmentation: what counts as one source, and what the smoothing makes of masked pixels."""
 
 import math
+import warnings
 
 import numpy as np
+import photutils.segmentation
 import pytest
+from photutils.segmentation import deblend_sources
+from photutils.segmentation import detect_sources as label_sources
 
-from calflow.science.sources.segmentation import FWHM_PER_SIGMA, detect_sources, smooth
+from calflow.science.sources.segmentation import FWHM_PER_SIGMA, detect_sources, smooth, taken_apart
 
 PARAMETERS = {"kernel_fwhm": 2.0, "npixels": 5, "deblend": False}
 
@@ -73,6 +77,36 @@ def test_overlapping_sources_are_taken_apart():
     not_apart, _ = detect_sources(image, 0.05, unmasked(image), **PARAMETERS | contrast)
     assert [len(segments.labels) for segments in (together, apart, not_apart)] == [1, 2, 1]
     assert apart.data[20, 14] != apart.data[20, 22]
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+@pytest.mark.parametrize("step", [0.001, 0.25], ids=["fine", "plateaus"])
+def test_sources_are_taken_apart_as_if_all_were_looked_at(connectivity, step):
+    """photutils looks at each; here at those with two peaks alone. The image has sources with 1 to 4 parts."""
+    random = np.random.default_rng(3)
+    shape, n = (150, 150), 120
+    places = random.uniform(0, 150, (n, 2))
+    heights, widths = random.uniform(0.5, 5, n), random.uniform(1.2, 3, n)
+    image = sum(
+        gaussian(shape, x, y, sigma, height) for (x, y), sigma, height in zip(places, widths, heights, strict=True)
+    )
+    image = np.round(image / step) * step
+    segments = label_sources(image, 0.3, 5, connectivity=connectivity)
+    options = {"connectivity": connectivity, "contrast": 0.001}
+    apart = taken_apart(image, segments, npixels=5, nlevels=32, multithresh_mode="exponential", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = deblend_sources(image, segments, 5, n_levels=32, mode="exponential", progress_bar=False, **options)
+    assert len(wanted.labels) > len(segments.labels)
+    np.testing.assert_array_equal(apart.data, wanted.data)
+
+
+def test_a_source_with_one_peak_is_not_looked_at(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(photutils.segmentation, "deblend_sources", lambda *_, labels, **__: looked_at.extend(labels))
+    image = gaussian((40, 90), 20, 20) + gaussian((40, 90), 56, 20) + gaussian((40, 90), 66, 20, height=0.8)
+    detect_sources(image, 0.05, unmasked(image), **PARAMETERS | {"deblend": True})
+    assert looked_at == [2]
 
 
 def test_masked_pixels_belong_to_no_source_and_do_not_shine():

@@ -33,15 +33,24 @@ class CombinedPlane:
     name : str
         Of its extension.
     shape : (ny, nx)
+    offset : int or None
+        Where in the file its float32 values begin; None if they are not written as they are.
     """
 
     path: Path
     name: str
     shape: tuple[int, ...]
+    offset: int | None = None
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        with fits.open(self.path, memmap=False) as hdus:
-            return np.array(hdus[self.name].section[rows], np.float32)
+        if self.offset is None:
+            with fits.open(self.path, memmap=False) as hdus:
+                return np.array(hdus[self.name].section[rows], np.float32)
+        # Bands are read a hundred times, and astropy would look through all headers each time.
+        (start, stop, _), nx = rows.indices(self.shape[0]), self.shape[1]
+        stop = max(start, stop)
+        values = np.fromfile(self.path, ">f4", (stop - start) * nx, offset=self.offset + 4 * start * nx)
+        return values.astype(np.float32).reshape(stop - start, nx)
 
 
 @dataclass
@@ -112,12 +121,21 @@ def read_combined(path: Path) -> CombinedImage:
     """
     with fits.open(path, memmap=False) as hdus:
         names = [name for name in ("SCI", "ERR", "WHT") if name != "ERR" or name in hdus]
-        planes = {name: CombinedPlane(Path(path), name, hdus[name].shape) for name in names}
+        planes = {name: CombinedPlane(Path(path), name, hdus[name].shape, _offset(hdus[name])) for name in names}
         headers = {"PRIMARY": without_structure(hdus[0].header), "SCI": without_structure(hdus["SCI"].header)}
         asdf = next((hdu for hdu in hdus if hdu.name == "ASDF"), None)
         if asdf is not None:
             _ = asdf.data  # read it while the file is open
     return CombinedImage(planes["SCI"], planes.get("ERR"), planes["WHT"], headers, asdf)
+
+
+def _offset(hdu: Any) -> int | None:
+    """Return where the values of an extension begin if they are plain float32."""
+    scaled = not {"BSCALE", "BZERO"}.isdisjoint(hdu.header)
+    if type(hdu) is not fits.ImageHDU or hdu.header["BITPIX"] != -32 or scaled:  # a compressed one is a subclass
+        return None
+    file = hdu.fileinfo()
+    return None if file["file"].compression else file["datLoc"]
 
 
 @contextmanager

@@ -36,6 +36,7 @@ def libraries(scripts: Collection[str], pixels: int) -> list[Library]:
         (scripts, "snakemake.io snakemake.iocontainers snakemake.logging numpy astropy.io.fits astropy.stats".split()),
         (STAGE2, ["combine_background"]),
         (WITH_WCS, [_start_asdf, "gwcs.fitswcs"]),
+        (["describe_geometry"], ["describe_geometry"]),
         (STAGE2, [*dict.fromkeys(function.partition(":")[0] for function in WORK.values()), "calibrate"]),
         (STARS, [_start_photutils, "photutils.detection", "photutils.background", "find_stars"]),
         (STAGE3, ["astropy.io.misc.yaml", "astropy.table"]),

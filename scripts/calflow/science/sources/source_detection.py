@@ -115,7 +115,9 @@ def _find_segments(subtracted, threshold, error, mask, parameters) -> tuple[Sour
     limit = Computed((ny, nx), threshold)
 
     def read(band):
-        planes = {"data": subtracted[band], "convolved": convolved[band], "mask": mask[band]}
+        # Smoothing reads rows of the band before, which are dropped when this band is read by itself.
+        smooth = convolved[band]
+        planes = {"data": subtracted[band], "convolved": smooth, "mask": mask[band]}
         with np.errstate(invalid="ignore"):  # of NaN
             planes["above"] = (planes["convolved"] > limit[band]) & ~planes["mask"]
         return planes if error is None else planes | {"error": error[band]}
