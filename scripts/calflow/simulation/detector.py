@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from calflow.science.dq_flags import FLAGS
 from calflow.simulation.instruments import Instrument
-from calflow.simulation.scene import DETECTOR_STREAM, Scene
+from calflow.simulation.photometry import sky_noise
+from calflow.simulation.scene import ARTEFACT_STREAM, DETECTOR_STREAM, Scene
 
 # What a bad pixel is, and how large a part of the bad pixels it makes up.
 BAD_PIXEL_KINDS = (
@@ -20,6 +21,12 @@ BAD_PIXEL_KINDS = (
 )
 # Light that scatters behind the opaque bars of the focal plane mask.
 BAR_TRANSMISSION = 0.03
+# Count rate of warm pixels without a flag: least, and scale of the exponential above it, in sigma of the sky noise.
+WARM_LEAST, WARM_SCALE = 3.0, 10.0
+# What an open pixel keeps of its light; the rest goes to its four neighbours.
+OPEN_KEEPS = 0.2
+# Standard deviation of the spots in which a flat is wrong, pixels.
+SPOT_SIGMA = 4.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class Detector:
         Flags of the bad pixels and of the reference pixels.
     unlit : bool array
         True behind the opaque bars of the focal plane mask.
+    known_response : float32 array
+        What the flat reference knows of the response: not what `Artefacts.flat_error` and open pixels add.
+    unflagged : uint32 array
+        What is wrong with pixels and not in `dq`: WARM, OPEN, ADJ_OPEN.
     """
 
     instrument: Instrument
@@ -50,6 +61,8 @@ class Detector:
     dark_rate: np.ndarray
     dq: np.ndarray
     unlit: np.ndarray
+    known_response: np.ndarray
+    unflagged: np.ndarray
 
 
 def make_detector(scene: Scene, number: int = 0) -> Detector:
@@ -74,7 +87,15 @@ def make_detector(scene: Scene, number: int = 0) -> Detector:
     border = reference_pixels(instrument)
     response[border], dark_rate[border] = 0.0, 0.0
     dq[border] = FLAGS["REFERENCE_PIXEL"] | FLAGS["DO_NOT_USE"]
-    return Detector(instrument, number, response, variance.astype(np.float32), dark_rate, dq, unlit)
+    known = response
+    if scene.artefacts.flat_error:
+        response = response * _flat_error(scene, number)
+    unflagged = np.zeros_like(dq)
+    if scene.artefacts.warm or scene.artefacts.open:
+        response, dark_rate = response.copy(), dark_rate.copy()
+        noise = sky_noise(scene) / instrument.photmjsr
+        unflagged = _unflagged_pixels(scene, number, dq != 0, noise, response, dark_rate)
+    return Detector(instrument, number, response, variance.astype(np.float32), dark_rate, dq, unlit, known, unflagged)
 
 
 def reference_pixels(instrument: Instrument) -> np.ndarray:
@@ -153,3 +174,39 @@ def _bad_pixels(scene: Scene, random: np.random.Generator, noise: float) -> tupl
         dq.flat[chosen] = sum(FLAGS[name] for name in names.split("+"))
         rate.flat[chosen] = excess.get(names, 0.0) * noise * (1 + strength[kinds == k])
     return dq, rate
+
+
+def _flat_error(scene: Scene, number: int) -> np.ndarray:
+    """Return the response over that which the flat reference tells: from pixel to pixel, and in spots."""
+    random = scene.random(ARTEFACT_STREAM, 2, number)
+    grain, spots = random.standard_normal((2, *scene.preset.shape), dtype=np.float32)
+    spots = gaussian_filter(spots, SPOT_SIGMA, truncate=3, mode="wrap")
+    both = (grain / grain.std() + spots / spots.std()) / np.float32(np.sqrt(2))
+    return 1 + np.float32(scene.artefacts.flat_error) * both
+
+
+def _unflagged_pixels(
+    scene: Scene, number: int, known: np.ndarray, noise: float, response: np.ndarray, rate: np.ndarray
+) -> np.ndarray:
+    """Make pixels warm and open, in place, that are not known as bad; return their flags."""
+    random = scene.random(ARTEFACT_STREAM, 3, number)
+    ny, nx = known.shape
+    flags = np.zeros(known.shape, np.uint32)
+    border = 1 + max(scene.preset.border)
+    inner = np.zeros(known.shape, bool)
+    inner[border : ny - border, border : nx - border] = True
+    usable = np.flatnonzero(inner & ~known)
+    wanted = [round(part * known.size) for part in (scene.artefacts.warm, scene.artefacts.open)]
+    warm, unconnected = np.split(random.choice(usable, sum(wanted), replace=False), [wanted[0]])
+    flags.flat[warm] = FLAGS["WARM"]
+    rate.flat[warm] += noise * (WARM_LEAST + random.exponential(WARM_SCALE, len(warm)))
+    for pixel in unconnected:
+        # Another bad pixel beside it would not be what it is taken for.
+        group = pixel + np.array([0, -1, 1, -nx, nx])
+        if known.flat[group].any() or flags.flat[group].any():
+            continue
+        lost = (1 - OPEN_KEEPS) * response.flat[pixel]
+        response.flat[pixel] -= lost
+        response.flat[group[1:]] += lost / 4
+        flags.flat[group] = FLAGS["OPEN"], *[FLAGS["ADJ_OPEN"]] * 4
+    return flags

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from calflow.simulation.geometry import Geometry, Pointing
 from calflow.simulation.instruments import Instrument
+from calflow.simulation.patterns import Trail
 from calflow.simulation.scene import Scene
 
 # The date of every simulated observation; files never carry the time of the computer.
@@ -88,6 +89,10 @@ class Exposure:
         Whether no source is seen in it.
     detector : int
         Number of its detector, from 0.
+    wisp : float
+        Brightness of the wisp of the detector at its brightest, MJy/sr.
+    trails : tuple of Trail
+        Of satellites.
     """
 
     name: str
@@ -102,6 +107,8 @@ class Exposure:
     background: bool
     blank: bool = False
     detector: int = 0
+    wisp: float = 0.0
+    trails: tuple[Trail, ...] = ()
 
     @property
     def instrument(self) -> Instrument:

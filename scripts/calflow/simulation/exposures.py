@@ -1,7 +1,8 @@
 """Simulated exposures: the pixels of a count-rate image or cube, and its file."""
 
 import io
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from calflow.simulation.artefacts import readout_noise, slope
 from calflow.simulation.detector import Detector, background_shape
 from calflow.simulation.exposure import Exposure, ExposureTimes
 from calflow.simulation.headers import primary_header, science_header
+from calflow.simulation.patterns import trails_image, wisp_template
+from calflow.simulation.persistence import REACH, released_rate, trapped_charge
 from calflow.simulation.photometry import conversion_at
 from calflow.simulation.rendering import render_sources
 from calflow.simulation.scene import ARTEFACT_STREAM, EXPOSURE_STREAM, Scene
@@ -38,14 +41,20 @@ class Signal:
         Count rate added by cosmic rays, DN/s; 0 in pixels that none has hit.
     readout : float32 array, shape of the exposure, or None
         Count rate added by 1/f noise and pedestals, DN/s; None: there are none.
+    parts : mapping of str to float32 array, shape (ny, nx)
+        What `Artefacts` has added to `rate`, DN/s: those of ``gradient``, ``nebula``, ``wisp``, ``trails`` and
+        ``persistence`` that there are.
     """
 
     rate: np.ndarray
     cosmic_rays: np.ndarray
     readout: np.ndarray | None = None
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> tuple[Image, Signal]:
+def expose(
+    exposure: Exposure, scene: Scene, detector: Detector, sources: Table, earlier: Sequence[Exposure] = ()
+) -> tuple[Image, Signal]:
     """Return the pixels of an exposure, and the truth about them.
 
     The noise is Gaussian with exactly the variances that the VAR planes tell; the photon noise of
@@ -63,6 +72,8 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
         Of the exposure.
     sources : Table
         The true sources, as by `make_sources`.
+    earlier : sequence of Exposure
+        Those of the detector before, which persistence is of.
 
     Returns
     -------
@@ -73,6 +84,10 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     rate = noise_free_rate(exposure, scene, detector, sources)
+    parts = artefact_rates(exposure, scene, detector, sources)
+    if earlier and scene.artefacts.persistence:
+        parts["persistence"] = persistence_rate(exposure, scene, detector, sources, earlier)
+        rate = rate + parts["persistence"]
     read = detector.read_variance[cut]
     poisson = np.maximum(rate, 0) / (instrument.gain * instrument.integration_time)
     poisson[(detector.dq[cut] & FLAGS["REFERENCE_PIXEL"]) != 0] = 0.0
@@ -96,9 +111,9 @@ def expose(exposure: Exposure, scene: Scene, detector: Detector, sources: Table)
     image = Image(sci=sci.astype(np.float32), dq=dq, **planes)
     _spoil_some_pixels(image, random)
     if exposure.times.nints:
-        return image, Signal(rate, added, readout)
+        return image, Signal(rate, added, readout, parts)
     image = replace(image, **{name: plane[0] for name, plane in image.planes().items()})
-    return image, Signal(rate, added[0], None if readout is None else readout[0])
+    return image, Signal(rate, added[0], None if readout is None else readout[0], parts)
 
 
 def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -> None:
@@ -134,12 +149,13 @@ def write_exposure(path: Path, exposure: Exposure, scene: Scene, image: Image) -
 
 
 def write_signal(path: Path, signal: Signal) -> None:
-    """Write the truth about the pixels of an exposure, DN/s: extensions RATE, COSMIC_RAYS, READOUT if there is any.
+    """Write the truth about the pixels of an exposure, DN/s.
 
     Parameters
     ----------
     path : Path
-        Of the new file.
+        Of the new file: extensions RATE, COSMIC_RAYS, and those that there are of READOUT, GRADIENT, NEBULA, WISP,
+        TRAILS, PERSISTENCE.
     signal : Signal
         As by `expose`.
     """
@@ -150,6 +166,31 @@ def write_signal(path: Path, signal: Signal) -> None:
     ]
     if signal.readout is not None:
         hdus.append(fits.ImageHDU(signal.readout, name="READOUT"))
+    hdus += [fits.ImageHDU(part, name=name.upper()) for name, part in signal.parts.items()]
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+
+
+def write_detector_truth(path: Path, scene: Scene, detector: Detector) -> None:
+    """Write the truth about a detector: RESPONSE, UNFLAGGED, and WISP if it has one.
+
+    Parameters
+    ----------
+    path : Path
+        Of the new file. RESPONSE is that of the pixels over what the flat reference tells, 1 where that is 0;
+        UNFLAGGED has WARM, OPEN and ADJ_OPEN; WISP is 1 where it is brightest.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+    """
+    known = detector.known_response
+    response = np.divide(detector.response, known, out=np.ones_like(known), where=known != 0)
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(response, name="RESPONSE"),
+        fits.ImageHDU(detector.unflagged, name="UNFLAGGED"),
+    ]
+    if scene.artefacts.wisp:
+        hdus.append(fits.ImageHDU(wisp_of(scene, detector), name="WISP"))
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
@@ -167,16 +208,106 @@ def noise_free_rate(exposure: Exposure, scene: Scene, detector: Detector, source
     sources : Table
         The true sources, as by `make_sources`.
     """
+    cut = scene.full_frame.slices(exposure.geometry.window)
+    brightness: np.ndarray | float = exposure.sky * _sky_structure(exposure, scene)
+    if len(sources) and not exposure.background and not exposure.blank:
+        brightness = brightness + render_sources(sources, exposure.geometry)
+    if exposure.wisp:
+        brightness = brightness + exposure.wisp * wisp_of(scene, detector)[cut]
+    if exposure.trails:
+        brightness = brightness + trails_image(exposure.trails, detector.response[cut].shape)
+    return (_rate_of(brightness, exposure, scene, detector) + detector.dark_rate[cut]).astype(np.float32)
+
+
+def artefact_rates(exposure: Exposure, scene: Scene, detector: Detector, sources: Table) -> dict[str, np.ndarray]:
+    """Return what the artefacts of the sky add to the count rate: gradient, nebula, wisp, trails, those that there are.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the exposure.
+    sources : Table
+        The true sources, as by `make_sources`.
+
+    Returns
+    -------
+    dict of str to float32 array, shape (ny, nx) of the exposure's window
+        DN/s.
+    """
+    cut = scene.full_frame.slices(exposure.geometry.window)
+    parts = {}
+    if scene.artefacts.gradient:
+        parts["gradient"] = exposure.sky * scene.artefacts.gradient * slope(exposure.instrument.shape)[cut]
+    clumps = sources[sources["type"] == "nebula"]
+    if len(clumps) and not exposure.background and not exposure.blank:
+        parts["nebula"] = render_sources(clumps, exposure.geometry)
+    if exposure.wisp:
+        parts["wisp"] = exposure.wisp * wisp_of(scene, detector)[cut]
+    if exposure.trails:
+        parts["trails"] = trails_image(exposure.trails, detector.response[cut].shape)
+    return {name: _rate_of(part, exposure, scene, detector).astype(np.float32) for name, part in parts.items()}
+
+
+def persistence_rate(
+    exposure: Exposure, scene: Scene, detector: Detector, sources: Table, earlier: Sequence[Exposure]
+) -> np.ndarray:
+    """Return the count rate of what earlier exposures have left in the pixels, DN/s, float32, shape (ny, nx).
+
+    Parameters
+    ----------
+    exposure : Exposure
+        One of the scene.
+    scene : Scene
+        What is simulated.
+    detector : Detector
+        Of the exposure.
+    sources : Table
+        The true sources, as by `make_sources`.
+    earlier : sequence of Exposure
+        Of the same detector.
+    """
+    instrument, artefacts = exposure.instrument, scene.artefacts
+    left = np.zeros(instrument.shape, np.float32)
+    for other in earlier:
+        seconds = (exposure.times.start - other.times.end).total_seconds()
+        if 0 <= seconds < REACH * artefacts.persistence_time:
+            rate = noise_free_rate(other, scene, detector, sources)
+            trapped = trapped_charge(rate, instrument.integration_time, instrument.full_well, artefacts.persistence)
+            released = released_rate(seconds, exposure.times.duration, artefacts.persistence_time)
+            left[scene.full_frame.slices(other.geometry.window)] += np.float32(released) * trapped
+    return left[scene.full_frame.slices(exposure.geometry.window)]
+
+
+def wisp_of(scene: Scene, detector: Detector) -> np.ndarray:
+    """Return the pattern of the wisp of a detector, float32, shape of the full frame; its maximum is 1.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    detector : Detector
+    """
+    return wisp_template(detector.instrument.shape, scene.random(ARTEFACT_STREAM, 5, detector.number))
+
+
+def _sky_structure(exposure: Exposure, scene: Scene) -> np.ndarray | float:
+    """Return the brightness of the sky over its level."""
     instrument = exposure.instrument
     cut = scene.full_frame.slices(exposure.geometry.window)
     structure = 1 + instrument.sky_gradient * background_shape(instrument)[cut]
     if scene.artefacts.gradient:
         structure = structure + scene.artefacts.gradient * slope(instrument.shape)[cut]
-    brightness = exposure.sky * structure
-    if len(sources) and not exposure.background and not exposure.blank:
-        brightness = brightness + render_sources(sources, exposure.geometry)
-    conversion = conversion_at(instrument, exposure.times.middle_mjd)
-    return (brightness / conversion * detector.response[cut] + detector.dark_rate[cut]).astype(np.float32)
+    return structure
+
+
+def _rate_of(brightness, exposure: Exposure, scene: Scene, detector: Detector) -> np.ndarray:
+    """Return the count rate of light of a brightness in MJy/sr."""
+    conversion = conversion_at(exposure.instrument, exposure.times.middle_mjd)
+    return brightness / conversion * detector.response[scene.full_frame.slices(exposure.geometry.window)]
 
 
 def cosmic_rays(

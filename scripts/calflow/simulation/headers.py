@@ -244,21 +244,23 @@ def _exposure_parameters(exposure: Exposure, scene: Scene) -> list[tuple]:
     ]
 
 
-def window_cards(window: Window) -> list[tuple]:
+def window_cards(window: Window, slow_axis: int = 2) -> list[tuple]:
     """Return where the pixels of a file are on the detector.
 
     Parameters
     ----------
     window : Window
         Pixels of the detector.
+    slow_axis : {1, 2, -1, -2}
+        Along which axis lines follow each other in the readout.
     """
     return [
         ("SUBSTRT1", window.xstart, "Starting pixel in axis 1 direction"),
         ("SUBSTRT2", window.ystart, "Starting pixel in axis 2 direction"),
         ("SUBSIZE1", window.nx, "Number of pixels in axis 1 direction"),
         ("SUBSIZE2", window.ny, "Number of pixels in axis 2 direction"),
-        ("FASTAXIS", 1, "Fast readout axis direction"),
-        ("SLOWAXIS", 2, "Slow readout axis direction"),
+        ("FASTAXIS", 3 - abs(slow_axis), "Fast readout axis direction"),
+        ("SLOWAXIS", slow_axis, "Slow readout axis direction"),
     ]
 
 
@@ -267,7 +269,7 @@ def _subarray(exposure: Exposure, scene: Scene) -> list[tuple]:
     full = window == scene.full_frame
     return [
         ("SUBARRAY", "FULL" if full else scene.subarray or scene.preset.subarray, "Subarray used"),
-        *window_cards(window),
+        *window_cards(window, scene.artefacts.slow_axis),
     ]
 
 

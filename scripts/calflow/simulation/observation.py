@@ -17,13 +17,15 @@ from calflow.simulation.associations import (
 )
 from calflow.simulation.detector import make_detector
 from calflow.simulation.exposure import Exposure, exposure_times
-from calflow.simulation.exposures import expose, write_exposure, write_signal
+from calflow.simulation.exposures import expose, write_detector_truth, write_exposure, write_signal
 from calflow.simulation.geometry import Geometry, Optics, Pointing
 from calflow.simulation.instruments import Instrument
-from calflow.simulation.photometry import conversion_at
+from calflow.simulation.patterns import make_trails
+from calflow.simulation.photometry import conversion_at, sky_noise
 from calflow.simulation.references import write_references
 from calflow.simulation.rendering import peak_fraction
 from calflow.simulation.scene import (
+    ARTEFACT_STREAM,
     EXPOSURE_STREAM,
     VELOCITY_SCALE,
     Scene,
@@ -90,10 +92,15 @@ def simulate(directory: Path, scene: Scene) -> Truth:
     sources = make_sources(scene, sky_noise(scene), peak_fraction(scene.preset))
     exposures = plan_exposures(scene)
     for exposure in exposures:
-        image, signal = expose(exposure, scene, detectors[exposure.detector], sources)
+        earlier = [other for other in exposures if _precedes(other, exposure)]
+        image, signal = expose(exposure, scene, detectors[exposure.detector], sources, earlier)
         write_exposure(directory / "rate" / exposure.filename, exposure, scene, image)
         if scene.save_signal:
             write_signal(directory / "truth" / f"{exposure.name}_signal.fits", signal)
+
+    if scene.save_signal:
+        for detector in detectors:
+            write_detector_truth(directory / "truth" / f"{detector.instrument.detector.lower()}.fits", scene, detector)
 
     science = [exposure.filename for exposure in exposures if not exposure.background]
     background = [exposure.filename for exposure in exposures if exposure.background]
@@ -108,21 +115,6 @@ def simulate(directory: Path, scene: Scene) -> Truth:
     return truth
 
 
-def sky_noise(scene: Scene) -> float:
-    """Return the noise of an average sky pixel of one integration, MJy/sr.
-
-    Parameters
-    ----------
-    scene : Scene
-        What is simulated.
-    """
-    instrument = scene.preset
-    sky = (instrument.sky if scene.sky is None else scene.sky) / instrument.photmjsr
-    poisson = sky / (instrument.gain * instrument.integration_time)
-    read = (instrument.read_noise / instrument.integration_time) ** 2
-    return float(np.sqrt(poisson + read)) * instrument.photmjsr
-
-
 def plan_exposures(scene: Scene) -> list[Exposure]:
     """Return the exposures of a scene, science first.
 
@@ -131,7 +123,7 @@ def plan_exposures(scene: Scene) -> list[Exposure]:
     scene : Scene
         What is simulated.
     """
-    instrument = scene.preset
+    instrument, artefacts = scene.preset, scene.artefacts
     instruments = [instrument.beside(number) for number in range(scene.detectors)]
     window = scene.window or scene.full_frame
     level = instrument.sky if scene.sky is None else scene.sky
@@ -149,6 +141,16 @@ def plan_exposures(scene: Scene) -> list[Exposure]:
     for index, (observation, number, cut, true, nominal, dither) in enumerate(plans):
         scatter = scene.random(EXPOSURE_STREAM, index, 1).standard_normal()
         for detector, own in enumerate(instruments):
+            stream = index + detector * len(plans)
+            random = scene.random(ARTEFACT_STREAM, 4, stream)
+            wisp = artefacts.wisp * np.exp(artefacts.wisp_scatter * random.standard_normal())
+            across = make_trails(
+                artefacts.trails if observation == 1 else 0,
+                (cut.ny, cut.nx),
+                artefacts.trail_width,
+                artefacts.trail_brightness * sky_noise(scene),
+                random,
+            )
             geometry, believed = (_seen_by(own, detector, instrument, cut, pointing) for pointing in (true, nominal))
             exposures.append(
                 Exposure(
@@ -160,13 +162,20 @@ def plan_exposures(scene: Scene) -> list[Exposure]:
                     dither=dither,
                     sky=float(level * (1 + scene.sky_scatter * scatter)),
                     times=exposure_times(scene, index),
-                    stream=index + detector * len(plans),
+                    stream=stream,
                     background=observation == 2,
                     blank=observation == 1 and number in scene.blank,
                     detector=detector,
+                    wisp=float(wisp * sky_noise(scene)),
+                    trails=across,
                 )
             )
     return exposures
+
+
+def _precedes(other: Exposure, exposure: Exposure) -> bool:
+    """Return whether an exposure of the same detector came before."""
+    return other.detector == exposure.detector and other.times.start < exposure.times.start
 
 
 def _seen_by(own: Instrument, detector: int, first: Instrument, window: Window, pointing: Pointing) -> Geometry:
@@ -212,6 +221,8 @@ def _write_truth(truth: Truth) -> None:
             "sky_mjysr": exposure.sky,
             "conversion_mjysr": conversion_at(truth.scene.preset, exposure.times.middle_mjd),
         }
+        | ({"wisp_mjysr": exposure.wisp} if exposure.wisp else {})
+        | ({"trails": [vars(trail) for trail in exposure.trails]} if exposure.trails else {})
         for exposure in truth.exposures
     ]
     facts = {

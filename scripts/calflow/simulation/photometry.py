@@ -3,6 +3,7 @@
 import numpy as np
 
 from calflow.simulation.instruments import Instrument
+from calflow.simulation.scene import Scene
 
 # Reference times of the time-dependence tables, MJD; whole numbers, which float32 keeps exactly.
 LINEAR = {"t0": 59720.0, "lossperyear": 0.004}
@@ -32,3 +33,18 @@ def conversion_at(instrument: Instrument, mjd: float) -> float:
     else:
         factor = stored["year1value"] * ((days + stored["tsoft"]) / (365 + stored["tsoft"])) ** stored["alpha"]
     return float(np.float32(instrument.photmjsr)) / float(factor)
+
+
+def sky_noise(scene: Scene) -> float:
+    """Return the noise of an average sky pixel of one integration, MJy/sr.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is simulated.
+    """
+    instrument = scene.preset
+    sky = (instrument.sky if scene.sky is None else scene.sky) / instrument.photmjsr
+    poisson = sky / (instrument.gain * instrument.integration_time)
+    read = (instrument.read_noise / instrument.integration_time) ** 2
+    return float(np.sqrt(poisson + read)) * instrument.photmjsr

@@ -234,11 +234,11 @@ def _write_asdf(path: Path, instrument: Instrument, reftype: str, tree: dict) ->
 
 
 def _write_flat(path: Path, scene: Scene, detector: Detector) -> None:
-    """Write the flat: the true response with its error, and pixels that are NaN, zero or flagged."""
+    """Write the flat: the response as far as it is known, with its error, and pixels that are NaN, zero or flagged."""
     instrument = detector.instrument
     random = scene.random(DETECTOR_STREAM, 2 * detector.number + 1)
     bits = {name: np.uint8(value) for value, name, _ in FLAT_FLAGS}
-    flat = detector.response * (1 + FLAT_ERROR * random.standard_normal(instrument.shape, dtype=np.float32))
+    flat = detector.known_response * (1 + FLAT_ERROR * random.standard_normal(instrument.shape, dtype=np.float32))
     flat[detector.unlit] /= BAR_TRANSMISSION
     err = np.full(instrument.shape, FLAT_ERROR, np.float32) * np.abs(flat)
     dq = np.zeros(instrument.shape, np.uint8)

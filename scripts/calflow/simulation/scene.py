@@ -78,13 +78,15 @@ class Scene:
         Aperture corrections for stars in combined images, as the real ones are, instead of for the
         point spread function of the detector.
     artefacts : Artefacts
-        1/f noise, pedestals, a gradient of the sky, a nebula.
+        What cleaning takes out again: 1/f noise, pedestals, a gradient of the sky, a nebula, wisps, errors of the flat,
+        warm and open pixels, persistence, trails of satellites.
     ra, dec, roll : float
         Attitude of the undithered pointing, degrees.
     seed : int
         Scenes that differ in the seed alone are different realisations.
     save_signal : bool
-        Write for each exposure what is in its pixels besides noise, as `truth/<exposure>_signal.fits`.
+        Write for each exposure what is in its pixels besides noise, as `truth/<exposure>_signal.fits`, and for each
+        detector what is wrong with it that its references do not tell, as `truth/<detector>.fits`.
     """
 
     instrument: str | Instrument = "nircam_f200w"

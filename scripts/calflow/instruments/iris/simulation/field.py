@@ -12,7 +12,8 @@ from calflow.science.windows import Window
 from calflow.simulation.exposure import Exposure
 from calflow.simulation.geometry import Geometry
 from calflow.simulation.instruments import Instrument
-from calflow.simulation.observation import plan_exposures, sky_noise
+from calflow.simulation.observation import plan_exposures
+from calflow.simulation.photometry import sky_noise
 from calflow.simulation.rendering import peak_fraction
 from calflow.simulation.scene import Scene, make_sources
 

@@ -11,8 +11,8 @@ from calflow.instruments.iris.simulation.exposures import expose_iris, make_iris
 from calflow.instruments.iris.simulation.field import IrisExposure, IrisField, make_iris_sources, plan_iris_exposures
 from calflow.instruments.iris.simulation.references import make_dark, make_flat, write_iris_references
 from calflow.simulation.associations import write_association
-from calflow.simulation.observation import sky_noise, write_sources
-from calflow.simulation.photometry import conversion_at
+from calflow.simulation.observation import write_sources
+from calflow.simulation.photometry import conversion_at, sky_noise
 
 
 @dataclass(frozen=True)
