@@ -14,8 +14,10 @@ from calflow.science.windows import Window
 
 # Of the four neighbours of an open pixel so many are high: its charge goes to them.
 HIGH_NEIGHBOURS = 3
-# A pixel is compared with the median of itself and eight that are two pixels away: those beside it may be bad with it.
-AROUND = np.array([[y % 2 == 0 and x % 2 == 0 for x in range(5)] for y in range(5)])
+# A pixel is compared with the median of itself and eight that are so many away: those beside it may be bad with it.
+AWAY = 2
+# Rows that are worked on at a time: they stay in the cache of the processor.
+ROWS = 32
 # More pixels in one piece are no bad pixels, but structure: the edge of what light reaches, glow.
 LARGEST_GROUP = 20
 KINDS = ("HOT", "WARM", "LOW_QE", "OPEN", "ADJ_OPEN")
@@ -123,8 +125,6 @@ def _around(one: Window, other: Window) -> Window:
 
 def _deviation(planes: Image) -> tuple[np.ndarray, np.ndarray]:
     """Return by how many sigma pixels deviate, 0 where it is not known, and which of them can be judged."""
-    from scipy.ndimage import median_filter
-
     usable = has_value("sci", planes.sci) & ((planes.dq & DO_NOT_USE) == 0)
     if planes.sci.ndim == 3:
         number = usable.sum(axis=0)
@@ -136,11 +136,38 @@ def _deviation(planes: Image) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(level):
         return np.zeros(good.shape, np.float32), np.zeros_like(good)
     image = np.where(good, image, np.float32(level))
-    image = image - median_filter(image, footprint=AROUND, mode="reflect")
+    image = image - _median_around(image)
     values = image[good][:: good.size // 2**18 | 1]
     low, high = np.quantile(values, [0.15865, 0.84135])
     noise = max(float(high - low) / 2, float(np.finfo(np.float32).tiny))
     return np.where(good, image / np.float32(noise), np.float32(0)), good
+
+
+def _median_around(image: np.ndarray) -> np.ndarray:
+    """Return the medians of pixels and eight around each, at a distance; the image is mirrored at its edges.
+
+    Of three values each in three columns, put in order: the median of the largest of the lowest, the median of the
+    middle ones, and the lowest of the largest (Paeth 1990, Graphics Gems, 171).
+    """
+    padded = np.pad(image, AWAY, mode="symmetric")
+    medians = np.empty_like(image)
+    for start in range(0, len(image), ROWS):
+        stop = min(start + ROWS, len(image))
+        above, here, below = (padded[start + shift : stop + shift] for shift in (0, AWAY, 2 * AWAY))
+        low, high = np.minimum(above, here), np.maximum(above, here)
+        lowest, rest = np.minimum(low, below), np.maximum(low, below)
+        middle, highest = np.minimum(rest, high), np.maximum(rest, high)
+        left, centre, right = slice(None, -2 * AWAY), slice(AWAY, -AWAY), slice(2 * AWAY, None)
+        medians[start:stop] = _median_of_three(
+            np.maximum(np.maximum(lowest[:, left], lowest[:, centre]), lowest[:, right]),
+            _median_of_three(middle[:, left], middle[:, centre], middle[:, right]),
+            np.minimum(np.minimum(highest[:, left], highest[:, centre]), highest[:, right]),
+        )
+    return medians
+
+
+def _median_of_three(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
 
 
 def _flags(sums: Mapping[str, np.ndarray], parameters: BadPixels) -> np.ndarray:
@@ -171,8 +198,10 @@ def _in_small_groups(mask: np.ndarray) -> np.ndarray:
     from scipy.ndimage import label
 
     groups, _ = label(mask, np.ones((3, 3)))
-    small = np.bincount(groups.ravel()) <= LARGEST_GROUP
-    return mask & small[groups]
+    number = groups[mask]
+    small = mask.copy()
+    small[mask] = (np.bincount(number) <= LARGEST_GROUP)[number]
+    return small
 
 
 def _sides():

@@ -76,10 +76,21 @@ def smooth_image(level: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]
 
 
 def _block_sums(plane: np.ndarray, box: tuple[int, int]) -> np.ndarray:
-    for axis, size in enumerate(box):
-        kind = np.float64 if axis else np.float32 if plane.dtype != bool else np.int32
-        plane = np.add.reduceat(plane, np.arange(0, plane.shape[axis], size), axis=axis, dtype=kind)
-    return plane
+    """Return the sums of blocks, float64; of truth values, their numbers."""
+    if plane.dtype == bool and box[0] <= np.iinfo(np.uint8).max:
+        columns = _sums_of_rows(plane.view(np.uint8), box[0], np.uint8)
+    else:
+        columns = _sums_of_rows(plane, box[0], np.int32 if plane.dtype == bool else np.float32)
+    return np.add.reduceat(columns, np.arange(0, plane.shape[1], box[1]), axis=1, dtype=np.float64)
+
+
+def _sums_of_rows(plane: np.ndarray, size: int, kind: type) -> np.ndarray:
+    """Return the sums of each so many rows; `np.add.reduceat` goes along the columns, which takes ten times as long."""
+    whole = len(plane) // size * size
+    sums = plane[:whole].reshape(-1, size, plane.shape[1]).sum(axis=1, dtype=kind)
+    if whole == len(plane):
+        return sums
+    return np.concatenate([sums, plane[whole:].sum(axis=0, dtype=kind)[None]])
 
 
 def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:

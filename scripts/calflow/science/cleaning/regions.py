@@ -121,7 +121,11 @@ def region_mask(regions: Sequence[Region], shape: tuple[int, int], sky: Position
         if region.on_sky and sky is None:
             raise ValueError("regions on the sky need world coordinates, which the exposure has not got")
         part = _reach(region, shape, sky)
-        y, x = np.mgrid[part].astype(float)
+        # Rows and columns of pixels by themselves: most of what follows is the same along one of them.
+        y, x = (np.arange(each.start, each.stop, dtype=float) for each in part)
+        y = y[:, None]
+        if region.on_sky:
+            y, x = np.broadcast_arrays(y, x)
         (outside if region.excluded else inside)[part] |= _contains(region, *_plane(region, x, y, sky))
     return inside & ~outside
 
@@ -192,7 +196,7 @@ def _corners(region: Region) -> np.ndarray:
 
 def _in_polygon(corners: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Tell which points lie in a polygon: a ray from there crosses its sides an odd number of times."""
-    inside = np.zeros(np.shape(u), bool)
+    inside = np.zeros(np.broadcast_shapes(np.shape(u), np.shape(v)), bool)
     for (u0, v0), (u1, v1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if v0 != v1:
             inside ^= ((v0 > v) != (v1 > v)) & (u < u0 + (v - v0) * (u1 - u0) / (v1 - v0))

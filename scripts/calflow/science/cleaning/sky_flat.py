@@ -198,7 +198,7 @@ def _noise(planes: Image, shows: np.ndarray) -> float:
         variance = np.square(planes.err)
     integrations = 1 if variance.ndim == 2 else len(variance)
     values = variance[..., shows]
-    values = values[np.isfinite(values) & (values > 0)]
+    values = values[(values > 0) & (values < np.inf)]
     return float(np.sqrt(np.median(values) / integrations)) if values.size else 0.0
 
 

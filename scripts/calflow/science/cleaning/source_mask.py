@@ -15,6 +15,12 @@ SMOOTHING = 0.375
 ROUNDS = 8
 # Values further above the sky than this many sigma do not count for it.
 BRIGHT = 2.0
+# Values that are worked on at a time.
+AT_A_TIME = 2**16
+# Part of a limit from which on it is computed in full whether a value is above it.
+NEARLY = 0.999
+# As many values, or twice as many, tell level and noise.
+SOME = 2**16
 
 
 def find_light(
@@ -59,8 +65,10 @@ def find_light(
     for scale in range(scales):
         if scale:
             sums, left = _halved(sums), _halved(left)
-        found.append(_stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common))
-        sums[found[-1]] = left[found[-1]] = 0
+        places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
+        found.append(np.zeros(sums.shape, bool))
+        for plane, value in ((found[-1], True), (sums, 0), (left, 0)):
+            plane.ravel()[places] = value
         for _ in range(grow):
             found[-1] = grown(found[-1])
     mask = found.pop()
@@ -83,15 +91,16 @@ def sky_level(values: np.ndarray) -> tuple[float, float]:
         The median of what is left when values more than 2 sigma above it are left out, again and again; sigma is that
         of a normal distribution of which the lower half is looked at.
     """
-    values = np.ravel(values)
-    if not values.size:
+    ordered = np.sort(np.ravel(values))
+    number = ordered.size
+    if not number:
         return np.nan, np.nan
     for _ in range(ROUNDS):
-        low, level = np.quantile(values, [0.15865, 0.5])
-        kept = values[values <= level + BRIGHT * (level - low)]
-        if kept.size == values.size:
+        low, level = (_quantile_of(ordered[:number], part) for part in (0.15865, 0.5))
+        kept = int(np.searchsorted(ordered[:number], level + BRIGHT * (level - low), "right"))
+        if kept == number:
             break
-        values = kept
+        number = kept
     return float(level), float(level - low)
 
 
@@ -116,21 +125,62 @@ def grown(mask: np.ndarray) -> np.ndarray:
 
 
 def _stands_out(sums, left, least: float, threshold: float, noise: float, common: float) -> np.ndarray:
-    """Tell which blocks are brighter than the sky, by the significance of their smoothed values."""
-    smooth_left = _smoothed(left)
-    judged = (left > 0) & (smooth_left >= least)
-    root = np.sqrt(np.maximum(smooth_left, 1e-30))
-    mean = _smoothed(sums) / (root * root)
-    level, _ = sky_level(_some(mean[judged]))
-    mean -= np.float32(level)
-    _, measured = sky_level(_some((mean * root)[judged]))
+    """Return which blocks, counted row by row, are brighter than the sky, by the significance of their smoothed values.
+
+    Rows are worked on some at a time, which stay in the cache of the processor.
+    """
+    mean, root, judged = np.empty_like(sums), np.empty_like(sums), np.empty(sums.shape, bool)
+    bands = _bands(sums.shape)
+    numbers = []
+    for rows in bands:
+        smooth_left = _smoothed(left, rows)
+        judged[rows] = (left[rows] > 0) & (smooth_left >= least)
+        numbers.append(int(np.count_nonzero(judged[rows])))
+        root[rows] = np.sqrt(np.maximum(smooth_left, 1e-30))
+        mean[rows] = _smoothed(sums, rows) / (root[rows] * root[rows])
+    some = _some_places(judged, bands, numbers)
+    some_means, some_roots = mean.ravel()[some], root.ravel()[some]
+    level = np.float32(sky_level(some_means)[0])
+    _, measured = sky_level((some_means - level) * some_roots)
     white = max(np.nan_to_num(measured), SMOOTHING * noise)
-    return judged & (mean > threshold * np.sqrt((white / root) ** 2 + common**2))
+    places = []
+    for rows in bands:
+        significance = mean[rows] - level
+        significance *= root[rows]
+        # Only these need be looked at in full: what is common makes the limit higher.
+        high = np.flatnonzero(judged[rows] & (significance >= np.float32(NEARLY * threshold * white)))
+        above, its_root = mean[rows].ravel()[high] - level, root[rows].ravel()[high]
+        high = high[above > threshold * np.sqrt((white / its_root) ** 2 + common**2)]
+        places.append(high + rows.start * sums.shape[1])
+    return np.concatenate(places)
 
 
-def _some(values: np.ndarray, number: int = 2**16) -> np.ndarray:
-    """Return evenly picked values, which tell level and noise as well as all do."""
-    return values[:: len(values) // number | 1]
+def _bands(shape: tuple[int, ...]) -> list[slice]:
+    """Return the rows of an image in parts of about as many values."""
+    step = max(1, AT_A_TIME // shape[1])
+    return [slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step)]
+
+
+def _quantile_of(ordered: np.ndarray, part: float) -> float:
+    """Return a quantile of ordered values, interpolated as numpy does."""
+    place = part * (ordered.size - 1)
+    before = int(place)
+    low, high = ordered[before], ordered[min(before + 1, ordered.size - 1)]
+    weight = place - before
+    step = np.float64(high - low)
+    return float(high - step * (1 - weight) if weight >= 0.5 else low + step * weight)
+
+
+def _some_places(mask: np.ndarray, bands: list[slice], numbers: list[int]) -> np.ndarray:
+    """Return evenly picked places of a mask, counted row by row: their values tell level and noise as all do."""
+    step = sum(numbers) // SOME | 1
+    places, before = [], 0
+    for rows, number in zip(bands, numbers, strict=True):
+        first = -before % step
+        if first < number:
+            places.append(np.flatnonzero(mask[rows])[first::step] + rows.start * mask.shape[1])
+        before += number
+    return np.concatenate([np.empty(0, int), *places])
 
 
 def _halved(values: np.ndarray) -> np.ndarray:
@@ -139,12 +189,15 @@ def _halved(values: np.ndarray) -> np.ndarray:
     return rows[:, ::2] + rows[:, 1::2]
 
 
-def _smoothed(values: np.ndarray) -> np.ndarray:
-    """Return means over neighbours with weights 1, 2, 1 along both axes; nothing is beyond the edge."""
-    out = values * np.float32(0.5)
-    out[1:] += np.float32(0.25) * values[:-1]
-    out[:-1] += np.float32(0.25) * values[1:]
+def _smoothed(values: np.ndarray, rows: slice) -> np.ndarray:
+    """Return rows of means over neighbours with weights 1, 2, 1 along both axes; nothing is beyond the edge."""
+    start, stop = rows.start, rows.stop
+    first, last = max(start, 1), min(stop, len(values) - 1)
+    out = values[rows] * np.float32(0.5)
+    out[first - start :] += np.float32(0.25) * values[first - 1 : stop - 1]
+    out[: last - start] += np.float32(0.25) * values[start + 1 : last + 1]
     across = out * np.float32(0.5)
-    across[:, 1:] += np.float32(0.25) * out[:, :-1]
-    across[:, :-1] += np.float32(0.25) * out[:, 1:]
+    out *= np.float32(0.25)
+    across[:, 1:] += out[:, :-1]
+    across[:, :-1] += out[:, 1:]
     return across

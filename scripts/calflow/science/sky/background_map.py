@@ -7,7 +7,7 @@ Method: medians and standard deviations of sigma-clipped boxes, as in SExtractor
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -65,7 +65,8 @@ class Background:
 
     def __init__(self, level, rms, box, shape, coverage_mask=None):
         self.shape = shape
-        self._level, self._rms = (_Zoomed(mesh, box, shape) for mesh in (level, rms))
+        self._level = _Zoomed(level, box, shape)
+        self._rms = self._level if rms is level else _Zoomed(rms, box, shape)
         self._outside = coverage_mask
 
     def level(self, rows: slice) -> np.ndarray:
@@ -321,6 +322,7 @@ class _Zoomed:
         return values.astype(self._lowest.dtype, copy=False)
 
 
+@lru_cache(maxsize=8)
 def _zoom_matrix(boxes: int, box_size: int, size: int) -> np.ndarray:
     """Return the matrix from the values of boxes to the values of pixels, shape (size, boxes)."""
     from scipy.ndimage import zoom
