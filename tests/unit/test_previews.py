@@ -57,6 +57,19 @@ def test_labels_are_not_averaged(tmp_path):
     assert read_binned(tmp_path / "a.fits", 2, labels=True)[0].tolist() == [[5, 7], [13, 15]]
 
 
+def test_labels_and_counts_have_the_shape_of_the_image(tmp_path):
+    """Of squares of 4 pixels the last are cut to 1 row and 2 columns, before their middles: the last pixels count."""
+    image = np.arange(5 * 10).reshape(5, 10)
+    hdus = [
+        fits.ImageHDU(image.astype(np.float32), name="SCI"),
+        fits.ImageHDU(image[None].astype(np.int32), name="CON"),
+    ]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "a.fits")
+    assert read_binned(tmp_path / "a.fits", 3)[0].shape == (2, 3)
+    assert read_binned(tmp_path / "a.fits", 3, labels=True)[0].tolist() == [[22, 26, 29], [42, 46, 49]]
+    assert read_counts(tmp_path / "a.fits", 3).tolist() == [[3, 3, 4], [3, 4, 3]]  # how many bits these have
+
+
 def test_the_first_integration_is_shown(tmp_path):
     cube = np.stack([np.full((4, 4), value, np.float32) for value in (1, 2)])
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(cube, name="SCI")]).writeto(tmp_path / "a.fits")

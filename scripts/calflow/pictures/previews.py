@@ -223,7 +223,7 @@ def read_binned(
             first = (0,) * (len(hdu.shape) - 2)
             data = np.asarray(hdu.section[(*first, rows)])
             if labels:
-                bands.append(data[side // 2 :: side, side // 2 :: side].copy())
+                bands.append(one_of_squares(data, side))
                 continue
             data = data.astype(np.float32)
             if flagged and "DQ" in hdus:
@@ -254,8 +254,21 @@ def read_counts(path: Path, most: int) -> np.ndarray | None:
         for start in range(0, ny, 256 * side):
             rows = slice(start, min(start + 256 * side, ny))
             found = [np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32)) for plane in range(planes)]
-            bands.append(np.sum(found, axis=0)[side // 2 :: side, side // 2 :: side])
+            bands.append(one_of_squares(np.sum(found, axis=0), side))
     return np.concatenate(bands).astype(np.float32)
+
+
+def one_of_squares(data: np.ndarray, side: int) -> np.ndarray:
+    """Return the pixel in the middle of each square, of those that the edges cut the last one if that is further out.
+
+    Parameters
+    ----------
+    data : array, shape (ny, nx)
+    side : int
+        Of the squares, pixels.
+    """
+    rows, columns = (np.minimum(np.arange(0, size, side) + side // 2, size - 1) for size in data.shape)
+    return data[np.ix_(rows, columns)]
 
 
 def _asinh(low: float, high: float, linear: float) -> Any:
