@@ -61,11 +61,13 @@ def test_signal_errors_and_variances_by_hand():
     flat = {"flat": np.full((2, 4), 0.5), "error": np.full((2, 4), 0.01), "first_pixel": np.array([3, 2])}
     flat["flat"][:, ::2] = 2.0
     nine = np.full((2, 2), 9, np.float32)
-    planes = Image(np.full((2, 2), 100, np.float32), np.sqrt(nine), np.zeros((2, 2), np.uint32), nine, nine * 0, nine)
+    parts = (nine - 4, nine - 6, nine - 8)
+    planes = Image(np.full((2, 2), 100, np.float32), np.sqrt(nine), np.zeros((2, 2), np.uint32), *parts)
     out = with_cleaned(planes, sky_flat(planes, SkyFlat(), replace(FACTS, first_pixel=(4, 2)), flat=flat))
     np.testing.assert_allclose(out.sci, [[200, 50]] * 2)
-    np.testing.assert_allclose(out.var_poisson[:, 0], 36)
-    np.testing.assert_allclose(out.var_rnoise[:, 0], 16, rtol=1e-6)
+    np.testing.assert_allclose(out.var_poisson[:, 0], 20)
+    np.testing.assert_allclose(out.var_rnoise[:, 0], 12)  # which weights pixels, and so does not know the signal
+    np.testing.assert_allclose(out.var_flat[:, 0], 4 + 16, rtol=1e-6)
     np.testing.assert_allclose(out.err[:, 0] ** 2, 52, rtol=1e-6)
     np.testing.assert_allclose(out.err[:, 1] ** 2, 1.5**2 + (50 * 0.005) ** 2, rtol=1e-6)
 

@@ -41,7 +41,7 @@ def sky_flat(
     Returns
     -------
     Cleaned
-        Signal and errors over the flat; the variance is that of the flat times the square of the signal. Figures:
+        Signal and errors over the flat; the variance of the flat is its error squared times the square of the signal. Figures:
         `corrects`, the rms of what the flat differs from 1 beyond its error, and that `error`, both in per cent;
         `pixels`, how many are divided; `left`, if the flat is not used.
 
@@ -69,7 +69,10 @@ def sky_flat(
     factor = np.where(known, 1 / np.where(known, response, np.float32(1)), np.float32(1))
     sci = planes.sci * factor
     return Cleaned(
-        sci=sci, variance=np.square(sci * error * factor), factor=factor, figures=figures | {"pixels": int(known.sum())}
+        sci=sci,
+        factor=factor,
+        flat_variance=np.square(sci * error * factor),
+        figures=figures | {"pixels": int(known.sum())},
     )
 
 

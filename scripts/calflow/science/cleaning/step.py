@@ -78,12 +78,16 @@ class Cleaned(NamedTuple):
     sci : float32 array (ny, nx) or None
         The new science plane. NaN: no value.
     variance : float array (ny, nx) or None
-        What is added to the variance, in the unit of `sci` squared.
+        What is added to the variance of the readout, in the unit of `sci` squared. It must not grow with the signal of
+        sources: combination weights pixels by it, and would flatten them.
     dq : uint32 array (ny, nx) or None
         The new flags.
     factor : float array (ny, nx) or None
         What the errors are multiplied by, before a variance is added, and the variances by its square: where `sci` was
         divided by a response, 1 over that.
+    flat_variance : float array (ny, nx) or None
+        What is added to the variance of the flat, in the unit of `sci` squared: errors of a response, which grow with
+        the signal.
     figures : mapping of str to int, float or str
         What the header and the log tell of it: few, with short names. That of the name ``pixels`` is how many pixels
         were flagged; `snakemake status` tells it. That of the name ``left`` is a text, what the step did not do; the
@@ -94,12 +98,13 @@ class Cleaned(NamedTuple):
     variance: np.ndarray | None = None
     dq: np.ndarray | None = None
     factor: np.ndarray | None = None
+    flat_variance: np.ndarray | None = None
     figures: Mapping[str, Figure] = {}
 
     @property
     def changes_nothing(self) -> bool:
         """Whether the exposure stays as it was: the status of the step is then SKIPPED."""
-        return all(plane is None for plane in (self.sci, self.variance, self.dq, self.factor))
+        return all(plane is None for plane in (self.sci, self.variance, self.dq, self.factor, self.flat_variance))
 
 
 def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
@@ -115,8 +120,8 @@ def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
     Returns
     -------
     Image
-        The variance that is added goes into `var_rnoise`, if there is one, and into `err` but where all of it is 0.
-        `planes` itself, if the step changed nothing.
+        Variances that are added go into `var_rnoise` and `var_flat`, if there are such, and into `err` but where all of
+        it is 0. `planes` itself, if the step changed nothing.
     """
     if cleaned.changes_nothing:
         return planes
@@ -130,10 +135,13 @@ def with_cleaned(planes: Image, cleaned: Cleaned) -> Image:
         changed["sci"] = cleaned.sci.astype(planes.sci.dtype, copy=False)
     if cleaned.dq is not None:
         changed["dq"] = cleaned.dq.astype(planes.dq.dtype, copy=False)
-    if cleaned.variance is not None:
-        if planes.var_rnoise is not None:
-            changed["var_rnoise"] = (planes.var_rnoise + cleaned.variance).astype(planes.var_rnoise.dtype)
-        if planes.err.any():  # an error that is 0 everywhere is not known
-            variance = np.square(planes.err, dtype=float) + cleaned.variance
-            changed["err"] = np.sqrt(variance).astype(planes.err.dtype)
+    added = {"var_rnoise": cleaned.variance, "var_flat": cleaned.flat_variance}
+    known = {name: variance for name, variance in added.items() if variance is not None}
+    for name, variance in known.items():
+        plane = getattr(planes, name)
+        if plane is not None:
+            changed[name] = (plane + variance).astype(plane.dtype)
+    if known and planes.err.any():  # an error that is 0 everywhere is not known
+        total = np.square(planes.err, dtype=float) + sum(known.values())
+        changed["err"] = np.sqrt(total).astype(planes.err.dtype)
     return replace(planes, **changed)
