@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning speed job-costs accuracy cleaning config lint clean lock audit test-s3 test-slurm
+.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning speed job-costs accuracy cleaning recipes config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -62,6 +62,7 @@ help:
 	@echo "make job-costs      measure what jobs take, for requests and 'snakemake plan'"
 	@echo "make accuracy       compare calflow and the jwst package with the truth of simulated fields"
 	@echo "make cleaning       compare the cleaning steps, and that of jwst, with the truth of simulated exposures"
+	@echo "make recipes        run the configurations of docs/recipes on simulated exposures, and write their figures there"
 	@echo "make clean          remove demo/, demo-iris/, benchmark data and caches; never results of your own"
 	@echo "make lock           resolve the versions in pyproject.toml; UPGRADE=--upgrade for the newest of all others"
 	@echo "make audit          look for known vulnerabilities of what is pinned (asks a package index)"
@@ -216,6 +217,9 @@ accuracy: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 
 cleaning: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/cleaning.py
+
+recipes: $(TESTS_INSTALLED)
+	$(BIN)/python benchmarks/recipes.py
 
 clean:
 	rm -rf demo demo-iris docs/_build docs/generated benchmarks/data tests/parity/data build *.egg-info

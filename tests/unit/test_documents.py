@@ -54,7 +54,10 @@ def test_the_schema_is_one():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("path", ["config.yaml", "rules/demo.yaml", "rules/demo_iris.yaml"])
+RECIPES = [f"docs/recipes/{path.name}" for path in sorted((ROOT / "docs" / "recipes").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "rules/demo.yaml", "rules/demo_iris.yaml", *RECIPES])
 def test_configurations_begin_with_the_schema_and_are_valid(path):
     text = (ROOT / path).read_text()
     name = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]

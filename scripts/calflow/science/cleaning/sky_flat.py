@@ -41,7 +41,7 @@ def sky_flat(
     Returns
     -------
     Cleaned
-        Signal and errors over the flat; the variance of the flat is its error squared times the square of the signal. Figures:
+        Signal and errors over the flat; its error times the signal, squared, is the variance of the flat. Figures:
         `corrects`, the rms of what the flat differs from 1 beyond its error, and that `error`, both in per cent;
         `pixels`, how many are divided; `left`, if the flat is not used.
 
