@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calflow.files.geometry_files import write_json
-from calflow.science.combination import cosmic_rays
+from calflow.science.combination import cosmic_rays, neighbours
 from calflow.science.combination.cosmic_rays import (
     MARGIN,
     UNKNOWN_RATIO,
@@ -158,7 +158,7 @@ class TestSharp:
     def test_parts_do_not_matter(self, monkeypatch):
         sci = np.random.default_rng(6).exponential(4, size=SHAPE)
         whole = find_sharp(exposure(sci), everywhere(), 0.5)
-        monkeypatch.setattr(cosmic_rays, "PIXELS_AT_A_TIME", 7)
+        monkeypatch.setattr(neighbours, "PIXELS_AT_A_TIME", 7)
         assert whole.any()
         np.testing.assert_array_equal(find_sharp(exposure(sci), everywhere(), 0.5), whole)
 

@@ -2,7 +2,8 @@
 
 Where two exposures look, their median is the mean, which has half of the ray: the one that is hit is no outlier, and
 the other may be one. Where three or four look, two rays near each other spoil the median. There the lowest exposure
-stands for it (`comparison`), since a cosmic ray only adds.
+stands for it (`comparison`), since a cosmic ray only adds. On the slopes of stars an exposure is compared as closely as
+its own sources show that it can be (`science.combination.excess`).
 
 Where one exposure looks, what is sharper than the point spread function is no source (`find_sharp`). Of a star, and so
 of everything that is seen by way of the same optics, a pixel is no brighter than the mean of two opposite neighbours
@@ -19,7 +20,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from calflow.science.combination.combination_parameters import OutlierThresholds
+from calflow.science.combination.excess import find_excess
 from calflow.science.combination.median import nan_median
+from calflow.science.combination.neighbours import parts_of, values_beside
 from calflow.science.combination.outlier_detection import flag_outliers, largest_difference
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
@@ -48,7 +51,6 @@ RING = tuple((y, x) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), a
 REACH = 2
 # With more of the 16 missing the ring is lopsided: at an edge the median of what is left may be the light of a star.
 RING_MISSING = 4
-PIXELS_AT_A_TIME = 1 << 15
 
 
 def lowest_of_groups(layers: Iterable[tuple[np.ndarray, tuple[int, int]]], shape: tuple[int, int]) -> np.ndarray:
@@ -90,8 +92,9 @@ def find_cosmic_rays(
 
     An outlier is
 
-    - where two and more exposures look, what `flag_outliers` finds in comparison with `comparison`; in the cores and on
-      the flanks of bright stars only if it is sharp, too;
+    - where two and more exposures look, what is above `comparison` by more than noise and sources explain
+      (`find_excess`), or what `flag_outliers` finds in comparison with it; that in the cores and on the flanks of
+      bright stars only if it is sharp, too;
     - where one looks, and above the lowest exposure where more do, what is sharper than any source (`find_sharp`).
 
     Pixels that DQ calls hot, warm, RC or UNRELIABLE_SLOPE are no more often flagged than by the median.
@@ -126,10 +129,12 @@ def find_cosmic_rays(
     unseen, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
     alone = binary_dilation(unseen)  # without its neighbours it is not known how steep the lowest is at a pixel
     compared = comparison(np.where(unseen, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
+    slope, level = largest_difference(compared), np.float32(backg if sky is None else sky)
     differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg) & ~alone
-    outliers = differs & ~(largest_difference(compared) > np.float32(STEEP) * image.err)
-    above = image.sci - lowest - np.float32(backg if sky is None else sky) > np.float32(ABOVE_LOWEST) * image.err
-    ratio = sharpest_source(image, ~(alone | differs | known_bad))
+    outliers = differs & ~(slope > np.float32(STEEP) * image.err)
+    outliers |= find_excess(image.sci - compared - level, compared, image.err, ~(known_bad | alone), slope, snr)
+    above = image.sci - lowest - level > np.float32(ABOVE_LOWEST) * image.err
+    ratio = sharpest_source(image, ~(alone | differs | outliers | known_bad))
     doubtful = (alone | above | differs) & ~(outliers | known_bad)
     return outliers | find_sharp(image, doubtful, ratio, snr[0], left_out=outliers)
 
@@ -177,7 +182,7 @@ def sharpest_source(image: Image, confirmed: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):
         bright = confirmed & (image.sci - np.nanmedian(image.sci) > np.float32(BRIGHT) * image.err)
     ratios = []
-    for part in _parts(bright):
+    for part in parts_of(bright):
         seen = _Surrounded.of(image.sci, image.err, part)
         lower = np.fmin(*seen.pairs[:2])
         ratios.append((lower / seen.pixel)[(seen.pixel > BRIGHT * seen.err) & ~np.isnan(lower)])
@@ -231,7 +236,7 @@ def find_sharp(
         sci[left_out] = np.nan
     for _ in range(ROUNDS):
         new = np.zeros_like(sharp)
-        for part in _parts(where & ~np.isnan(sci)):
+        for part in parts_of(where & ~np.isnan(sci)):
             seen = _Surrounded.of(sci, image.err, part)
             found = (seen.pixel > snr * seen.err) & (_excess(seen, ratio) > SHARPER)
             new[part[0][found], part[1][found]] = True
@@ -260,15 +265,15 @@ class _Surrounded:
     @classmethod
     def of(cls, sci, err, positions):
         """Read pixels at positions (y, x) of an image."""
-        around = np.stack([_at(sci, positions, offset) for offset in RING])
+        around = np.stack([values_beside(sci, positions, offset) for offset in RING])
         lopsided = np.isnan(around).sum(axis=0) > RING_MISSING
         lowest = np.fmin.reduce(around)
         ring = np.where(lopsided, lowest, nan_median(around))
         means, variances = [], []
         for (y, x), _ in PAIRS:
             opposite = (y, x), (-y, -x)
-            means.append(sum(_at(sci, positions, offset) for offset in opposite) / 2 - ring)
-            variances.append(sum(_at(err, positions, offset) ** 2 for offset in opposite) / 4)
+            means.append(sum(values_beside(sci, positions, offset) for offset in opposite) / 2 - ring)
+            variances.append(sum(values_beside(err, positions, offset) ** 2 for offset in opposite) / 4)
         return cls(sci[positions] - ring, err[positions], np.stack(means), np.stack(variances))
 
 
@@ -287,18 +292,3 @@ def _excess(seen: _Surrounded, ratio: float) -> np.ndarray:
             excess = (seen.pixel - (used * allowed).sum(axis=0) / total) / np.sqrt(own + 1 / total)
         largest = np.fmax(largest, excess)
     return largest
-
-
-def _at(plane: np.ndarray, positions, offset) -> np.ndarray:
-    """Return the values beside positions (y, x), NaN off the plane."""
-    y, x = (axis + o for axis, o in zip(positions, offset, strict=True))
-    off = (y < 0) | (x < 0) | (y >= plane.shape[0]) | (x >= plane.shape[1])
-    values = plane[np.clip(y, 0, plane.shape[0] - 1), np.clip(x, 0, plane.shape[1] - 1)]
-    values[off] = np.nan
-    return values
-
-
-def _parts(mask: np.ndarray):
-    """Return the positions (y, x) of True, so many at a time."""
-    y, x = np.nonzero(mask)
-    return [(y[i : i + PIXELS_AT_A_TIME], x[i : i + PIXELS_AT_A_TIME]) for i in range(0, len(y), PIXELS_AT_A_TIME)]
