@@ -1,4 +1,4 @@
-"""Take the lowest of the resampled groups, pixel by pixel, where there are two and more."""
+"""Take the lowest of the resampled groups, of four and more the second lowest, pixel by pixel."""
 
 from pathlib import Path
 

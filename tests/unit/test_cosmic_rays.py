@@ -51,6 +51,14 @@ class TestLowest:
         np.testing.assert_array_equal(lowest, [[NAN, 4, NAN, NAN, NAN]])
         assert lowest.dtype == np.float32
 
+    def test_of_four_the_second_lowest_in_whatever_order(self):
+        for order in ([1, 2, 3, 4], [4, 3, 2, 1], [2, 1, 4, 3], [3, 1, NAN, 2, 4], [2, 2, 5, 5]):
+            layers = [(np.array([[value]], np.float32), (0, 0)) for value in order]
+            assert lowest_of_groups(layers, (1, 1)) == 2
+        for order in ([1, 2, 3], [NAN, 3, 2, 1]):
+            layers = [(np.array([[value]], np.float32), (0, 0)) for value in order]
+            assert lowest_of_groups(layers, (1, 1)) == 1
+
     def test_layers_in_files_are_put_together_band_by_band(self, tmp_path, monkeypatch):
         monkeypatch.setattr("take_lowest.ROWS_AT_A_TIME", 3)
         random, shape, corners = np.random.default_rng(1), (11, 9), [(0, 0), (4, 2), (9, 1)]
@@ -228,6 +236,32 @@ class TestFind:
         lowest[14, 14] = median[14, 14]
         image.sci[10, 10] = 3
         assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == {(20, 20), (30, 40)}
+
+    def test_an_exposure_without_the_sources_is_not_the_one_to_compare_with(self):
+        """Of three exposures one is blank: the median has the stars, the lowest has not."""
+        image, median, lowest = self.planes()
+        stars = sum(star(400, x, y, 1.5) for x, y in ((8, 30), (25, 30), (28, 10)))
+        image.sci += stars
+        median += stars
+        median[20, 20] = 0
+        assert positions(find_cosmic_rays(image, median, lowest, 3.0)) == {(10, 10), (20, 20), (30, 40)}
+
+    def test_a_hit_on_a_star_whose_neighbours_are_as_bright(self):
+        """The comparison is smoother than stars by 0.2 of their curvature: that is no outlier, 15 errors more are."""
+        image, median, lowest = self.planes()
+        stars = sum(star(400, x + 0.2, y - 0.3, 2.0) for x, y in ((8, 30), (22, 30), (27, 10)))
+        smoother = stars.copy()
+        smoother[1:-1, 1:-1] += 0.2 * (
+            stars[2:, 1:-1] + stars[:-2, 1:-1] + stars[1:-1, 2:] + stars[1:-1, :-2] - 4 * stars[1:-1, 1:-1]
+        )
+        image.sci += stars
+        median += smoother
+        lowest += smoother
+        assert not flag_outliers(image, median, 3.0)[11, 28]
+        image.sci[11, 28] += 15
+        assert not flag_outliers(image, median, 3.0)[11, 28]  # the difference to a neighbour is 100 errors
+        found = positions(find_cosmic_rays(image, median, lowest, 3.0))
+        assert found == {(11, 28), (10, 10), (20, 20), (30, 40)}
 
     def test_known_bad_pixels_are_left_to_the_median(self):
         image, median, lowest = self.planes()

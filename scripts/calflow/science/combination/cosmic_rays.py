@@ -2,8 +2,8 @@
 
 Where two exposures look, their median is the mean, which has half of the ray: the one that is hit is no outlier, and
 the other may be one. Where three or four look, two rays near each other spoil the median. There the lowest exposure
-stands for it (`comparison`), since a cosmic ray only adds. On the slopes of stars an exposure is compared as closely as
-its own sources show that it can be (`science.combination.excess`).
+(of four and more the second lowest) stands for it (`comparison`), since a cosmic ray only adds. On the slopes of stars
+an exposure is compared as closely as its own sources show that it can be (`science.combination.excess`).
 
 Where one exposure looks, what is sharper than the point spread function is no source (`find_sharp`). Of a star, and so
 of everything that is seen by way of the same optics, a pixel is no brighter than the mean of two opposite neighbours
@@ -27,8 +27,12 @@ from calflow.science.combination.outlier_detection import flag_outliers, largest
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 
+# Of so many exposures the second lowest is taken: it is hit only if three are.
+ENOUGH = 4
 # The lowest exposure counts where it is so far below the median: errors, and largest differences of its neighbours.
 FAR_BELOW, FAR_BELOW_SLOPE = 2.0, 0.7
+# Of the pixels of sources: cosmic rays do not put the median of so many that far above the lowest.
+MOST_HIT = 0.25
 # What is above the lowest exposure by so many errors may be a ray, though the slope of a star would excuse it.
 ABOVE_LOWEST = 4.0
 # Where neighbours differ by more errors than that, a star between the pixels explains much: a hit must be sharp, too.
@@ -54,7 +58,10 @@ RING_MISSING = 4
 
 
 def lowest_of_groups(layers: Iterable[tuple[np.ndarray, tuple[int, int]]], shape: tuple[int, int]) -> np.ndarray:
-    """Return the lowest value of images that each cover a part of a grid, where there are at least two.
+    """Return the lowest value of images that each cover a part of a grid; where four and more do, the second lowest.
+
+    Of four, two cosmic rays leave the second lowest alone, too; and one exposure that lacks a source, or has a pixel
+    that is too low, does not make outliers of the others.
 
     Parameters
     ----------
@@ -69,11 +76,15 @@ def lowest_of_groups(layers: Iterable[tuple[np.ndarray, tuple[int, int]]], shape
     float32 array, shape (ny, nx)
         NaN where no or one image has a value: there none confirms another.
     """
-    lowest, number = np.full(shape, np.nan, np.float32), np.zeros(shape, np.int32)
+    lowest, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    number = np.zeros(shape, np.int32)
     for layer, (y0, x0) in layers:
         here = slice(y0, y0 + layer.shape[0]), slice(x0, x0 + layer.shape[1])
         number[here] += ~np.isnan(layer)
+        # First, as what was the lowest may become the second.
+        np.fmin(second[here], np.fmax(lowest[here], layer), out=second[here], where=~np.isnan(layer))
         np.fmin(lowest[here], layer, out=lowest[here])
+    lowest = np.where(number >= ENOUGH, second, lowest)
     lowest[number < 2] = np.nan
     return lowest
 
@@ -128,6 +139,7 @@ def find_cosmic_rays(
 
     unseen, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
     alone = binary_dilation(unseen)  # without its neighbours it is not known how steep the lowest is at a pixel
+    lowest = _of_the_same_sky(lowest, np.where(unseen, np.nan, median), image.err)
     compared = comparison(np.where(unseen, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
     slope, level = largest_difference(compared), np.float32(backg if sky is None else sky)
     differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg) & ~alone
@@ -158,8 +170,20 @@ def comparison(median: np.ndarray, lowest: np.ndarray, err: np.ndarray) -> np.nd
     float32 array, shape (ny, nx)
         New.
     """
-    far = median - lowest > np.float32(FAR_BELOW) * err + np.float32(FAR_BELOW_SLOPE) * largest_difference(lowest)
-    return np.where(far, lowest, median)
+    return np.where(_far_below(median, lowest, err), lowest, median)
+
+
+def _far_below(median, lowest, err):
+    """Return where the lowest is so far below the median that this must be hit."""
+    allowed = np.float32(FAR_BELOW) * err + np.float32(FAR_BELOW_SLOPE) * largest_difference(lowest)
+    return median - lowest > allowed
+
+
+def _of_the_same_sky(lowest, median, err):
+    """Return the lowest, or the median in its place if it lacks sources: an exposure is blank or lies elsewhere."""
+    sources = largest_difference(median) > np.float32(STEEP) * err
+    missing = np.count_nonzero(sources & _far_below(median, lowest, err))
+    return median if missing > max(FEWEST_PIXELS, MOST_HIT * np.count_nonzero(sources)) else lowest
 
 
 def sharpest_source(image: Image, confirmed: np.ndarray) -> float:
@@ -180,10 +204,11 @@ def sharpest_source(image: Image, confirmed: np.ndarray) -> float:
         `FEWEST_PIXELS` pixels are that bright, `UNKNOWN_RATIO`.
     """
     with np.errstate(invalid="ignore"):
-        bright = confirmed & (image.sci - np.nanmedian(image.sci) > np.float32(BRIGHT) * image.err)
+        level = np.nanmedian(image.sci)
+        bright = confirmed & (image.sci - level > np.float32(BRIGHT) * image.err)
     ratios = []
     for part in parts_of(bright):
-        seen = _Surrounded.of(image.sci, image.err, part)
+        seen = _Surrounded.of(image.sci, image.err, part, level)
         lower = np.fmin(*seen.pairs[:2])
         ratios.append((lower / seen.pixel)[(seen.pixel > BRIGHT * seen.err) & ~np.isnan(lower)])
     found = np.sort(np.concatenate(ratios)) if ratios else np.empty(0)
@@ -234,10 +259,12 @@ def find_sharp(
     sci, sharp = np.array(image.sci), np.zeros(where.shape, bool)
     if left_out is not None:
         sci[left_out] = np.nan
+    with np.errstate(invalid="ignore"):
+        level = np.nanmedian(image.sci)
     for _ in range(ROUNDS):
         new = np.zeros_like(sharp)
         for part in parts_of(where & ~np.isnan(sci)):
-            seen = _Surrounded.of(sci, image.err, part)
+            seen = _Surrounded.of(sci, image.err, part, level)
             found = (seen.pixel > snr * seen.err) & (_excess(seen, ratio) > SHARPER)
             new[part[0][found], part[1][found]] = True
         if not new.any():
@@ -263,12 +290,13 @@ class _Surrounded:
         self.pixel, self.err, self.pairs, self.variances = pixel, err, pairs, variances
 
     @classmethod
-    def of(cls, sci, err, positions):
-        """Read pixels at positions (y, x) of an image."""
+    def of(cls, sci, err, positions, level):
+        """Read pixels at positions (y, x) of an image with a sky of some level."""
         around = np.stack([values_beside(sci, positions, offset) for offset in RING])
         lopsided = np.isnan(around).sum(axis=0) > RING_MISSING
         lowest = np.fmin.reduce(around)
-        ring = np.where(lopsided, lowest, nan_median(around))
+        ring = nan_median(around)
+        ring = np.where(lopsided, np.clip(level, lowest, ring), ring)
         means, variances = [], []
         for (y, x), _ in PAIRS:
             opposite = (y, x), (-y, -x)
