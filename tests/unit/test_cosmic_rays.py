@@ -144,6 +144,15 @@ class TestSharp:
         assert positions(find_sharp(exposure(sci), everywhere(), 0.5)) == {(0, 7), (20, 20)}
         # No pair of opposite neighbours is whole in the corner.
 
+    def test_noise_of_the_ring_hides_no_hit_at_the_edge(self):
+        """Above the sky the pair along the edge has nothing: 8 / sqrt(1 + 0.5 / 0.3^2 + 0.4^2) = 3.1.
+
+        Above the lowest of the ring, -3, it would have 3, which allow 3 / 0.3 = 10 of the 11.
+        """
+        sci = np.zeros(SHAPE)
+        sci[15, 0], sci[17, 1] = 8, -3
+        assert positions(find_sharp(exposure(sci), everywhere(), 0.3)) == {(15, 0)}
+
     @pytest.mark.parametrize("y", [-0.4, 0.0, 0.3, 1.0])
     @pytest.mark.parametrize("sigma", [0.9, 1.45])
     def test_nor_is_a_star_at_the_edge(self, y, sigma):

@@ -23,7 +23,7 @@ from calflow.science.combination.combination_parameters import OutlierThresholds
 from calflow.science.combination.excess import find_excess
 from calflow.science.combination.median import nan_median
 from calflow.science.combination.neighbours import parts_of, values_beside
-from calflow.science.combination.outlier_detection import flag_outliers, largest_difference
+from calflow.science.combination.outlier_detection import flag_outliers, grown, largest_difference
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 
@@ -52,9 +52,10 @@ KNOWN_BAD = FLAGS["HOT"] | FLAGS["WARM"] | FLAGS["RC"] | FLAGS["UNRELIABLE_SLOPE
 # Pairs of opposite neighbours, and which power of the ratio is theirs; and what surrounds them.
 PAIRS = (((0, 1), 1), ((1, 0), 1), ((1, 1), 2), ((1, -1), 2))
 RING = tuple((y, x) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), abs(x)) == 2)
-REACH = 2
 # With more of the 16 missing the ring is lopsided: at an edge the median of what is left may be the light of a star.
 RING_MISSING = 4
+# Of the rows and columns, for the level of the sky.
+EVERY = 4
 
 
 def lowest_of_groups(layers: Iterable[tuple[np.ndarray, tuple[int, int]]], shape: tuple[int, int]) -> np.ndarray:
@@ -139,7 +140,6 @@ def find_cosmic_rays(
 
     unseen, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
     alone = binary_dilation(unseen)  # without its neighbours it is not known how steep the lowest is at a pixel
-    lowest = _of_the_same_sky(lowest, np.where(unseen, np.nan, median), image.err)
     compared = comparison(np.where(unseen, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
     slope, level = largest_difference(compared), np.float32(backg if sky is None else sky)
     differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg) & ~alone
@@ -158,6 +158,9 @@ def comparison(median: np.ndarray, lowest: np.ndarray, err: np.ndarray) -> np.nd
 
         median - lowest > FAR_BELOW ERR + FAR_BELOW_SLOPE D
 
+    If that is so of more than `MOST_HIT` of the pixels of sources, an exposure is blank or lies elsewhere, and it is
+    the median.
+
     Parameters
     ----------
     median, lowest : float32 array, shape (ny, nx)
@@ -168,22 +171,11 @@ def comparison(median: np.ndarray, lowest: np.ndarray, err: np.ndarray) -> np.nd
     Returns
     -------
     float32 array, shape (ny, nx)
-        New.
     """
-    return np.where(_far_below(median, lowest, err), lowest, median)
-
-
-def _far_below(median, lowest, err):
-    """Return where the lowest is so far below the median that this must be hit."""
-    allowed = np.float32(FAR_BELOW) * err + np.float32(FAR_BELOW_SLOPE) * largest_difference(lowest)
-    return median - lowest > allowed
-
-
-def _of_the_same_sky(lowest, median, err):
-    """Return the lowest, or the median in its place if it lacks sources: an exposure is blank or lies elsewhere."""
+    far = median - lowest > np.float32(FAR_BELOW) * err + np.float32(FAR_BELOW_SLOPE) * largest_difference(lowest)
     sources = largest_difference(median) > np.float32(STEEP) * err
-    missing = np.count_nonzero(sources & _far_below(median, lowest, err))
-    return median if missing > max(FEWEST_PIXELS, MOST_HIT * np.count_nonzero(sources)) else lowest
+    lacking = np.count_nonzero(far & sources) > max(FEWEST_PIXELS, MOST_HIT * np.count_nonzero(sources))
+    return median if lacking else np.where(far, lowest, median)
 
 
 def sharpest_source(image: Image, confirmed: np.ndarray) -> float:
@@ -226,10 +218,11 @@ def find_sharp(
 ) -> np.ndarray:
     """Return the mask of pixels that are sharper than the point spread function.
 
-    All above the median of the ring of 16 pixels that surrounds the 3 x 3 (above the lowest of them, where more than
-    `RING_MISSING` have no value), with P the pixel, its error E, and the mean
-    M and its error F of two opposite neighbours, of which no source has less than `ratio` P (along a diagonal,
-    `ratio` squared). A pixel is sharp if P > `snr` E, and if for the mean Q, weighted by the errors, of the M / ratio::
+    All above the median of the ring of 16 pixels that surrounds the 3 x 3. Where more than `RING_MISSING` have no value
+    it is above the median of the image, if this lies between the lowest and the median of the ring; else the nearer of
+    these. With P the pixel, its error E, and the mean M and its error F of two opposite neighbours, of which no source
+    has less than `ratio` P (along a diagonal, `ratio` squared), a pixel is sharp if P > `snr` E, and if for the mean Q,
+    weighted by the errors, of the M / ratio::
 
         P - Q > SHARPER sqrt(E^2 + (error of Q)^2 + (SHAPE_ERROR P)^2)
 
@@ -254,13 +247,10 @@ def find_sharp(
     bool array of the shape of `image.sci`
         True: sharp.
     """
-    from scipy.ndimage import binary_dilation
-
     sci, sharp = np.array(image.sci), np.zeros(where.shape, bool)
     if left_out is not None:
         sci[left_out] = np.nan
-    with np.errstate(invalid="ignore"):
-        level = np.nanmedian(image.sci)
+    level = np.nanmedian(image.sci[::EVERY, ::EVERY])
     for _ in range(ROUNDS):
         new = np.zeros_like(sharp)
         for part in parts_of(where & ~np.isnan(sci)):
@@ -271,7 +261,7 @@ def find_sharp(
             break
         sharp |= new
         sci[new] = np.nan
-        where = where & binary_dilation(new, np.ones((2 * REACH + 1, 2 * REACH + 1), bool))
+        where = where & grown(grown(new))  # as far as the ring
     return sharp
 
 

@@ -20,9 +20,11 @@ import numpy as np
 
 from calflow.science.combination.combination_parameters import OutlierThresholds
 from calflow.science.combination.neighbours import Positions, parts_of, values_beside
+from calflow.science.combination.outlier_detection import grown
 
-# Pixels are looked at from so many errors on, of the residual or of the difference to a neighbour.
-NOTED = 2.0
+# Pixels are looked at from so many errors on, of the residual, or of the difference to a neighbour: with a smaller one
+# there is no curvature that could raise a residual above its limit.
+NOTED, NOTED_SLOPE = 2.0, 3.0
 # Curvature below so many errors may be noise, and is not taken off.
 NOISE_OF_CURVATURE = 2.0
 # Structure, in errors, of pixels by which it is measured what is left of sources; how many are needed.
@@ -77,10 +79,7 @@ def find_excess(
     bool array, shape (ny, nx)
         True: outlier.
     """
-    from scipy.ndimage import binary_dilation
-
-    least = np.float32(NOTED) * err
-    where = where & ((residual > least) | (slope > least))
+    where = where & ((residual > np.float32(NOTED) * err) | (slope > np.float32(NOTED_SLOPE) * err))
     smoothing, left = what_is_left([_seen(residual, compared, err, part) for part in parts_of(where)])
     core, wings = np.zeros(err.shape, bool), np.zeros(err.shape, bool)
     for part in parts_of(where):
@@ -91,7 +90,7 @@ def find_excess(
         allowed = FAR_OUT * left * seen.structure
         core[part] = excess > snr[0] * seen.err + allowed
         wings[part] = excess > snr[1] * seen.err + WING * allowed
-    return wings & binary_dilation(core, np.ones((3, 3), bool))
+    return wings & grown(core)
 
 
 class Compared(NamedTuple):

@@ -156,7 +156,7 @@ def flag_outliers(
     residual = _residual(image, blotted, backg if sky is None else sky)
     slope = largest_difference(blotted)
     core, wings = (residual > _threshold(image.err, slope, *factors) for factors in zip(snr, scale, strict=True))
-    wings &= _grown(core)
+    wings &= grown(core)
     return wings
 
 
@@ -277,6 +277,27 @@ def largest_difference(plane: np.ndarray) -> np.ndarray:
     return largest
 
 
+def grown(mask: np.ndarray) -> np.ndarray:
+    """Return a mask grown by one pixel in all eight directions.
+
+    Parameters
+    ----------
+    mask : bool array, shape (ny, nx)
+
+    Returns
+    -------
+    bool array, shape (ny, nx)
+        New.
+    """
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    grown = rows.copy()
+    grown[:, 1:] |= rows[:, :-1]
+    grown[:, :-1] |= rows[:, 1:]
+    return grown
+
+
 def _clipped_mean(values: np.ndarray) -> float:
     """Return the mean of the values that sigma clipping leaves, NaN of none."""
     if not len(values):
@@ -314,14 +335,3 @@ def _times_error(err: np.ndarray, snr: float) -> np.ndarray:
     threshold = np.float32(snr) * err
     threshold[np.isnan(threshold)] = 0
     return threshold
-
-
-def _grown(mask: np.ndarray) -> np.ndarray:
-    """Return a mask grown by one pixel in all eight directions."""
-    rows = mask.copy()
-    rows[1:] |= mask[:-1]
-    rows[:-1] |= mask[1:]
-    grown = rows.copy()
-    grown[:, 1:] |= rows[:, :-1]
-    grown[:, :-1] |= rows[:, 1:]
-    return grown
