@@ -13,7 +13,7 @@ first derivatives of the image::
 The first derivatives stand for what is left of the offsets between the exposures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from calflow.science.combination.neighbours import Positions, parts_of, values_b
 from calflow.science.combination.outlier_detection import grown
 
 # Pixels are looked at from so many errors on, of the residual, or of the difference to a neighbour: with a smaller one
-# there is no curvature that could raise a residual above its limit.
+# there is hardly a curvature that raises a residual above its limit.
 NOTED, NOTED_SLOPE = 2.0, 3.0
 # Curvature below so many errors may be noise, and is not taken off.
 NOISE_OF_CURVATURE = 2.0
@@ -80,7 +80,7 @@ def find_excess(
         True: outlier.
     """
     where = where & ((residual > np.float32(NOTED) * err) | (slope > np.float32(NOTED_SLOPE) * err))
-    smoothing, left = what_is_left([_seen(residual, compared, err, part) for part in parts_of(where)])
+    smoothing, left = what_is_left(_seen(residual, compared, err, part) for part in parts_of(where))
     core, wings = np.zeros(err.shape, bool), np.zeros(err.shape, bool)
     for part in parts_of(where):
         seen = _seen(residual, compared, err, part)
@@ -112,13 +112,13 @@ class Compared(NamedTuple):
     structure: np.ndarray
 
 
-def what_is_left(parts: Sequence[Compared]) -> tuple[float, float]:
+def what_is_left(parts: Iterable[Compared]) -> tuple[float, float]:
     """Measure how a comparison differs from an exposure on sources.
 
     Parameters
     ----------
-    parts : sequence of Compared
-        All pixels, in parts.
+    parts : iterable of Compared
+        All pixels, in parts, which are taken one after the other.
 
     Returns
     -------
