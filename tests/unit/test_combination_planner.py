@@ -415,6 +415,8 @@ def test_moving_targets(folder):
     assert parameters_of("align", association="x").targets == [(10.25, -5.0), (10.5, -5.0), None]
     assert files_of("align", association="x") == files_of("fetch_catalog", association="x", catalog="gaiadr3")
     assert not stage3.finds_stars("a")
+    assert JOBS["find_stars"].parameters(plan_of(), member="a").finder is None
+    assert "stars" not in JOBS["association_quality"].inputs(plan_of(), association="x")
     assert association.status == {}
     assert plan_of(stage3={"tweakreg": {"skip": True}}).stage3.association("x").status == {}
     not_moved = plan_of(stage3={"assign_mtwcs": {"skip": True}}).stage3.association("x")
@@ -722,10 +724,11 @@ def test_alignment_reads_geometries_and_star_lists(two):
     }
 
 
-def test_without_alignment_no_stars_are_needed(two):
+def test_without_alignment_stars_are_needed_to_judge_it_alone(two):
     plan = plan_of(stage3={"tweakreg": {"skip": True}})
     assert "stars" not in JOBS["align"].inputs(plan, association="x")
-    assert JOBS["find_stars"].parameters(plan, member="a").finder is None
+    assert "stars" in JOBS["association_quality"].inputs(plan, association="x")  # which tell how well it is aligned
+    assert JOBS["find_stars"].parameters(plan, member="a").finder
 
 
 def test_outlier_search_reads_layers_of_the_groups(folder):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter, shift
 
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
@@ -18,8 +19,11 @@ from calflow.quality.numbers import plain
 from calflow.quality.report import report
 from calflow.science.quality.depth import Depth, empty_aperture_depth
 from calflow.science.quality.exposure_levels import block_centres, exposure_levels
+from calflow.science.quality.fine_noise import fine_noise_over_error
 from calflow.science.quality.flags_on_sources import rates_on_sources
 from calflow.science.quality.judgement import judge, judge_ratio, worst
+from calflow.science.quality.others import median_of_others
+from calflow.science.quality.rays_left import rays_left
 from calflow.science.quality.robust import robust_sigma
 from calflow.science.quality.seams import Step, sky_steps
 from calflow.science.quality.star_residuals import star_residuals
@@ -57,9 +61,90 @@ def test_centres_of_blocks():
 @pytest.mark.parametrize("factor", [1, 2])
 def test_noise_is_compared_with_the_errors(factor):
     noise = np.random.default_rng(1).normal(3.0, 0.5, (256, 256))
-    noise[::16, ::16] += 100  # sources
-    found = exposure_levels(noise, np.full(noise.shape, 0.5 * factor), np.ones(noise.shape, bool))
-    assert found.noise_over_error == pytest.approx(1 / factor, rel=0.03)
+    noise[::32, ::32] += 100  # sources
+    found = fine_noise_over_error(noise, np.full(noise.shape, 0.5 * factor), np.ones(noise.shape, bool))
+    assert found == pytest.approx(1 / factor, rel=0.03)
+
+
+def blurred(points, sigma):
+    return gaussian_filter(points, sigma) * 2 * np.pi * sigma**2  # the peak of a point is its number
+
+
+@pytest.mark.parametrize("error", [0.67, 1.0])
+@pytest.mark.parametrize("sky", ["nebula", "crowd", "stripes", "gaps"])
+def test_what_the_sky_is_like_is_no_noise(sky, error):
+    random = np.random.default_rng(4)
+    image, usable = random.normal(size=(300, 300)), np.ones((300, 300), bool)
+    chosen = random.random(image.shape)
+    if sky == "nebula":  # as bright as 60 sigma, on all scales down to 4 pixels
+        image += sum(blurred(60.0 * (chosen < 0.02 / sigma**2), sigma) for sigma in (4, 8, 16, 32))
+    elif sky == "crowd":  # of stars of two pixels, one in each square of 8, up to 1000 sigma
+        image += blurred(np.where(chosen < 1 / 64, 10.0 ** random.uniform(0.5, 3, image.shape), 0.0), 0.9)
+    elif sky == "stripes":
+        image += random.normal(size=(300, 1))
+    else:
+        usable[chosen < 0.02] = False
+        image[~usable] = 1e5
+        usable[100:200, :250] = False
+    found = fine_noise_over_error(image, np.full(image.shape, error), usable)
+    assert found == pytest.approx(1 / error, rel=0.05)
+
+
+def test_too_few_places_tell_no_noise():
+    for shape in ((6, 100), (12, 12)):
+        assert np.isnan(fine_noise_over_error(np.zeros(shape), np.ones(shape), np.ones(shape, bool)))
+    assert np.isnan(fine_noise_over_error(np.zeros((90, 90)), np.ones((90, 90)), np.zeros((90, 90), bool)))
+
+
+def test_medians_of_others():
+    random = np.random.default_rng(6)
+    values, groups = random.integers(0, 9, 200).astype(float), random.integers(0, 60, 200)
+    numbers = np.arange(200)
+    wanted = [
+        np.median(others) if len(others := values[(groups == group) & (numbers != number)]) else np.nan
+        for number, group in enumerate(groups)
+    ]
+    assert np.isnan(wanted).any()
+    assert_allclose(median_of_others(values, groups), wanted)
+    assert len(median_of_others(np.empty(0), np.empty(0, int))) == 0
+
+
+def test_the_odd_one_alone_is_blamed():
+    places, levels = [np.array([[0.5, 0.5]])] * 4, [np.array([value]) for value in (1.0, 1.0, 4.0, 1.0)]
+    assert [step.height for step in sky_steps(places, levels, 1.0)] == [0, 0, 3, 0]
+    stars = [np.array([[value, 0.0]]) for value in (0.0, 0.3, 0.0, 0.0)]
+    assert_allclose([residual[0, 0] for _, residual in star_residuals(stars, 1.0)], [0, 0.3, 0, 0])
+
+
+def left_of(strength, number, exposures=4, displaced=0.0):
+    """Return what is left of rays of some sigma in one exposure of a field of 100 stars, of 10,000 pixels."""
+    random = np.random.default_rng(9)
+    sky = blurred(np.where(random.random((100, 100)) < 0.01, 300.0, 0.0), 1.0)
+    noise, others = random.normal(size=(2, 100, 100))
+    sci = shift(sky, (0, displaced), order=1) + noise + 3.0  # its own sky
+    hit = random.permutation(10_000)[:number]
+    sci.flat[hit] += strength
+    mean_of_others = sky + others / np.sqrt(exposures - 1)
+    combined = (sci - 3.0 + (exposures - 1) * mean_of_others) / exposures
+    raised = np.ones((100, 100))
+    raised.flat[hit] = 9.0  # a ray in part found by stage 1
+    return rays_left(sci, raised, combined.astype(np.float32), exposures, 1.0)
+
+
+@pytest.mark.parametrize("exposures", [2, 4])
+def test_rays_that_are_left_are_counted(exposures):
+    assert left_of(120.0, 50, exposures)[0] == pytest.approx(45, abs=5)  # some lie on stars
+    assert left_of(60.0, 0, exposures) == (0, 10_000)
+    assert left_of(4.0, 50, exposures)[0] == 0  # the search looks for no such rays
+
+
+def test_displaced_stars_are_no_rays():
+    assert left_of(0.0, 0, displaced=0.3)[0] <= 1  # of 100 stars: a look is from 2 in 10,000 pixels on
+
+
+def test_what_is_not_known_is_not_counted():
+    nothing = np.full((9, 9), np.nan, np.float32)
+    assert rays_left(nothing, nothing, nothing, 3, 1.0) == (0, 0)
 
 
 def test_steps_in_sky_level():
@@ -195,11 +280,11 @@ def exposure(name="one", rms=0.01, **values):
     own |= {"unit": "MJy/sr", "level": 1.0, "noise": 0.5, "error": 0.5}
     residuals = np.tile([0.001, 0.0], (20, 1))
     step, outliers = Step(0.001, 0.0001, 50), {"status": "COMPLETE", "flagged": 1, "pixels": 100, "fraction": 0.01}
-    found = MeasuredExposure(row, own, 0.1, residuals, residuals, step, 1.2, {}, outliers)
+    found = MeasuredExposure(row, own, 0.1, residuals, residuals, step, 1.2, 0.0, {}, outliers)
     return replace(found, **values)
 
 
-IMAGE = MeasuredImage((10, 10), "MJy/sr", 0.1, 0.1, (0, 40, 60), {}, Depth(50, 1.0, 49, 1.1, 0.8), 2.0, 1.5, 25.0)
+IMAGE = MeasuredImage((10, 10), "MJy/sr", 0.1, 0.1, (0, 40, 60), {}, Depth(50, 1.0, 49, 1.1, 0.8, 0.5), 2.0, 1.5, 25.0)
 CATALOG = MeasuredCatalog("COMPLETE", 3, 1, np.array([20.1, 21.3, np.nan]), np.ones(3), np.zeros(3, bool))
 
 
@@ -212,7 +297,7 @@ def test_all_is_fine():
     assert {check.judgement for check in found.values()} == {"fine"}
     assert found["alignment"].value == pytest.approx(10)
     assert found["star positions"].value == pytest.approx(0.01)
-    assert found["seams"].value == pytest.approx((0.001 - 3 * 0.0001) / 0.1)
+    assert found["seams"].value == pytest.approx((0.001 - 3 * 0.0001) / (0.5 * 1.1))
     assert "25.00" in found["depth"].found
 
 
@@ -225,10 +310,13 @@ def test_all_is_fine():
         ({"row": replace(exposure().row, used=False)}, "exposures", "look"),
         ({"residuals": np.tile([0.0, 0.06], (20, 1))}, "star positions", "wrong"),
         ({"residuals": np.zeros((2, 2))}, "star positions", "look"),
-        ({"step": Step(-0.2, 0.01, 50)}, "seams", "wrong"),
+        ({"step": Step(-0.35, 0.01, 50)}, "seams", "wrong"),
+        ({"step": Step(-0.35, 0.05, 50)}, "seams", "look"),
         ({"outliers": {"status": "COMPLETE", "fraction": 0.05}}, "outliers", "look"),
         ({"outliers": {"status": "FAILED", "fraction": 0.0}}, "outliers", "wrong"),
-        ({"on_sources": 4.0}, "outliers on sources", "look"),
+        ({"on_sources": 4.5}, "outliers on sources", "look"),
+        ({"rays_left": 3e-4}, "cosmic rays left", "look"),
+        ({"rays_left": 3e-3}, "cosmic rays left", "wrong"),
         ({"own": exposure().own | {"unusable": 90}}, "bad pixels", "wrong"),
         ({"own": exposure().own | {"noise_over_error": 0.4}}, "noise of exposures", "wrong"),
         ({"own": exposure().own | {"noise_over_error": None}}, "noise of exposures", "look"),
@@ -242,7 +330,7 @@ def test_an_odd_exposure_is_named(change, name, judgement):
 
 
 def test_errors_of_pixels_count_if_they_are_propagated():
-    wrong = Measured([exposure()], replace(IMAGE, depth=Depth(50, 1.0, 49, 1.1, 0.3)), None)
+    wrong = Measured([exposure()], replace(IMAGE, depth=Depth(50, 1.0, 49, 1.1, 0.3, 0.2)), None)
     assert judged(wrong)["errors of the image"].judgement == "fine"
     assert judged(wrong, "propagated")["errors of the image"].judgement == "wrong"
 

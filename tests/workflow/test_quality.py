@@ -1,8 +1,12 @@
-"""`snakemake quality`: what is measured, once, and the exit status; pictures."""
+"""`snakemake quality`: what is measured, once, and the exit status; what is wrong with an exposure; pictures."""
 
 import json
 
+import numpy as np
 from astropy.io import fits
+
+from calflow.simulation import INSTRUMENTS, Scene, simulate
+from tests.workflow.conftest import FIELD, combining
 
 
 def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
@@ -51,3 +55,39 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
     assert run.code == 0, run.output
     assert run.rules["association_quality"] == run.rules["association_page"] == 1
     assert combined.planned("pages") == {}  # what it was made of was made in the same run
+
+
+def test_each_defect_is_called_by_the_check_that_is_about_it(tmp_path):
+    pixel = INSTRUMENTS["nircam_f200w"].x_scale
+    own = {"pointing_error": 0.0, "sky_scatter": 0.0, "cosmic_rays": 0.0, "mispointings": {2: (0.3 * pixel, 0.0)}}
+    truth = simulate(tmp_path / "data", Scene(**FIELD | own))
+    spoil(truth.science)
+    workflow = combining(tmp_path)
+    skipped = "tweakreg", "skymatch", "outlier_detection"
+    workflow.config["stage3"] = {step: {"skip": True} for step in skipped}
+    run = workflow.run("quality")
+    assert run.code == 1, run.output
+    found = json.loads(next((tmp_path / "results" / "quality").glob("*.json")).read_text())
+    names = [path.name.removesuffix("_rate.fits") for path in truth.science]
+    assert {check["name"]: [*check["exposures"]] for check in found["checks"] if check["judgement"] != "fine"} == {
+        "cosmic rays left": [names[0]],
+        "star positions": [names[1]],
+        "noise of exposures": [names[2]],
+        "seams": [names[3]],
+    }
+
+
+def spoil(paths):
+    """Put cosmic rays into the first exposure, make the errors of the third too large, and the sky of the fourth."""
+    for number, path in enumerate(paths):
+        with fits.open(path, mode="update") as hdus:
+            sigma = np.nanmedian(hdus["ERR"].data)
+            if number == 0:
+                hit = np.random.default_rng(8).random(hdus["SCI"].shape) < 0.005
+                hdus["SCI"].data[hit] += 20 * sigma
+            elif number == 2:
+                hdus["ERR"].data *= 1.5
+                for name in ("VAR_POISSON", "VAR_RNOISE"):
+                    hdus[name].data *= 1.5**2
+            elif number == 3:
+                hdus["SCI"].data += sigma

@@ -20,7 +20,7 @@ from calflow.references.parameter_references import Chosen
 class Finding(NamedTuple):
     """Parameters of ``find_stars``."""
 
-    finder: dict[str, Any] | None  # None: no association is aligned by the stars of this exposure
+    finder: dict[str, Any] | None  # None: the stars of this exposure tell nothing, or are given
 
 
 class CatalogFetching(NamedTuple):
@@ -140,12 +140,26 @@ def aligned(plan: Plan, association: str) -> dict[str, Any]:
     stage3, planned = plan.stage3, plan.stage3.association(association)
     files = geometries(plan, association)
     if planned.runs("tweakreg") and not planned.moving:
-        files["stars"] = [str(member.star_list or _stars(stage3, member)) for member in planned.members]
+        files["stars"] = star_lists(plan, association)
         if catalog := astrometric_catalog(stage3, association):
             files["catalog"] = catalog
     if given := [member.pointing["file"] for member in planned.members if _has_wcs(member)]:
         files["wcs"] = given
     return files
+
+
+def star_lists(plan: Plan, association: str) -> list[str]:
+    """Return the star lists of the members of an association, in its order.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    members = plan.stage3.association(association).members
+    return [str(member.star_list or _stars(plan.stage3, member)) for member in members]
 
 
 def _has_wcs(member: PlannedMember) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from calflow.jobs.alignment import aligned
+from calflow.jobs.alignment import geometries, star_lists
 from calflow.jobs.declaration import Job
 from calflow.plan.plan import Plan
 from calflow.plan.quality_files import calibrated_path, exposure_quality
@@ -45,10 +45,12 @@ def combined(plan: Plan, association: str) -> dict[str, Any]:
     files: dict[str, Any] = {
         "alignment": stage3.table(association, "alignment"),
         "exposures": [exposure_quality(plan, member.root) for member in planned.members],
-        **{role: paths for role, paths in aligned(plan, association).items() if role in ("geometries", "stars")},
+        **geometries(plan, association),
     }
     made = set(stage3.products_of(planned))
-    if planned.runs("outlier_detection") and not planned.single:
+    if not planned.single:
+        if not planned.moving:
+            files["stars"] = star_lists(plan, association)
         files["crfs"] = [stage3.path(planned.crf(member)) for member in planned.members]
     products = {
         "sky": stage3.table(association, "sky"),

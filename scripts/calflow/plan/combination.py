@@ -250,13 +250,7 @@ class Combinations:
         self.associations = {association.name: association for association in associations}
         self.members = {member.root: member for a in associations for member in a.members}
         self._crfs = {a.crf_root(member): Crf(a.name, member.root) for a in associations for member in a.members}
-        self._aligned_by_stars = {
-            member.root
-            for a in associations
-            if a.runs("tweakreg") and not a.moving
-            for member in a.members
-            if member.star_list is None
-        }
+        self._with_stars = {m.root for a in associations if not a.moving for m in a.members if m.star_list is None}
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
@@ -326,14 +320,14 @@ class Combinations:
         return self.members[root]
 
     def finds_stars(self, root: str) -> bool:
-        """Tell whether stars of an exposure are looked for, since some association is aligned by them.
+        """Tell whether stars of an exposure are looked for: to align it by them, or to see how well it is aligned.
 
         Parameters
         ----------
         root : str
             Root of the names of its products.
         """
-        return root in self._aligned_by_stars
+        return root in self._with_stars
 
     def path(self, name: str) -> str:
         """Return the path of a file of stage 3.

@@ -16,6 +16,7 @@ from calflow.files.exposure_stars import read_exposure_stars
 from calflow.files.geometry_files import read_geometry, read_json
 from calflow.files.tables import read_table
 from calflow.quality.catalogs import NO_CATALOG, MeasuredCatalog, measure_catalog
+from calflow.quality.unflagged import unflagged_fraction
 from calflow.science.bands import bands
 from calflow.science.dq_flags import FLAGS
 from calflow.science.geometry.geometry import Geometry
@@ -46,9 +47,9 @@ class Files:
     exposures, geometries : sequence of str
         What was measured on each member, and where its pixels lie.
     stars : sequence of str
-        Star lists of the members; none if they were not aligned by stars.
+        Star lists of the members; none of a moving target.
     crfs : sequence of str
-        The members with their outliers flagged; none if these were not looked for.
+        The members with their outliers flagged; none of a single exposure.
     sky, outliers, i2d, segm, catalog : str or None
         The tables and products; None: not made.
     """
@@ -82,6 +83,8 @@ class MeasuredExposure:
         In sky level; None: it was not compared.
     on_sources : float
         How often its pixels on sources are flagged as outliers, over how often all are; NaN: not known.
+    rays_left : float
+        Part of its pixels that are brighter than those of the others there, and not flagged; NaN: not known.
     sky, outliers : mapping
         Its rows of the tables; empty if there are none.
     """
@@ -93,6 +96,7 @@ class MeasuredExposure:
     residuals: np.ndarray
     step: Step | None
     on_sources: float = float("nan")
+    rays_left: float = float("nan")
     sky: Mapping[str, Any] = field(default_factory=dict)
     outliers: Mapping[str, Any] = field(default_factory=dict)
 
@@ -172,11 +176,19 @@ def measure_association(files: Files, members: Sequence[tuple[str, str]], apertu
             residuals=residuals,
             step=step,
             on_sources=ratio,
+            rays_left=left_over,
             sky=sky.get(row.exposure, {}),
             outliers=outliers.get(row.exposure, {}),
         )
-        for row, each, geometry, (places, residuals), step, ratio in zip(
-            rows, own, geometries, stars, steps, _flagged_on_sources(files, geometries), strict=True
+        for row, each, geometry, (places, residuals), step, ratio, left_over in zip(
+            rows,
+            own,
+            geometries,
+            stars,
+            steps,
+            _flagged_on_sources(files, geometries),
+            _not_flagged(files, geometries, rows, own),
+            strict=True,
         )
     ]
     catalog = measure_catalog(Path(files.catalog)) if files.catalog else None
@@ -222,6 +234,21 @@ def _flagged_on_sources(files: Files, geometries: Sequence[Geometry]) -> list[fl
         places.append(np.stack(wcs.wcs_world2pix(ra, dec, 0), axis=-1))
     segments = CombinedPlane(Path(files.segm), "SCI", image.sci.shape)
     return rates_on_sources(places, segments, image.wht)
+
+
+def _not_flagged(
+    files: Files, geometries: Sequence[Geometry], rows: Sequence[AlignmentRow], own: Sequence[Mapping[str, Any]]
+) -> list[float]:
+    """Return what part of each exposure are rays that are not flagged; NaN where it is not known."""
+    if not (files.crfs and files.i2d):
+        return [float("nan") for _ in geometries]
+    combined = sum(row.used for row in rows)
+    return [
+        unflagged_fraction(Path(path), geometry, each["noise_over_error"], Path(files.i2d), combined)
+        if row.used
+        else float("nan")
+        for path, geometry, row, each in zip(files.crfs, geometries, rows, own, strict=True)
+    ]
 
 
 def _measure_image(files: Files, catalog: MeasuredCatalog, apertures: int) -> MeasuredImage:

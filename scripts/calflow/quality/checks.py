@@ -1,6 +1,6 @@
 """What is thought of the numbers of an association: a list of checks, each with its rule in words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,10 +8,13 @@ import numpy as np
 
 from calflow.quality.associations import Measured, MeasuredExposure
 from calflow.science.quality.judgement import FINE, LOOK, WRONG, Judgement, judge, judge_ratio, worst
+from calflow.science.quality.rays_left import SIGMAS
 from calflow.science.quality.thresholds import Thresholds
 
 # With fewer stars a median offset is that of chance.
 LEAST_STARS = 3
+# Of fewer exposures it is not known which is the odd one.
+LEAST_EXPOSURES = 3
 # So many errors of a step in sky level are not taken for a step.
 SURE = 3.0
 FAILED, COMPLETE = "FAILED", "COMPLETE"
@@ -77,9 +80,10 @@ def checks_of(measured: Measured, status: Mapping[str, str], limits: Thresholds,
         _alignment(exposures, limits),
         _star_offsets(exposures, limits),
         _used(exposures),
-        _steps(exposures, measured, limits),
+        _steps(exposures, limits),
         _outliers(exposures, limits),
         _on_sources(exposures, limits),
+        _rays_left(exposures, limits),
         _unusable(exposures, limits),
         _noise(exposures, limits),
         _errors(measured, limits, variance),
@@ -154,23 +158,23 @@ def _used(exposures: Iterable[MeasuredExposure]) -> Check:
     )
 
 
-def _steps(exposures: Iterable[MeasuredExposure], measured: Measured, limits: Thresholds) -> Check | None:
-    if measured.image is None or not measured.image.noise > 0:
-        return None
-    noise, unit = measured.image.noise, measured.image.unit
-
+def _steps(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
     def of(one: MeasuredExposure) -> _Of | None:
-        if one.step is None or not one.step.cells:
+        # Not that of the image, which is the smaller the more exposures there are, though their steps are the same.
+        noise = (one.own["error"] or 0.0) * (one.own["noise_over_error"] or 1.0)
+        if one.step is None or not one.step.cells or not noise > 0:
             return None
         error = one.step.error if np.isfinite(one.step.error) else 0.0
         height = max(abs(one.step.height) - SURE * error, 0.0) / noise
         judgement = judge(height, limits.seam_look, limits.seam_wrong)
-        found = f"{one.step.height:+.3g} +- {error:.1g} {unit}, at least {height:.2g} of the noise of a pixel"
+        found = (
+            f"{one.step.height:+.3g} +- {error:.1g} {one.own['unit']}, at least {height:.2g} of the noise of a pixel"
+        )
         return _Of(one.row.exposure, judgement, height, found)
 
     rule = (
         f"the sky of an exposure against that of those that overlap with it, less {SURE:g} errors, in units of the "
-        f"noise of a pixel of the image: look above {limits.seam_look:g}, wrong above {limits.seam_wrong:g}"
+        f"noise of a pixel of the exposure: look above {limits.seam_look:g}, wrong above {limits.seam_wrong:g}"
     )
     return _joint("seams", exposures, of, rule, "noise", "largest step in sky level {:.2g} of the noise of a pixel")
 
@@ -194,18 +198,35 @@ def _outliers(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Chec
 
 def _on_sources(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
     def of(one: MeasuredExposure) -> _Of | None:
-        ratio = one.on_sources
-        if not np.isfinite(ratio):
+        ratio, fraction = one.on_sources, one.outliers.get("fraction")
+        if not np.isfinite(ratio) or fraction is None:
             return None  # few are flagged, or there are no sources
-        judgement = judge(ratio, limits.on_sources_look, limits.on_sources_wrong)
-        return _Of(one.row.exposure, judgement, ratio, f"{ratio:.2g} times as often as all pixels")
+        more = max(ratio - 1.0, 0.0) * fraction
+        judgement = judge(more, limits.on_sources_look, limits.on_sources_wrong)
+        found = f"{100 * ratio * fraction:.2g} % of the pixels of sources, {100 * fraction:.2g} % of all"
+        return _Of(one.row.exposure, judgement, 100 * more, found)
 
     rule = (
-        "how often pixels of sources are flagged as outliers, over how often all are, about 1 for cosmic rays: "
-        f"look above {limits.on_sources_look:g}, wrong above {limits.on_sources_wrong:g}"
+        "the part of the pixels of sources that is flagged as outliers, less that of all pixels, about 0 for cosmic "
+        f"rays: look above {100 * limits.on_sources_look:g} %, wrong above {100 * limits.on_sources_wrong:g} %"
     )
-    words = "sources are flagged {:.2g} times as often as all pixels at the most"
-    return _joint("outliers on sources", exposures, of, rule, "", words)
+    words = "{:.2g} % more of the pixels of sources are flagged than of all, at the most"
+    return _joint("outliers on sources", exposures, of, rule, "%", words)
+
+
+def _rays_left(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+    def of(one: MeasuredExposure) -> _Of | None:
+        if not np.isfinite(one.rays_left):
+            return None  # no combined image, or one full of sources
+        judgement = judge(one.rays_left, limits.rays_look, limits.rays_wrong)
+        return _Of(one.row.exposure, judgement, 100 * one.rays_left, f"{100 * one.rays_left:.2g} % of its pixels")
+
+    rule = (
+        f"pixels {SIGMAS:g} sigma brighter than in the other exposures, beyond what sources explain, and not "
+        f"flagged: look above {100 * limits.rays_look:g} %, wrong above {100 * limits.rays_wrong:g} %"
+    )
+    words = "{:.2g} % of the pixels of an exposure are rays that are not flagged, at the most"
+    return _joint("cosmic rays left", exposures, of, rule, "%", words)
 
 
 def _unusable(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
@@ -222,15 +243,21 @@ def _unusable(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Chec
     return _joint("bad pixels", exposures, of, rule, "%", "{:.2g} % of an exposure cannot be used at the most")
 
 
-def _noise(exposures: Iterable[MeasuredExposure], limits: Thresholds) -> Check | None:
+def _noise(exposures: Sequence[MeasuredExposure], limits: Thresholds) -> Check | None:
+    known = [ratio for one in exposures if (ratio := one.own["noise_over_error"])]
+    usual = float(np.median(known)) if len(known) >= LEAST_EXPOSURES else None
+
     def of(one: MeasuredExposure) -> _Of:
         ratio = one.own["noise_over_error"]
-        judgement = judge_ratio(ratio, limits.noise_look, limits.noise_wrong)
-        return _Of(one.row.exposure, judgement, ratio, f"{ratio:.3g}" if ratio else "cannot be told")
+        # A background that is the average of few exposures adds noise to all exposures that ERR does not have.
+        values = (ratio, ratio / usual) if ratio and usual else (ratio,)
+        judged = [judge_ratio(value, limits.noise_look, limits.noise_wrong) for value in values]
+        return _Of(one.row.exposure, worst(judged), ratio, f"{ratio:.3g}" if ratio else "cannot be told")
 
     rule = (
-        "the scatter of the sky of an exposure over its ERR, which should be 1: look if they differ by a factor above "
-        f"{limits.noise_look:g}, wrong above {limits.noise_wrong:g}"
+        "the scatter between neighbouring pixels of an exposure, where the sky is quiet, over its ERR, which should be "
+        f"1, and that of the other exposures: look if they differ by a factor above {limits.noise_look:g}, wrong "
+        f"above {limits.noise_wrong:g}"
     )
     name, words = "noise of exposures", "scatter over ERR {:.3g} where it differs most from 1"
     return _joint(name, exposures, of, rule, "", words, lambda value: abs(np.log(value)) if value > 0 else np.inf)
@@ -246,12 +273,21 @@ def _errors(measured: Measured, limits: Thresholds, variance: str) -> Check | No
     propagated = variance == "propagated"
     ratio = image.depth.pixel_ratio if propagated else image.depth.aperture_ratio
     what = "pixels" if propagated else f"apertures of {image.depth.wide_pixels} pixels"
+    judgement = judge_ratio(ratio, limits.noise_look, limits.noise_wrong)
+    found = f"scatter over ERR {ratio:.3g}, in {image.depth.apertures} empty {what}"
+    if judgement != FINE and ratio > 1 and image.depth.fine_ratio <= limits.noise_wrong:
+        judgement = LOOK
+        found += (
+            f"; between neighbouring pixels {image.depth.fine_ratio:.2g}, so it may be a nebula, faint sources, "
+            "stripes or the noise of a background, of which ERR knows nothing"
+        )
     return Check(
         name,
-        judge_ratio(ratio, limits.noise_look, limits.noise_wrong),
-        f"scatter over ERR {ratio:.3g}, in {image.depth.apertures} empty {what}",
-        f"the scatter of empty {what} over what ERR says, which should be 1: look if they differ by a factor "
-        f"above {limits.noise_look:g}, wrong above {limits.noise_wrong:g}",
+        judgement,
+        found,
+        f"the scatter of empty {what} over what ERR says, which should be 1: look if they differ by a factor above "
+        f"{limits.noise_look:g}; wrong above {limits.noise_wrong:g}, if neighbouring pixels scatter so, too, or ERR is "
+        "too large",
         ratio,
     )
 

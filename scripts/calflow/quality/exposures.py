@@ -10,6 +10,7 @@ from calflow.files.exposure import read_exposure
 from calflow.quality.numbers import plain
 from calflow.science.dq_flags import DO_NOT_USE, FLAGS, NON_SCIENCE
 from calflow.science.quality.exposure_levels import BLOCK, exposure_levels, median
+from calflow.science.quality.fine_noise import fine_noise_over_error
 
 # What of the header a person wants to see beside the numbers.
 KEYWORDS = ("INSTRUME", "DETECTOR", "FILTER", "PUPIL", "DATE-BEG", "EXPSTART", "EFFEXPTM", "TARGNAME")
@@ -50,7 +51,7 @@ def measure_exposure(cal: Path) -> dict[str, Any]:
             "level": median(found.level),
             "noise": median(found.noise),
             "error": median(found.error),
-            "noise_over_error": found.noise_over_error,
+            "noise_over_error": fine_noise_over_error(sci, err, usable),
             "sky_left": 0.0 if level is None or subtracted else level,
             "shape": list(sci.shape),
             "block": BLOCK,

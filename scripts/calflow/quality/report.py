@@ -67,6 +67,7 @@ def _image(image: MeasuredImage) -> dict[str, Any]:
             "wide_pixels": depth.wide_pixels,
             "scatter_over_error": depth.aperture_ratio,
             "scatter_over_error_of_pixels": depth.pixel_ratio,
+            "scatter_over_error_of_neighbours": depth.fine_ratio,
             "limit_5_sigma_abmag": image.limit,
         },
     }
@@ -131,7 +132,7 @@ def _exposure(one: MeasuredExposure) -> dict[str, Any]:
             "cells": one.step and one.step.cells,
         },
         "outliers": {name: one.outliers.get(name) for name in ("status", "flagged", "fraction")}
-        | {"on_sources": one.on_sources},
+        | {"on_sources": one.on_sources, "rays_left": one.rays_left},
         "pixels": {name: own[name] for name in ("pixels", "unusable", "flags")},
         "noise": {name: own[name] for name in ("unit", "level", "noise", "error", "noise_over_error")},
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calflow.science.bands import Plane, bands
+from calflow.science.quality.fine_noise import KERNEL, QUIET
 from calflow.science.quality.robust import ERROR_OF_MEDIAN, SIGMA_OF_MAD, robust_sigma
 
 # The wings of sources, which segments and thresholds leave out, pixels.
@@ -40,6 +41,9 @@ class Depth:
     aperture_ratio, pixel_ratio : float
         Standard deviation of the sums in the wide ones, and of the middle pixels, over what the errors say if the
         noise of pixels were independent.
+    fine_ratio : float
+        The same of the scatter between neighbouring pixels, at the places with the quietest surroundings: below 1 in
+        a drizzled image, whose neighbours have noise in common. The sky has no part in it, unless it is as sharp.
     """
 
     apertures: int
@@ -47,6 +51,7 @@ class Depth:
     wide_pixels: int
     aperture_ratio: float
     pixel_ratio: float
+    fine_ratio: float
 
 
 def empty_aperture_depth(
@@ -77,24 +82,34 @@ def empty_aperture_depth(
         None if there are not enough empty places.
     """
     found = [*_measured(sci, err, wht, segments, radius, annulus, number * CANDIDATES)]
-    rank, sums, wide, expected, pixel, error = np.concatenate(found, axis=1) if found else np.empty((6, 0))
+    rank, sums, wide, expected, pixel, error, fine, around = (
+        np.concatenate(found, axis=1) if found else np.empty((8, 0))
+    )
     chosen = np.argsort(rank)[:number]
     if len(chosen) < LEAST:
         return None
+    quietest = chosen[np.argsort((around / error)[chosen], kind="stable")[: max(int(QUIET * len(chosen)), LEAST)]]
     return Depth(
         apertures=len(chosen),
         sigma=robust_sigma(sums[chosen]),
         wide_pixels=len(_disk(_wide(radius))),
         aperture_ratio=robust_sigma(wide[chosen] / expected[chosen]),
         pixel_ratio=robust_sigma(pixel[chosen] / error[chosen]),
+        fine_ratio=robust_sigma(fine[quietest] / error[quietest]),
     )
 
 
 def _measured(sci, err, wht, segments, radius, annulus, candidates: int) -> Iterator[np.ndarray]:
-    """Yield of each band, of the candidates that are empty: rank, sum, wide sum, its error, middle pixel, its error."""
+    """Yield of each band, of the candidates that are empty, rows of numbers.
+
+    They are: rank, sum, wide sum, its error, middle pixel, its error, the difference between it and its neighbours,
+    the scatter of the pixels around these.
+    """
     ny, nx = sci.shape
     disk, ring = _disk(_wide(radius)), _ring(*annulus)
     inside_radius = _part_within(disk, radius)
+    core = np.abs(disk).max(axis=1) <= 1
+    kernel = KERNEL[tuple(disk[core].T + 1)]
     # The median of the surroundings has an error, too, and is taken off each pixel.
     of_background = np.sqrt(1 + ERROR_OF_MEDIAN**2 * len(disk) / len(ring))
     margin = int(np.ceil(annulus[1])) + 1
@@ -129,6 +144,8 @@ def _measured(sci, err, wht, segments, radius, annulus, candidates: int) -> Iter
                 np.sqrt((errors**2).sum(axis=1)) * of_background,
                 values[:, middle],
                 errors[:, middle],
+                values[:, core] @ kernel,
+                values[:, ~core].std(axis=1),
             ]
         )
 

@@ -1,4 +1,4 @@
-"""The level and the noise of an exposure, block by block: what its sky is like, and whether ERR tells its noise."""
+"""The level and the noise of an exposure, block by block: what its sky is like."""
 
 from dataclasses import dataclass
 
@@ -29,13 +29,6 @@ class ExposureLevels:
     level: np.ndarray
     noise: np.ndarray
     error: np.ndarray
-
-    @property
-    def noise_over_error(self) -> float:
-        """The median over all blocks of noise over error; NaN if no block has both."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.error > 0, self.noise / self.error, np.nan)
-        return median(ratio)
 
 
 def exposure_levels(sci: np.ndarray, err: np.ndarray, usable: np.ndarray, block: int = BLOCK) -> ExposureLevels:

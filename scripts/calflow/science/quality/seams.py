@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calflow.science.quality.others import median_of_others
 from calflow.science.quality.robust import ERROR_OF_MEDIAN, robust_sigma
 
 
@@ -28,7 +29,7 @@ class Step:
 
 
 def sky_steps(places: Sequence[np.ndarray], levels: Sequence[np.ndarray], cell: float) -> list[Step]:
-    """Compare the level of each exposure with the mean of all others, place by place.
+    """Compare the level of each exposure with the median of those of all others, place by place.
 
     Parameters
     ----------
@@ -51,27 +52,24 @@ def sky_steps(places: Sequence[np.ndarray], levels: Sequence[np.ndarray], cell: 
     all_cells = np.concatenate([cells for cells, _ in found]) if found else np.empty((0, 2), np.int64)
     _, numbers = np.unique(all_cells, axis=0, return_inverse=True)
     numbers = numbers.reshape(-1)
-    size = int(numbers.max()) + 1 if len(numbers) else 0
     ends = np.cumsum([len(values) for _, values in found])
     # The mean of an exposure in each cell first, so that each exposure counts once there.
-    means = []
-    total, count = np.zeros(size), np.zeros(size, int)
+    means, cells = [], []
     for end, (_, values) in zip(ends, found, strict=True):
-        own = numbers[end - len(values) : end]
-        cells, index = np.unique(own, return_inverse=True)
-        mean = np.bincount(index, values, len(cells)) / np.maximum(np.bincount(index, minlength=len(cells)), 1)
-        means.append((cells, mean))
-        total[cells] += mean
-        count[cells] += 1
-    return [_step(mean, total[cells] - mean, count[cells] - 1) for cells, mean in means]
+        own, index = np.unique(numbers[end - len(values) : end], return_inverse=True)
+        cells.append(own)
+        means.append(np.bincount(index, values, len(own)) / np.maximum(np.bincount(index, minlength=len(own)), 1))
+    if not means:
+        return []
+    differences = np.concatenate(means) - median_of_others(np.concatenate(means), np.concatenate(cells))
+    return [_step(each) for each in np.split(differences, np.cumsum([len(each) for each in means])[:-1])]
 
 
-def _step(own: np.ndarray, others: np.ndarray, number: np.ndarray) -> Step:
-    """Return the step from the sum of the levels of others, and how many they are, in the cells of an exposure."""
-    shared = number > 0
-    difference = own[shared] - others[shared] / number[shared]
-    n = len(difference)
+def _step(differences: np.ndarray) -> Step:
+    """Return the step from the differences in the cells of an exposure, NaN where no other has a level."""
+    shared = differences[np.isfinite(differences)]
+    n = len(shared)
     if not n:
         return Step(float("nan"), float("nan"), 0)
-    error = ERROR_OF_MEDIAN * robust_sigma(difference) / np.sqrt(n) if n > 1 else float("nan")
-    return Step(float(np.median(difference)), float(error), n)
+    error = ERROR_OF_MEDIAN * robust_sigma(shared) / np.sqrt(n) if n > 1 else float("nan")
+    return Step(float(np.median(shared)), float(error), n)

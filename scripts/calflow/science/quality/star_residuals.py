@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calflow.science.quality.others import median_of_others
 from calflow.science.stars.star_matching import nearest_pairs
 
 
 def star_residuals(stars: Sequence[np.ndarray], radius: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Match the stars of all exposures, and compare each with the mean of the others.
+    """Match the stars of all exposures, and compare each with the median of the others.
 
     Exposure after exposure, stars that are each other's nearest within the radius are one; what is new is added.
 
@@ -23,7 +24,7 @@ def star_residuals(stars: Sequence[np.ndarray], radius: float) -> list[tuple[np.
     -------
     list of (place, residual)
         Of each exposure, two float arrays of shape (k, 2): the stars that another exposure has, too, and by how much
-        they are displaced against the mean of the others.
+        they are displaced against the median of the others, along each axis.
     """
     place, count = np.empty((0, 2)), np.empty(0, int)
     indices = []
@@ -38,10 +39,11 @@ def star_residuals(stars: Sequence[np.ndarray], radius: float) -> list[tuple[np.
         place = np.concatenate([place, given[new]])
         count = np.concatenate([count, np.ones(new.sum(), int)])
         indices.append(index)
-    found = []
-    for given, index in zip(stars, indices, strict=True):
-        shared = count[index] > 1
-        given, number, mean = given[shared], count[index][shared, None], place[index][shared]
-        # The mean of n with this one is known; that of the others differs more.
-        found.append((given, (given - mean) * number / (number - 1)))
-    return found
+    every, star = np.concatenate([*stars, np.empty((0, 2))]), np.concatenate([*indices, np.empty(0, int)])
+    residuals = every - np.stack([median_of_others(axis, star) for axis in every.T], axis=-1)
+    parts = np.cumsum([len(given) for given in stars])[:-1]
+    return [
+        (given[shared], residual[shared])
+        for given, residual in zip(stars, np.split(residuals, parts), strict=True)
+        for shared in [np.isfinite(residual).all(axis=1)]
+    ]

@@ -28,15 +28,19 @@ class Thresholds:
     ] = 0.1
     offset_wrong: Annotated[float, Positive, "the same: wrong"] = 0.5
     seam_look: Annotated[
-        float, Positive, "step in sky level between exposures, in noise of a pixel of the image: a look"
-    ] = 0.3
-    seam_wrong: Annotated[float, Positive, "the same: wrong"] = 1.0
+        float, Positive, "step in sky level between exposures, in noise of a pixel of an exposure: a look"
+    ] = 0.25
+    seam_wrong: Annotated[float, Positive, "the same: wrong"] = 0.5
     outliers_look: Annotated[float, Fraction, "part of an exposure's pixels flagged as outliers: a look"] = 0.02
     outliers_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.1
     on_sources_look: Annotated[
-        float, Factor, "how often pixels of sources are flagged as outliers, over how often all are: a look"
-    ] = 3.0
-    on_sources_wrong: Annotated[float, Factor, "the same: wrong"] = 10.0
+        float, Fraction, "part of the pixels of sources flagged as outliers, above that of all pixels: a look"
+    ] = 0.03
+    on_sources_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.1
+    rays_look: Annotated[
+        float, Fraction, "part of an exposure's pixels that are brighter than in the others and not flagged: a look"
+    ] = 2e-4
+    rays_wrong: Annotated[float, Fraction, "the same: wrong"] = 2e-3
     unusable_look: Annotated[float, Fraction, "part of an exposure's pixels that cannot be used: a look"] = 0.2
     unusable_wrong: Annotated[float, Fraction, "the same: wrong"] = 0.8
     noise_look: Annotated[
