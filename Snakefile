@@ -121,7 +121,7 @@ wildcard_constraints:
     association=r"[^/]+(?<!_outlier)",
     crf=r"[^/]+",
     grid=r"[^/]+",
-    optics=r"[^/]+",
+    scale=r"[^/]+",
     preview=r"[^/]+",
     group=r"[0-9]+",
     part=r"[1-9][0-9]*",

@@ -7,15 +7,15 @@ rule preview_scale:
     input:
         unpack(files_of("preview_scale")),
     output:
-        scale=f"{OUTPUT}previews/scales/{{optics}}.json",
+        scale=f"{OUTPUT}previews/scales/{{scale}}.json",
     log:
-        f"{LOGS}/preview_scale/{{optics}}.log",
+        f"{LOGS}/preview_scale/{{scale}}.log",
     resources:
         **resources_of("preview_scale"),
     params:
         **parameters_of("preview_scale"),
     message:
-        "{wildcards.optics}: scale of brightness"
+        "{wildcards.scale}: scale of brightness"
     script:
         "../scripts/preview_scale.py"
 

@@ -1,4 +1,4 @@
-"""Choose the scale of brightness of all pictures of an instrument and filter, by the sky of its exposures."""
+"""Choose the scale of brightness of all pictures of an association, by the sky of its exposures."""
 
 from pathlib import Path
 

@@ -20,6 +20,7 @@ from calflow.plan.colour_files import colour_paths, some_colour_paths
 from calflow.plan.combination import UnknownAssociation, catalog_candidates
 from calflow.plan.components import components
 from calflow.plan.map_files import some_map_paths
+from calflow.plan.plan import UnknownExposure
 from calflow.plan.planner import make_plan
 from calflow.science.geometry.tangent_plane import Affine
 from calflow.simulation import Scene, simulate
@@ -722,6 +723,21 @@ def test_alignment_reads_geometries_and_star_lists(two):
         "ASNPOOL": ("pool", "Name of the ASN pool"),
         "ASNTABLE": ("x_asn.json", "Name of the ASN table"),
     }
+
+
+def test_pictures_need_no_exposure_of_another_association(folder):
+    for name in "abc":
+        write_cal(f"{name}_cal.fits")
+    write_asn("x_asn.json", product("x", "a_cal.fits", "b_cal.fits"))
+    write_asn("y_asn.json", product("y", "b_cal.fits", "c_cal.fits"), asn_id="c1001")
+    plan = plan_of(["x_asn.json", "y_asn.json"])
+    names = ("x", "y", "a", "b_cal", "c", "b_c1001_crf")
+    scales = [Path(JOBS["preview"].inputs(plan, preview=name)["scale"]).stem for name in names]
+    assert scales == ["x", "y", "x", "x", "y", "y"]
+    measured = JOBS["preview_scale"].inputs(plan, scale="y")["exposures"]
+    assert [Path(path).stem for path in measured] == ["b", "c"]
+    with pytest.raises(UnknownExposure, match="no exposure of 'miri'"):
+        JOBS["preview_scale"].inputs(plan, scale="miri")
 
 
 def test_without_alignment_stars_are_needed_to_judge_it_alone(two):

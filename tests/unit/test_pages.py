@@ -262,7 +262,7 @@ def test_the_page_of_a_run_shows_common_grids_in_colour():
         ("--target-jobs preview:preview=one --allowed-rules preview", True),
         ("--target-jobs association_page:association=field", True),
         ("--allowed-rules exposure_quality", True),
-        ("--target-jobs preview_scale:optics=miri", True),
+        ("--target-jobs preview_scale:scale=miri", True),
         ("--target-jobs colour_picture:grid=deep", True),
         ("results/colour/deep.png", True),
         ("--cores 2 map", True),

@@ -6,7 +6,7 @@ from calflow.jobs.alignment import geometries
 from calflow.jobs.declaration import Job
 from calflow.plan.combination import UnknownAssociation
 from calflow.plan.plan import Plan, UnknownExposure
-from calflow.plan.preview_files import all_previews, has_cutouts, preview_of, roots_by_optics, scale_path
+from calflow.plan.preview_files import has_cutouts, preview_of, roots_of_scale, scale_path
 from calflow.plan.quality_files import exposure_quality
 
 
@@ -27,19 +27,19 @@ class Drawing(NamedTuple):
     optics: str
 
 
-def measured(plan: Plan, optics: str) -> dict[str, Any]:
-    """Return the files of ``preview_scale``: what was measured on all exposures of an instrument and filter.
+def measured(plan: Plan, scale: str) -> dict[str, Any]:
+    """Return the files of ``preview_scale``: what was measured on the exposures that it is for.
 
     Parameters
     ----------
     plan : Plan
         What this run does.
-    optics : str
-        Such as ``miri-f1130w``.
+    scale : str
+        An association, or an instrument and filter such as ``miri-f1130w``.
     """
-    roots = roots_by_optics(plan).get(optics)
+    roots = roots_of_scale(plan, scale)
     if not roots:
-        raise UnknownExposure(f"no exposure of {optics!r} in this configuration")
+        raise UnknownExposure(f"no exposure of {scale!r} in this configuration")
     return {"exposures": [exposure_quality(plan, root) for root in roots]}
 
 
@@ -55,7 +55,7 @@ def drawn(plan: Plan, preview: str) -> dict[str, str]:
     """
     found = preview_of(plan, preview)
     files = dict(found.files)
-    return files | {"scale": scale_path(plan, found.optics)}
+    return files | {"scale": scale_path(plan, found.scale)}
 
 
 def drawing(plan: Plan, preview: str) -> Drawing:
@@ -90,7 +90,7 @@ def cut_out(plan: Plan, association: str) -> dict[str, Any]:
         "i2d": stage3.path(f"{association}_i2d.fits"),
         "cals": [member.pixels for member in planned.members],
         "crfs": [stage3.path(planned.crf(member)) for member in planned.members],
-        "scale": scale_path(plan, all_previews(plan)[association].optics),
+        "scale": scale_path(plan, association),
         **geometries(plan, association),
     }
 

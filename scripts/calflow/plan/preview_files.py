@@ -23,7 +23,9 @@ class Preview:
     kind : str
         One of `PRODUCTS`, or ``exposure`` or ``association`` for a sheet.
     optics : str
-        Instrument and filter: pictures of the same have one scale of brightness.
+        Instrument and filter.
+    scale : str
+        Of brightness: the name of the association with whose pictures it has one; of an exposure in none, its optics.
     files : mapping of role to str
         What it shows.
     """
@@ -31,6 +33,7 @@ class Preview:
     name: str
     kind: str
     optics: str
+    scale: str
     files: Mapping[str, str]
 
 
@@ -75,17 +78,17 @@ def has_cutouts(plan: Plan, association: str) -> bool:
     return planned.runs("outlier_detection") and not planned.single and association in all_previews(plan)
 
 
-def scale_path(plan: Plan, optics: str) -> str:
-    """Return the path of the scale of brightness of an instrument and filter.
+def scale_path(plan: Plan, scale: str) -> str:
+    """Return the path of a scale of brightness.
 
     Parameters
     ----------
     plan : Plan
         What this run does.
-    optics : str
-        Such as ``miri-f1130w``.
+    scale : str
+        Of a `Preview`.
     """
-    return f"{plan.output}previews/scales/{optics}.json"
+    return f"{plan.output}previews/scales/{scale}.json"
 
 
 def preview_of(plan: Plan, name: str) -> Preview:
@@ -118,7 +121,7 @@ def all_previews(plan: Plan) -> dict[str, Preview]:
         What this run does.
     """
     exposures: dict[str, dict[str, str]] = {}
-    optics = _optics_of_exposures(plan)
+    optics, scales = _optics_of_exposures(plan), _scale_of_exposures(plan)
     for planned in plan.all_calibrated():
         files = exposures[planned.root] = {"cal": plan.path(planned, "cal")}
         if isinstance(planned, PlannedExposure):
@@ -135,29 +138,34 @@ def all_previews(plan: Plan) -> dict[str, Preview]:
             if not association.single:
                 crf = plan.stage3.path(association.crf(member))
                 files.setdefault("crf", crf)
-                previews.append(Preview(association.crf(member)[:-5], "crf", optics[member.root], {"crf": crf}))
+                name = association.crf(member)[:-5]
+                previews.append(Preview(name, "crf", optics[member.root], association.name, {"crf": crf}))
         previews += _of_association(plan, association, optics[association.members[0].root])
     for root, files in exposures.items():
         for kind in ("rate", "cal", "i2d"):
             if kind in files:
-                previews.append(Preview(f"{root}_{kind}", kind, optics[root], {kind: files[kind]}))
+                previews.append(Preview(f"{root}_{kind}", kind, optics[root], scales[root], {kind: files[kind]}))
         shown = {role: path for role, path in files.items() if role != "i2d" or "crf" not in files}
-        previews.append(Preview(root, "exposure", optics[root], shown))
+        previews.append(Preview(root, "exposure", optics[root], scales[root], shown))
     return {preview.name: preview for preview in previews}
 
 
-def roots_by_optics(plan: Plan) -> dict[str, list[str]]:
-    """Return the calibrated exposures of each instrument and filter.
+def roots_of_scale(plan: Plan, scale: str) -> list[str]:
+    """Return the calibrated exposures by which a scale of brightness is chosen.
+
+    Those of another association do not count: if one of them fails, the pictures of this one are made nevertheless.
 
     Parameters
     ----------
     plan : Plan
         What this run does.
+    scale : str
+        Of a `Preview`.
     """
-    found: dict[str, list[str]] = {}
-    for root, optics in _optics_of_exposures(plan).items():
-        found.setdefault(optics, []).append(root)
-    return found
+    association = plan.stage3.associations.get(scale)
+    if association:
+        return [member.root for member in association.members]
+    return [root for root, found in _scale_of_exposures(plan).items() if found == scale]
 
 
 def _of_association(plan: Plan, association: Any, optics: str) -> Iterable[Preview]:
@@ -166,9 +174,9 @@ def _of_association(plan: Plan, association: Any, optics: str) -> Iterable[Previ
     made = set(stage3.products_of(association))
     paths = {kind: stage3.path(f"{name}_{kind}.fits") for kind in ("i2d", "segm")}
     files = {kind: path for kind, path in paths.items() if path in made}
-    yield from (Preview(f"{name}_{kind}", kind, optics, {kind: path}) for kind, path in files.items())
+    yield from (Preview(f"{name}_{kind}", kind, optics, name, {kind: path}) for kind, path in files.items())
     if "i2d" in files:
-        yield Preview(name, "association", optics, files)
+        yield Preview(name, "association", optics, name, files)
 
 
 def _optics_of_exposures(plan: Plan) -> dict[str, str]:
@@ -179,6 +187,14 @@ def _optics_of_exposures(plan: Plan) -> dict[str, str]:
     }
     headers |= {planned.root: planned.header.values for planned in plan.all_calibrated()}
     return {root: optics_of(header) for root, header in headers.items()}
+
+
+def _scale_of_exposures(plan: Plan) -> dict[str, str]:
+    """Return the scale of each exposure: of several associations it is in, the first one's."""
+    scales = _optics_of_exposures(plan)
+    for association in reversed(plan.stage3.associations.values()):
+        scales |= {member.root: association.name for member in association.members}
+    return scales
 
 
 def optics_of(header: Mapping[str, Any]) -> str:

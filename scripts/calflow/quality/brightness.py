@@ -1,4 +1,4 @@
-"""The scale of brightness of pictures: one for all exposures of a filter, so that what looks alike is alike."""
+"""The scale of brightness of pictures: one for all of an association, so that what looks alike is alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
