@@ -184,14 +184,14 @@ def test_an_image_without_a_pixel_scale_has_a_page():
 def test_points_lie_where_the_axes_say():
     chart = Chart("title", "x", "y", [0, 100], [0, 10])
     chart.points([0, 100, None], [0, 10, 5])
-    # The range is a twentieth larger on each side: 310 pixels for 110, and 204 for 11.
-    assert re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', chart.svg()) == [("72.1", "220.7"), ("353.9", "35.3")]
+    # The range is a twentieth larger on each side: 302 pixels for 110, and 204 for 11.
+    assert re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', chart.svg()) == [("79.7", "220.7"), ("354.3", "35.3")]
 
 
 def test_right_ascension_grows_to_the_left():
     chart = Chart("title", "x", "y", [0, 100], [0, 10], mirrored=True)
     chart.points([0], [0])
-    assert 'cx="353.9"' in chart.svg()
+    assert 'cx="354.3"' in chart.svg()
 
 
 @pytest.mark.parametrize("values", [[], [None], [3.0], [float("nan")], [-1e-12, 1e-12], [1e9, 1e9 + 1]])

@@ -96,7 +96,7 @@ def test_outlines_of_sources():
     labels = np.zeros((5, 5), int)
     labels[1:4, 1:4] = 1
     shades = outline_segments(np.full((5, 5), 0.5), labels)
-    marked = (shades * 255).round() == [int(MARK[i : i + 2], 16) for i in (1, 3, 5)]
+    marked = (shades[..., :3] * 255).round() == [int(MARK[i : i + 2], 16) for i in (1, 3, 5)]
     assert np.argwhere(marked.all(axis=2)).tolist() == [
         [y, x] for y in (1, 2, 3) for x in (1, 2, 3) if (y, x) != (2, 2)
     ]

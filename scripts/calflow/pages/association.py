@@ -9,15 +9,17 @@ from calflow.pages.charts import Chart
 from calflow.pages.exposures import exposure_details
 from calflow.pages.style import STYLE
 
-FINE = "fine"
+FINE, FAILED = "fine", "FAILED"
+MOST_FAILED = 5  # that a card tells; the table has all
 # The longest residuals are drawn about this part of the field long: a round number of times as long as they are.
 ARROW = 0.06
 QUESTIONS = (
     ("Is it aligned?", ("alignment", "star positions")),
-    ("How deep is it?", ("depth", "exposures")),
+    ("How deep is it?", ("depth",)),
     ("Is the sky even?", ("seams",)),
     ("May I trust the errors?", ("errors of the image", "noise of exposures")),
-    ("What was found?", ("catalogue", "outliers", "outliers on sources")),
+    ("Is it clean?", ("outliers", "outliers on sources", "cosmic rays left", "bad pixels")),
+    ("What was found?", ("catalogue",)),
 )
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -40,6 +42,8 @@ TEMPLATE = """<!DOCTYPE html>
 {% endif %}
 
 <div class="cards">
+<div class="card"><b>What failed?</b>{% for line in failed %}{{ line }}<br>{% else %}Nothing. {% endfor %}
+{{ combined }}.</div>
 {% for question, checks in answers %}<div class="card"><b>{{ question }}</b>
 {% for check in checks %}<span class="word {{ check.judgement }}">{{ check.judgement }}</span> {{ check.found }}<br>
 {% endfor %}</div>{% endfor %}
@@ -139,6 +143,8 @@ def association_page(
         "about": _about(header, exposures),
         "report": report,
         "odd": sorted((c for c in report["checks"] if c["judgement"] != FINE), key=lambda c: c["judgement"] != "wrong"),
+        "failed": _failed(report),
+        "combined": checks["exposures"]["found"],
         "answers": [
             (question, found) for question, names in QUESTIONS if (found := [checks[n] for n in names if n in checks])
         ],
@@ -149,7 +155,7 @@ def association_page(
         "image_line": _image_line(image),
         "charts": [(chart.svg(), caption) for chart, caption in _charts(report)],
         "heads": _HEADS,
-        "rows": [_row(each) for each in exposures],
+        "rows": [_row(number, each) for number, each in enumerate(exposures, 1)],
         "details": [] if elsewhere else [exposure_details(each, pictures[each["exposure"]]) for each in exposures],
         "pictures": pictures,
         "elsewhere": elsewhere,
@@ -158,6 +164,17 @@ def association_page(
     }
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE)
     return template.render(**values)
+
+
+def _failed(report: Mapping[str, Any]) -> list[str]:
+    """Return what failed, a step of the association or of an exposure, and which exposures are left out."""
+    lines = [f"{step} {status}" for step, status in report["skipped"].items() if status == FAILED]
+    for number, each in enumerate(report["exposures"], 1):
+        alignment = each["alignment"]
+        if alignment["status"] == FAILED or not each["used"]:
+            state = "not aligned" if alignment["status"] == FAILED else "left out"
+            lines.append(f"exposure {number}, {each['exposure']}: {state}, {alignment['reason']}".rstrip(", "))
+    return [*lines[:MOST_FAILED], *([f"and {len(lines) - MOST_FAILED} more"] if len(lines) > MOST_FAILED else [])]
 
 
 def _about(header: Mapping[str, Any], exposures: Sequence[Mapping[str, Any]]) -> str:
@@ -276,7 +293,7 @@ def _residuals(exposures: Sequence[Mapping[str, Any]]) -> list[tuple[Chart, str]
     numbers = list(range(1, len(exposures) + 1))
     offset = Chart("Offset of each exposure", "exposure", "mas", [0.5, *numbers], [0, *offsets], zero=True)
     offset.points(numbers, offsets, radius=3)
-    what = "Each star of an exposure against the mean of the other exposures, after the alignment"
+    what = "Each star of an exposure against the median of the other exposures, after the alignment"
     return [
         (vectors, f"{what}. {unit}."),
         (histogram, f"{len(length)} residuals; longer ones than shown: {int((length > edge).sum())}."),
@@ -336,9 +353,12 @@ def _noise(exposures: Sequence[Mapping[str, Any]]) -> tuple[Chart, str] | None:
         return None
     numbers = list(range(1, len(ratios) + 1))
     chart = Chart("Noise over ERR", "exposure", "ratio", [0.5, *numbers], [*ratios, 1.0, 0.8, 1.2])
-    chart.level(1.0, "as ERR says")
+    chart.level(1.0, "")
     chart.points(numbers, ratios, radius=3)
-    return chart, "The scatter of the sky of an exposure over what its ERR says."
+    return (
+        chart,
+        "The scatter between neighbouring pixels of an exposure where its sky is quiet, over ERR; dashed: as ERR says.",
+    )
 
 
 def _catalog(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
@@ -376,17 +396,28 @@ def _coverage(image: Mapping[str, Any] | None) -> tuple[Chart, str] | None:
 
 
 _HEADS = (
-    *("exposure", "aligned", "stars", "used by the fit", "rms, mas", "shift E, mas", "shift N, mas", "rotation, deg"),
-    *("offset, mas", "sky level", "step", "outliers, %", "unusable, %", "noise / ERR"),
+    *(
+        "exposure",
+        "number in the figures",
+        "aligned",
+        "stars",
+        "used by the fit",
+        "rms, mas",
+        "shift E, mas",
+        "shift N, mas",
+        "rotation, deg",
+    ),
+    *("offset, mas", "sky level", "step", "outliers, %", "rays left, %", "unusable, %", "noise / ERR"),
 )
 
 
-def _row(each: Mapping[str, Any]) -> list[str]:
+def _row(number: int, each: Mapping[str, Any]) -> list[str]:
     alignment, pixels = each["alignment"], each["pixels"]
     state = "reference" if alignment["reference"] else alignment["status"]
-    fraction = each["outliers"]["fraction"]
+    fraction, left = each["outliers"]["fraction"], each["outliers"]["rays_left"]
     return [
         each["exposure"] + ("" if each["used"] else " (left out)"),
+        str(number),
         state,
         str(alignment["stars"]),
         str(alignment["matches"]),
@@ -398,6 +429,7 @@ def _row(each: Mapping[str, Any]) -> list[str]:
         _number(each["sky"]["level"]),
         _number(each["sky"]["step"]),
         _number(None if fraction is None else 100 * fraction),
+        _number(None if left is None else 100 * left),
         _number(100 * pixels["unusable"] / pixels["pixels"] if pixels["pixels"] else None),
         _number(each["noise"]["noise_over_error"]),
     ]

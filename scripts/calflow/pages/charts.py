@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 WIDTH, HEIGHT = 380, 270
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 26, 40
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 26, 40
 TICKS = 5
 ROUND = (1, 2, 2.5, 5, 10)
 MARGIN = 0.05  # of the range, around what is drawn
@@ -141,9 +141,9 @@ class Chart:
         self._text(LEFT, 15, self._title, "start", "title")
         self._text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, self._labels[0], "middle")
         middle = (TOP + HEIGHT - BOTTOM) / 2
-        turned = f'transform="rotate(-90 12 {middle:g})"'
+        turned = f'transform="rotate(-90 11 {middle:g})"'
         self._parts.append(
-            f'<text x="12" y="{middle:g}" text-anchor="middle" {turned}>{escape(self._labels[1])}</text>'
+            f'<text x="11" y="{middle:g}" text-anchor="middle" {turned}>{escape(self._labels[1])}</text>'
         )
         for value in _ticks(*self._x):
             x = float(self._at_x(value))

@@ -5,20 +5,23 @@ from typing import Any
 
 from calflow.pages.style import STYLE
 
+WRONG = "wrong"
 GOOD = ("COMPLETE", "SKIPPED")
 # Of more exposures only those are listed that are not complete.
 MOST_EXPOSURES = 200
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title><style>{{ style | safe }}</style></head><body>
-<h1>{{ title }}: <span class="word {{ quality.judgement }}">{{ quality.judgement }}</span></h1>
+<h1>{{ title }}: <span class="word {{ judgement }}">{{ judgement }}</span></h1>
 <p>{{ state.made }} of {{ state.made + state.missing }} products are there;
 exposures: {{ state.exposures | length }}, associations: {{ state.associations | length }}.</p>
 
 {% if failures %}<h2>What failed</h2>
 {% for one in failures %}<p><span class="word wrong">failed</span> <b>{{ one.rule }}
 {{ one.wildcards | join(", ") }}</b>: {{ one.reason }}
-<span class="soft">(log: <code>{{ one.log }}</code>)</span></p>{% endfor %}{% endif %}
+<span class="soft">(log: <code>{{ one.log }}</code>)</span></p>{% endfor %}
+<p>{{ state.missing }} products are not made: these, and what needs them. The next run with the same command makes them
+and nothing else; an exposure that cannot be made has to be taken out of its associations.</p>{% endif %}
 {% if notes %}<h2>Worth a look</h2>{% for note in notes %}<p>{{ note }}</p>{% endfor %}{% endif %}
 
 <h2>Associations</h2>
@@ -106,6 +109,8 @@ def run_page(
         "style": STYLE,
         "state": state,
         "quality": quality,
+        # Of what there is all may be fine, though not all is there.
+        "judgement": WRONG if summary.get("failures") else quality["judgement"],
         "failures": summary.get("failures", ()),
         "colours": colours,
         "maps": maps,

@@ -145,7 +145,8 @@ def colour_segments(labels: np.ndarray, covered: np.ndarray) -> np.ndarray:
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
     number = np.arange(int(labels.max()) + 1)
-    hue_saturation_value = np.column_stack([number * HUE_STEP % 1, 0.45 + 0.2 * (number % 3), 1 - 0.12 * (number % 2)])
+    # Neighbours have numbers near each other: they differ in lightness, too, for those who do not see the hues.
+    hue_saturation_value = np.column_stack([number * HUE_STEP % 1, 0.45 + 0.2 * (number % 2), 1 - 0.25 * (number % 3)])
     colours = hsv_to_rgb(hue_saturation_value)
     colours[0] = SKY_COLOUR
     return np.where(covered[..., None] | (labels[..., None] > 0), colours[labels], to_rgb(BLANK))

@@ -15,13 +15,15 @@ DPI = 100
 # Larger images are averaged to this, pixels; smaller ones enlarged, by whole numbers.
 MOST, LEAST = 4096, 480
 SHEET = 560  # side of an image on a sheet, pixels
-GREY = "#8c9097"  # no colour of the scale is grey
+GREY = "#8c9097"
+# What has no value is seen through: grey alone is like the middle of a scale, or of an image in shades of grey.
+HATCH, HATCH_LINES, NOTHING = "////", "#5f646b", (0.0, 0.0, 0.0, 0.0)
 INK = "#ffffff"
 DO_NOT_USE = 1
 MOST_MARKS = 400
 LEFT, RIGHT, BOTTOM, TOP = 1.25, 0.25, 1.3, 0.42  # inches around an image
-NO_DATA = "grey: no data"
-FLAGGED = "grey: no value or DO_NOT_USE"
+NO_DATA = "hatched: no data"
+FLAGGED = "hatched: no value or DO_NOT_USE"
 BARS = (1, 2, 5)
 
 
@@ -32,7 +34,7 @@ class Shown:
     Attributes
     ----------
     data : float array, shape (ny, nx) or (ny, nx, 3)
-        NaN: grey.
+        NaN: not drawn.
     header : fits.Header
         With the world coordinates of the image before it was averaged.
     binned : int
@@ -43,7 +45,7 @@ class Shown:
     norm : object
         Scale of brightness of matplotlib; None for colours.
     note : str
-        What grey is, and what is marked.
+        What is hatched, and what is marked.
     marks : float array, shape (n, 2)
         Pixels that are circled.
     colours : str
@@ -107,7 +109,7 @@ def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most
     else:
         norm, unit = _asinh(scale["low"] - scale["sky"], scale["high"] - scale["sky"], scale["linear"]), unit
         data = data - np.float32(scale["sky"])
-        unit = f"{unit} above {scale['sky']:.4g}, one scale for this filter"
+        unit = f"{unit} above {scale['sky']:.4g}, one scale for this association"
     note, marks = (NO_DATA if kind == "i2d" else FLAGGED), None
     if kind == "crf":
         marks, sizes = outliers_in(path)
@@ -158,24 +160,24 @@ def outline_segments(brightness: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     brightness : masked float array, shape (ny, nx)
-        From 0 to 1; masked or NaN: grey.
+        From 0 to 1; masked or NaN: nothing is drawn.
     labels : int array, shape (ny, nx)
         0: no source.
 
     Returns
     -------
-    float array, shape (ny, nx, 3)
-        Red, green and blue, from 0 to 1.
+    float array, shape (ny, nx, 4)
+        Red, green, blue and opacity, from 0 to 1.
     """
     import matplotlib
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import to_rgba
 
-    shades = matplotlib.colormaps["gray"].with_extremes(bad=GREY)(np.ma.masked_invalid(brightness))[..., :3]
+    shades = matplotlib.colormaps["gray"].with_extremes(bad=NOTHING)(np.ma.masked_invalid(brightness))
     edge = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         for step in (1, -1):
             edge |= labels != np.roll(labels, step, axis)
-    shades[edge & (labels > 0)] = to_rgb(MARK)
+    shades[edge & (labels > 0)] = to_rgba(MARK)
     return shades
 
 
@@ -328,7 +330,7 @@ def _stretch(shown: Shown) -> tuple[float, float]:
 
 
 def _show(figure: Any, shown: Shown, left: float, bottom: float, width: float, height: float, size: float) -> None:
-    """Draw an image with its sky coordinates at a place, inches; below it the colour bar and what grey means."""
+    """Draw an image with its sky coordinates at a place, inches; below it the colour bar and what is hatched."""
     import matplotlib
     from matplotlib.cm import ScalarMappable
 
@@ -336,7 +338,8 @@ def _show(figure: Any, shown: Shown, left: float, bottom: float, width: float, h
     place = (left / across, bottom / up, width / across, height / up)
     wcs = _world(shown)
     axes = figure.add_axes(place, projection=wcs) if wcs is not None else figure.add_axes(place)
-    colours = matplotlib.colormaps[shown.colours].with_extremes(bad=GREY)
+    colours = matplotlib.colormaps[shown.colours].with_extremes(bad=NOTHING)
+    axes.patch.set(facecolor=GREY, edgecolor=HATCH_LINES, hatch=HATCH, linewidth=0)
     shape = tuple(n * shown.binned for n in shown.data.shape[:2])
     # Coordinates are those of the whole image, whatever is averaged.
     drawn = {"extent": (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5), "aspect": "auto", "interpolation": "nearest"}
