@@ -78,6 +78,7 @@ def test_a_page_answers_what_a_colleague_asks():
     text = text_of(page(tree(exposure(), exposure("two")), parameters=["stage3.tweakreg.minobj = 5"]))
     assert "field: fine" in text
     assert "What is not as it should be" not in text
+    assert "What failed? Nothing. 2 of 2 combined." in text
     assert "Is it aligned? fine largest rms of the residuals 10 mas" in text
     assert "5 sigma at 25.00 AB mag" in text
     assert "May I trust the errors? fine scatter over ERR 1.1" in text
@@ -92,6 +93,16 @@ def test_what_is_wrong_comes_first():
     assert text.index("What is not as it should be wrong outliers :") < text.index("Is it aligned?")
     assert "two there is no other group to compare it with" in text
     assert "What did not run SKIPPED skymatch" in text
+
+
+def test_what_failed_is_told_with_the_number_of_the_exposure():
+    row = replace(exposure().row, status="FAILED", reason="no stars", used=False)
+    found = tree(exposure(), exposure("two", row=replace(row, exposure="two")), status={"skymatch": "FAILED"})
+    text = text_of(page(found))
+    assert "What failed? skymatch FAILED exposure 2, two: not aligned, no stars 1 of 2 combined." in text
+    assert "two (left out) 2 FAILED" in text  # in the table
+    many = tree(*(exposure(str(n), row=replace(row, exposure=str(n))) for n in range(8)))
+    assert "exposure 5, 4: not aligned, no stars and 3 more 0 of 8" in text_of(page(many))
 
 
 def test_a_page_needs_no_network_and_nothing_beside_it():
@@ -212,7 +223,7 @@ def test_parameters_that_differ():
 
 def test_the_page_of_a_run_begins_with_failures():
     check = {"name": "seams", "judgement": "look", "found": "a step", "rule": "above 1"}
-    quality = {"judgement": "wrong", "associations": {"field": {"judgement": "look", "checks": [check]}}}
+    quality = {"judgement": "look", "associations": {"field": {"judgement": "look", "checks": [check]}}}
     steps = {"flat_field": "COMPLETE", "photom": "FAILED"}
     state = {
         "made": 3,
@@ -232,6 +243,8 @@ def test_the_page_of_a_run_begins_with_failures():
         version="calflow 1",
     )
     text = text_of(found)
+    assert "Run in results/: wrong" in text
+    assert "1 products are not made" in text
     assert text.index("failed calibrate one : no <flat>") < text.index("Associations") < text.index("Exposures")
     assert "3 of 4 products are there" in text
     assert "4 aligned look seams: a step" in text
