@@ -23,6 +23,25 @@ rule exposure_quality:
         "../scripts/exposure_quality.py"
 
 
+rule association_completeness:
+    input:
+        unpack(files_of("association_completeness")),
+    output:
+        completeness=f"{OUTPUT}quality/completeness/{{association}}.json",
+    log:
+        f"{LOGS}/association_completeness/{{association}}.log",
+    benchmark:
+        f"{BENCHMARKS}/association_completeness/{{association}}.tsv"
+    resources:
+        **resources_of("association_completeness"),
+    params:
+        **parameters_of("association_completeness"),
+    message:
+        "{wildcards.association}: how complete its catalogue is"
+    script:
+        "../scripts/association_completeness.py"
+
+
 rule association_quality:
     input:
         unpack(files_of("association_quality")),

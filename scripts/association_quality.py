@@ -26,6 +26,7 @@ def judge(input, output, params: "Judging"):
         i2d=input.get("i2d"),
         segm=input.get("segm"),
         catalog=input.get("catalog"),
+        completeness=input.get("completeness"),
     )
     limits = Thresholds(**params.thresholds)
     measured = measure_association(files, [(root, group) for root, group in params.members], limits.apertures)

@@ -100,7 +100,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 def _list(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minItems"), schema.get("maxItems")
-    how_many = f"{least} or {most} " if most and least != most else f"{most} " if most else ""
+    between = "or" if most == (least or 0) + 1 else "to"
+    how_many = f"{least} {between} {most} " if most and least != most else f"{most} " if most else ""
     empty = ["that is not empty"] if least and not most else []
     if "enum" in schema["items"]:
         return " ".join([f"list of {how_many}{in_words(schema['items'])}", *empty])

@@ -53,6 +53,52 @@ class CombinedPlane:
         return values.astype(np.float32).reshape(stop - start, nx)
 
 
+@dataclass(frozen=True)
+class ExposureCounts:
+    """How many exposures each pixel of a combined image has; rows of it are read when they are asked for.
+
+    Attributes
+    ----------
+    path : Path
+    shape : (ny, nx)
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "ExposureCounts | None":
+        """Return those of an image; None if it has no context.
+
+        Parameters
+        ----------
+        path : Path
+            ``_i2d``.
+        """
+        with fits.open(path, memmap=False) as hdus:
+            return cls(Path(path), hdus["CON"].shape[1:]) if "CON" in hdus else None
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        with fits.open(self.path, memmap=False) as hdus:
+            return counts_of_exposures(hdus, rows)
+
+
+def counts_of_exposures(hdus: fits.HDUList, rows: slice) -> np.ndarray:
+    """Return how many exposures the pixels of some rows have, int64: the bits of all planes of the context.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        A combined image with ``CON``.
+    rows : slice
+    """
+    planes, _, nx = hdus["CON"].shape
+    number = np.zeros((rows.stop - rows.start, nx), np.int64)
+    for plane in range(planes):
+        number += np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32))
+    return number
+
+
 @dataclass
 class CombinedImage:
     """A combined image.

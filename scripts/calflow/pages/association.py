@@ -1,6 +1,7 @@
 """The page of an association: what came out, how good it is, and what it was made with."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ MOST_FAILED = 5  # that a card tells; the table has all
 ARROW = 0.06
 QUESTIONS = (
     ("Is it aligned?", ("alignment", "star positions")),
-    ("How deep is it?", ("depth",)),
+    ("How deep is it?", ("depth", "completeness")),
     ("Is the sky even?", ("seams",)),
     ("May I trust the errors?", ("errors of the image", "noise of exposures")),
     ("Is it clean?", ("outliers", "outliers on sources", "cosmic rays left", "bad pixels")),
@@ -240,6 +241,7 @@ def _charts(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
         _fractions(exposures),
         _noise(exposures),
         *_catalog(report),
+        *_completeness(report),
         _coverage(report["image"]),
     ]
     return [each for each in found if each is not None]
@@ -371,6 +373,11 @@ def _catalog(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
     histogram = Chart("Magnitudes", "AB mag, all of the flux", "sources", [*edges, limit], [0, *counts], zero=True)
     histogram.bars(edges, counts)
     histogram.level(limit, "5 sigma", upright=True)
+    found = _limit(report.get("completeness") or {}, 50)
+    histogram.level(found, "50 % found", upright=True)
+    lines = "the line is the depth for point sources"
+    if found is not None:
+        lines = "the lines are the depth for point sources, and where half of the artificial ones is found"
     magnitude, index, extended = (catalog[name] for name in ("magnitude", "concentration", "is_extended"))
     known = [value for value in index if value is not None]
     low, high = np.percentile(known, [2, 98]) if known else (0.0, 1.0)
@@ -380,9 +387,64 @@ def _catalog(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
         chosen = [value if flag == wanted else None for value, flag in zip(kept, extended, strict=True)]
         chart.points(magnitude, chosen, kind)
     return [
-        (histogram, f"{catalog['sources']} sources; the line is the depth for point sources."),
+        (histogram, f"{catalog['sources']} sources; {lines}."),
         (chart, "Point sources lie along a level line; rings: extended sources."),
     ]
+
+
+def _limit(completeness: Mapping[str, Any], part: int) -> float | None:
+    """Return the magnitude at which a part of the point sources is found."""
+    kinds = completeness.get("kinds")
+    return kinds[0][f"limit_{part}_abmag"] if kinds else None
+
+
+def _completeness(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
+    """Return the part of artificial sources that is found, over the magnitudes of the catalogue, and their errors."""
+    completeness = report.get("completeness") or {}
+    kinds = [kind for kind in completeness.get("kinds", ()) if kind["bins"]]
+    if not kinds:
+        return []
+    edges = [edge for kind in kinds for edge in kind["bins"]["edges"]]
+    limit = _limit(completeness, 50)
+    chart = Chart("Completeness", "AB mag", "% found", edges, [0, 100], zero=True)
+    magnitudes = (report["catalog"] or {}).get("magnitudes") or {"edges": [], "counts": []}
+    most = max(magnitudes["counts"], default=0) or 1
+    for (left, right), count in zip(pairwise(magnitudes["edges"]), magnitudes["counts"], strict=True):
+        if min(edges) <= left and right <= max(edges):
+            chart.bars([left, right], [100 * count / most], "back")
+    for number, kind in enumerate(kinds):
+        _draw_kind(chart, kind, *(("b", "b") if number else ("a", "line")))
+    chart.level(limit, "50 %", upright=True)
+    errors = _magnitude_errors(kinds[0])
+    names = "dots: " + kinds[0]["name"] + ("; rings: " + ", ".join(k["name"] for k in kinds[1:]) if kinds[1:] else "")
+    what = f"Artificial sources put into the image, {names}; bars: the catalogue, in % of its fullest bin."
+    return [(chart, what), *errors]
+
+
+def _draw_kind(chart: Chart, kind: Mapping[str, Any], points: str, lines: str) -> None:
+    bins, curve = kind["bins"], kind["curve"]
+    middles = [sum(ends) / 2 for ends in pairwise(bins["edges"])]
+    if curve:
+        way = zip(curve["magnitude"], (100 * part for part in curve["fraction"]), strict=True)
+        chart.lines([(*one, *other) for one, other in pairwise(way)], lines)
+    intervals = zip(middles, bins["fraction_low"], bins["fraction_high"], strict=True)
+    chart.lines([(x, 100 * low, x, 100 * high) for x, low, high in intervals if low is not None], lines)
+    chart.points(middles, [part if part is None else 100 * part for part in bins["fraction"]], points, radius=3)
+
+
+def _magnitude_errors(kind: Mapping[str, Any]) -> list[tuple[Chart, str]]:
+    """Return by how much magnitudes of artificial sources are measured wrongly."""
+    bins = kind["bins"]
+    rows = zip(pairwise(bins["edges"]), bins["magnitude_bias"], bins["magnitude_scatter"], strict=True)
+    known = [(sum(ends) / 2, bias, scatter) for ends, bias, scatter in rows if bias is not None]
+    if not known:
+        return []
+    ends = [bias + sign * scatter for _, bias, scatter in known for sign in (1, -1)]
+    chart = Chart("Errors of magnitudes", "AB mag", "measured less true, mag", bins["edges"], [0.0, *ends])
+    chart.level(0.0, "")
+    chart.lines([(x, bias - scatter, x, bias + scatter) for x, bias, scatter in known])
+    chart.points([x for x, *_ in known], [bias for _, bias, _ in known], radius=3)
+    return [(chart, "Of the artificial point sources that were found: median and scatter (1 sigma).")]
 
 
 def _coverage(image: Mapping[str, Any] | None) -> tuple[Chart, str] | None:

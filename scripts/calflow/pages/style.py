@@ -25,6 +25,8 @@ svg.chart { width: 100%; height: auto; background: var(--card); border-radius: 6
 .chart text { fill: var(--ink); font-size: 11px; } .chart .small { fill: var(--soft); font-size: 10px; }
 .chart .title { font-size: 12px; font-weight: 700; } .chart .axis { fill: none; stroke: var(--soft); }
 .chart .grid { stroke: var(--line); stroke-width: 0.6; } .chart .a { fill: var(--a); fill-opacity: 0.8; }
+
+.chart .back { fill: var(--soft); fill-opacity: 0.22; }
 .chart .b { fill: none; stroke: var(--b); stroke-width: 1.3; } .chart .line { stroke: var(--a); stroke-width: 1.1; }
 .chart .mark { stroke: var(--mark); stroke-width: 1.6; stroke-dasharray: 5 3; }
 .chart .frame { fill: var(--a); fill-opacity: 0.07; stroke: var(--a); stroke-width: 1.1; }

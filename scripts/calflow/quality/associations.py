@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from calflow.files.alignment_tables import AlignmentRow, find_row, read_alignment, read_corrected_geometry
-from calflow.files.combined_image import CombinedPlane, read_combined
+from calflow.files.combined_image import CombinedPlane, counts_of_exposures, read_combined
 from calflow.files.exposure import read_planes
 from calflow.files.exposure_stars import read_exposure_stars
 from calflow.files.geometry_files import read_geometry, read_json
@@ -52,6 +52,8 @@ class Files:
         The members with their outliers flagged; none of a single exposure.
     sky, outliers, i2d, segm, catalog : str or None
         The tables and products; None: not made.
+    completeness : str or None
+        How complete the catalogue is; None: not asked for.
     """
 
     alignment: str
@@ -64,6 +66,7 @@ class Files:
     i2d: str | None = None
     segm: str | None = None
     catalog: str | None = None
+    completeness: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,21 @@ class MeasuredImage:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that is measured on an association; what was not made is None, or has no rows."""
+    """All that is measured on an association; what was not made is None, or has no rows.
+
+    Attributes
+    ----------
+    exposures : list of MeasuredExposure
+    image : MeasuredImage or None
+    catalog : MeasuredCatalog or None
+    completeness : mapping or None
+        As of `quality.completeness.measure_completeness`.
+    """
 
     exposures: list[MeasuredExposure]
     image: MeasuredImage | None
     catalog: MeasuredCatalog | None
+    completeness: Mapping[str, Any] | None = None
 
 
 def measure_association(files: Files, members: Sequence[tuple[str, str]], apertures: int) -> Measured:
@@ -193,7 +206,8 @@ def measure_association(files: Files, members: Sequence[tuple[str, str]], apertu
     ]
     catalog = measure_catalog(Path(files.catalog)) if files.catalog else None
     image = _measure_image(files, catalog or NO_CATALOG, apertures) if files.i2d else None
-    return Measured(exposures, image, catalog)
+    completeness = read_json(Path(files.completeness)) if files.completeness else None
+    return Measured(exposures, image, catalog, completeness)
 
 
 def _steps(geometries: Sequence[Geometry], own: Sequence[Mapping[str, Any]], left: Sequence[float]) -> list[Step]:
@@ -287,16 +301,14 @@ def _coverage(path: Path, shape: tuple[int, ...], has_errors: bool) -> tuple[flo
     counts, errors = np.zeros(1, np.int64), []
     every = max(1, int(np.sqrt(np.prod(shape) / 1e6)))
     with fits.open(path, memmap=False) as hdus:
-        planes = hdus["CON"].shape[0] if "CON" in hdus else 0
+        has_context = "CON" in hdus
         for rows in bands(shape[0]):
-            number = np.zeros((rows.stop - rows.start, shape[1]), np.int64)
-            for plane in range(planes):
-                number += np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32))
-            found = np.bincount(number.ravel(), minlength=len(counts))
-            found[: len(counts)] += counts
-            counts = found
+            if has_context:
+                found = np.bincount(counts_of_exposures(hdus, rows).ravel(), minlength=len(counts))
+                found[: len(counts)] += counts
+                counts = found
             if has_errors:
                 errors.append(hdus["ERR"].section[rows][::every, ::every].ravel())
     known = np.concatenate(errors) if errors else np.empty(0)
     known = known[np.isfinite(known)]
-    return float(np.median(known)) if len(known) else float("nan"), tuple(counts.tolist()) if planes else ()
+    return float(np.median(known)) if len(known) else float("nan"), tuple(counts.tolist()) if has_context else ()

@@ -88,6 +88,7 @@ def checks_of(measured: Measured, status: Mapping[str, str], limits: Thresholds,
         _noise(exposures, limits),
         _errors(measured, limits, variance),
         _depth(measured),
+        _completeness(measured, limits),
         _sources(measured, status),
     ]
     return [check for check in found if check is not None]
@@ -300,6 +301,37 @@ def _depth(measured: Measured) -> Check | None:
     radius = f"{arcsec:.2g} arcsec" if np.isfinite(arcsec) else f"{image.radius:.2g} pixels"
     found = f"5 sigma at {image.limit:.2f} AB mag, of a point source in apertures of {radius} radius"
     return Check("depth", FINE, found, "the scatter of empty apertures; told, not judged", image.limit, "AB mag")
+
+
+def _completeness(measured: Measured, limits: Thresholds) -> Check | None:
+    completeness = measured.completeness
+    if completeness is None:
+        return None
+    name, rule = "completeness", "of artificial sources in the image; told, not judged"
+    if completeness["status"] == FAILED:
+        return Check(name, LOOK, f"not measured: {completeness['reason']}", "look: it cannot be told")
+    points = completeness["kinds"][0]
+    depth = measured.image.limit if measured.image else np.nan
+    judgement = FINE
+    if limits.completeness_look is not None and np.isfinite(depth):
+        limit = points["limit_80_abmag"]
+        judgement = LOOK if limit is None or depth - limit > limits.completeness_look else FINE
+        rule = (
+            "of artificial sources in the image: look if 80 % of the point sources are not found, or only "
+            f"{limits.completeness_look:g} mag and more above the depth"
+        )
+    told = [f"{_limits_of(kind)}, {kind['name']}" for kind in completeness["kinds"]]
+    return Check(name, judgement, "; ".join(told), rule, points["limit_50_abmag"], "AB mag")
+
+
+def _limits_of(kind: Mapping[str, Any]) -> str:
+    """Return in words at which magnitudes sources of a kind are found."""
+    told = [
+        f"{part} % at {limit:.2f} +- {kind[f'limit_{part}_error']:.2f}"
+        for part in (50, 80)
+        if (limit := kind[f"limit_{part}_abmag"]) is not None
+    ]
+    return ", ".join(told) + " AB mag" if told else f"{kind['found']} of {kind['injected']} found, no limit seen"
 
 
 def _sources(measured: Measured, status: Mapping[str, str]) -> Check | None:

@@ -41,6 +41,7 @@ def report(
             "skipped": dict(status),
             "image": measured.image and _image(measured.image),
             "catalog": measured.catalog and _catalog(measured.catalog),
+            "completeness": measured.completeness,
             "exposures": [_exposure(one) for one in measured.exposures],
         }
     )

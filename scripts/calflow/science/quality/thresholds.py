@@ -47,6 +47,11 @@ class Thresholds:
         float, Factor, "factor between the scatter of empty sky and ERR, whichever is larger: a look"
     ] = 1.4
     noise_wrong: Annotated[float, Factor, "the same: wrong"] = 2.0
+    completeness_look: Annotated[
+        float | None,
+        Positive,
+        "magnitudes by which 80 % completeness is brighter than the 5-sigma depth: a look; null: not judged",
+    ] = None
     apertures: Annotated[int, Range(ge=0, le=1_000_000), "empty apertures that tell the depth, at the most"] = 2000
 
     def __post_init__(self) -> None:

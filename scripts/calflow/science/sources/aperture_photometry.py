@@ -129,7 +129,7 @@ def aperture_flux(
     return flux, flux_error
 
 
-def part_on_image(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+def part_on_image(shape: tuple[int, ...], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """Return which part of the area of circular apertures lies on an image.
 
     Parameters
@@ -156,6 +156,25 @@ def part_on_image(shape: tuple[int, int], x: np.ndarray, y: np.ndarray, radius: 
         aperture = CircularAperture((x[i], y[i]), radius)
         part[i] = np.nan_to_num(aperture.area_overlap(image)) / aperture.area
     return part
+
+
+def net_flux(
+    flux: np.ndarray, background: np.ndarray, shape: tuple[int, ...], x: np.ndarray, y: np.ndarray, radius: float
+) -> np.ndarray:
+    """Return the flux in circular apertures without the background of the part of them that lies on the image.
+
+    Parameters
+    ----------
+    flux, background : float array, shape (n,)
+        Sums of the apertures, and the background per pixel, in one unit.
+    shape : (ny, nx)
+        Of the image.
+    x, y : float array, shape (n,)
+        Centres, pixels from 0.
+    radius : float
+        Pixels.
+    """
+    return flux - background * np.pi * radius**2 * part_on_image(shape, x, y, radius)
 
 
 def local_background(

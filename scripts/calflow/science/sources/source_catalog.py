@@ -15,7 +15,7 @@ import numpy as np
 from calflow.science.bands import Computed, Plane, Scaled
 from calflow.science.geometry.grid_parameters import GridLayout
 from calflow.science.geometry.tangent_plane import to_plane
-from calflow.science.sources.aperture_photometry import Apertures, ab_magnitude, part_on_image
+from calflow.science.sources.aperture_photometry import Apertures, ab_magnitude, net_flux
 from calflow.science.sources.segments import Segments
 from calflow.science.sources.source_detection import CatalogParameters, find_sources, none_found
 from calflow.science.sources.surroundings import Surroundings, measure_surroundings
@@ -106,14 +106,9 @@ def source_catalog(
         raise ValueError(f"sci, err and wht must have one shape (ny, nx), not {shapes}")
     jansky = JANSKY_PER_MEGAJANSKY * float(pixel_area_sr)
     data, error = Scaled(sci, jansky), None if err is None else Scaled(err, jansky)
-
-    def not_observed(rows):
-        unused = wht[rows] == 0
-        return unused if error is None else unused | np.isnan(error[rows])
-
     if parameters.peakmax is not None:
         parameters = replace(parameters, peakmax=parameters.peakmax * jansky)
-    sources, segments = find_sources(data, error, Computed(sci.shape, not_observed), parameters)
+    sources, segments = find_sources(data, error, not_observed(wht, err), parameters)
 
     apertures = apertures.scaled(pixel_scale_ratio)
     columns = _Columns(to_sky)
@@ -121,6 +116,24 @@ def source_catalog(
     around = measure_surroundings(data, error, sources.x, sources.y, apertures, parameters.kernel_fwhm)
     _add_all(columns, sci.shape, around, sources, apertures, abvega_offset, bearing, parameters)
     return SourceCatalog(columns.table(_meta(apertures, abvega_offset, parameters)), segments)
+
+
+def not_observed(wht: Plane, err: Plane | None) -> Plane:
+    """Return which pixels belong to no source, bool: those without weight, or without error.
+
+    Parameters
+    ----------
+    wht : float array or Plane, shape (ny, nx)
+        Weight.
+    err : float array or Plane, shape (ny, nx), or None
+        1-sigma error.
+    """
+
+    def unused(rows):
+        without = wht[rows] == 0
+        return without if err is None else without | np.isnan(err[rows])
+
+    return Computed(wht.shape, unused)
 
 
 def no_sources(parameters: CatalogParameters) -> SourceCatalog:
@@ -228,8 +241,7 @@ def _add_photometry(columns, shape, around: Surroundings, sources, apertures, of
     fluxes = {}
     measured = zip(names, apertures.radii, around.flux, around.flux_error, strict=True)
     for name, radius, flux, flux_error in measured:
-        part = part_on_image(shape, sources.x, sources.y, radius)
-        fluxes[name] = flux - background * np.pi * radius**2 * part, flux_error
+        fluxes[name] = net_flux(flux, background, shape, sources.x, sources.y, radius), flux_error
     fluxes["aper_total"] = tuple(values * apertures.corrections[-1] for values in fluxes[names[-1]])
     where["aper_total"] = f"in all, of a point source, from that {where[names[-1]]}"
     for name, (flux, flux_error) in fluxes.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from calflow.science.bands import Computed, Plane, bands, whole
-from calflow.science.sky.background_map import NoBackground, measure_background
+from calflow.science.sky.background_map import Background, NoBackground, measure_background
 from calflow.science.sources.catalog_parameters import CatalogParameters
 from calflow.science.sources.segmentation import smoothed, taken_apart
 from calflow.science.sources.segments import Rows, Segments, origin
@@ -58,7 +58,7 @@ class Sources:
 
 
 def find_sources(
-    data: Plane, error: Plane | None, mask: Plane, parameters: CatalogParameters
+    data: Plane, error: Plane | None, mask: Plane, parameters: CatalogParameters, background: Background | None = None
 ) -> tuple[Sources, Segments | None]:
     """Find the sources of an image.
 
@@ -72,6 +72,8 @@ def find_sources(
         True: nothing was observed.
     parameters : CatalogParameters
         Here `peakmax` is in the unit of `data`.
+    background : Background or None
+        What is subtracted, and the noise of which the threshold is a multiple; None: those of `data`, measured here.
 
     Returns
     -------
@@ -82,7 +84,8 @@ def find_sources(
     """
     by_segments = parameters.starfinder == "segmentation"
     try:
-        background = measure_background(data, None, parameters.bkg_boxsize, coverage_mask=mask)
+        if background is None:
+            background = measure_background(data, None, parameters.bkg_boxsize, coverage_mask=mask)
     except NoBackground:
         return none_found(), Segments(data.shape) if by_segments else None
 
