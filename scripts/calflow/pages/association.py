@@ -418,7 +418,15 @@ def _completeness(report: Mapping[str, Any]) -> list[tuple[Chart, str]]:
     errors = _magnitude_errors(kinds[0])
     names = "dots: " + kinds[0]["name"] + ("; rings: " + ", ".join(k["name"] for k in kinds[1:]) if kinds[1:] else "")
     what = f"Artificial sources put into the image, {names}; bars: the catalogue, in % of its fullest bin."
+    what += "".join(f" {_in_region(region)}" for region in kinds[0]["by_exposures"])
     return [(chart, what), *errors]
+
+
+def _in_region(region: Mapping[str, Any]) -> str:
+    """Return where half of the point sources is found in the part of the image with so many exposures."""
+    limit, (least, most) = region["limit_50_abmag"], region["exposures"]
+    told = "no limit seen" if limit is None else f"50 % at {limit:.2f} +- {region['limit_50_error']:.2f}"
+    return f"{least}{f' to {most}' if most > least else ''} exposures: {told}."
 
 
 def _draw_kind(chart: Chart, kind: Mapping[str, Any], points: str, lines: str) -> None:

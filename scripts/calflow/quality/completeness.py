@@ -15,7 +15,14 @@ from calflow.science.quality.completeness import Recovered, SearchedImage, magni
 from calflow.science.quality.completeness_curve import Bins, Curve, fitted_curve, in_bins
 from calflow.science.quality.completeness_parameters import Injection
 from calflow.science.quality.photon_noise import photons_like_sky
-from calflow.science.quality.source_stamps import Stars, full_width, galaxy, moffat_of_apertures, stacked_stars
+from calflow.science.quality.source_stamps import (
+    Stars,
+    full_width,
+    galaxy,
+    moffat_of_apertures,
+    reach_of_galaxy,
+    stacked_stars,
+)
 from calflow.science.sky.background_map import NoBackground, measure_background
 from calflow.science.sources.aperture_photometry import AB_ZERO_POINT, Apertures
 from calflow.science.sources.catalog_parameters import CatalogParameters
@@ -60,8 +67,7 @@ def measure_completeness(
     stack = stacked_stars(searched.sci, read.stars_in(_unit(image)), searched.apertures)
     point, number = stack or (moffat_of_apertures(searched.apertures), 0)
     side = float(image.keyword("PIXAR_A2", np.nan)) ** 0.5
-    kinds = [(POINTS, 0.0, point)]
-    kinds += [(f"galaxies of {r:g} arcsec", r, galaxy(point, r / side)) for r in settings.half_light_radii]
+    kinds = [(POINTS, 0.0), *((f"galaxies of {radius:g} arcsec", radius) for radius in settings.half_light_radii)]
     return plain(
         {
             "status": COMPLETE,
@@ -75,8 +81,8 @@ def measure_completeness(
             "seed": settings.seed,
             "kinds": [
                 {"name": name, "half_light_radius_arcsec": radius}
-                | _of_kind(searched, stamp, radius / side, settings, n)
-                for n, (name, radius, stamp) in enumerate(kinds)
+                | _of_kind(searched, point, radius and radius / side, settings, n)
+                for n, (name, radius) in enumerate(kinds)
             ],
         }
     )
@@ -150,18 +156,22 @@ def _at_hand(plane: Plane) -> Plane:
     return whole(plane) if math.prod(plane.shape) <= IN_MEMORY else plane
 
 
-def _of_kind(image: SearchedImage, stamp: np.ndarray, size: float, settings: Injection, kind: int) -> dict[str, Any]:
-    """Return what became of the sources of a kind."""
-    given = settings.magnitudes
+def _of_kind(image: SearchedImage, point: np.ndarray, size: float, settings: Injection, kind: int) -> dict[str, Any]:
+    """Return what became of sources with a half-light radius, pixels; galaxies as large as the image are not tried."""
+    none = {"injected": 0, "found": 0, **_limits(None), "bins": None, "curve": None, "by_exposures": []}
+    if 2 * reach_of_galaxy(size) > min(image.sci.shape):
+        return none
+    given, stamp = settings.magnitudes, galaxy(point, size) if size else point
     magnitudes = magnitudes_about_limit(image, stamp) if given is None else (given[0], given[1])
     recovered = recover(image, stamp, size, magnitudes, settings, kind)
-    told: dict[str, Any] = {"injected": len(recovered.found), "found": int(recovered.found.sum())}
     if not len(recovered.found):
-        return told | _limits(None) | {"bins": None, "curve": None, "by_exposures": []}
+        return none
     curve = fitted_curve(recovered.magnitude, recovered.found)
     at = np.linspace(*(curve.range if curve else magnitudes), CURVE_POINTS)
     bins = in_bins(recovered.magnitude, recovered.found, recovered.measured, settings.step)
-    return told | {
+    return {
+        "injected": len(recovered.found),
+        "found": int(recovered.found.sum()),
         **_limits(curve),
         "bins": _bins(bins),
         "curve": curve and {"magnitude": at, "fraction": curve.at(at)},

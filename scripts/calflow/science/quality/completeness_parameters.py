@@ -27,7 +27,7 @@ class Injection:
     half_light_radii: Annotated[
         tuple[float, ...],
         Length(0, 5),
-        Range(gt=0, le=60),
+        Range(gt=0, le=5),
         "besides point sources, round exponential galaxies of these half-light radii, arcsec",
     ] = ()
     seed: Annotated[int, Range(ge=0), "another one gives other places and magnitudes"] = 1

@@ -88,7 +88,8 @@ def stacked_stars(sci: Plane, stars: Stars, apertures: Apertures) -> tuple[np.nd
 def moffat_of_apertures(apertures: Apertures) -> np.ndarray:
     """Return the stamp of a Moffat profile with the encircled energies of the two larger apertures.
 
-    Where the light is more concentrated than a Moffat profile can be, it is the Gaussian of the second aperture.
+    Where the light is more concentrated than a Moffat profile can be, it is the Gaussian of the second aperture. These
+    energies are those of images, so that the response of a pixel is in them, and the profile is not integrated over it.
 
     Parameters
     ----------
@@ -96,12 +97,13 @@ def moffat_of_apertures(apertures: Apertures) -> np.ndarray:
         In pixels of the image.
     """
     inner, outer = apertures.radii[1:]
+    half = half_side(apertures)
     left = [1 - ee / 100 for ee in apertures.ee[1:]]
     # Beyond radius r is (1 + (r / a)^2)^(1 - beta) of the light: of two radii the ratio of logarithms tells a.
     ratio = math.log(left[1]) / math.log(left[0])
     if (outer / inner) ** 2 <= ratio * 1.001:
         sigma = inner / math.sqrt(-2 * math.log(left[0]))
-        return normalised(_integrated(half_side(apertures), lambda r2: np.exp(-r2 / (2 * sigma**2))), apertures)
+        return normalised(np.exp(-_square_of_radius(half, 1) / (2 * sigma**2)), apertures)
     low, high = -6.0, 6.0  # of the logarithm of a over the inner radius
     for _ in range(60):
         middle = (low + high) / 2
@@ -109,7 +111,7 @@ def moffat_of_apertures(apertures: Apertures) -> np.ndarray:
         less = math.log1p((outer / width) ** 2) / math.log1p((inner / width) ** 2) < ratio
         low, high = (middle, high) if less else (low, middle)
     beta = 1 - math.log(left[0]) / math.log1p((inner / width) ** 2)
-    return normalised(_integrated(half_side(apertures), lambda r2: (1 + r2 / width**2) ** -beta), apertures)
+    return normalised((1 + _square_of_radius(half, 1) / width**2) ** -beta, apertures)
 
 
 def galaxy(point: np.ndarray, half_light_radius: float) -> np.ndarray:
@@ -123,11 +125,24 @@ def galaxy(point: np.ndarray, half_light_radius: float) -> np.ndarray:
         Before it is smeared, pixels.
     """
     scale = half_light_radius / EXPONENTIAL
-    reach = math.ceil(ENDS * half_light_radius)
-    profile = _integrated(reach, lambda r2: np.exp(-np.sqrt(r2) / scale))
+    reach, side = reach_of_galaxy(half_light_radius), 2 * reach_of_galaxy(half_light_radius) + 1
+    steps = max(1, math.ceil(FINE / max(1.0, scale)))
+    fine = np.exp(-np.sqrt(_square_of_radius(reach, steps)) / scale)
+    profile = fine.reshape(side, steps, side, steps).mean(axis=(1, 3))
     shape = (len(profile) + len(point) - 1,) * 2
     product = np.fft.rfft2(profile / profile.sum(), shape) * np.fft.rfft2(point, shape)
     return np.fft.irfft2(product, shape)
+
+
+def reach_of_galaxy(half_light_radius: float) -> int:
+    """Return how far the light of a galaxy reaches from its middle pixel, before it is smeared; pixels.
+
+    Parameters
+    ----------
+    half_light_radius : float
+        Pixels.
+    """
+    return math.ceil(ENDS * half_light_radius)
 
 
 def shifted(stamp: np.ndarray, dx: float, dy: float) -> np.ndarray:
@@ -220,8 +235,7 @@ def _cutouts(sci: Plane, x: np.ndarray, y: np.ndarray, half: int) -> list[tuple[
     return sorted(found, key=lambda each: each[0])
 
 
-def _integrated(half: int, profile) -> np.ndarray:
-    """Return a round profile, a function of the square of the radius, integrated over pixels."""
-    points = (np.arange((2 * half + 1) * FINE) + 0.5) / FINE - half - 0.5
-    values = profile(points[:, None] ** 2 + points**2)
-    return values.reshape(2 * half + 1, FINE, 2 * half + 1, FINE).mean(axis=(1, 3))
+def _square_of_radius(half: int, steps: int) -> np.ndarray:
+    """Return the squares of the distances from the middle pixel of points, so many along each pixel."""
+    points = (np.arange((2 * half + 1) * steps) + 0.5) / steps - half - 0.5
+    return points[:, None] ** 2 + points**2
