@@ -1,16 +1,20 @@
 """How complete a catalogue is: artificial sources, which of them are found, and the curve through that."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from numpy.testing import assert_allclose
 
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import read_settings
+from calflow.files.catalogs import write_catalog
+from calflow.files.combined_image import read_combined
 from calflow.quality.associations import Measured
-from calflow.quality.completeness import regions
+from calflow.quality.completeness import measure_completeness, regions
 from calflow.quality.report import report
 from calflow.science.bands import whole
 from calflow.science.quality.completeness import (
@@ -38,7 +42,7 @@ from calflow.science.quality.source_stamps import (
 from calflow.science.quality.thresholds import Thresholds
 from calflow.science.sky.background_map import measure_background
 from calflow.science.sources.aperture_photometry import Apertures, aperture_flux
-from calflow.science.sources.source_catalog import source_catalog
+from calflow.science.sources.source_catalog import no_sources, source_catalog
 from calflow.science.sources.source_detection import CatalogParameters
 from calflow.simulation import Scene
 from calflow.simulation.observation import plan_exposures, sky_noise
@@ -364,6 +368,74 @@ def apertures_of(instrument):
     light = sum(part * (1 - np.exp(-(radii**2) / (2 * variance))) for part, variance in parts)
     ends = tuple(float(np.interp(ee, light, radii)) for ee in (0.3, 0.5, 0.7))
     return Apertures((30, 50, 70), ends, (1 / 0.3, 2.0, 1 / 0.7), 8.0, 14.0)
+
+
+# Of files
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return a combined image of 12 stars, two of whose exposures cover its upper half, and its catalogue."""
+    folder, shape = tmp_path_factory.mktemp("completeness"), (200, 200)
+    random = np.random.default_rng(7)
+    sci = random.normal(0.5, 0.01, shape)
+    for number in range(12):
+        sci += gaussian(shape, 30 + 45 * (number % 4) + 0.3, 30 + 60 * (number // 4) - 0.2, 5.0)
+    unit = {"BUNIT": "MJy/sr", "PIXAR_SR": 2e-14, "PIXAR_A2": 0.01}
+    unit |= {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 100.0, "CRPIX2": 100.0, "CRVAL1": 80.0}
+    unit |= {"CDELT1": -1e-5, "CDELT2": 1e-5}
+    context = np.where(np.arange(200) < 100, 1, 3).astype(np.int32)[:, None] + np.zeros((1, *shape), np.int32)
+    planes = {"SCI": sci.astype(np.float32), "ERR": np.full(shape, 0.01), "CON": context, "WHT": np.ones(shape)}
+    hdus = [fits.ImageHDU(plane, name=name) for name, plane in planes.items()]
+    hdus[0].header.update(unit)
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(folder / "i2d.fits")
+    image = read_combined(folder / "i2d.fits")
+    found = source_catalog(
+        *(image.sci, image.err, image.wht),
+        pixel_area_sr=2e-14,
+        to_sky=image.to_sky,
+        reference_pixel=image.reference_pixel,
+        apertures=APERTURES,
+        abvega_offset=0.0,
+        parameters=CatalogParameters(npixels=5),
+    )
+    write_catalog(found.table, folder / "cat.ecsv")
+    return folder
+
+
+def measured(folder, catalog="cat.ecsv", **values):
+    settings = Injection(number=500, **values)
+    return measure_completeness(folder / "i2d.fits", folder / catalog, CatalogParameters(npixels=5), settings)
+
+
+def test_a_file_is_measured(files):
+    found = measured(files, half_light_radii=(0.3, 5.0))
+    assert found["point_source"]["stars"] >= 9  # of 12, one of whom may have an odd concentration
+    assert found["point_source"]["fwhm_pixels"] == pytest.approx(2.3548 * SIGMA, rel=0.03)
+    assert found["point_source"]["fwhm_arcsec"] == pytest.approx(0.1 * found["point_source"]["fwhm_pixels"])
+    assert not found["photon_noise"]  # these errors do not grow with brightness
+    points, galaxies, large = found["kinds"]
+    assert points["injected"] == sum(points["bins"]["injected"]) == 500
+    assert points["limit_80_abmag"] < points["limit_50_abmag"]
+    # As bright in its pixels, a galaxy is brighter in all.
+    assert galaxies["limit_50_abmag"] < points["limit_50_abmag"] - 0.5
+    assert [large["injected"], large["limit_50_abmag"]] == [0, None]  # 50 pixels of 200
+    assert [region["exposures"] for region in points["by_exposures"]] == [[1, 1], [2, 2]]
+    assert found["kinds"][0] == measured(files)["kinds"][0]
+
+
+def test_why_it_cannot_be_measured(files, tmp_path):
+    table = no_sources(CatalogParameters()).table
+    table.meta = {"status": "FAILED", "reason": "no apertures"}
+    write_catalog(table, tmp_path / "failed.ecsv")
+    assert measured(files, tmp_path / "failed.ecsv") == {"status": "FAILED", "reason": "the catalogue was not made"}
+    shutil.copytree(files, tmp_path / "other")
+    fits.setval(tmp_path / "other" / "i2d.fits", "BUNIT", value="DN/s", extname="SCI")
+    assert "the image is in DN/s, not in MJy/sr" in measured(tmp_path / "other")["reason"]
+    shutil.copytree(files, tmp_path / "empty")
+    with fits.open(tmp_path / "empty" / "i2d.fits", mode="update") as hdus:
+        hdus["WHT"].data[:] = 0
+    assert "no pixel to measure a background from" in measured(tmp_path / "empty")["reason"]
 
 
 # What is told of it

@@ -35,6 +35,7 @@ IN_MEMORY = 2**22
 LEAST_OF_REGION, MOST_REGIONS = 200, 4
 # Points of a curve in the file.
 CURVE_POINTS = 61
+CALIBRATED = "MJy/sr"
 COMPLETE, FAILED = "COMPLETE", "FAILED"
 
 
@@ -54,16 +55,21 @@ def measure_completeness(
     Returns
     -------
     dict
-        ``status`` is FAILED, with a ``reason``, if the catalogue was not made or the image has no background.
+        ``status`` is FAILED, with a ``reason``, if the catalogue was not made, or the image has no magnitudes or no
+        background.
     """
     read = _read_catalog(catalog)
     if read is None:
-        return {"status": FAILED, "reason": "the catalogue was not made"}
+        return _failed("the catalogue was not made")
     image = read_combined(i2d)
+    if image.keyword("BUNIT") != CALIBRATED:
+        return _failed(
+            f"the image is in {image.keyword('BUNIT', 'no unit')}, not in {CALIBRATED}: it has no magnitudes"
+        )
     try:
         searched = _searched(i2d, image, read, parameters)
     except NoBackground:
-        return {"status": FAILED, "reason": "the image has no pixel to measure a background from"}
+        return _failed("the image has no pixel to measure a background from")
     stack = stacked_stars(searched.sci, read.stars_in(_unit(image)), searched.apertures)
     point, number = stack or (moffat_of_apertures(searched.apertures), 0)
     side = float(image.keyword("PIXAR_A2", np.nan)) ** 0.5
@@ -86,6 +92,10 @@ def measure_completeness(
             ],
         }
     )
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    return {"status": FAILED, "reason": reason}
 
 
 @dataclass(frozen=True, eq=False)
