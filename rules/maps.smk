@@ -45,6 +45,26 @@ use rule association_map as grid_map with:
         "common grid {wildcards.grid}: map"
 
 
+rule association_hips:
+    input:
+        unpack(files_of("association_hips")),
+    output:
+        properties=f"{OUTPUT}hips/{{association}}/properties",
+        coverage=f"{OUTPUT}hips/{{association}}/Moc.fits",
+    log:
+        f"{LOGS}/association_hips/{{association}}.log",
+    benchmark:
+        f"{BENCHMARKS}/association_hips/{{association}}.tsv"
+    resources:
+        **resources_of("association_hips"),
+    params:
+        **parameters_of("association_hips"),
+    message:
+        "{wildcards.association}: HiPS"
+    script:
+        "../scripts/sky_hips.py"
+
+
 rule map:
     input:
         lambda wildcards: some_map_paths(plan),

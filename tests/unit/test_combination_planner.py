@@ -19,6 +19,7 @@ from calflow.jobs.all import JOBS
 from calflow.plan.colour_files import colour_paths, some_colour_paths
 from calflow.plan.combination import UnknownAssociation, catalog_candidates
 from calflow.plan.components import components
+from calflow.plan.made_beside import made_beside
 from calflow.plan.map_files import some_map_paths
 from calflow.plan.plan import UnknownExposure
 from calflow.plan.planner import make_plan
@@ -1286,6 +1287,22 @@ def test_maps_take_an_image(filters):
         JOBS["association_map"].inputs(plan, association="long")
     with pytest.raises(UnknownAssociation, match="no map of the grid 'deep': no images share such a grid"):
         JOBS["grid_map"].inputs(plan, grid="deep")
+
+
+@pytest.mark.parametrize(("wanted", "formats"), [("png", ["png"]), ("fits", ["fits"]), ("both", ["png", "fits"])])
+def test_each_image_of_a_grid_has_a_hips_of_its_own(filters, wanted, formats):
+    plan = plan_of(filters, grids={"deep": {"associations": ["long", "middle", "short"]}}, map={"hips": wanted})
+    names = ["long", "middle", "short", "blue"]
+    assert some_map_paths(plan)[2:] == [f"results/hips/{name}/properties" for name in names]
+    job = JOBS["association_hips"]
+    assert job.inputs(plan, association="long") == {"image": "results/stage3/long_i2d.fits"}
+    assert job.parameters(plan, association="long") == ("long", formats)
+
+
+def test_maps_come_without_hips_and_neither_without_being_wanted(filters):
+    assert made_beside(plan_of(filters, page=True, map={"hips": "none"}))[-1] == "results/map/blue/index.html"
+    assert made_beside(plan_of(filters, page=True, map={"hips": "png"}))[-1] == "results/hips/blue/properties"
+    assert made_beside(plan_of(filters, map={"hips": "png"})) == []
 
 
 # All together ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from calflow.science.colour.colour_picture import add_band, coloured, fill_holes, levels_of
-from calflow.science.geometry.healpix import joined_cells, nested_cells
+from calflow.science.geometry.healpix import cells_within, joined_cells, nested_cells, nested_number
 from calflow.sky_map.build import PART, DifferentGrids, Layer, build_map, region_text
 from calflow.sky_map.colour_tiles import ColourLayer
 from calflow.sky_map.coverage import coverage, moc_fits
@@ -254,6 +254,35 @@ def test_cells_of_places(place, numbers):
 def test_a_cell_lies_in_that_of_the_order_above(ra, dec, order):
     ra, dec = np.array([ra]), np.array([dec])
     assert nested_cells(ra, dec, order + 1) >> 2 == nested_cells(ra, dec, order)
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "places"),  # by astropy-healpix 2.0.1: x 0 and y 0, x 1, y 1, both
+    [
+        (0, 0, [(45.0, 19.471220634491), (67.5, 41.810314895779), (22.5, 41.810314895779), (45.0, 66.443535690899)]),
+        (
+            517,
+            3,
+            [
+                (83.571428571429, -69.422546494582),
+                (84.375, -66.443535690899),
+                (73.125, -66.443535690899),
+                (75.0, -63.448283680301),
+            ],
+        ),
+    ],
+)
+def test_centres_of_the_four_cells_in_one(cell, order, places):
+    ra, dec = cells_within(cell, order, 2)
+    np.testing.assert_allclose(np.stack([ra, dec], axis=-1)[[0, 1, 0, 1], [0, 0, 1, 1]], places, atol=1e-10)
+
+
+@given(st.integers(0, 26), st.data())
+def test_centres_of_cells_lie_in_them(order, data):
+    cell = data.draw(st.integers(0, 12 * 4**order - 1))
+    ra, dec = cells_within(cell, order, 8)
+    x, y = np.mgrid[:8, :8]
+    np.testing.assert_array_equal(nested_cells(ra, dec, order + 3), 64 * cell + nested_number(x, y))
 
 
 def test_four_cells_in_one_place_are_one():

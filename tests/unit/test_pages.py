@@ -281,6 +281,8 @@ def test_the_page_of_a_run_shows_common_grids_in_colour():
         ("--cores 2 map", True),
         ("results/map/grids/deep/index.html", True),
         ("--target-jobs grid_map:grid=deep", True),
+        ("results/hips/field/properties", True),
+        ("--target-jobs association_hips:association=field", True),
         ("--configfile mapping.yaml stage2", False),
         ("--cores 2 stage3", False),
         ("--snakefile /data/page/Snakefile --configfile my.yaml", False),

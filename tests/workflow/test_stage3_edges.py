@@ -386,6 +386,14 @@ def check_maps(folder):
     assert folder.planned("map") == {}
     (shared / "index.html").unlink()
     assert folder.planned("map") == {"grid_map": 1, "map": 1}
+    # A HiPS lies beside the maps, one of each image, and as the map of one is not made again for it.
+    folder.config["map"] = {"hips": "fits"}
+    assert folder.planned("map").keys() == {"association_hips", "grid_map", "map"}
+    run = folder.run("results/hips/pair/properties")
+    assert (run.code, run.rules) == (0, {"association_hips": 1}), run.output
+    folder.config["map"] = {"hips": "png"}
+    assert folder.planned("results/hips/pair/properties") == {"association_hips": 1}
+    del folder.config["map"]
 
 
 def test_a_common_grid_in_colour(made_copy):

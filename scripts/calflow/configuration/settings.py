@@ -39,6 +39,7 @@ from calflow.configuration.section import (
     list_from_one,
 )
 from calflow.configuration.sharding import Sharding
+from calflow.configuration.sky_map import SkyMap
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import Grid, Stage3
 from calflow.configuration.strun_translation import Layer, overlay, read_parameter_files
@@ -152,6 +153,7 @@ class Settings(Section):
     page: bool = Field(False, description="write a page on each association and on the run, too; docs/page.md")
     previews: bool = Field(False, description="make pictures of all products, too; docs/page.md")
     colour: Colour = Field(Colour(), description="colour pictures of common grids; docs/page.md")
+    map: SkyMap = Field(SkyMap(), description="maps to pan and zoom in; docs/map.md")
     quality: Quality = Field(
         Quality(), description="what `snakemake quality` takes for worth a look, and for wrong; docs/page.md"
     )

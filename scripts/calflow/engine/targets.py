@@ -24,7 +24,8 @@ def targets_with(names: Collection[str], arguments: Sequence[str] | None = None)
 
 # Targets, folders and rules of what shows results; the command line of a job names its rule.
 _SHOWING = re.compile(
-    r"(^|/)(quality|previews|pages|colour|map)(/|$)|(^|_)(preview|quality|page|colour|cutouts|map|completeness)(\b|_)"
+    r"(^|/)(quality|previews|pages|colour|map|hips)(/|$)|"
+    r"(^|_)(preview|quality|page|colour|cutouts|map|hips|completeness)(\b|_)"
 )
 
 

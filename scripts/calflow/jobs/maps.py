@@ -20,6 +20,13 @@ class Mapped(NamedTuple):
     viewer: str  # hash of the page that shows the map, which is no code
 
 
+class Surveyed(NamedTuple):
+    """Parameters of ``association_hips``."""
+
+    title: str
+    formats: list[str]  # of its tiles, png or fits
+
+
 def of_association(plan: Plan, association: str) -> dict[str, list[str]]:
     """Return the files of ``association_map``: the image, its catalogue and its segments.
 
@@ -76,6 +83,33 @@ def mapping_of_grid(plan: Plan, grid: str) -> Mapped:
     return _mapping(grid, layers, colours(plan, grid), [numbers[path] for paths in found.images for path in paths])
 
 
+def of_hips(plan: Plan, association: str) -> dict[str, str]:
+    """Return the file of ``association_hips``: the image.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    (layer,) = layers_of_association(plan, association)
+    return {"image": layer.image}
+
+
+def surveying(plan: Plan, association: str) -> Surveyed:
+    """Return the parameters of ``association_hips``: pictures, if the configuration wants none but a target does.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    return Surveyed(title=association, formats=plan.settings.map.tile_formats or ["png"])
+
+
 def _files(layers: list[MapLayer]) -> dict[str, list[str]]:
     catalogued = [layer for layer in layers if layer.catalog]
     return {
@@ -103,4 +137,5 @@ def _mapping(
 JOBS = {
     "association_map": Job("sky_map.py", of_association, mapping_of_association, like="catalog_sources"),
     "grid_map": Job("sky_map.py", of_grid, mapping_of_grid, like="catalog_sources"),
+    "association_hips": Job("sky_hips.py", of_hips, surveying, like="catalog_sources"),
 }

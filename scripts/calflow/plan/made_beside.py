@@ -16,7 +16,7 @@ def made_beside(plan: Plan) -> list[str]:
     """
     made = all_pictures(plan) if plan.settings.previews else []
     if plan.settings.page:
-        made += [*association_pages(plan), *exposure_pages(plan), *colour_pictures(plan), *maps(plan)]
+        made += [*association_pages(plan), *exposure_pages(plan), *colour_pictures(plan), *maps(plan), *hips(plan)]
     return [*dict.fromkeys(made)]
 
 
@@ -60,6 +60,19 @@ def maps(plan: Plan) -> list[str]:
     from calflow.plan.map_files import map_paths
 
     return map_paths(plan)
+
+
+def hips(plan: Plan) -> list[str]:
+    """Return the paths of the HiPS of images, which maps are made with.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    from calflow.plan.map_files import hips_paths
+
+    return hips_paths(plan)
 
 
 def association_pages(plan: Plan) -> list[str]:

@@ -70,8 +70,34 @@ def map_paths(plan: Plan) -> list[str]:
     )
 
 
+def hips_path(plan: Plan, association: str) -> str:
+    """Return the path of what a HiPS says of itself.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Whose image it shows.
+    """
+    return f"{plan.output}hips/{association}/properties"
+
+
+def hips_paths(plan: Plan) -> list[str]:
+    """Return the paths of all HiPS that the configuration wants: of each image, none by default.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    """
+    if not plan.settings.map.tile_formats:
+        return []
+    return [hips_path(plan, each.name) for each in plan.stage3.associations.values() if _image(plan, each)]
+
+
 def some_map_paths(plan: Plan) -> list[str]:
-    """Return the paths of all maps, of which there has to be one.
+    """Return the paths of all maps, of which there has to be one, and of what the configuration wants with them.
 
     Parameters
     ----------
@@ -85,7 +111,7 @@ def some_map_paths(plan: Plan) -> list[str]:
     """
     if not (paths := map_paths(plan)):
         raise UnknownAssociation("there is nothing to make a map of: this configuration makes no combined image")
-    return paths
+    return [*paths, *hips_paths(plan)]
 
 
 def layers_of_association(plan: Plan, association: str) -> list[MapLayer]:

@@ -1,7 +1,6 @@
 """The files of a map: tiles of images that share a grid and of their segments, sources, footprints, what shows them."""
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from calflow.sky_map.pyramid import (
 )
 from calflow.sky_map.tile_files import grey_png, one_colour_png
 from calflow.sky_map.viewer import viewer_page
-from calflow.whole_files import replace_text
+from calflow.whole_files import replace_text, replacing_folder
 
 PART = 1000  # rows of a catalogue in one file, which is read when one of them is asked for
 ORANGE = (255, 150, 40)
@@ -77,11 +76,8 @@ def build_map(folder: Path, title: str, layers: Sequence[Layer], colour: ColourL
     DifferentGrids
         If images do not have the same shape.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    _write_map(partial, title, layers, colour)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with replacing_folder(folder) as partial:
+        _write_map(partial, title, layers, colour)
 
 
 def region_text(polygons: Iterable[tuple[str, np.ndarray]]) -> str:

@@ -20,6 +20,20 @@ def grey_png(levels: np.ndarray) -> bytes:
     return _png(Image.fromarray(levels))
 
 
+def grey_alpha_png(levels: np.ndarray) -> bytes:
+    """Return a grey image as PNG with a channel of transparency, since not all viewers know of transparent levels.
+
+    Parameters
+    ----------
+    levels : uint8 array, shape (ny, nx)
+        The first row is the upper one; level 0 is transparent.
+    """
+    alpha = np.where(levels > 0, np.uint8(255), np.uint8(0))
+    content = BytesIO()
+    Image.fromarray(np.dstack([levels, alpha]), "LA").save(content, "PNG", compress_level=LEVEL)
+    return content.getvalue()
+
+
 def one_colour_png(mask: np.ndarray, colour: tuple[int, int, int]) -> bytes:
     """Return an image of one colour as PNG, transparent elsewhere.
 
