@@ -47,6 +47,7 @@ class LockFile:
 LOCK_FILES = (
     LockFile("lock.txt", "What a run needs", extras=("crds", "fast", "cluster-generic")),
     LockFile("test.txt", "What tests and lint need", groups=("test",), over=("lock.txt",)),
+    LockFile("parquet.txt", "What catalogues as parquet need", extras=("parquet",), over=("lock.txt",)),
     LockFile("slurm.txt", "What runs on SLURM need", extras=("slurm",), over=("lock.txt",)),
     LockFile("cloud.txt", "What runs on Kubernetes and in S3 need", extras=("kubernetes", "s3"), over=("lock.txt",)),
     LockFile("test-s3.txt", "What tests with S3 need", groups=("test-s3",), over=("lock.txt", "test.txt", "cloud.txt")),

@@ -23,6 +23,7 @@ LOCKED = {
     "crds": ["lock.txt"],
     "fast": ["lock.txt"],
     "cluster-generic": ["lock.txt"],
+    "parquet": ["lock.txt", "parquet.txt"],
     "slurm": ["lock.txt", "test.txt", "slurm.txt"],
     "kubernetes": ["lock.txt", "cloud.txt"],
     "s3": ["lock.txt", "cloud.txt"],
@@ -38,8 +39,9 @@ CODE = {
     "benchmarks": ["core", "test"],
     "tests": ["core", "crds", "test", "test-s3"],
 }
-# Packages of other environments, imported by scripts that run there.
+# Packages of other environments, imported by scripts that run there, and those that are asked for by a key.
 ELSEWHERE = {
+    "scripts/calflow/files/catalogs.py": {"pyarrow"},
     "benchmarks/run_jwst.py": {"jwst"},
     "benchmarks/run_jwst_cleaning.py": {"jwst", "stdatamodels"},
     "tests/parity/jwst_products.py": {"jwst"},
@@ -97,7 +99,7 @@ def test_lock_files_fit_together():
 
 
 @pytest.mark.parametrize(
-    "name", ["lock.txt", "test.txt", "slurm.txt", "cloud.txt", "test-s3.txt", "docs.txt", "tools.txt"]
+    "name", ["lock.txt", "test.txt", "parquet.txt", "slurm.txt", "cloud.txt", "test-s3.txt", "docs.txt", "tools.txt"]
 )
 def test_each_locked_version_has_hashes_and_no_source(name):
     text = (ROOT / "envs" / name).read_text()
