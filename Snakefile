@@ -43,10 +43,12 @@ if not IS_MODULE:  # whose config has no defaults: those are declared
 from calflow.configuration.paths import seen_from_here
 from calflow.jobs.code_hash import CodeHashes, cache_of_code
 from calflow.references.crds_cache import check_crds_source, check_update
+from calflow.plan.first_pass import FIRST
 from calflow.plan.handed_on import handed_on
 from calflow.plan.made_beside import made_beside
 from calflow.plan.plan import Plan
 from calflow.plan.planner import make_plan
+from calflow.jobs.extra_steps import waits_for_others
 from calflow.jobs.requests import Requests
 from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Sizes
@@ -104,11 +106,13 @@ OUTPUT = plan.output
 # Other runs have no rules for it, which would cost time to read.
 are_shown = IS_MODULE or settings.page or settings.previews or shows_results()
 code_hashes = CodeHashes(cache_of_code(otherwise=Path(".snakemake/calflow/code")))
+# Those of a first pass are in folders of their own.
+PASS = f"(?:{FIRST})?" if plan.first_pass.associations else ""
 MERGED = "|".join(map(re.escape, plan.merges)) or "(?!)"  # a regular expression for their roots
 
 
 wildcard_constraints:
-    exposure=r"[^/]+",
+    exposure=rf"{PASS}[^/]+",
     merged=MERGED,
     reference=r"[^/]+",
     background=r"[0-9a-f]+",
@@ -116,10 +120,11 @@ wildcard_constraints:
     collection=r"[^/]+",
     cal="cal|calints",
     bsub="bsub|bsubints",
-    member=r"[^/]+",
+    member=rf"{PASS}[^/]+",
     # The products of a group in the outlier search end like those of an association.
-    association=r"[^/]+(?<!_outlier)",
-    crf=r"[^/]+",
+    association=rf"{PASS}[^/]+(?<!_outlier)",
+    source=r"[^/]+",
+    crf=rf"{PASS}[^/]+",
     grid=r"[^/]+",
     scale=r"[^/]+",
     preview=r"[^/]+",

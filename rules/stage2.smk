@@ -12,8 +12,8 @@ rule apply_extra_steps:
     benchmark:
         f"{BENCHMARKS}/apply_extra_steps/{{exposure}}_{{place}}.tsv"
     group:
-        # After stage 2 it may wait for other exposures, which a group must not.
-        lambda wildcards: "exposure" if wildcards.place == "rate" else None
+        # After stage 2, or with a mask of sources, it may wait for other exposures, which a group must not.
+        lambda wildcards: None if waits_for_others(plan, **wildcards) else "exposure"
     resources:
         **resources_of("apply_extra_steps"),
     params:
@@ -22,6 +22,25 @@ rule apply_extra_steps:
         "{wildcards.exposure}: extra steps on its _{wildcards.place}"
     script:
         "../scripts/apply_extra_steps.py"
+
+
+rule mask_sources:
+    input:
+        unpack(files_of("mask_sources")),
+    output:
+        mask=f"{STAGE2}/masks/{{source}}/{{exposure}}_sources.fits",
+    log:
+        f"{LOGS}/mask_sources/{{source}}/{{exposure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/mask_sources/{{source}}/{{exposure}}.tsv"
+    resources:
+        **resources_of("mask_sources"),
+    params:
+        **parameters_of("mask_sources"),
+    message:
+        "{wildcards.exposure}: where the combined image has sources"
+    script:
+        "../scripts/mask_sources.py"
 
 
 rule collect_exposures:
@@ -131,7 +150,7 @@ rule calibrate:
         f"{BENCHMARKS}/calibrate/{{exposure}}_{{cal}}.tsv"
     wildcard_constraints:
         # Merged exposures are named alike.
-        exposure=rf"(?!(?:{MERGED})_cal(?:ints)?\.)[^/]+",
+        exposure=rf"{PASS}(?!(?:{MERGED})_cal(?:ints)?\.)[^/]+",
     group:
         "exposure"
     resources:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from calflow.configuration.allowed import allowed, schema_of
 from calflow.configuration.declared import section_of
@@ -15,8 +15,8 @@ from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.section import Maybe, Section, UserPath
 from calflow.configuration.selection import ForSome
 from calflow.configuration.stage2 import Stage2
-from calflow.configuration.stage3 import Stage3
-from calflow.science.cleaning.shipped import CAL, DETECTOR, RATE, SHIPPED, Shipped
+from calflow.configuration.stage3 import OF_ASSOCIATION, OfAssociation, Stage3
+from calflow.science.cleaning.shipped import CAL, DETECTOR, RATE, SHIPPED, SOURCES, Shipped
 
 PLACES = (RATE, CAL)
 # What a function of the user's own takes, by position; OTHERS or COLLECTED besides, if it asks for other exposures.
@@ -25,7 +25,25 @@ OTHERS, COLLECTED = "others", "collected"
 # What the function takes that looks at all exposures of a step together
 COLLECTS = ("exposures", "parameters")
 ALL = "all"
+# Where a mask of sources comes from: the associations that an exposure is in
+OWN_ASSOCIATION = "association"
+# The folder, in each folder of products, of what is made before there are such masks
+FOLDER_OF_FIRST = "first_pass"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+
+
+def _mask_source(value: Any) -> Any:
+    """Read ``{association: name}`` as one text."""
+    if value is None or value == OWN_ASSOCIATION or (isinstance(value, str) and value.startswith(OF_ASSOCIATION)):
+        return value
+    if isinstance(value, dict) and list(value) == ["association"] and isinstance(value["association"], str):
+        return f"{OF_ASSOCIATION}{value['association'].strip()}"
+    raise ValueError("give association, or {association: name of a product of stage 3}")
+
+
+MaskSource = Annotated[
+    str | None, BeforeValidator(_mask_source, json_schema_input_type=Literal["association"] | OfAssociation | None)
+]
 
 
 class ExtraStep(ForSome):
@@ -44,6 +62,11 @@ class ExtraStep(ForSome):
         {},
         description="files by name; {exposure}, {instrument}, {detector}, {filter}, {pupil} stand for those of each",
     )
+    mask_from: MaskSource = Field(
+        None,
+        description="association: the mask of sources that it takes is that of the combined image of a first pass; "
+        "{association: name}: of another association",
+    )
     others: Maybe[Literal["earlier", "all"]] = Field(
         None, description="your own: other exposures of the detector that it gets, in order of time"
     )
@@ -61,6 +84,11 @@ class ExtraStep(ForSome):
     def shipped(self) -> Shipped | None:
         """The step that calflow has; None: the user's own."""
         return None if self.file else SHIPPED.get(self.step or self.name)
+
+    @property
+    def masked_by(self) -> str:
+        """Whose image tells where sources are: `OWN_ASSOCIATION`, or a name or pattern; empty: none does."""
+        return (self.mask_from or "").removeprefix(OF_ASSOCIATION)
 
     @property
     def function_name(self) -> str:
@@ -144,6 +172,8 @@ def check_extra_steps(section: ExtraSteps, problems: Problems) -> None:
         elif step.name in names:
             refuse("name", f"{step.name!r} is the name of {names[step.name]}, too", "give each step a name of its own")
         names.setdefault(step.name, key)
+        if step.mask_from and SOURCES in step.inputs:
+            refuse("mask_from", f"is given beside inputs.{SOURCES}", "leave one of them out")
         if step.file:
             _check_own(step, refuse)
         else:
@@ -166,6 +196,9 @@ def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
         refuse(
             "step" if step.step else "name", f"{name!r} has no use here", f"put it into extra_steps.{shipped.places[0]}"
         )
+    if step.mask_from and SOURCES not in shipped.inputs:
+        able = ", ".join(each for each in SHIPPED if SOURCES in SHIPPED[each].inputs)
+        refuse("mask_from", f"{name} takes no mask of sources", f"leave it out; {able} do")
     _check_parameters(step, name, shipped, refuse)
     unknown = [role for role in step.inputs if role not in shipped.inputs]
     for role in unknown:

@@ -74,8 +74,8 @@ MASK_EXPRESSION = (
     AfterValidator(_mask_expression),
 )
 MaskExpression = Annotated[str, *MASK_EXPRESSION]
-_OfAssociation = Annotated[dict[Literal["association"], Annotated[str, Field(min_length=1)]], Field(min_length=1)]
-Catalog = Annotated[NormalPath, BeforeValidator(_catalog, json_schema_input_type=str | _OfAssociation | None)]
+OfAssociation = Annotated[dict[Literal["association"], Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Catalog = Annotated[NormalPath, BeforeValidator(_catalog, json_schema_input_type=str | OfAssociation | None)]
 
 
 # Exposures taken at once, each exposure of a detector by itself, or all exposures of a visit

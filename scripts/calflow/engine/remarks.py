@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from calflow.configuration.extra_steps import FOLDER_OF_FIRST
 from calflow.job import REMARK
 from calflow.whole_files import replace_text
 
@@ -73,7 +74,8 @@ def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
     folder : Path
         Of the logs. `NAME` is written there, so that the next call need not read old logs; if that fails, it does.
     names : collection of str
-        Of the exposures and associations that are of concern; there may be logs of others.
+        Of the exposures and associations that are of concern; there may be logs of others. Those of a first pass are
+        not: what is wrong with the exposures is told of what is made of them in the end.
     """
     known, newest = _known(folder / NAME)
     logs = {str(log.relative_to(folder)): modified for log, modified in logs_in(folder)}
@@ -86,7 +88,7 @@ def standing_remarks(folder: Path, names: Collection[str]) -> list[Remark]:
     return sorted(
         Remark(step, status, of, reason, str(folder / path))
         for path, remarks in kept.items()
-        if concerns(path, names)
+        if concerns(path, names) and FOLDER_OF_FIRST not in Path(path).parts
         for step, status, of, reason in remarks
     )
 

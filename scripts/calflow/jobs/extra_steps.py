@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from calflow.jobs.declaration import Job
 from calflow.plan.extra_steps import collection_file
-from calflow.plan.plan import Plan, cleaning_of, collection_of
+from calflow.plan.first_pass import FIRST
+from calflow.plan.plan import Plan, cleaning_of, collection_of, mask_of
 
 
 class ExtraStepping(NamedTuple):
@@ -145,7 +146,68 @@ def collecting_functions(plan: Plan, collection: str) -> list[str]:
     return [name for name in (found.function, found.parameter_class) if name]
 
 
+class Masking(NamedTuple):
+    """Parameters of ``mask_sources``."""
+
+    exposures: list[str]  # for each image the exposure in its alignment table; empty: it is placed by its header
+
+
+def pictured(plan: Plan, source: str, exposure: str) -> dict[str, Any]:
+    """Return the files of ``mask_sources``: combined images, their grids, and where the exposure lies.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    source : str
+        Whose images: the name of an association, or ``association`` for those that the exposure is in.
+    exposure : str
+        Root of the names of its products.
+    """
+    mask, stage3 = mask_of(plan, source, exposure), plan.stage3
+    images = [name for name, _ in mask.images]
+    common = [stage3.association(name).common_grid for name in images]
+    given = [plan.settings.grids[grid] if grid else plan.settings.stage3.resample for grid in common]
+    files = {
+        "images": [stage3.path(f"{name}_i2d.fits") for name in images],
+        "grids": [stage3.grid(name) for name in images],
+        "output_wcs": [section.output_wcs for section in given if section.output_wcs],
+        "geometry": mask.geometry,
+        "alignments": [stage3.table(by, "alignment") for _, by in mask.images if by],
+    }
+    return {role: file for role, file in files.items() if file}
+
+
+def masking(plan: Plan, source: str, exposure: str) -> Masking:
+    """Return the parameters of ``mask_sources``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    source, exposure : str
+        As of `pictured`.
+    """
+    return Masking([FIRST + exposure if by else "" for _, by in mask_of(plan, source, exposure).images])
+
+
+def waits_for_others(plan: Plan, exposure: str, place: str) -> bool:
+    """Tell whether the extra steps of an exposure may wait for jobs of other exposures.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    place : str
+        ``rate`` or ``cal``.
+    """
+    return place == "cal" or any(step.mask_from for step in cleaning_of(plan, exposure, place).steps)
+
+
 JOBS = {
+    "mask_sources": Job("mask_sources.py", pictured, masking, like="resample_exposure"),
     # What it makes is not temporary: made anew for one exposure, it would drag all others along.
     "collect_exposures": Job(
         "collect_exposures.py", collected, collecting, like="combine_background", functions=collecting_functions

@@ -95,7 +95,7 @@ class Sizes:
 
     def __init__(self, plan: Plan):
         self._plan = plan
-        planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values()]
+        planned: list[Calibrated] = [*plan.exposures.values(), *plan.merges.values(), *plan.first_pass.exposures]
         self._exposures = {root: _alone(member.size) for root, member in plan.stage3.members.items()}
         self._exposures |= {e.root: _calibrated(e) for e in planned}
         backgrounds = (cleaning for cleaning in plan.cleanings.values() if cleaning.root not in self._exposures)

@@ -242,12 +242,22 @@ class Combinations:
         Of the products.
     associations : list of PlannedAssociation
         All of them.
+    first : iterable of PlannedAssociation, optional
+        Those of a first pass, which can be looked up as well; `associations` and `products` do not list them.
     """
 
-    def __init__(self, settings: Settings, folder: str, associations: list[PlannedAssociation]):
+    def __init__(
+        self,
+        settings: Settings,
+        folder: str,
+        associations: list[PlannedAssociation],
+        first: Iterable[PlannedAssociation] = (),
+    ):
         self.settings = settings
         self.folder = folder
         self.associations = {association.name: association for association in associations}
+        self._first = {association.name: association for association in first}
+        associations = [*associations, *self._first.values()]
         self.members = {member.root: member for a in associations for member in a.members}
         self._crfs = {a.crf_root(member): Crf(a.name, member.root) for a in associations for member in a.members}
         self._with_stars = {m.root for a in associations if not a.moving for m in a.members if m.star_list is None}
@@ -293,9 +303,10 @@ class Combinations:
         name : str
             Of its product.
         """
-        if name not in self.associations:
+        found = self.associations.get(name) or self._first.get(name)
+        if found is None:
             raise UnknownAssociation(f"no association {name!r} in this configuration")
-        return self.associations[name]
+        return found
 
     def parameters(self, name: str) -> Stage3:
         """Return the parameters of stage 3 of an association.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import chain
 
 from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 
@@ -55,9 +55,9 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
     for reference in plan.references.values():
         if reference.dark in made:
             yield reference.path, str(reference.dark)
-    for root, exposure in plan.exposures.items():
-        cal = plan.products_of(exposure)[0]
-        yield f"exposure {root}", cal
+    for exposure in [*plan.exposures.values(), *plan.first_pass.exposures]:
+        cal = plan.path(exposure, "cal")
+        yield f"exposure {exposure.root}", cal
         if exposure.background:
             yield cal, f"background {exposure.background.name}"
             yield from ((cal, path) for path in exposure.background.cleaned.values())
@@ -71,9 +71,16 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
     for root, merge in plan.merges.items():
         yield from ((f"exposure {root}", path) for path in [merge.full, *merge.subarrays.values()])
         yield f"exposure {root}", plan.products_of(merge)[0]
-    for name, association in plan.stage3.associations.items():
+    # A mask is made of images, for steps before stage 2 or before stage 3.
+    for mask in plan.first_pass.masks:
+        node = f"exposure {mask.exposure}" if mask.exposure in plan.exposures else mask.geometry
+        yield from ((node, f"association {name}") for name in chain.from_iterable(mask.images) if name)
+    for association in [*plan.stage3.associations.values(), *plan.first_pass.associations]:
+        name = association.name
         # A file of the user, too: it has one star list, whichever association asks for it.
-        yield from ((f"association {name}", member.cal) for member in association.members)
+        for member in association.members:
+            yield f"association {name}", member.cal
+            yield f"association {name}", member.geometry
         if association.common_grid:
             yield f"association {name}", f"grid {association.common_grid}"
         if association.catalog_of:
@@ -84,7 +91,8 @@ def _links(plan: Plan) -> Iterator[tuple[str, str]]:
 def _collected(plan: Plan, exposure: PlannedExposure) -> Iterator[str]:
     """Yield what is collected of several exposures for one and its backgrounds before stage 2."""
     cleaned = [exposure.clean, *(exposure.background.cleaned.values() if exposure.background else ())]
-    for cleaning in (plan.cleanings[Path(path).stem] for path in cleaned if path):
+    names = (path.removeprefix(f"{plan.folder}/").removesuffix(".fits") for path in cleaned if path)
+    for cleaning in (plan.cleanings[name] for name in names):
         yield from (f"collection {step.collected}" for step in cleaning.steps if step.collected)
 
 

@@ -249,10 +249,12 @@ class ExtraStepPlanner:
         """Return what is the same for all exposures of a step."""
         shipped, keyword = step.shipped, self._keywords[step.name]
         if shipped is None:
-            return StepOfExposure(step.name, keyword, f"{step.file}:{step.function_name}", step.parameters)
+            function = f"{step.file}:{step.function_name}"
+            return StepOfExposure(step.name, keyword, function, step.parameters, mask_from=step.masked_by)
         section: Any = parameter_section(step.step or step.name)
         parameters = parameters_of(section.model_validate(step.parameters))
-        return StepOfExposure(step.name, keyword, in_full(shipped.function), parameters, in_full(shipped.parameters))
+        functions = in_full(shipped.function), parameters, in_full(shipped.parameters)
+        return StepOfExposure(step.name, keyword, *functions, mask_from=step.masked_by)
 
     def _collect(
         self, place: str, step: ExtraStep, common: StepOfExposure, exposures: Sequence[_Exposure]

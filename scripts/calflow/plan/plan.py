@@ -19,6 +19,7 @@ from calflow.inputs.input_folder import InputFolder
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import Combinations, PlannedAssociation
 from calflow.plan.extra_steps import Cleaning, Collection, cleaned_name
+from calflow.plan.first_pass import SourceMask
 from calflow.references.crds_cache import CrdsCache
 from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
@@ -298,6 +299,22 @@ class PlannedMerge:
 Calibrated = PlannedExposure | PlannedMerge
 
 
+@dataclass(frozen=True)
+class FirstPass:
+    """What is made before masks of sources are, by the same rules; empty if no extra step takes such a mask.
+
+    Attributes
+    ----------
+    exposures : tuple of PlannedExposure
+    associations : tuple of PlannedAssociation
+    masks : tuple of SourceMask
+    """
+
+    exposures: tuple[PlannedExposure, ...] = ()
+    associations: tuple[PlannedAssociation, ...] = ()
+    masks: tuple[SourceMask, ...] = ()
+
+
 class Plan:
     """The exposures of a configuration and what is made of them: an index, in which jobs look things up.
 
@@ -323,6 +340,8 @@ class Plan:
         The extra steps of exposures.
     collections : iterable of Collection, optional
         What is made once of several exposures for these steps.
+    first_pass : FirstPass, optional
+        What tells these steps where sources are. No attribute of the plan but this one lists it.
     """
 
     def __init__(
@@ -336,16 +355,21 @@ class Plan:
         cache: CrdsCache | None = None,
         cleanings: Iterable[Cleaning] = (),
         collections: Iterable[Collection] = (),
+        first_pass: FirstPass | None = None,
     ):
         self.settings = settings
         self.output = output_folder(settings)
         self.folder = stage_folder(settings, 2)
-        self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations))
+        self.first_pass = first_pass or FirstPass()
+        first = self.first_pass.associations
+        self.stage3 = Combinations(settings, stage_folder(settings, 3), list(associations), first)
         self.exposures = {exposure.root: exposure for exposure in exposures}
+        self._all_exposures = self.exposures | {exposure.root: exposure for exposure in self.first_pass.exposures}
         self.references = dict(references or {})
         self.crds = cache or CrdsCache()
         self.cleanings = {cleaning.name: cleaning for cleaning in cleanings}
         self.collections = {collection.name: collection for collection in collections}
+        self.masks = {(mask.source, mask.exposure): mask for mask in self.first_pass.masks}
         # What lies there is made by rules; or counts by its name, as references of CRDS.
         beside = (f"{self.output}{name}" for name in BESIDE)
         self.unstamped = (self.folder, reference_folder(settings), *beside, *self.crds.folders())
@@ -361,7 +385,9 @@ class Plan:
         members = {member.root for association in self.stage3.associations.values() for member in association.members}
         cleaned = {cleaning.root for cleaning in self.cleanings.values()}
         stages = {*self.exposures, *self.merges, *self._background_users, *self.stage3.associations, *members}
-        return stages | cleaned | self.collections.keys() | self.references.keys()
+        first = {planned.root for planned in self.first_pass.exposures}
+        first |= {association.name for association in self.first_pass.associations}
+        return stages | cleaned | self.collections.keys() | self.references.keys() | first
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""
@@ -438,9 +464,9 @@ class Plan:
         suffix : str, optional
             Of one of its products: an error if the exposure has no such product.
         """
-        if root not in self.exposures:
+        if root not in self._all_exposures:
             raise UnknownExposure(f"no exposure {root!r} in this configuration")
-        exposure = self.exposures[root]
+        exposure = self._all_exposures[root]
         _check_suffix(root, suffix, exposure.cube)
         return exposure
 
@@ -523,7 +549,7 @@ class Plan:
         exposure : Calibrated
             Of this plan, or a merged one.
         """
-        return f"{self.folder}/geometry/{Path(exposure.product('cal')).stem}.json"
+        return f"{self.folder}/geometry/{exposure.product('cal').removesuffix('.fits')}.json"
 
 
 def cleaning_of(plan: Plan, root: str, place: str) -> Cleaning:
@@ -567,6 +593,28 @@ def collection_of(plan: Plan, name: str) -> Collection:
     if name not in plan.collections:
         raise UnknownExposure(f"no extra step of this configuration collects {name!r}")
     return plan.collections[name]
+
+
+def mask_of(plan: Plan, source: str, root: str) -> SourceMask:
+    """Return the mask of the sources of an exposure.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    source : str
+        Whose images tell, as of `SourceMask`.
+    root : str
+        Root of the names of its products.
+
+    Raises
+    ------
+    UnknownExposure
+        If no extra step takes it.
+    """
+    if (source, root) not in plan.masks:
+        raise UnknownExposure(f"no extra step takes a mask of {source!r} for {root!r}")
+    return plan.masks[source, root]
 
 
 def _check_suffix(root: str, suffix: str, cube: bool) -> None:

@@ -19,7 +19,8 @@ from calflow.instruments import FAMILIES
 from calflow.instruments.family import Family, Variant
 from calflow.plan.combination import PlannedAssociation, PlannedMember
 from calflow.plan.extra_steps import Cleaning, Collection
-from calflow.plan.plan import BackgroundSet, Plan, PlannedExposure, PlannedMerge
+from calflow.plan.first_pass import SourceMask
+from calflow.plan.plan import BackgroundSet, FirstPass, Plan, PlannedExposure, PlannedMerge
 from calflow.references.crds_cache import CrdsCache, Fetch
 from calflow.references.made_reference import MadeReference
 from calflow.references.parameter_references import Chosen
@@ -37,12 +38,14 @@ _RECORDS = {
         Collection,
         ExposureHeader,
         Fetch,
+        FirstPass,
         HduShape,
         MadeReference,
         PlannedAssociation,
         PlannedExposure,
         PlannedMember,
         PlannedMerge,
+        SourceMask,
         StepOfExposure,
         Reference,
         ReferenceChange,
@@ -150,7 +153,8 @@ def _taken_apart(value: Any) -> tuple[str, Any]:
         parts = value.exposures, value.stage3.associations, value.merges
         exposures, associations, merges = (list(part.values()) for part in parts)
         parts_of_all = value.settings, exposures, associations, value.notices, merges, value.references, value.crds
-        return "Plan", [*parts_of_all, list(value.cleanings.values()), list(value.collections.values())]
+        of_steps = list(value.cleanings.values()), list(value.collections.values()), value.first_pass
+        return "Plan", [*parts_of_all, *of_steps]
     raise TypeError(f"a plan as JSON holds no {type(value)}")
 
 

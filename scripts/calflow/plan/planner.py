@@ -35,6 +35,7 @@ from calflow.plan.combination_planner import CombinationPlanner, check_astrometr
 from calflow.plan.context_comparison import compare_contexts
 from calflow.plan.exposure_planner import ExposurePlanner
 from calflow.plan.extra_step_planner import ExtraStepPlanner
+from calflow.plan.first_pass_planner import Planned, WithFirstPass, plan_first_pass
 from calflow.plan.given_pointings import GivenPointings
 from calflow.plan.merge_planner import MergePlanner
 from calflow.plan.plan import (
@@ -183,6 +184,7 @@ class _Planner:
         combined = self._in_tiles([a for a in associations if a.level == 3 and not a.merges], [*exposures, *merges])
         combinations = self._combinations(combined, [*exposures, *merges], extra_steps)
         self._check_characters(extra_steps.files())
+        first = self._first_pass(exposures, merges, combinations, extra_steps)
         crds = self._crds_cache(exposures, combinations, merges)
         self.cache.save()
         if not self.problems:
@@ -193,8 +195,8 @@ class _Planner:
         self.notices += self.chooser.notices
         notices = _one_for_same(self.notices)
         made = self.made_references
-        steps = extra_steps.cleanings, extra_steps.collections
-        plan = Plan(self.settings, exposures, combinations, notices, merges, made, crds, *steps)
+        of_steps = first.cleanings, first.collections, first.first_pass
+        plan = Plan(self.settings, exposures, combinations, notices, merges, made, crds, *of_steps)
         plan.made_associations = self.made_associations
         return plan
 
@@ -307,6 +309,27 @@ class _Planner:
         files |= {stage3.tweakreg.abs_refcat, stage3.skymatch.skylist or "", stage3.resample.output_wcs}
         self._check_characters(files | {grid.output_wcs for grid in self.settings.grids.values()})
         return combinations
+
+    def _first_pass(
+        self,
+        exposures: Sequence[PlannedExposure],
+        merges: Sequence[PlannedMerge],
+        combinations: Sequence[PlannedAssociation],
+        extra_steps: ExtraStepPlanner,
+    ) -> WithFirstPass:
+        """Return the extra steps with the masks that they take, and what these are made of."""
+        if self.problems:  # of what is refused, the associations are not known
+            return WithFirstPass(extra_steps.cleanings, extra_steps.collections)
+        planned = Planned(
+            exposures,
+            merges,
+            combinations,
+            extra_steps.cleanings,
+            extra_steps.collections,
+            keys={step.name: key for _, key, step in self.settings.extra_steps.steps()},
+            folders=(stage_folder(self.settings, 2), stage_folder(self.settings, 3)),
+        )
+        return plan_first_pass(planned, self.problems, self.notices)
 
     def _check_settings(self) -> None:
         """Check what concerns several settings, or the outside world."""

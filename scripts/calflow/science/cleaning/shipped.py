@@ -14,6 +14,8 @@ RATE, CAL = "rate", "cal"
 # place of the step; all its arrays by name; its text; or, of a flat of stage 2, the response of the pixels of the
 # exposure, NaN where it is not known.
 IMAGE, TEMPLATE, ARRAYS, TEXT, RESPONSE = "image", "template", "arrays", "text", "response"
+# The image, not 0 where a source is, that combined images of a first pass can give
+SOURCES = "sources"
 # Which exposures are looked at together: those of a detector, or of each detector those of one filter.
 DETECTOR, FILTER = "detector", "filter"
 # Which other exposures a step takes: those of the same detector that began before.
@@ -102,6 +104,9 @@ class StepOfExposure:
         Other exposures of the detector, in order of time. None: it takes none.
     collected : str
         What it takes that is made once of several exposures: its name in the plan, its file in the job. Empty: none.
+    mask_from : str
+        Whose images tell where sources are: of an association, or ``association`` for those that the exposure is in;
+        the mask is then one of `inputs`. Empty: none do.
     """
 
     name: str
@@ -112,6 +117,7 @@ class StepOfExposure:
     inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     others: tuple[str, ...] | None = None
     collected: str = ""
+    mask_from: str = ""
 
     @property
     def pixels_keyword(self) -> str:
@@ -160,8 +166,8 @@ SHIPPED = {
         "clean_flicker_noise_parameters:FlickerCleaning",
         places=(RATE,),
         keyword="S_CLNFNS",
-        inputs={"user_mask": IMAGE, "sources": IMAGE, "flat": IMAGE},
-        optional=("user_mask", "sources", "flat"),
+        inputs={"user_mask": IMAGE, SOURCES: IMAGE, "flat": IMAGE},
+        optional=("user_mask", SOURCES, "flat"),
         references={"flat": "apply_flat_field"},
     ),
     "mask_regions": Shipped(
@@ -192,21 +198,21 @@ SHIPPED = {
         "subtract_background_2d:subtract_background_2d",
         "subtract_background_2d_parameters:BackgroundRemoval",
         places=(CAL,),
-        inputs={"sources": IMAGE},
-        optional=("sources",),
+        inputs={SOURCES: IMAGE},
+        optional=(SOURCES,),
     ),
     "subtract_own_template": Shipped(
         "subtract_template:subtract_own_template",
         "subtract_template_parameters:TemplateFit",
-        inputs={"region": IMAGE},
-        optional=("region",),
+        inputs={"region": IMAGE, SOURCES: IMAGE},
+        optional=("region", SOURCES),
         collect="template_making:make_template",
         collect_by=FILTER,
     ),
     "subtract_template": Shipped(
         "subtract_template:subtract_template",
         "subtract_template_parameters:TemplateFit",
-        inputs={"template": TEMPLATE, "region": IMAGE},
-        optional=("region",),
+        inputs={"template": TEMPLATE, "region": IMAGE, SOURCES: IMAGE},
+        optional=("region", SOURCES),
     ),
 }

@@ -69,7 +69,7 @@ def subtract_background_2d(
     image = np.where(good, planes.sci, np.float32(0))
     steps = _steps(image, good, parameters.amplifiers, facts)
     image -= steps
-    plane = _plane(mesh_of(image, good, (box, box)))
+    plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
     weights = good.astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
@@ -127,8 +127,18 @@ def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
     return 3600 * float(np.hypot(step * np.cos(np.radians(dec)), dec1 - dec)) / np.sqrt(2)
 
 
-def _plane(boxes: Mesh) -> np.ndarray:
-    """Return a plane through the boxes but those that are much brighter; float32, shape (ny, nx)."""
+def plane_of_dark_boxes(boxes: Mesh) -> np.ndarray:
+    """Return a plane through the boxes of an image but those that are much brighter.
+
+    Parameters
+    ----------
+    boxes : Mesh
+
+    Returns
+    -------
+    float32 array, shape (ny, nx)
+        In the unit of the image.
+    """
     terms = _terms(boxes)
     kept = boxes.weights >= LEAST_LEFT * boxes.weights.max()
     coefficients = np.array([sky_level(boxes.means[kept])[0], 0.0, 0.0])
@@ -143,7 +153,7 @@ def _plane(boxes: Mesh) -> np.ndarray:
 
 
 def _plane_of_sky(boxes: Mesh) -> np.ndarray:
-    """Return a plane through boxes of which sources are left out, 0 if they are too few to tell it; as `_plane`."""
+    """Return a plane through boxes of which sources are left out, 0 if they are too few to tell it."""
     # None is left out for its value: what is called bright depends on the plane, which then runs away.
     root = np.sqrt(boxes.weights)[..., None]
     if np.count_nonzero(root) < LEAST_LEFT * root.size:

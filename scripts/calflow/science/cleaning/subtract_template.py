@@ -17,7 +17,12 @@ NO_TEMPLATE = "all: what the exposures have in common is chance, and no template
 
 
 def subtract_template(
-    planes: Image, parameters: TemplateFit, facts: Facts, template: np.ndarray, region: np.ndarray | None = None
+    planes: Image,
+    parameters: TemplateFit,
+    facts: Facts,
+    template: np.ndarray,
+    region: np.ndarray | None = None,
+    sources: np.ndarray | None = None,
 ) -> Cleaned:
     """Subtract a template, times the amplitude that fits an exposure best.
 
@@ -33,6 +38,8 @@ def subtract_template(
         blocks of pixels is spread out.
     region : float32 array (ny, nx), optional
         Not 0: where the amplitude is fitted.
+    sources : float32 array (ny, nx), optional
+        Not 0: a source, besides those that are found.
 
     Returns
     -------
@@ -57,6 +64,8 @@ def subtract_template(
     good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
     if region is not None:
         good &= np.nan_to_num(_on_exposure(region, shape, facts, "region")) != 0
+    if sources is not None:
+        good &= np.nan_to_num(_on_exposure(sources, shape, facts, "mask of sources")) == 0
     image = mesh_of(np.where(good, planes.sci, np.float32(0)), good, (BLOCK, BLOCK))
     fit = fit_patterns(image, pattern_blocks(patterns, good), parameters)
     amplitude, error = (float(np.sqrt(np.sum(np.square(values)))) for values in (fit.amplitudes, fit.errors))

@@ -1,0 +1,66 @@
+"""Mask the sources that combined images show, in the pixels of an exposure. Makes ``_sources.fits``."""
+
+import logging
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+
+from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
+from calflow.files.exposure import write_product
+from calflow.files.geometry_files import read_geometry
+from calflow.files.grid_files import read_grid
+from calflow.job import run
+from calflow.science.cleaning.combined_sources import blotted, combined_sources, completed, nothing
+from calflow.science.geometry.pixel_map import covered_window, map_to_grid
+
+if TYPE_CHECKING:
+    from calflow.jobs.extra_steps import Masking
+
+log = logging.getLogger(__name__)
+
+
+def mask_sources(input, output, params: "Masking"):
+    """Write the mask: 1 where a source is."""
+    wcs = next(iter(_listed(input.get("output_wcs", []))), None)
+    alignments = iter(_listed(input.get("alignments", [])))
+    files = zip(_listed(input.images), _listed(input.grids), params.exposures, strict=True)
+    images = (
+        _read(
+            path, read_grid(Path(grid), wcs and Path(wcs)), _geometry(input.geometry, name and next(alignments), name)
+        )
+        for path, grid, name in files
+    )
+    image = reduce(completed, images)
+    mask = combined_sources(image)
+    log.info("sources: %.3f of the pixels; without a value: %.3f", mask.mean(), np.mean(image.weights == 0))
+    write_product(Path(output.mask), fits.Header(), {"SCI": mask.astype(np.uint8)})
+
+
+def _geometry(path, alignment, name):
+    """Return where the pixels of the exposure lie, as it was aligned if an association tells."""
+    if not name:
+        return read_geometry(Path(path))
+    return read_corrected_geometry(Path(path), find_row(read_alignment(Path(alignment)), name))
+
+
+def _read(path, grid, geometry):
+    """Return an image at the pixels of the exposure; no more of it is read than that reaches."""
+    pixmap = map_to_grid(geometry, grid)
+    with fits.open(path, memmap=False) as hdus:
+        rows, columns = (slice(*ends) for ends in covered_window([pixmap], hdus["SCI"].shape))
+        if rows.start == rows.stop or columns.start == columns.stop:
+            return nothing(pixmap.shape[:2])
+        sci, wht = (np.array(hdus[name].section[rows, columns], np.float32) for name in ("SCI", "WHT"))
+    return blotted(sci, wht, pixmap - (columns.start, rows.start))
+
+
+def _listed(files):
+    """Return the files of a role as a list: Snakemake gives one alone as a text."""
+    return [files] if isinstance(files, str) else list(files)
+
+
+if "snakemake" in globals():
+    run(mask_sources, snakemake)
