@@ -291,7 +291,11 @@ def background_left(case: Case, cleaned: np.ndarray) -> tuple[float, ...]:
 
 
 def clean(
-    image: Image, exposure: Exposure, parameters: Mapping[str, Any], flat: np.ndarray | None
+    image: Image,
+    exposure: Exposure,
+    parameters: Mapping[str, Any],
+    flat: np.ndarray | None,
+    sources: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Take the stripes off with calflow; the new science plane, and the CPU time."""
     from calflow.science.cleaning.clean_flicker_noise import clean_flicker_noise
@@ -300,7 +304,7 @@ def clean(
 
     facts = Facts(exposure.name, "rate", slow_axis=2, subarray="FULL")
     start = time.process_time()
-    done = clean_flicker_noise(image, FlickerCleaning(**parameters), facts, flat=flat)
+    done = clean_flicker_noise(image, FlickerCleaning(**parameters), facts, flat=flat, sources=sources)
     seconds = time.process_time() - start
     return np.asarray(done.sci), seconds
 
@@ -346,7 +350,7 @@ def compare(seeds: Sequence[int], python: str, only: Sequence[str]) -> tuple[dic
         for name, options in SCENES.items():
             if not only or name in only:
                 case = simulate_case(scene_of(options, seed))
-                planes = {choice: _cleaned(case, parameters) for choice, parameters in CHOICES.items()}
+                planes = {choice: cleaned(case, parameters) for choice, parameters in CHOICES.items()}
                 planes = {
                     "before": (case.full.sci, case.empty.sci, 0.0),
                     **planes,
@@ -380,11 +384,14 @@ def compare(seeds: Sequence[int], python: str, only: Sequence[str]) -> tuple[dic
     return stripes, backgrounds
 
 
-def _cleaned(case: Case, choice: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, float]:
+def cleaned(
+    case: Case, choice: Mapping[str, Any], sources: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return an exposure with its sources and without, cleaned, and the CPU time of the first."""
     parameters = dict(choice)
     flat = case.response if parameters.pop("flat", True) else None
-    full, seconds = clean(case.full, case.exposure, parameters, flat)
-    return full, clean(case.empty, case.exposure, parameters, flat)[0], seconds
+    full, seconds = clean(case.full, case.exposure, parameters, flat, sources)
+    return full, clean(case.empty, case.exposure, parameters, flat, sources)[0], seconds
 
 
 def table(results: Mapping[str, Mapping[str, list[Figures]]], titles: tuple[str, ...], errors: bool) -> list[str]:
