@@ -1,5 +1,6 @@
 """Extra steps in real runs: what runs, what an edit of the user's file makes stale, how a failure is told."""
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
@@ -72,3 +73,39 @@ def test_regions_are_masked_before_stage_3(combined):
     assert "calibrate" not in planned
     assert "apply_extra_steps" not in planned
     assert (planned["find_stars"], planned["flag_outliers"], planned["combine"]) == (1, 4, 1)
+
+
+def test_the_mask_of_a_first_pass(combined):
+    roots = [f"jw01234001001_02101_0000{number}_nrcb1" for number in (1, 2, 3, 4)]
+    masks = combined.folder / "results" / "stage2" / "masks" / "association"
+    products = combined.products(), combined.combined_products()
+    step = {"name": "clean_flicker_noise", "mask_from": "association"}
+    combined.config["extra_steps"] = {"rate": [step]}
+    cal = f"results/stage2/{roots[0]}_cal.fits"
+    run = combined.run(cal)
+    assert run.code == 0, run.output
+    # The first pass of all four, then one of them with its mask.
+    first = {"find_stars": 4, "align": 1, "lay_outlier_grid": 1, "measure_sky": 4, "match_sky": 1, "resample_group": 4}
+    first |= {"take_median": 1, "flag_outliers": 4, "combine": 1, "mask_sources": 1}
+    assert run.rules == first | {"apply_extra_steps": 5, "calibrate": 5}
+    assert (combined.products(), combined.combined_products()) == products
+    assert "first_pass" not in combined.run("status").output
+    assert f"sources={roots[0]}_sources.fits" in "".join(fits.getheader(combined.folder / cal)["HISTORY"])
+
+    # What is bright in the exposure has a mask, though its pointing is off by some pixels; what is beside it has none.
+    rate = fits.getdata(combined.folder / "data" / "rate" / f"{roots[0]}_rate.fits")
+    mask = fits.getdata(masks / f"{roots[0]}_sources.fits") == 1
+    stars = rate > np.nanmedian(rate) + 20 * np.nanstd(rate[rate < np.nanmedian(rate)])
+    assert mask[stars].mean() > 0.95
+    assert mask.mean() < 0.6
+
+    # Parameters of the first pass count as far as they make another mask.
+    assert combined.planned(cal) == {}
+    combined.config["stage3"] = {"resample": {"enable_ctx": False}}
+    run = combined.run(cal)
+    assert run.code == 0, run.output
+    assert run.rules == {"combine": 1, "mask_sources": 1}
+    combined.config["stage3"] = {"resample": {"enable_ctx": False, "pixfrac": 0.7}}
+    run = combined.run(cal)
+    assert run.code == 0, run.output
+    assert run.rules == {"combine": 1, "mask_sources": 1, "apply_extra_steps": 1, "calibrate": 1}
