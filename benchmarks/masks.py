@@ -89,7 +89,7 @@ def figures_of(case: Case, mask: np.ndarray) -> dict[str, dict[str, float]]:
         full, empty = done[in_full][0], done[in_empty][1]
         lines, neighbours = lines_left(case, case.readout + full - case.full.sci)
         found[program] = {
-            "masked": float(mask.mean()) if in_full else 0.0,
+            "masked": float(np.mean(mask != 0)) if in_full else 0.0,
             "lines": lines,
             "neighbours": neighbours,
             "depth": depth_lost(case, empty, case.response),

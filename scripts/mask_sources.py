@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def mask_sources(input, output, params: "Masking"):
-    """Write the mask: 1 where a source is."""
+    """Write the mask: not 0 where a source is."""
     wcs = next(iter(_listed(input.get("output_wcs", []))), None)
     alignments = iter(_listed(input.get("alignments", [])))
     files = zip(_listed(input.images), _listed(input.grids), params.exposures, strict=True)
@@ -35,8 +35,8 @@ def mask_sources(input, output, params: "Masking"):
     )
     image = reduce(completed, images)
     mask = combined_sources(image)
-    log.info("sources: %.3f of the pixels; without a value: %.3f", mask.mean(), np.mean(image.weights == 0))
-    write_product(Path(output.mask), fits.Header(), {"SCI": mask.astype(np.uint8)})
+    log.info("sources: %.3f of the pixels; without a value: %.3f", np.mean(mask != 0), np.mean(image.weights == 0))
+    write_product(Path(output.mask), fits.Header(), {"SCI": mask})
 
 
 def _geometry(path, alignment, name):

@@ -193,6 +193,24 @@ def test_masks_are_taken_as_given():
         np.testing.assert_allclose(out[40, 150], 10 + 1 / N, atol=1e-3)
 
 
+def test_wide_light_is_no_wide_stripe_and_narrow_ones_are_told_from_it_all_the_same():
+    """Light along a third of a line; no noise, and no source is looked for."""
+    y, x = np.mgrid[:N, :N]
+    stripes = np.random.default_rng(3).normal(0, 0.1, (N, 1)) + 0.1 * np.sin(2 * np.pi * y / N)
+    light = 0.4 * np.exp(-(((x - 64) / 30) ** 2) - ((y - 130) / 40) ** 2)
+    sci = 10 + stripes - stripes.mean() + light
+    mask = np.where(light > 1e-3, -1, 0).astype(np.float32)
+    left = {}
+    for name, inputs in (("none", {}), ("wide", {"sources": mask}), ("source", {"sources": -mask})):
+        result = cleaned(sci, inputs=inputs, snr_threshold=1e9)
+        left[name] = np.abs(result.sci - 10 - light).max(), result.figures["used"]
+    assert left["none"][0] > 0.05
+    assert left["wide"][0] < 0.01
+    assert left["source"][0] < 0.01
+    assert left["wide"][1] == 1
+    assert left["source"][1] == pytest.approx(np.mean(mask == 0), abs=0.001)
+
+
 def test_stripes_of_the_sky_are_told_from_those_of_the_flat():
     flat = np.ones((N, N), np.float32)
     flat[::2] = 0.9

@@ -173,6 +173,14 @@ def test_catalogues_of_other_associations_cannot_be_cut(where):
         parts_of([], read_settings(config), {})
 
 
+def test_masks_of_other_associations_cannot_be_cut():
+    steps = {"rate": [{"name": "clean_flicker_noise", "mask_from": {"association": "x"}}]}
+    with pytest.raises(InputError, match=r"rate\[0\]\.mask_from: .* may come into different shards; give association"):
+        parts_of([], read_settings({"extra_steps": steps}), {})
+    steps["rate"][0]["mask_from"] = "association"
+    assert parts_of([], read_settings({"extra_steps": steps}), {}) == []
+
+
 # What is written ------------------------------------------------------------------------------------------
 
 

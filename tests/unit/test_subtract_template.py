@@ -91,6 +91,14 @@ def test_the_region_says_where_it_is_fitted():
     assert subtracted(sci, region=region).figures["amplitude"] == pytest.approx(2, abs=0.15)
 
 
+def test_sources_that_are_given_do_not_count():
+    sci = 10 + 2 * WISP + noise()
+    sci[: N // 2] += 5 * WISP[: N // 2]
+    mask = (Y <= 0.52).astype(np.float32)
+    found = subtract_template(exposure(sci), TemplateFit(), FACTS, WISP, sources=mask)
+    assert found.figures == subtracted(sci, region=1 - mask).figures
+
+
 def test_components_have_amplitudes_of_their_own():
     sci = 10 + 2 * WISP + 0.5 * OTHER + noise()
     out = subtracted(sci, np.stack([WISP, OTHER]))

@@ -40,6 +40,10 @@ def parts_of(
         wrong = "an association and the one that it is aligned to may come into different shards"
         right = "make that one first, and give its _cat.ecsv as a file"
         raise InputError([Problem("config", "stage3.tweakreg.abs_refcat", wrong, right)])
+    for _, key, step in settings.extra_steps.steps():
+        if (step.mask_from or "").startswith(OF_ASSOCIATION):
+            wrong = "an exposure and the association that tells where its sources are may come into different shards"
+            raise InputError([Problem("config", f"{key}.mask_from", wrong, "give association, that of the exposure")])
     merged = {product.root for one in associations if one.merges for product in one.products}
     return [_part(one, settings, merged, made.get(one.path.name)) for one in associations if one.products]
 

@@ -43,7 +43,8 @@ def clean_flicker_noise(
     user_mask : float32 array (ny, nx), optional
         Not 0: background. Then no source is looked for.
     sources : float32 array (ny, nx), optional
-        Not 0: a source, besides those that are found.
+        Above 0: a source, besides those that are found. Below 0: light that is wider than narrow stripes, which are
+        told from it without a mask; wide ones do not come from there.
     flat : float32 array (ny, nx), optional
         What the sky would be in it is taken off before stripes are measured; before medians of lines are, the exposure
         is divided by it. Only if the parameters ask for that. NaN, or 0 or less: the pixel is not used.
@@ -79,8 +80,11 @@ def clean_flicker_noise(
         good &= flat > 0
     if user_mask is not None:
         good &= np.nan_to_num(user_mask) != 0
+    wide_light = None
     if sources is not None:
-        good &= np.nan_to_num(sources) == 0
+        is_wide = (sources < 0) & (parameters.fit_method != "median")
+        good &= (np.nan_to_num(sources) == 0) | is_wide
+        wide_light = turn(is_wide) if is_wide.any() else None
     if not good.any():
         raise ValueError("no pixel can be used to measure stripes")
     if parameters.fit_method == "median":
@@ -90,7 +94,7 @@ def clean_flicker_noise(
         level, _ = sky_level((planes.sci / response)[good][::SOME])
         image = np.where(good, planes.sci - np.float32(level) * (response - 1), np.float32(0))
         response = np.float32(1)
-    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None)
+    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None, wide_light)
     levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
     noise = max(stripes.figures["noise"], 1e-30)
     figures = {
@@ -117,7 +121,7 @@ def _transposed(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.T)
 
 
-def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool) -> Stripes:
+def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool, wide_light) -> Stripes:
     channels = parameters.channels if parameters.fit_by_channel and facts.subarray == FULL else 1
     if image.shape[1] < channels:
         channels = 1
@@ -131,6 +135,7 @@ def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: boo
         threshold=parameters.snr_threshold,
         wide=bool(parameters.wide),
         masked=masked,
+        wide_light=wide_light,
     )
 
 

@@ -83,6 +83,7 @@ def measure_stripes(
     threshold: float,
     wide: bool = True,
     masked: bool = False,
+    wide_light: np.ndarray | None = None,
 ) -> Stripes:
     """Measure the stripes of an image.
 
@@ -102,6 +103,8 @@ def measure_stripes(
         Whether stripes that are wider than a block are looked for, too.
     masked : bool
         Whether `good` leaves out the sources: then none is looked for.
+    wide_light : bool array of that shape, optional
+        True: light that is wider than narrow stripes, besides what is found, which wide stripes do not come from.
 
     Returns
     -------
@@ -121,6 +124,8 @@ def measure_stripes(
     mesh = mesh_of(image - _spread(rough, edges, image.shape[1]), used, (block, block))
     narrow = _narrow(image - mesh.image(), used, rough, noise, edges)
     narrow_levels, narrow_variance, power = _combined(narrow)
+    if wide_light is not None:
+        mesh = mesh_of(image - _spread(rough, edges, image.shape[1]), used & ~wide_light, (block, block))
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
     free, risk = 1.0, 0.0
     if wide:
