@@ -183,6 +183,14 @@ def test_another_association_of_the_same_exposures_has_a_first_pass(planned):
     assert "results/stage3/first_pass/other_i2d.fits" in made_of(plan, mask)
 
 
+def test_of_several_associations_of_an_exposure_as_tiles_are_all_tell(planned):
+    plan = planned(more=["other_asn.json"], rate=[STRIPES])
+    names = [f"first_pass/{NAME}", "first_pass/other"]
+    files = JOBS["mask_sources"].inputs(plan, source="association", exposure=ROOTS[0])
+    assert files["images"] == [f"results/stage3/{name}_i2d.fits" for name in names]
+    assert files["alignments"] == [f"results/stage3/{name}_alignment.ecsv" for name in names]
+
+
 def test_an_association_that_no_mask_changes_is_looked_at_as_it_is(planned):
     step = STRIPES | {"for": {"exposures": ROOTS[0]}, "mask_from": {"association": "other"}}
     tree = json.loads(Path("other_asn.json").read_text())
