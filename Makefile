@@ -37,7 +37,7 @@ export OMP_NUM_THREADS := 1
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-iris benchmark-planning speed job-costs accuracy cleaning recipes config lint clean lock audit test-s3 test-slurm
+.PHONY: docs linkcheck help environment demo demo-iris test test-newest test-oldest fuzz parity benchmark benchmark-c benchmark-iris benchmark-planning speed job-costs accuracy cleaning recipes config lint clean lock audit test-s3 test-slurm
 .DELETE_ON_ERROR:
 
 help:
@@ -56,6 +56,7 @@ help:
 	@echo "make flow           draw the flow of files and rules in docs/architecture.md, from rules and jobs"
 	@echo "make parity         compare with the jwst package (installs it, 1.1 GB)"
 	@echo "make benchmark      time against the jwst package (installs it, 1.1 GB)"
+	@echo "make benchmark-c    time and errors beside SWarp, source-extractor (Debian's packages) and sep (installs it)"
 	@echo "make benchmark-iris time stage 2 on full-size IRIS exposures"
 	@echo "make benchmark-planning time plans and dry runs of up to 10,000 exposures"
 	@echo "make speed          see that no kernel takes a quarter more CPU time than is stored"
@@ -193,6 +194,17 @@ parity: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 
 benchmark: $(TESTS_INSTALLED) $(JWST_INSTALLED)
 	$(BIN)/python benchmarks/run.py --cores $(CORES)
+
+# sep, in an environment of its own.
+C_VENV ?= .venv-c
+
+$(C_VENV)/.installed: benchmarks/c-requirements.txt
+	$(PYTHON) -m venv --clear $(C_VENV)
+	$(C_VENV)/bin/python $(subst --require-hashes,,$(PIP_INSTALL)) --requirement $<
+	@touch $@
+
+benchmark-c: $(TESTS_INSTALLED) $(C_VENV)/.installed
+	CALFLOW_SEP_PYTHON=$(abspath $(C_VENV))/bin/python $(BIN)/python benchmarks/c_programs.py
 
 benchmark-iris: $(TESTS_INSTALLED)
 	$(BIN)/python benchmarks/iris.py --cores $(CORES)
