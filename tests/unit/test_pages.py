@@ -244,7 +244,7 @@ def test_the_page_of_a_run_begins_with_failures():
     )
     text = text_of(found)
     assert "Run in results/: wrong" in text
-    assert "1 products are not made" in text
+    assert "not made, these and what needs them: 1." in text
     assert text.index("failed calibrate one : no <flat>") < text.index("Associations") < text.index("Exposures")
     assert "3 of 4 products are there" in text
     assert "4 aligned look seams: a step" in text

@@ -20,8 +20,8 @@ exposures: {{ state.exposures | length }}, associations: {{ state.associations |
 {% for one in failures %}<p><span class="word wrong">failed</span> <b>{{ one.rule }}
 {{ one.wildcards | join(", ") }}</b>: {{ one.reason }}
 <span class="soft">(log: <code>{{ one.log }}</code>)</span></p>{% endfor %}
-<p>{{ state.missing }} products are not made: these, and what needs them. The next run with the same command makes them
-and nothing else; an exposure that cannot be made has to be taken out of its associations.</p>{% endif %}
+<p>Products that are not made, these and what needs them: {{ state.missing }}. The next run with the same command makes
+them and nothing else; an exposure that cannot be made has to be taken out of its associations.</p>{% endif %}
 {% if notes %}<h2>Worth a look</h2>{% for note in notes %}<p>{{ note }}</p>{% endfor %}{% endif %}
 
 <h2>Associations</h2>

@@ -23,7 +23,8 @@ DO_NOT_USE = 1
 MOST_MARKS = 400
 LEFT, RIGHT, BOTTOM, TOP = 1.25, 0.25, 1.3, 0.42  # inches around an image
 NO_DATA = "hatched: no data"
-FLAGGED = "hatched: no value or DO_NOT_USE"
+NO_VALUE = "hatched: no value"
+FLAGGED = f"{NO_VALUE} or DO_NOT_USE"
 BARS = (1, 2, 5)
 
 
@@ -179,6 +180,16 @@ def outline_segments(brightness: np.ndarray, labels: np.ndarray) -> np.ndarray:
             edge |= labels != np.roll(labels, step, axis)
     shades[edge & (labels > 0)] = to_rgba(MARK)
     return shades
+
+
+def hatch(axes: Any) -> None:
+    """Hatch axes where nothing is drawn on them.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    """
+    axes.patch.set(facecolor=GREY, edgecolor=HATCH_LINES, hatch=HATCH, linewidth=0)
 
 
 def read_binned(
@@ -339,7 +350,7 @@ def _show(figure: Any, shown: Shown, left: float, bottom: float, width: float, h
     wcs = _world(shown)
     axes = figure.add_axes(place, projection=wcs) if wcs is not None else figure.add_axes(place)
     colours = matplotlib.colormaps[shown.colours].with_extremes(bad=NOTHING)
-    axes.patch.set(facecolor=GREY, edgecolor=HATCH_LINES, hatch=HATCH, linewidth=0)
+    hatch(axes)
     shape = tuple(n * shown.binned for n in shown.data.shape[:2])
     # Coordinates are those of the whole image, whatever is averaged.
     drawn = {"extent": (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5), "aspect": "auto", "interpolation": "nearest"}

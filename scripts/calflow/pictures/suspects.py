@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from calflow.pictures.panels import COLOURS, MARK, brightness_scale, label_bar, save_figure
-from calflow.pictures.previews import GREY
+from calflow.pictures.previews import NO_VALUE, NOTHING, hatch
 from calflow.science.quality.suspects import HALF, Suspect
 
 SIDE, GAP, LEFT, HEAD, BAR = 1.25, 0.12, 0.75, 0.62, 0.62  # inches
@@ -44,7 +44,7 @@ def draw_suspects(
     height = 0.3 + len(kinds) * block + BAR
     figure = Figure(figsize=(max(width, 6.0), height), dpi=DPI, facecolor="white")
     norm = brightness_scale(scale["low"] - scale["sky"], scale["high"] - scale["sky"], scale["linear"])
-    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=GREY)
+    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=NOTHING)
     across, up = figure.get_size_inches()
     figure.text(0.1 / across, 1 - 0.2 / up, title, fontsize=11, weight="bold", va="center")
     top = height - 0.3
@@ -59,6 +59,7 @@ def draw_suspects(
             for column, suspect in enumerate(members):
                 place = ((LEFT - 0.45 + column * (SIDE + GAP)) / across, bottom / up, SIDE / across, SIDE / up)
                 axes = figure.add_axes(place)
+                hatch(axes)
                 axes.imshow(getattr(suspect, ("own", "combined")[row]), origin="lower", norm=norm, cmap=colours)
                 axes.set(xticks=[], yticks=[])
                 _mark(axes)
@@ -67,7 +68,7 @@ def draw_suspects(
         top -= block
     room = figure.add_axes(((LEFT - 0.45) / across, 0.42 / up, 3.6 / across, 0.08 / up))
     bar = figure.colorbar(ScalarMappable(norm, colours), cax=room, orientation="horizontal")
-    label_bar(bar, f"{unit} above the sky", norm)
+    label_bar(bar, f"{unit} above the sky; {NO_VALUE}", norm)
     bar.ax.xaxis.label.set_fontsize(7.5)
     bar.ax.tick_params(labelsize=7)
     save_figure(figure, out_png, DPI)
