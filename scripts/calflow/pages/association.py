@@ -11,7 +11,7 @@ from calflow.pages.exposures import exposure_details
 from calflow.pages.style import STYLE
 
 FINE, FAILED = "fine", "FAILED"
-MOST_FAILED = 5  # that a card tells; the table has all
+MOST_FAILED = 5  # that a card tells, or that need no click; the table has all
 # The longest residuals are drawn about this part of the field long: a round number of times as long as they are.
 ARROW = 0.06
 QUESTIONS = (
@@ -32,7 +32,8 @@ TEMPLATE = """<!DOCTYPE html>
 {% for check in odd %}
 <p><span class="word {{ check.judgement }}">{{ check.judgement }}</span> <b>{{ check.name }}</b>: {{ check.found }}</p>
 <p class="soft">Rule: {{ check.rule }}.</p>
-{% if check.exposures %}<details><summary>{{ check.exposures | length }} exposures</summary><table>
+{% if check.exposures %}<details{% if check.exposures | length <= few %} open{% endif %}><summary>exposures:
+{{ check.exposures | length }}</summary><table>
 {% for exposure, found in check.exposures.items() %}<tr><td>{{ exposure }}</td><td>{{ found }}</td></tr>{% endfor %}
 </table></details>{% endif %}
 {% endfor %}
@@ -143,6 +144,7 @@ def association_page(
         "style": STYLE,
         "about": _about(header, exposures),
         "report": report,
+        "few": MOST_FAILED,
         "odd": sorted((c for c in report["checks"] if c["judgement"] != FINE), key=lambda c: c["judgement"] != "wrong"),
         "failed": _failed(report),
         "combined": checks["exposures"]["found"],

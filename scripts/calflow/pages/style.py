@@ -17,7 +17,7 @@ table { border-collapse: collapse; font-size: 0.88rem; } th, td { text-align: le
   border-bottom: 1px solid var(--line); vertical-align: top; } td.number, th.number { text-align: right; }
 .wide { overflow-x: auto; } .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr));
   gap: 0.7rem; margin: 0.8rem 0; } .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: 0.6rem 0.8rem; } .card b { display: block; } .charts { display: grid;
+  padding: 0.6rem 0.8rem; overflow-wrap: anywhere; } .card b { display: block; } .charts { display: grid;
   grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 0.8rem; } figure { margin: 0; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; } details { margin: 0.3rem 0; }
 summary { cursor: pointer; overflow-wrap: anywhere; } code { overflow-wrap: anywhere; }
