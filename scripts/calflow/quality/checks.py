@@ -317,8 +317,8 @@ def _completeness(measured: Measured, limits: Thresholds) -> Check | None:
         limit = points["limit_80_abmag"]
         judgement = LOOK if limit is None or depth - limit > limits.completeness_look else FINE
         rule = (
-            "of artificial sources in the image: look if 80 % of the point sources are not found, or only "
-            f"{limits.completeness_look:g} mag and more above the depth"
+            "of artificial sources in the image: look if 80 % of the point sources are found at no magnitude, or only "
+            f"at one that is brighter than the depth by more than {limits.completeness_look:g}"
         )
     told = [f"{_limits_of(kind)}, {kind['name']}" for kind in completeness["kinds"]]
     return Check(name, judgement, "; ".join(told), rule, points["limit_50_abmag"], "AB mag")
