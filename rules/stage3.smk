@@ -405,3 +405,22 @@ rule catalog_sources:
         "{wildcards.association}: source catalogue"
     script:
         "../scripts/catalog_sources.py"
+
+
+rule save_parquet:
+    input:
+        unpack(files_of("save_parquet")),
+    output:
+        parquet=f"{STAGE3}/{{association}}_cat.parquet",
+    log:
+        f"{LOGS}/save_parquet/{{association}}.log",
+    benchmark:
+        f"{BENCHMARKS}/save_parquet/{{association}}.tsv"
+    resources:
+        **resources_of("save_parquet"),
+    params:
+        **parameters_of("save_parquet"),
+    message:
+        "{wildcards.association}: catalogue as parquet"
+    script:
+        "../scripts/save_parquet.py"

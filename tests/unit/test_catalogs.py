@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 from astropy.units import Quantity
 
-from calflow.files.catalogs import write_catalog, write_regions
+from calflow.files.catalogs import write_catalog, write_parquet, write_regions
 
 META = {"aperture_params": {"aperture_ee": [30, 50, 70], "aperture_radii": [1.0, 1.5]}, "abvega_offset": 1.7}
 
@@ -68,6 +69,41 @@ def test_no_partial_file_stays(tmp_path, write):
     with pytest.raises((AttributeError, TypeError)):
         write("not a table", tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_parquet_has_what_the_catalogue_has(tmp_path, rows):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="envs/parquet.txt is not installed")
+    source, path = tmp_path / "a_cat.ecsv", tmp_path / "a_cat.parquet"
+    write_catalog(table(rows), source)
+    write_parquet(source, path)
+    found = parquet.read_table(path)
+    split = ["sky_centroid.ra", "sky_centroid.dec"]
+    assert found.column_names == ["label", "xcentroid", *split, *table().colnames[3:]]
+    assert [str(found.schema.field(name).type) for name in ("label", "is_extended", *split)] == [
+        "int32",
+        "bool",
+        "double",
+        "double",
+    ]
+    np.testing.assert_array_equal(found["aper_total_flux"].to_numpy(), [1.5e-6, np.nan][:rows])
+    assert found["sky_centroid.dec"].to_pylist() == [-10.001, 20.25][:rows]
+    assert found["xcentroid"].to_pylist() == [1.25, 3.123456789][:rows]
+    # What astropy reads units, descriptions and metadata from, as it does from the ECSV file.
+    header = yaml.safe_load(found.schema.metadata[b"table_meta_yaml"].decode().replace("!astropy", "#"))
+    units = {column["name"]: column.get("unit") for column in header["datatype"]}
+    assert (units["aper_total_flux"], units["sky_orientation"], units["label"]) == ("Jy", "deg", None)
+    first = path.read_bytes()
+    write_parquet(source, path)
+    assert path.read_bytes() == first
+    pytest.importorskip("pandas", reason="astropy reads parquet by way of it")
+    back, expected = QTable.read(path), QTable.read(source)
+    assert (back.colnames, back.meta) == (expected.colnames, expected.meta)
+    assert all(
+        (back[name].info.unit, back[name].info.description)
+        == (expected[name].info.unit, expected[name].info.description)
+        for name in back.colnames
+    )
 
 
 def test_empty_catalog(tmp_path):

@@ -1248,6 +1248,35 @@ def test_a_filter_that_no_image_has(filters):
     ]
 
 
+# Catalogues as parquet ---------------------------------------------------------------------------------
+
+
+def test_catalogues_as_parquet_are_products_of_their_own(filters, monkeypatch):
+    """For one filter alone here; the catalogue takes no parameter of it, so it is not made again."""
+    monkeypatch.setattr("calflow.plan.combination_checks.find_spec", lambda name: name)
+    plan = plan_of(filters)
+    wanted = {"stage3": {"source_catalog": {"parquet": True}}}
+    with_it = plan_of(filters, overrides=[{"for": {"filter": "F770W"}, **wanted}])
+    assert set(with_it.stage3.products()) - set(plan.stage3.products()) == {"results/stage3/short_cat.parquet"}
+    assert JOBS["save_parquet"].inputs(with_it, association="short") == {"catalog": "results/stage3/short_cat.ecsv"}
+    job = JOBS["catalog_sources"]
+    assert job.parameters(plan, association="short") == job.parameters(with_it, association="short")
+    with pytest.raises(UnknownAssociation, match="no association 'red'"):
+        JOBS["save_parquet"].inputs(with_it, association="red")
+    skipped = {"stage3": {"source_catalog": {"parquet": True, "skip": True}}}
+    assert not [path for path in plan_of(filters, **skipped).stage3.products() if path.endswith("parquet")]
+
+
+def test_parquet_without_what_writes_it(filters, monkeypatch):
+    monkeypatch.setattr("calflow.plan.combination_checks.find_spec", lambda name: None)
+    assert problems_of(filters, stage3={"source_catalog": {"parquet": True}}) == [
+        "--config: stage3.source_catalog.parquet: is true, and pyarrow, which writes parquet, is not installed; "
+        "install envs/parquet.txt, as docs/products.md says, or give false"
+    ]
+    assert plan_of(filters, stage3={"source_catalog": {"parquet": True, "skip": True}})
+    assert plan_of(filters)
+
+
 # Maps --------------------------------------------------------------------------------------------------
 
 

@@ -239,6 +239,7 @@ OWN = {
     "skymatch": {"group_by": "exposure"},
     "outlier_detection": {"error": "exposure", "search": "median"},
     "resample": {"variance": "resampled"},
+    "source_catalog": {"parquet": False},
 }
 
 

@@ -281,6 +281,7 @@ class SourceCatalog(_CatalogParameters, SourceFinding, Measuring):
     """Find and measure the sources in the combined image."""
 
     skip: bool = Field(False, description="make no catalogue")
+    parquet: bool = Field(False, description="write it as parquet, too; needs pyarrow; docs/products.md")
 
     def catalog_parameters(self) -> dict[str, Any]:
         """Return the parameters of `science.sources.source_catalog.source_catalog`."""

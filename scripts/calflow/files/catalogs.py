@@ -40,6 +40,26 @@ def write_catalog(table: "QTable", path: Path) -> None:
         partial.write_text(text.getvalue(), encoding="ascii")
 
 
+def write_parquet(catalog: Path, path: Path) -> None:
+    """Write a catalogue once more, as parquet, complete or not at all.
+
+    Parameters
+    ----------
+    catalog : Path
+        As `write_catalog` has written it.
+    path : Path
+        It gets the same columns, units, descriptions and metadata, of which coordinates are two columns; astropy makes
+        the same table of either.
+    """
+    import pyarrow
+    from astropy.table import QTable
+
+    pyarrow.set_cpu_count(1)  # the job has been given no more
+    table = QTable.read(catalog, format="ecsv", engine="pyarrow")
+    with replacing(path) as partial:
+        table.write(partial, format="parquet")
+
+
 def write_regions(table: "QTable", path: Path, pixel_scale: float) -> None:
     """Write a catalogue as a DS9 region file, complete or not at all.
 

@@ -127,6 +127,20 @@ def cataloguing(plan: Plan, association: str) -> Cataloguing:
     )
 
 
+def tabled(plan: Plan, association: str) -> dict[str, str]:
+    """Return the file of ``save_parquet``: the catalogue.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    """
+    plan.stage3.association(association)
+    return {"catalog": plan.stage3.path(f"{association}_cat.ecsv")}
+
+
 # Of the context image, 4 bytes for each pixel and 32 exposures.
 COMBINING = Work(memory=("frame", "band"), reckoned={"context": 4.0})
 # In bands, labels as runs and what is measured of sources are kept; 400 Mpixel with 100,000 sources took 0.66 GB.
@@ -136,4 +150,5 @@ JOBS = {
     "combine": Job("combine.py", combined, combination, work=COMBINING),
     "combine_group": Job("combine.py", combined, combination, like="combine"),
     "catalog_sources": Job("catalog_sources.py", catalogued, cataloguing, work=CATALOGUING),
+    "save_parquet": Job("save_parquet.py", tabled, like="catalog_sources"),
 }

@@ -293,6 +293,8 @@ class Combinations:
             paths += [member.clean for member in association.members if member.clean]
         if association.runs("source_catalog"):
             paths += [self.path(f"{association.name}_{suffix}") for suffix in ("cat.ecsv", "segm.fits", "cat.reg")]
+            if settings_for(association.parameters, self.settings).stage3.source_catalog.parquet:
+                paths.append(self.path(f"{association.name}_cat.parquet"))
         return paths
 
     def association(self, name: str) -> PlannedAssociation:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ class CombinationChecker:
             if fields and len(fields) == len(users):
                 shapes |= dict.fromkeys(users, self.grids.check_common(grid, fields))
         self._check_skylist(associations)
+        self._check_parquet(associations)
         return [replace(a, image_shape=shapes.get(a.name)) for a in associations]
 
     def _tell_fields(self, file: Path, association: PlannedAssociation, footprints: Mapping[str, Footprint]) -> None:
@@ -106,6 +108,15 @@ class CombinationChecker:
             + (f"; {' and '.join(untied)} cannot tie them to each other" if untied else "")
             + ("; stage3.tweakreg.abs_refcat can" if "tweakreg" in untied else "")
         )
+
+    def _check_parquet(self, associations: Sequence[PlannedAssociation]) -> None:
+        """Refuse catalogues as parquet without the library that writes them: it is none that a run else needs."""
+        catalogued = (a.parameters for a in associations if a.runs("source_catalog"))
+        wanted = any(settings_for(own, self.settings).stage3.source_catalog.parquet for own in catalogued)
+        if wanted and find_spec("pyarrow") is None:
+            wrong = "is true, and pyarrow, which writes parquet, is not installed"
+            right = "install envs/parquet.txt, as docs/products.md says, or give false"
+            self.problems.add(Problem("config", "stage3.source_catalog.parquet", wrong, right))
 
     def _check_minobj(self, association: PlannedAssociation) -> None:
         """Refuse to want more matches than stars are kept."""

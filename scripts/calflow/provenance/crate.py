@@ -34,6 +34,7 @@ FORMATS = {
     ".yaml": "application/yaml",
     ".asdf": "application/vnd.asdf",
     ".ecsv": "text/plain",
+    ".parquet": "application/vnd.apache.parquet",
     ".reg": "text/plain",
     ".html": "text/html",
     ".py": "text/x-python",
