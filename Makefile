@@ -86,8 +86,8 @@ $(INSTALLED): envs/lock.txt
 	PYTHONPATH=scripts $(BIN)/python -c '$(COMPILE)'
 	@touch $@
 
-$(TESTS_INSTALLED): $(INSTALLED) envs/test.txt
-	$(BIN)/python $(PIP_INSTALL) --requirement envs/lock.txt --requirement envs/test.txt
+$(TESTS_INSTALLED): $(INSTALLED) envs/parquet.txt envs/test.txt
+	$(BIN)/python $(PIP_INSTALL) $(foreach file,lock parquet test,--requirement envs/$(file).txt)
 	@touch $@
 
 demo: $(INSTALLED)

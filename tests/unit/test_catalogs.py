@@ -96,7 +96,14 @@ def test_parquet_has_what_the_catalogue_has(tmp_path, rows):
     first = path.read_bytes()
     write_parquet(source, path)
     assert path.read_bytes() == first
-    pytest.importorskip("pandas", reason="astropy reads parquet by way of it")
+
+
+def test_astropy_reads_parquet_as_the_catalogue(tmp_path):
+    for library in ("pyarrow", "pandas"):  # astropy reads parquet by way of it
+        pytest.importorskip(library, reason="is not installed")
+    source, path = tmp_path / "a_cat.ecsv", tmp_path / "a_cat.parquet"
+    write_catalog(table(), source)
+    write_parquet(source, path)
     back, expected = QTable.read(path), QTable.read(source)
     assert (back.colnames, back.meta) == (expected.colnames, expected.meta)
     assert all(
