@@ -193,7 +193,7 @@ def taken_by_jobs(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[Taken
     for path in (folder / "results" / "benchmarks").rglob("*.tsv"):
         rule = path.relative_to(folder / "results" / "benchmarks").parts[0]
         if is_wanted(rule):
-            row = next(csv.DictReader(path.open(), delimiter="\t"))
+            (row,) = csv.DictReader(path.read_text().splitlines(), delimiter="\t")
             values = {name: float(row[name]) for name in ("s", "cpu_time", "max_rss", "io_out")}
             jobs.append((path.stat().st_mtime, values))
             rules[rule] = rules.get(rule, 0.0) + values["cpu_time"]

@@ -44,6 +44,7 @@ ELSEWHERE = {
     "scripts/calflow/files/catalogs.py": {"pyarrow"},
     "benchmarks/run_jwst.py": {"jwst"},
     "benchmarks/run_jwst_cleaning.py": {"jwst", "stdatamodels"},
+    "benchmarks/run_sep.py": {"fitsio", "sep"},
     "tests/parity/jwst_products.py": {"jwst"},
     "tests/validate_crate.py": {"rdflib", "rocrate", "rocrate_validator"},
 }
