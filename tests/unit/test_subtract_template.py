@@ -61,6 +61,15 @@ def test_the_amplitude_is_right_within_its_error():
     assert np.mean(errors) < 0.06
 
 
+def test_smooth_light_that_lies_on_the_template_is_no_part_of_it():
+    """A galaxy too wide and faint to be found; with a plane beside the template it would be taken for a part of it."""
+    glow = 1 * np.exp(-((Y - 0.45) ** 2 + (X - 0.5) ** 2) / (2 * 0.4**2))
+    figures = subtracted(10 + glow + 2 * WISP + noise()).figures
+    assert figures["amplitude"] == pytest.approx(2, abs=0.2)
+    assert abs(figures["amplitude"] - 2) < 3 * figures["error"]
+    assert subtracted(10 + glow + 2 * WISP + noise(), sky="plane").figures["amplitude"] > 2.4
+
+
 def test_what_is_not_there_is_not_subtracted():
     removed = [subtracted(10 + noise(seed) + sources(seed)) for seed in range(12)]
     assert sum(out.sci is not None for out in removed) <= 1  # above three standard deviations

@@ -15,8 +15,8 @@ class TemplateFit:
     ----------
     smooth : float
         Standard deviation of the Gaussian that smooths the template, pixels; 0: not smoothed.
-    sky : {"plane", "constant"}
-        What is fitted together with the template.
+    sky : {"local", "plane", "constant"}
+        What is fitted together with the template; local: any light that is smooth on the scale of 32 pixels.
     snr_threshold : float
         Of sources, in standard deviations of the noise on their scale.
     grow : int
@@ -30,7 +30,10 @@ class TemplateFit:
     smooth: Annotated[float, Range(ge=0, le=100), "the template is smoothed by a Gaussian of so many pixels, sigma"] = (
         0.0
     )
-    sky: Annotated[Literal["plane", "constant"], "what is fitted together with the template"] = "plane"
+    sky: Annotated[
+        Literal["local", "plane", "constant"],
+        "what is fitted with the template; local: all that is smooth over 32 pixels",
+    ] = "local"
     snr_threshold: Annotated[float, Range(gt=0), "of sources that are left out, sigma"] = 3.0
     grow: Annotated[int, Range(ge=0, le=8), "sources are grown by so many blocks of their scale"] = 1
     significance: Annotated[float, Range(ge=0), "a smaller amplitude, in its standard deviations, is taken for 0"] = 3.0

@@ -1,7 +1,9 @@
 """How strong patterns of known shapes are in an exposure.
 
 The strength is that of the least squares of the exposure less patterns and sky, in blocks of 4 x 4 pixels, without
-sources. Those are looked for in what the fit leaves: at first small ones alone, since the pattern itself is large.
+sources. Those are looked for in what the fit leaves: at first small ones alone, since the pattern itself is large. The
+sky is local: what is smooth over 32 pixels counts neither in the exposure nor in the patterns, since wings of galaxies,
+nebulae and glow would be taken for a part of them.
 """
 
 from itertools import pairwise
@@ -10,16 +12,24 @@ from typing import NamedTuple
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of
-from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.source_mask import SOME, find_light, sky_level
 from calflow.science.cleaning.subtract_template_parameters import TemplateFit
 
 BLOCK = 4  # pixels: patterns are smooth
 # In each round of fit and search sources are looked for on so many scales, from a block on.
 SCALES_OF_ROUNDS = (2, 3, 5, 5)
+# Beside a local sky, which takes what is larger, on so many at most: 16 pixels.
+LOCAL_SCALES = 3
 CLIP = 4.0  # sigma of a block: what is fainter than the fit by more is no noise
 MISMATCH = 0.1  # how far the shape of a pattern may be off, in parts of it
 TILES = 8  # on each axis, from which the error is found
 LEAST_LEFT = 0.02  # of the blocks
+# A local sky is the mean of what is around in two boxes of so many blocks, about a Gaussian with a sigma of 32 pixels;
+# where less than this part of it counts there is none.
+SMOOTH, LEAST_AROUND = 19, 1e-3
+LEAST_OWN = 1e-8  # of the power of a pattern, that is not smooth
+NO_VALUE = "the template has no value where the exposure has pixels that can be used"
+NO_SHAPE = "the template has no shape of its own beside the sky where there are pixels"
 
 
 class Fit(NamedTuple):
@@ -63,34 +73,75 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
     """
     weights = (image.weights / BLOCK**2).astype(np.float32)
     there = weights > 0
-    y, x = np.mgrid[: there.shape[0], : there.shape[1]] / max(there.shape)
-    skies = [np.ones_like(x), *([x - 0.5, y - 0.5] if parameters.sky == "plane" else [])]
-    terms = np.stack([*patterns.astype(np.float64), *skies])
-    free, values = there, np.zeros(len(terms))
+    free = there
+    most = 1 + int(np.log2(max(2, min(there.shape) // 8)))
+    if parameters.sky == "local":
+        most = min(most, LOCAL_SCALES)
     for scales in SCALES_OF_ROUNDS:
-        normal, right = _normal_equations(terms, image.means, weights * free)
-        values = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
-        rest = image.means - np.tensordot(values, terms, axes=1)
-        level, noise = sky_level(rest[free])
+        fitted = _fitted(image.means, patterns, weights * free, parameters.sky)
+        pattern = np.tensordot(fitted.amplitudes, patterns, axes=1)
+        rest = image.means - pattern - fitted.sky
+        level, noise = sky_level(rest[free][:: np.count_nonzero(free) // SOME | 1])
         # Where a pattern is bright what it leaves is no source, unless it is brighter still.
-        pattern = np.tensordot(values[: len(patterns)], terms[: len(patterns)], axes=1)
         rest = (rest - level) / np.hypot(1.0, MISMATCH * pattern / noise if noise > 0 else 0.0)
         light = find_light(
             np.where(there, rest, 0.0).astype(np.float32),
             weights,
             noise=noise,
-            scales=min(scales, 1 + int(np.log2(max(2, min(there.shape) // 8)))),
+            scales=min(scales, most),
             threshold=parameters.snr_threshold,
             grow=parameters.grow,
         )
         free = there & ~light & (rest > -CLIP * noise / np.sqrt(np.maximum(weights, 1e-6)))
-        if free.sum() < max(LEAST_LEFT * there.sum(), 4 * len(terms)):
+        if free.sum() < max(LEAST_LEFT * there.sum(), 4 * (len(patterns) + 3)):
             raise ValueError(f"only {free.sum()} of {there.size} blocks of pixels are left without sources")
-    normal, right = _normal_equations(terms, image.means, weights * free)
-    values = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
-    errors = _jackknifed(normal, right, len(patterns))
-    sky = np.tensordot(values[len(patterns) :], terms[len(patterns) :], axes=1)
-    return Fit(values[: len(patterns)], errors, sky, free, noise * BLOCK)
+    fitted = _fitted(image.means, patterns, weights * free, parameters.sky)
+    errors = _jackknifed(fitted.normal, fitted.right, len(patterns))
+    return Fit(fitted.amplitudes, errors, fitted.sky, free, noise * BLOCK)
+
+
+class _Fitted(NamedTuple):
+    """Amplitudes, the sky beside them, and the equations that they come from, by tiles."""
+
+    amplitudes: np.ndarray
+    sky: np.ndarray
+    normal: np.ndarray
+    right: np.ndarray
+
+
+def _fitted(values: np.ndarray, patterns: np.ndarray, weights: np.ndarray, sky: str) -> _Fitted:
+    """Return the least squares of an image less patterns and sky."""
+    y, x = np.mgrid[: values.shape[0], : values.shape[1]] / max(values.shape)
+    skies = np.stack([np.ones_like(x), *([x - 0.5, y - 0.5] if sky != "constant" else [])])
+    terms = np.concatenate([patterns.astype(np.float64), skies])
+    smooth = np.zeros((len(terms) + 1, 1, 1))
+    if sky == "local":
+        # Whatever is smooth is taken off the image and the terms alike, and is not known to the fit.
+        smooth = _smooth_parts(np.stack([values, *terms]), weights)
+        smooth[1 + len(patterns)] = 0  # the constant
+        for own, pattern in zip(terms - smooth[1:], patterns, strict=False):
+            if _power(own, weights) <= LEAST_OWN * _power(pattern, weights):
+                raise ValueError(NO_SHAPE if _power(pattern, weights) else NO_VALUE)
+    normal, right = _normal_equations(terms - smooth[1:], values - smooth[0], weights)
+    found = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
+    terms[: len(patterns)] = 0
+    beside = smooth[0] + np.tensordot(found, terms - smooth[1:], axes=1)
+    return _Fitted(found[: len(patterns)], beside, normal, right)
+
+
+def _smooth_parts(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return weighted means of images over what is around, by a box twice, which is about a Gaussian."""
+    from scipy.ndimage import uniform_filter
+
+    def around(plane):
+        return uniform_filter(uniform_filter(plane, SMOOTH, mode="constant"), SMOOTH, mode="constant")
+
+    below = np.maximum(around(weights.astype(np.float64)), LEAST_AROUND)
+    return np.stack([around(image * weights) / below for image in images])
+
+
+def _power(pattern: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.sum(weights * np.square(pattern)))
 
 
 def pattern_blocks(patterns: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -125,11 +176,11 @@ def _solved(normal: np.ndarray, right: np.ndarray, patterns: int) -> np.ndarray:
 
     scale = np.sqrt(np.diag(normal))
     if not (scale > 0).all():
-        raise ValueError("the template has no value where the exposure has pixels that can be used")
+        raise ValueError(NO_VALUE)
     try:
         root = np.linalg.cholesky(normal / np.outer(scale, scale)).T
     except np.linalg.LinAlgError:
-        raise ValueError("the template has no shape of its own beside the sky where there are pixels") from None
+        raise ValueError(NO_SHAPE) from None
     low = np.where(np.arange(len(scale)) < patterns, 0.0, -np.inf)
     found = lsq_linear(root, np.linalg.solve(root.T, right / scale), (low, np.inf), method="bvls", tol=1e-12)
     return found.x / scale

@@ -1,6 +1,7 @@
 """The shape of a pattern that exposures of a detector have in common, each with a strength of its own."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,6 +45,9 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     ValueError
         Of fewer than four exposures, or of several sizes.
     """
+    # The shape has large scales, too, which a local sky would take.
+    if parameters.sky == "local":
+        parameters = replace(parameters, sky="plane")
     meshes: list[Mesh] = []
     step = 1
     for number, (planes, _) in enumerate(exposures):
