@@ -14,6 +14,7 @@ from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_files import read_grid
 from calflow.job import run
 from calflow.science.cleaning.combined_sources import blotted, combined_sources, completed, nothing
+from calflow.science.cleaning.source_mask import is_light
 from calflow.science.geometry.pixel_map import covered_window, map_to_grid
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def mask_sources(input, output, params: "Masking"):
-    """Write the mask: not 0 where a source is."""
+    """Write the mask: 1 where a source is, -1 where its light is wide, -2 where no image has a value."""
     wcs = next(iter(_listed(input.get("output_wcs", []))), None)
     alignments = iter(_listed(input.get("alignments", [])))
     files = zip(_listed(input.images), _listed(input.grids), params.exposures, strict=True)
@@ -35,7 +36,7 @@ def mask_sources(input, output, params: "Masking"):
     )
     image = reduce(completed, images)
     mask = combined_sources(image)
-    log.info("sources: %.3f of the pixels; without a value: %.3f", np.mean(mask != 0), np.mean(image.weights == 0))
+    log.info("sources: %.3f of the pixels; without a value: %.3f", np.mean(is_light(mask)), np.mean(image.weights == 0))
     write_product(Path(output.mask), fits.Header(), {"SCI": mask})
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from calflow.science.cleaning.combined_sources import Blotted, blotted, combined_sources, completed, nothing
+from calflow.science.cleaning.source_mask import UNKNOWN, is_light
 
 SHAPE = 16, 16
 
@@ -72,7 +73,12 @@ def test_another_image_stands_where_one_has_no_value():
     np.testing.assert_array_equal(found.values[0], [1, 1, 2, 2])
     assert (found.weights == 1).all()
     none = completed(nothing((2, 4)), nothing((2, 4)))
-    assert not combined_sources(none).any()
+    assert (combined_sources(none) == UNKNOWN).all()
+
+
+def test_a_step_takes_for_light_what_is_not_0_and_known():
+    mask = np.array([[0, 1, 7, -1, UNKNOWN, np.nan]])
+    np.testing.assert_array_equal(is_light(mask), [[False, True, True, True, False, False]])
 
 
 @pytest.mark.parametrize(("exposures", "is_found"), [(1, False), (16, True)])

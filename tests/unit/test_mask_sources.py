@@ -9,6 +9,7 @@ from calflow.files.alignment_tables import AlignmentRow, write_alignment
 from calflow.files.geometry_files import write_geometry
 from calflow.files.grid_files import write_grid
 from calflow.jobs.extra_steps import Masking
+from calflow.science.cleaning.source_mask import UNKNOWN
 from calflow.science.geometry.geometry import Geometry
 from calflow.science.geometry.input_pixels import InputPixels
 from calflow.science.geometry.output_grid import OutputGrid
@@ -84,7 +85,7 @@ def test_a_source_lies_where_the_sky_says(masked):
     mask = masked((100, 60))
     assert mask.shape == (SIDE, SIDE)
     assert mask.dtype.kind == "i"
-    assert set(np.unique(mask)) <= {-1, 0, 1}
+    assert set(np.unique(mask)) <= {-1, 0, 1}  # the image reaches all of it
     assert middle(mask) == pytest.approx((31.5 + 10.5, 31.5 - 9.5), abs=1.0)
 
 
@@ -108,10 +109,11 @@ def test_of_several_images_one_stands_where_those_before_have_no_value(masked, s
     assert (mask[round(y), round(x)] == 1) == is_masked
 
 
-def test_what_the_image_does_not_reach_is_no_source(masked):
+def test_what_the_image_does_not_reach_is_not_known(masked):
     mask = masked((20, 80), values=[(0, 60)])
-    assert not mask[:, 40:].any()
+    assert (mask[:, 40:] == UNKNOWN).all()
+    assert (mask[:, :20] != UNKNOWN).all()
 
 
 def test_an_image_elsewhere_tells_nothing(masked):
-    assert not masked((100, 60), alignment=Affine(shift=(30.0, 0.0))).any()
+    assert (masked((100, 60), alignment=Affine(shift=(30.0, 0.0))) == UNKNOWN).all()

@@ -11,7 +11,7 @@ import numpy as np
 
 from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 from calflow.science.cleaning.clipped_lines import clipped_stripes
-from calflow.science.cleaning.source_mask import sky_level
+from calflow.science.cleaning.source_mask import is_light, sky_level
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.stripes import Stripes, measure_stripes
 from calflow.science.dq_flags import bad_pixels
@@ -44,7 +44,7 @@ def clean_flicker_noise(
         Not 0: background. Then no source is looked for.
     sources : float32 array (ny, nx), optional
         Above 0: a source, besides those that are found. Below 0: light that is wider than narrow stripes, which are
-        told from it without a mask; wide ones do not come from there.
+        told from it without a mask; wide ones do not come from there, and no other source is looked for among them.
     flat : float32 array (ny, nx), optional
         What the sky would be in it is taken off before stripes are measured; before medians of lines are, the exposure
         is divided by it. Only if the parameters ask for that. NaN, or 0 or less: the pixel is not used.
@@ -83,7 +83,7 @@ def clean_flicker_noise(
     wide_light = None
     if sources is not None:
         is_wide = (sources < 0) & (parameters.fit_method != "median")
-        good &= (np.nan_to_num(sources) == 0) | is_wide
+        good &= ~is_light(sources) | is_wide
         wide_light = turn(is_wide) if is_wide.any() else None
     if not good.any():
         raise ValueError("no pixel can be used to measure stripes")

@@ -9,14 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from calflow.science.cleaning.mesh import mesh_of
-from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.source_mask import SMALL, UNKNOWN, WIDE, find_light, sky_level
 from calflow.science.cleaning.subtract_background_2d import plane_of_dark_boxes
 from calflow.science.combination.outlier_detection import blot
 
 # Blocks of 1 to 2**6 pixels; not larger than an eighth of the exposure. The first three tell of what is small.
 SCALES, SMALL_SCALES = 7, 3
-# What a mask has where light is small, and where it is wide alone.
-SMALL, WIDE = 1, -1
 # In standard deviations of the noise of the scale.
 THRESHOLD = 3.0
 # By how many blocks of its scale what is found is grown: around what stands out is what does not.
@@ -95,11 +93,11 @@ def combined_sources(image: Blotted) -> np.ndarray:
     -------
     int16 array, shape (ny, nx)
         1: light that blocks of up to 4 pixels show, with what is around it; -1: light that larger ones show alone; 0:
-        none, or the image has no value.
+        none; -2: the image has no value.
     """
     known = image.weights > 0
     if not known.any():
-        return np.zeros(known.shape, np.int16)
+        return np.full(known.shape, UNKNOWN, np.int16)
     weights = image.weights / image.weights.max()
     box = max(2, min(known.shape) // BOXES)
     rest = np.where(known, image.values - plane_of_dark_boxes(mesh_of(image.values, known, (box, box))), np.float32(0))
@@ -109,4 +107,4 @@ def combined_sources(image: Blotted) -> np.ndarray:
         find_light(rest, weights, noise=noise, scales=number, threshold=THRESHOLD, grow=GROW)
         for number in (scales, min(scales, SMALL_SCALES))
     )
-    return np.where(small, SMALL, np.where(light, WIDE, 0)).astype(np.int16)
+    return np.select([~known, small, light], [UNKNOWN, SMALL, WIDE], 0).astype(np.int16)

@@ -7,6 +7,8 @@ below the level of the sky, where there is no light of sources.
 
 import numpy as np
 
+# What a mask of sources has where light is small, where it is wide alone, and where that is not known.
+SMALL, WIDE, UNKNOWN = 1, -1, -2
 # Blocks of which less is left than this part are not judged.
 LEAST_LEFT = 0.25
 # What the noise of a block is multiplied by when it is smoothed over its neighbours.
@@ -75,6 +77,21 @@ def find_light(
     while found:
         mask = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1) | found.pop()
     return mask[: values.shape[0], : values.shape[1]]
+
+
+def is_light(sources: np.ndarray) -> np.ndarray:
+    """Return where a mask of sources has light.
+
+    Parameters
+    ----------
+    sources : float array, shape (ny, nx)
+        Not 0: a source, but where it is `UNKNOWN`; NaN: none.
+
+    Returns
+    -------
+    bool array, shape (ny, nx)
+    """
+    return (np.nan_to_num(sources) != 0) & (sources != UNKNOWN)
 
 
 def sky_level(values: np.ndarray) -> tuple[float, float]:

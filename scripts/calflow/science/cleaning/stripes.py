@@ -104,7 +104,8 @@ def measure_stripes(
     masked : bool
         Whether `good` leaves out the sources: then none is looked for.
     wide_light : bool array of that shape, optional
-        True: light that is wider than narrow stripes, besides what is found, which wide stripes do not come from.
+        True: light that is wider than narrow stripes. Wide stripes do not come from there, and no other source is
+        looked for among the blocks: a mask that shows more leaves them little that a search could go by.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def measure_stripes(
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
     free, risk = 1.0, 0.0
     if wide:
-        found, free, bias = _wide(mesh, noise, edges, threshold, masked)
+        found, free, bias = _wide(mesh, noise, edges, threshold, masked or wide_light is not None)
         wide_levels, wide_variance, wide_power = _combined(found)
         likely = power * _octaves_ratio(len(image), block)
         scatter = np.sqrt(_ratio(wide_power, likely)) / SCATTER_LIMIT

@@ -8,7 +8,7 @@ it is the plane.
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
-from calflow.science.cleaning.source_mask import BRIGHT, find_light, grown, sky_level
+from calflow.science.cleaning.source_mask import BRIGHT, find_light, grown, is_light, sky_level
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
 from calflow.science.dq_flags import bad_pixels
@@ -85,7 +85,7 @@ def subtract_background_2d(
             grow=parameters.grow,
         )
         if sources is not None:
-            light |= np.nan_to_num(sources) != 0
+            light |= is_light(sources)
         free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
         plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
     rest = image - plane

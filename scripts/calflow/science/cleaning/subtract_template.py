@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from calflow.science.cleaning.mesh import mesh_of
+from calflow.science.cleaning.source_mask import is_light
 from calflow.science.cleaning.step import Cleaned, Facts
 from calflow.science.cleaning.subtract_template_parameters import TemplateFit
 from calflow.science.cleaning.template_fit import BLOCK, fit_patterns, pattern_blocks
@@ -65,7 +66,7 @@ def subtract_template(
     if region is not None:
         good &= np.nan_to_num(_on_exposure(region, shape, facts, "region")) != 0
     if sources is not None:
-        good &= np.nan_to_num(_on_exposure(sources, shape, facts, "mask of sources")) == 0
+        good &= ~is_light(_on_exposure(sources, shape, facts, "mask of sources"))
     image = mesh_of(np.where(good, planes.sci, np.float32(0)), good, (BLOCK, BLOCK))
     fit = fit_patterns(image, pattern_blocks(patterns, good), parameters)
     amplitude, error = (float(np.sqrt(np.sum(np.square(values)))) for values in (fit.amplitudes, fit.errors))
