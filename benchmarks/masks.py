@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from cleaning import SCENES, Case, apertures, cleaned, depth_lost, lines_left, lost_light, scene_of, with_galaxies
+from cleaning_scenes import NIRCAM, cleaned, facts_of
+from cleaning_truth import Case, depth_lost, known_response, lines_left, lost_light, rests, scene_of, simulate_cases
 from run import HERE, ROOT, machine, versions_of_calflow
 
-NAME = "NIRCam F200W"
+SCENE = {**NIRCAM, "artefacts": {"flicker": 0.3}}
 DITHER = 2.0  # arcsec
 # What both exposures are cleaned with, the one with sources and the one without.
 PROGRAMS = {
@@ -45,23 +46,13 @@ workflow make the masks; each exposure is then cleaned with its own.
 def simulated(folder: Path, seed: int, exposures: int) -> Iterator[Case]:
     """Write a scene with its galaxies into a folder; yield its exposures, with and without sources."""
     from calflow.simulation import simulate
-    from calflow.simulation.detector import make_detector
-    from calflow.simulation.exposures import expose, write_exposure
-    from calflow.simulation.observation import plan_exposures, sky_noise
-    from calflow.simulation.rendering import peak_fraction
-    from calflow.simulation.scene import make_sources
+    from calflow.simulation.exposures import write_exposure
 
-    scene = replace(scene_of(SCENES[NAME], seed), exposures=exposures, dither_step=DITHER)
+    scene = replace(scene_of(SCENE, seed), exposures=exposures, dither_step=DITHER)
     simulate(folder / "data", scene)
-    detector, planned = make_detector(scene), plan_exposures(scene)
-    sources = with_galaxies(make_sources(scene, sky_noise(scene), peak_fraction(scene.preset)), scene, planned[0])
-    for exposure in planned:
-        full, signal = expose(exposure, scene, detector, sources)
-        empty, nothing = expose(exposure, scene, detector, sources[:0])
-        write_exposure(folder / "data" / "rate" / exposure.filename, exposure, scene, full)
-        light = signal.rate - nothing.rate
-        found = dict(apertures(sources, exposure, light))
-        yield Case(scene, exposure, full, empty, light, signal.readout, detector.response, found)
+    for case in simulate_cases(scene, "readout"):
+        write_exposure(folder / "data" / "rate" / case.exposure.filename, case.exposure, scene, case.full)
+        yield case
 
 
 def make_masks(folder: Path, names: Sequence[str], cores: int, snakefile: Path) -> dict[str, np.ndarray]:
@@ -83,16 +74,25 @@ def make_masks(folder: Path, names: Sequence[str], cores: int, snakefile: Path) 
 
 def figures_of(case: Case, mask: np.ndarray) -> dict[str, dict[str, float]]:
     """Return the figures of an exposure for each of `PROGRAMS`."""
-    done = {True: cleaned(case, {}, mask), False: cleaned(case, {})}
+    from calflow.science.cleaning.clean_flicker_noise import clean_flicker_noise
+    from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
+
+    facts, flat = facts_of(case, "rate"), known_response(case)
+    done = {
+        masked: cleaned(
+            case, clean_flicker_noise, FlickerCleaning(), facts, flat=flat, sources=mask if masked else None
+        )
+        for masked in (True, False)
+    }
     found = {}
     for program, (in_full, in_empty) in PROGRAMS.items():
         full, empty = done[in_full][0], done[in_empty][1]
-        lines, neighbours = lines_left(case, case.readout + full - case.full.sci)
+        lines, neighbours = lines_left(case, rests(case, full, empty)[0])
         found[program] = {
             "masked": float(np.mean(mask != 0)) if in_full else 0.0,
             "lines": lines,
             "neighbours": neighbours,
-            "depth": depth_lost(case, empty, case.response),
+            "depth": depth_lost(case, empty, case.detector.response),
             **{f"lost: {kind}": 100 * lost for kind, lost in lost_light(case, full, empty).items()},
         }
     return found

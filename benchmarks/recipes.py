@@ -25,7 +25,7 @@ from scipy.ndimage import binary_dilation
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from cleaning import means_of_squares
+from cleaning_truth import means_of_squares
 from truth import compare_with_truth, read_wcs
 
 from calflow.science.dq_flags import FLAGS
