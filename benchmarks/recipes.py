@@ -61,7 +61,7 @@ SCENES: dict[str, Scene] = {
         stars=60,
         galaxies=20,
         star_snr=(15.0, 6000.0),
-        artefacts=Artefacts(flicker=0.3, pedestal=0.05, gradient=0.05, wisp=1.0, persistence=0.01),
+        artefacts=Artefacts(flicker=0.3, pedestal=0.05, gradient=0.02, wisp=1.0, persistence=0.01),
         **SHARED,
     ),
     "miri_sky_flat": Scene(

@@ -26,7 +26,10 @@ def reduced(recipe, folder):
         assert said in output
     results = folder / "results"
     header = fits.getheader(results / "stage3" / f"{product_name(truth.scene)}_i2d.fits")
-    return header, recipes.measure(truth, results)
+    figures = recipes.measure(truth, results)
+    page = recipes.PAGE.read_text()
+    assert [title for key, (title, _) in recipes.ROWS.items() if key in figures and f"| {title} |" not in page] == []
+    return header, figures
 
 
 def status(header, *names):
@@ -57,7 +60,8 @@ def test_miri_with_flats_of_the_sky(tmp_path):
     assert found["background"] < 3
     assert found["stars"] == pytest.approx(1, abs=0.02)
     assert found["scatter"] < 0.015
-    assert found["galaxies"] == pytest.approx(1, abs=0.02)
+    # The noise of the flat, 0.2 % of a bright sky, is the same in all exposures where they hardly move over a galaxy.
+    assert found["galaxies"] == pytest.approx(1, abs=0.04)
     assert found["warm"] > 0.5
     assert found["false warm"] < 1e-4
 
