@@ -49,14 +49,16 @@ jwst has no such step, nor any of those below.
 """,
     "subtract_template": """
 A wisp that is 1 sigma of a pixel where it is brightest, times a number that scatters by a factor of 1.6; the template
-is the true one. The step is on `cal`, or on `rate`. Amplitude: by how much it is wrong, and the error that the step
-tells. Where there is no wisp the step is to take off nothing.
+is the true one. The step is on `cal`, or on `rate`. Amplitude: by how much it is wrong (by -100 % where it is not
+significant and the wisp is left), and the error that the step tells. Where there is no wisp the step is to take off
+nothing.
 """,
     "subtract_own_template": """
 The same of 12 exposures of 1024 x 1024 pixels, dithered by up to 10 arcsec; the template is made of them.
 """,
     "sky_flat": """
 The reference flat is wrong by 2 %, half of the variance from pixel to pixel, half in spots of 4 pixels (sigma).
+Background and depth of MIRI are those of its glow, which the step leaves.
 """,
     "bad_pixels": """
 Warm pixels, 0.2 %, by their strength, and open ones, 0.05 %, that have no flag; of a million good ones those that are

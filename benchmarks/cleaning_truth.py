@@ -227,9 +227,12 @@ def flux_errors(case: Case, full: np.ndarray) -> dict[str, float]:
     """Return the rms of what is wrong within the apertures of each kind of sources, over their light."""
     rest, _ = rests(case, full, case.empty.sci)
     rest -= np.median(rest[_dark(case)]) * case.good
+    # Some are behind a bar that lets no light through.
+    seen = {kind: [part for part in pixels if case.light[part].sum() > 0] for kind, pixels in case.apertures.items()}
     return {
         kind: float(np.sqrt(np.mean([(rest[part].sum() / case.light[part].sum()) ** 2 for part in pixels])))
-        for kind, pixels in case.apertures.items()
+        for kind, pixels in seen.items()
+        if pixels
     }
 
 

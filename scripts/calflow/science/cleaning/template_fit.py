@@ -6,6 +6,7 @@ sky is local: what is smooth over 32 pixels counts neither in the exposure nor i
 nebulae and glow would be taken for a part of them.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
         fitted = _fitted(image.means, patterns, weights * free, parameters.sky)
         pattern = np.tensordot(fitted.amplitudes, patterns, axes=1)
         rest = image.means - pattern - fitted.sky
-        level, noise = sky_level(rest[free][:: np.count_nonzero(free) // SOME | 1])
+        level, noise = sky_level(rest[free][:: np.count_nonzero(free) // SOME | 1].astype(np.float32))
         # Where a pattern is bright what it leaves is no source, unless it is brighter still.
         rest = (rest - level) / np.hypot(1.0, MISMATCH * pattern / noise if noise > 0 else 0.0)
         light = find_light(
@@ -117,8 +118,10 @@ def _fitted(values: np.ndarray, patterns: np.ndarray, weights: np.ndarray, sky: 
     smooth = np.zeros((len(terms) + 1, 1, 1))
     if sky == "local":
         # Whatever is smooth is taken off the image and the terms alike, and is not known to the fit.
-        smooth = _smooth_parts(np.stack([values, *terms]), weights)
-        smooth[1 + len(patterns)] = 0  # the constant
+        constant = 1 + len(patterns)
+        smooth = np.zeros((len(terms) + 1, *values.shape))
+        moved = [number for number in range(len(smooth)) if number != constant]
+        smooth[moved] = _smooth_parts([(values, *terms)[number] for number in moved], weights)
         for own, pattern in zip(terms - smooth[1:], patterns, strict=False):
             if _power(own, weights) <= LEAST_OWN * _power(pattern, weights):
                 raise ValueError(NO_SHAPE if _power(pattern, weights) else NO_VALUE)
@@ -129,7 +132,7 @@ def _fitted(values: np.ndarray, patterns: np.ndarray, weights: np.ndarray, sky: 
     return _Fitted(found[: len(patterns)], beside, normal, right)
 
 
-def _smooth_parts(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _smooth_parts(images: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Return weighted means of images over what is around, by a box twice, which is about a Gaussian."""
     from scipy.ndimage import uniform_filter
 
