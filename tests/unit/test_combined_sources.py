@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calflow.science.cleaning.combined_sources import Blotted, blotted, combined_sources, completed, nothing
-from calflow.science.cleaning.source_mask import UNKNOWN, is_light
+from calflow.science.cleaning.source_mask import SMALL, UNKNOWN, is_light
 
 SHAPE = 16, 16
 
@@ -111,6 +111,19 @@ def test_a_wide_source_is_masked_as_far_out_as_its_scale_shows_it():
     assert (found[disc] < 0).mean() > 0.8  # no small block shows it
     far = (x - 250) ** 2 + (y - 260) ** 2 > 200**2
     assert mask[far].mean() < 0.15
+
+
+def test_a_nebula_is_no_small_source_but_a_star_in_it_is():
+    """It covers half of the image, and leaves lines their pixels."""
+    random = np.random.default_rng(8)
+    y, x = np.mgrid[:512, :512]
+    nebula = 5 / (1 + np.exp((np.hypot(x - 300, y - 300) - 190) / 20))
+    star = 20 * np.exp(-((x - 250) ** 2 + (y - 350) ** 2) / (2 * 1.2**2))
+    sci = nebula + star + random.normal(0, 1, nebula.shape)
+    found = combined_sources(Blotted(sci.astype(np.float32), np.ones(sci.shape, np.float32)))
+    assert is_light(found)[nebula > 1].mean() > 0.95
+    assert (found == SMALL).mean() < 0.25
+    assert found[350, 250] == SMALL
 
 
 def test_less_weight_is_more_noise():

@@ -15,6 +15,9 @@ from calflow.science.combination.outlier_detection import blot
 
 # Blocks of 1 to 2**6 pixels; not larger than an eighth of the exposure. The first three tell of what is small.
 SCALES, SMALL_SCALES = 7, 3
+# If what is small covers more than this part, as in a nebula, no more of it is than stands out from its surroundings,
+# which are means of blocks of this many pixels: lines need pixels to tell their stripes by.
+MOST_SMALL, SURROUNDINGS = 0.5, 64
 # In standard deviations of the noise of the scale.
 THRESHOLD = 3.0
 # By how many blocks of its scale what is found is grown: around what stands out is what does not.
@@ -92,8 +95,8 @@ def combined_sources(image: Blotted) -> np.ndarray:
     Returns
     -------
     int16 array, shape (ny, nx)
-        1: light that blocks of up to 4 pixels show, with what is around it; -1: light that larger ones show alone; 0:
-        none; -2: the image has no value.
+        1: light that blocks of up to 4 pixels show, with what is around it; -1: light that larger ones show alone, or
+        that has no edges where light is nearly everywhere; 0: none; -2: the image has no value.
     """
     known = image.weights > 0
     if not known.any():
@@ -103,8 +106,12 @@ def combined_sources(image: Blotted) -> np.ndarray:
     rest = np.where(known, image.values - plane_of_dark_boxes(mesh_of(image.values, known, (box, box))), np.float32(0))
     _, noise = sky_level((rest * np.sqrt(weights))[known][:: rest.size // 2**18 | 1])
     scales = min(SCALES, 1 + int(np.log2(max(2, min(rest.shape) // 8))))
-    light, small = (
-        find_light(rest, weights, noise=noise, scales=number, threshold=THRESHOLD, grow=GROW)
-        for number in (scales, min(scales, SMALL_SCALES))
-    )
+
+    def find(values, scales):
+        return find_light(values, weights, noise=noise, scales=scales, threshold=THRESHOLD, grow=GROW)
+
+    light, small = find(rest, scales), find(rest, min(scales, SMALL_SCALES))
+    if small.sum() > MOST_SMALL * known.sum():
+        surroundings = mesh_of(rest, known, (SURROUNDINGS, SURROUNDINGS)).image()
+        small = find(np.where(known, rest - surroundings, np.float32(0)), min(scales, SMALL_SCALES))
     return np.select([~known, small, light], [UNKNOWN, SMALL, WIDE], 0).astype(np.int16)
