@@ -130,10 +130,11 @@ def _association(files: Mapping[str, Path], scale: Mapping[str, float]) -> list[
     counts = read_counts(files["i2d"], SHEET)
     if counts is not None:
         most = max(int(np.nanmax(counts, initial=1)), 1)
-        edges = np.arange(0.5, most + 1) if most < 12 else np.linspace(0.5, most + 0.5, 12)
+        # At the most twelve bands of whole numbers, each with its largest below it.
+        largest = np.unique(np.ceil(np.linspace(0, most, min(most, 12) + 1)))
         covered = np.where(counts > 0, counts, np.nan)
-        norm = BoundaryNorm(edges, 256) if most > 1 else None
-        ticks = [*range(1, most + 1)] if most < 12 else []
+        norm = BoundaryNorm(largest + 0.5, 256) if most > 1 else None
+        ticks = largest[1:].astype(int).tolist()
         shown.append(
             Shown(
                 *(covered, image.header, image.binned, "exposures in each pixel", "exposures", norm),
