@@ -376,7 +376,7 @@ LEVELS = (
 
 def cost_table(runs: Runs, others: Sequence[str]) -> list[str]:
     """Return the costs of a level, with the ratios of CPU time to that of each of the other programs, as Markdown."""
-    heads = ["", "CPU s", *(f"/ {name}" for name in others), *(f"wall s, {n} threads" for n in THREADS)]
+    heads = ["", "CPU s", *(f"/ {name}" for name in others), *(f"wall s, {n} thread{'s' * (n > 1)}" for n in THREADS)]
     heads += ["peak MB", "written MB"]
     lines = [_row(heads), "|---" + "|---:" * (len(heads) - 1) + "|"]
     cpu = {name: _median(by_threads[1], "cpu") for name, by_threads in runs.items()}
