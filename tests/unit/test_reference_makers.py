@@ -91,12 +91,12 @@ def test_a_flat_gets_the_dark_of_another_maker(folder):
         ({"exposures": "undated.fits"}, "are no date and time"),
         ({"exposures": "dark*.fits", "after": "2024-12-01T00:00:00"}, "none of the 3 exposures began in this time"),
         ({"exposures": "dark*.fits", "before": "long before"}, "x.before: 'long before' is not a date"),
-        ({"exposures": "dark*.fits", "flat": "flat0.fits"}, "x.flat: a dark corrects no flat"),
+        ({"exposures": "dark*.fits", "known_flat": "flat0.fits"}, "x.known_flat: a dark corrects no flat"),
         ({"type": "sky_flat", "exposures": "flat*.fits"}, "3 exposures, of which 5 must show the sky in a pixel"),
-        ({**SKIES, "flat": "lost.fits"}, "x.flat: no such file 'lost.fits'"),
-        ({**SKIES, "flat": "other.fits"}, "other.fits is of the detector IRIS2, the exposures of IRIS1"),
-        ({**SKIES, "flat": "small.fits"}, "small.fits covers"),
-        ({**SKIES, "flat": "text.fits"}, "text.fits"),
+        ({**SKIES, "known_flat": "lost.fits"}, "x.known_flat: no such file 'lost.fits'"),
+        ({**SKIES, "known_flat": "other.fits"}, "other.fits is of the detector IRIS2, the exposures of IRIS1"),
+        ({**SKIES, "known_flat": "small.fits"}, "small.fits covers"),
+        ({**SKIES, "known_flat": "text.fits"}, "text.fits"),
     ],
 )
 def test_what_cannot_be_made(folder, maker, text):
@@ -120,7 +120,7 @@ def test_exposures_of_a_time(folder):
 
 
 def test_what_a_flat_of_the_sky_is_for(folder):
-    made, problems = planned(s={**SKIES, "flat": "flat0.fits", "sky_smoothing": 2})
+    made, problems = planned(s={**SKIES, "known_flat": "flat0.fits", "sky_smoothing": 2})
     assert not problems
     assert made["s"].files()["flat"] == "flat0.fits"
     assert made["s"].keywords["FILTER"] == "KN3"

@@ -50,7 +50,7 @@ STALE = {
     "geometry/sip.py sip_approximation": {"JWST", "flag_outliers", "combine", "resample_exposure"},
     "calibration/dark_current.py subtract_dark": {*IRIS_ALONE, "dark background", "model_sky", "make_reference"},
     "calibration/flat_field.py apply_flat": {"JWST"},
-    "calibration/flat_field.py divide_by_flat": {*IRIS_ALONE, "model_sky"},
+    "calibration/flat_field.py divide_by_flat": {*IRIS_ALONE, "model_sky", "make_reference"},
     "sky/sky_model.py subtract_sky": {"IRIS, smooth sky"},
     "sky/sky_model.py smooth_sky": {"IRIS, smooth sky", "model_sky"},
     "calibration/photom.py apply_conversion": CALIBRATIONS,

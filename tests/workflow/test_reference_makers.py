@@ -121,7 +121,7 @@ def test_a_flat_of_the_sky_corrects_another_and_is_used_in_the_same_run(tmp_path
         image = np.where(random.uniform(size=(64, 64)) < 0.001, 500, 100) * response + random.normal(0, 1, (64, 64))
         write(tmp_path / f"science{number}_rate.fits", image, err=1.0, **{"TIME-OBS": f"0{number}:00:00"})
     write(tmp_path / "known.fits", np.ones((64, 64)), err=0.01, REFTYPE="FLAT")
-    maker = {"type": "sky_flat", "exposures": "science*_rate.fits", "flat": "known.fits", "sky_exposures": 4}
+    maker = {"type": "sky_flat", "exposures": "science*_rate.fits", "known_flat": "known.fits", "sky_exposures": 4}
     workflow.config = {
         "exposures": "science0_rate.fits",
         "reference_makers": {"skies": maker | {"before": "2024-11-21T05:00:00"}},

@@ -20,7 +20,7 @@ class _MadeReference(Section):
     after: Maybe[_Time] = Field(None, description="exposures that began earlier are left out, 2024-11-01T00:00:00")
     before: Maybe[_Time] = Field(None, description="exposures that began then or later are left out")
     dark: Maybe[UserPath] = Field(None, description="flats: the dark to subtract first, a file or the name of a maker")
-    flat: Maybe[UserPath] = Field(
+    known_flat: Maybe[UserPath] = Field(
         None, description="sky_flat: the flat that it corrects; null: it is made from nothing"
     )
 

@@ -10,7 +10,6 @@ from typing import Any
 from calflow.configuration.paths import no_file
 from calflow.configuration.problems import Problem, Problems, nearest
 from calflow.configuration.settings import ReferenceMaker
-from calflow.files.reference_files import ReferenceFileError, covered_window
 from calflow.inputs.associations import expand
 from calflow.inputs.exposure_checks import alike
 from calflow.inputs.headers import ExposureHeader, read_reference_header, window_of
@@ -101,21 +100,24 @@ def _within(
 def _corrected(key: str, maker: ReferenceMaker, headers: list[ExposureHeader], problems: Problems) -> str | None:
     """Return the path of the flat that a flat of the sky corrects; check what only such a flat has."""
     if maker.type != "sky_flat":
-        if maker.flat is not None:
-            problems.add(Problem("config", f"{key}.flat", f"a {maker.type} corrects no flat", "leave it out"))
+        if maker.known_flat is not None:
+            problems.add(Problem("config", f"{key}.known_flat", f"a {maker.type} corrects no flat", "leave it out"))
         return None
     if len(headers) < maker.sky_exposures:
         wrong = f"{len(headers)} exposures, of which {maker.sky_exposures} must show the sky in a pixel"
         problems.add(Problem("config", f"{key}.exposures", wrong, "give more, or lower sky_exposures"))
-    if maker.flat is None or not headers:
+    if maker.known_flat is None or not headers:
         return None
-    if wrong := _unfit(Path(maker.flat), headers[0]):
-        problems.add(Problem("config", f"{key}.flat", wrong, "give the flat of the detector and filter"))
-    return str(maker.flat)
+    if wrong := _unfit(Path(maker.known_flat), headers[0]):
+        problems.add(Problem("config", f"{key}.known_flat", wrong, "give the flat of the detector and filter"))
+    return str(maker.known_flat)
 
 
 def _unfit(flat: Path, exposure: ExposureHeader) -> str:
     """Say why a flat is none for an exposure; empty: it is one."""
+    # A plan of no such flat does without astropy.
+    from calflow.files.reference_files import ReferenceFileError, covered_window
+
     if not flat.is_file():
         return no_file(flat)
     own = Problems()
