@@ -95,6 +95,16 @@ def measure(names: Sequence[str], seeds: Sequence[int], python: str, stored: Sto
         }
 
 
+def store(path: Path, stored: Stored) -> None:
+    """Write what was measured, a line for each realisation."""
+    scenes = []
+    for name, scene in stored.items():
+        lines = ",\n".join(json.dumps(each) for each in scene["realised"])
+        rest = json.dumps({key: value for key, value in scene.items() if key != "realised"})
+        scenes.append(f'{json.dumps(name)}: {rest[:-1]}, "realised": [\n{lines}\n]}}')
+    path.write_text("{\n" + ",\n".join(scenes) + "\n}\n")
+
+
 def collected(realised: Sequence[Mapping[str, Any]], program: str, part: str) -> dict[str, list[float]]:
     """Return figures of a program by name, those of all realisations in a list each."""
     found: dict[str, list[float]] = {}
@@ -236,11 +246,11 @@ def main() -> None:
     for path in given.merge:
         stored |= json.loads(path.read_text())
     if given.merge:
-        given.results.write_text(json.dumps(stored, indent=1) + "\n")
+        store(given.results, stored)
     if not given.tables:
         for name in given.scene or SETTINGS:
             measure([name], range(given.first, given.first + given.seeds), python, stored)
-            given.results.write_text(json.dumps(stored, indent=1) + "\n")
+            store(given.results, stored)
     given.output.write_text(page(stored, given.date))
 
 
