@@ -29,7 +29,7 @@ from calflow.plan.combination import UnknownAssociation
 from calflow.plan.handed_on import hand_on, handed_on
 from calflow.plan.plan import Plan, UnknownExposure
 from calflow.plan.planner import make_plan
-from calflow.plan.preview_files import all_previews, roots_by_optics
+from calflow.plan.preview_files import all_previews
 from calflow.references import parameter_references
 from tests.fuzz import mutations
 from tests.fuzz.limits import limited_time, strict_warnings
@@ -230,7 +230,8 @@ def ask(plan: Plan) -> None:
         "catalog": ["gaiadr3"],
         "place": ["rate", "cal"],
         "collection": [*plan.collections],
-        "optics": [*roots_by_optics(plan)],
+        "scale": sorted({preview.scale for preview in all_previews(plan).values()}),
+        "source": [*dict.fromkeys(mask.source for mask in plan.first_pass.masks)],
         "preview": [*all_previews(plan)],
     }
     sizes = Sizes(plan)
