@@ -106,6 +106,9 @@ def test_one_scale_for_all_exposures():
     exposures = [{"level": level, "noise": 0.1} for level in (1.0, 1.04, 7.0)] + [{"level": None, "noise": None}]
     assert brightness_of(exposures) == pytest.approx({"low": 0.5, "sky": 1.0, "high": 31.0, "linear": 0.2})
     assert brightness_of(exposures[:2]) == brightness_of(exposures)
+    # Another association of the filter, with a quarter more noise and a sky 2 sigma brighter, has the same scale.
+    assert limits(1.2, 0.12) == limits(1.0, 0.1)
+    assert limits(1.0, 0.2)["linear"] == pytest.approx(0.4, rel=0.2)  # steps of 1.47
     assert brightness_of([])["high"] > brightness_of([])["low"]
 
 

@@ -1,4 +1,7 @@
-"""The scale of brightness of pictures: one for all of an association, so that what looks alike is alike."""
+"""The scale of brightness of pictures: one for all of an association, so that what looks alike is alike.
+
+Its limits are on coarse steps, which associations of one filter that were taken alike have in common.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +10,7 @@ import numpy as np
 
 # Of the noise of a pixel: the sky is a little above black, a source of so many sigma is white.
 BELOW, ABOVE, LINEAR = 5.0, 300.0, 2.0
-DIGITS = 2  # of the limits: another exposure does not change the pictures of all the others
+STEPS = 6  # of the noise in a factor of 10: another exposure does not change the pictures of all the others
 
 
 def brightness_of(exposures: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -33,6 +36,6 @@ def limits(level: float, noise: float) -> dict[str, float]:
     level, noise : float
         In the unit of the image.
     """
-    step = float(f"{noise:.{DIGITS}g}") or 1.0
-    sky = round(level / step) * step
+    step = 10.0 ** (round(STEPS * np.log10(noise)) / STEPS) if noise > 0 else 1.0
+    sky = round(level / (BELOW * step)) * BELOW * step
     return {"low": sky - BELOW * step, "sky": sky, "high": sky + ABOVE * step, "linear": LINEAR * step}
