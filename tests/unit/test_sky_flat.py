@@ -53,6 +53,7 @@ def test_it_takes_the_response_out():
     assert cleaned.figures["corrects"] == pytest.approx(3.0, abs=0.3)
     assert cleaned.figures["error"] == pytest.approx(0.29, abs=0.05)
     assert cleaned.figures["pixels"] > 0.95 * N * N
+    assert cleaned.figures["own"] == pytest.approx(100 / 12, rel=0.1)  # of 12, in some of which a source is there
     assert "left" not in cleaned.figures
 
 

@@ -43,7 +43,8 @@ def sky_flat(
     Cleaned
         Signal and errors over the flat; its error times the signal, squared, is the variance of the flat. Figures:
         `corrects`, the rms of what the flat differs from 1 beyond its error, and that `error`, both in per cent;
-        `pixels`, how many are divided; `left`, if the flat is not used.
+        `pixels`, how many are divided; `left`, if the flat is not used. And `own`, the part of the flat that comes from
+        the exposure itself, per cent: so much is lost of the light of sources that are too faint to be masked.
 
     Raises
     ------
@@ -66,6 +67,8 @@ def sky_flat(
         return Cleaned(
             figures=figures | {"pixels": 0, "left": "the flat of the sky, which has more noise than it corrects"}
         )
+    if flat is None and "number" in found:
+        figures["own"] = float(f"{100 / np.median(found['number'][found['error'] > 0]):.3g}")
     factor = np.where(known, 1 / np.where(known, response, np.float32(1)), np.float32(1))
     sci = planes.sci * factor
     return Cleaned(

@@ -101,14 +101,17 @@ def subtract_own_template(
     Returns
     -------
     Cleaned
-        With the figure `alike`: the part of the template's variance that is not chance. If that is too little, there is
-        no template, and the exposure stays as it is.
+        With the figures `alike`: the part of the template's variance that is not chance; if that is too little, there
+        is no template, and the exposure stays as it is; and `own`: the part of the template that comes from the
+        exposure itself, per cent, if it is one of those that it is made of. So much is lost of the light of sources
+        that are too faint to be masked, and upon the pattern.
     """
     alike = {"alike": float(f"{float(collected['alike'][0]):.3g}")}
     if not collected["template"].any():
         return Cleaned(figures={"amplitude": 0.0, **alike, "left": NO_TEMPLATE})
     found = subtract_template(planes, parameters, facts, collected["template"], **inputs)
-    return found._replace(figures={**found.figures, **alike})
+    own = {"own": float(f"{100 / float(collected['number'][0]):.3g}")}
+    return found._replace(figures={**found.figures, **alike, **own})
 
 
 def _components(template: np.ndarray) -> np.ndarray:

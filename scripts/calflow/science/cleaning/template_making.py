@@ -38,7 +38,7 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     dict of str to float32 array
         ``template``, shape (ny, nx), of usual strength 1, in the unit of the exposures; 0 if there is none. ``alike``,
         shape (1,), the part of its variance that is not chance, by the correlation of the templates of each second
-        exposure.
+        exposure. ``number``, shape (1,): of how many exposures it is.
 
     Raises
     ------
@@ -70,14 +70,15 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
             if fit.amplitudes[0] > LEAST_STRENGTH * usual
         ]
         if len(images) < LEAST:
-            return {"template": np.zeros(meshes[0].shape, np.float32), "alike": np.zeros(1)}
+            return {"template": np.zeros(meshes[0].shape, np.float32), "alike": np.zeros(1), "number": np.zeros(1)}
         pattern = _median(images, parameters)
     halves = [_median(images[half::2], parameters).ravel() for half in (0, 1)]
     alike = float(np.corrcoef(halves)[0, 1])
     # Half of the scatter of a median of all is that of one of the half.
     alike = 2 * alike / (1 + alike) if alike > 0 else 0.0
     template = smooth_image(pattern, meshes[0].box, meshes[0].shape)
-    return {"template": template if alike >= LEAST_ALIKE else np.zeros_like(template), "alike": np.array([alike])}
+    found = template if alike >= LEAST_ALIKE else np.zeros_like(template)
+    return {"template": found, "alike": np.array([alike]), "number": np.array([len(images)])}
 
 
 def _in_blocks(planes: Image, parameters: TemplateFit) -> Mesh:
