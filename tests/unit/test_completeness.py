@@ -477,10 +477,10 @@ def test_completeness_is_judged_if_it_is_wanted(found, limits, judgement):
 def test_completeness_is_told_on_the_page():
     tree = judged(completeness())
     text = text_of(page(tree))
-    assert "50 % at 23.40 +- 0.04, 80 % at 23.00 +- 0.05 AB mag, point sources" in text
+    assert "50 % found at 23.40 +- 0.04, 80 % found at 23.00 +- 0.05 AB mag, point sources" in text
     assert "Completeness" in text
     assert "measured less true, mag" in text
-    assert "1 exposures: no limit seen. 2 to 4 exposures: 50 % at 23.50 +- 0.06." in text
+    assert "1 exposure: no limit seen. 2 to 4 exposures: 50 % at 23.50 +- 0.06." in text
     none = text_of(page(judged(None)))
     assert "Completeness" not in none
     assert "completeness" not in none

@@ -18,7 +18,7 @@ def test_completeness_is_measured_if_it_is_asked_for_and_nothing_is_made_again(c
     (path,) = (combined.folder / "results" / "quality" / "completeness").glob("*.json")
     found = json.loads(path.read_text())["kinds"][0]
     assert found["injected"] == 100
-    assert f"completeness: 50 % at {found['limit_50_abmag']:.2f} +- " in run.output
+    assert f"completeness: 50 % found at {found['limit_50_abmag']:.2f} +- " in run.output
 
 
 def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):

@@ -428,7 +428,8 @@ def _in_region(region: Mapping[str, Any]) -> str:
     """Return where half of the point sources is found in the part of the image with so many exposures."""
     limit, (least, most) = region["limit_50_abmag"], region["exposures"]
     told = "no limit seen" if limit is None else f"50 % at {limit:.2f} +- {region['limit_50_error']:.2f}"
-    return f"{least}{f' to {most}' if most > least else ''} exposures: {told}."
+    number = f"{least} to {most} exposures" if most > least else f"{least} exposure{'s' if least > 1 else ''}"
+    return f"{number}: {told}."
 
 
 def _draw_kind(chart: Chart, kind: Mapping[str, Any], points: str, lines: str) -> None:

@@ -327,7 +327,7 @@ def _completeness(measured: Measured, limits: Thresholds) -> Check | None:
 def _limits_of(kind: Mapping[str, Any]) -> str:
     """Return in words at which magnitudes sources of a kind are found."""
     told = [
-        f"{part} % at {limit:.2f} +- {kind[f'limit_{part}_error']:.2f}"
+        f"{part} % found at {limit:.2f} +- {kind[f'limit_{part}_error']:.2f}"
         for part in (50, 80)
         if (limit := kind[f"limit_{part}_abmag"]) is not None
     ]
