@@ -300,8 +300,10 @@ def test_bins():
     assert_allclose(bins.edges, [20, 20.5, 21])
     assert bins.injected.tolist() == [4, 1]
     assert bins.found.tolist() == [3, 0]
-    # Wilson's of 3 of 4: (3/4 + 1/8) / (1 + 1/4) +- sqrt(3/64 + 1/64) / (1 + 1/4)
-    assert_allclose([bins.low[0], bins.part[0], bins.high[0]], [0.5, 0.75, 0.9])
+    # Wilson's of 3 of 4: (3/4 + 1/8) / (1 + 1/4) +- sqrt(3/64 + 1/64) / (1 + 1/4); one sigma is 68.269 % for astropy
+    assert_allclose([bins.low[0], bins.part[0], bins.high[0]], [0.5, 0.75, 0.9], rtol=2e-6)
+    empty = in_bins(np.array([20.1, 21.1]), np.array([True, False]), np.array([20.1, np.nan]), 0.5)
+    assert np.isnan([empty.low[1], empty.part[1], empty.high[1]]).all()  # no source there
     assert np.isnan(bins.bias).all()  # of few
     many = in_bins(np.full(5, 20.1), np.ones(5, bool), 20.1 + np.array([0.1, 0.2, 0.3, 0.4, 9.0]), 0.5)
     assert_allclose([many.bias[0], many.scatter[0]], [0.3, 1.4826 * 0.1])

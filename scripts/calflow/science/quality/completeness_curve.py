@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.stats import binom_conf_interval
 
 from calflow.science.quality.robust import robust_sigma
 
@@ -163,14 +164,14 @@ def in_bins(magnitude: np.ndarray, found: np.ndarray, measured: np.ndarray, step
     which = np.clip(np.floor(magnitude / step).astype(int) - int(first), 0, len(edges) - 2)
     injected = np.bincount(which, minlength=len(edges) - 1)
     number = np.bincount(which[found], minlength=len(edges) - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = number / injected
-        middle = (part + 0.5 / injected) / (1 + 1 / injected)
-        half = np.sqrt(part * (1 - part) / injected + 0.25 / injected**2) / (1 + 1 / injected)
+    tried = injected > 0
+    part, low, high = np.full((3, len(injected)), np.nan)
+    part[tried] = number[tried] / injected[tried]
+    low[tried], high[tried] = binom_conf_interval(number[tried], injected[tried], interval="wilson")
     bias, scatter = np.full((2, len(injected)), np.nan)
     difference = measured - magnitude
     for place in range(len(injected)):
         those = difference[found & (which == place) & np.isfinite(difference)]
         if len(those) >= LEAST:
             bias[place], scatter[place] = np.median(those), robust_sigma(those)
-    return Bins(edges, injected, number, part, middle - half, middle + half, bias, scatter)
+    return Bins(edges, injected, number, part, low, high, bias, scatter)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calflow.science.bands import Plane, bands
+from calflow.science.quality.robust import SIGMA_OF_MAD
 from calflow.science.sources.aperture_photometry import Apertures, aperture_flux
 
 # Stars whose median is taken, at the most; fewer than the least are not trusted.
@@ -207,7 +208,7 @@ def _isolated(stars: Stars, reach: int) -> np.ndarray:
         return bright
     index = stars.concentration[bright]
     deviation = np.abs(index - np.median(index))
-    bright = bright[deviation <= SAME_CONCENTRATION * 1.4826 * np.median(deviation) + 1e-12]
+    bright = bright[deviation <= SAME_CONCENTRATION * SIGMA_OF_MAD * np.median(deviation) + 1e-12]
     everything = np.flatnonzero(known)
     tree = KDTree(np.column_stack([stars.x, stars.y])[everything])
     around = tree.query_ball_point(np.column_stack([stars.x, stars.y])[bright], 2 * reach)
