@@ -9,13 +9,14 @@ import numpy as np
 from astropy.io import fits
 
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
+from calflow.files.combined_image import planes_at
 from calflow.files.exposure import write_product
 from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_files import read_grid
 from calflow.job import run
 from calflow.science.cleaning.combined_sources import blotted, combined_sources, completed, nothing
 from calflow.science.cleaning.source_mask import is_light
-from calflow.science.geometry.pixel_map import covered_window, map_to_grid
+from calflow.science.geometry.pixel_map import map_to_grid
 
 if TYPE_CHECKING:
     from calflow.jobs.extra_steps import Masking
@@ -51,11 +52,11 @@ def _read(path, grid, geometry):
     """Return an image at the pixels of the exposure; no more of it is read than that reaches."""
     pixmap = map_to_grid(geometry, grid)
     with fits.open(path, memmap=False) as hdus:
-        rows, columns = (slice(*ends) for ends in covered_window([pixmap], hdus["SCI"].shape))
-        if rows.start == rows.stop or columns.start == columns.stop:
-            return nothing(pixmap.shape[:2])
-        sci, wht = (np.array(hdus[name].section[rows, columns], np.float32) for name in ("SCI", "WHT"))
-    return blotted(sci, wht, pixmap - (columns.start, rows.start))
+        found = planes_at(hdus, ["SCI", "WHT"], pixmap)
+    if found is None:
+        return nothing(pixmap.shape[:2])
+    (sci, wht), places = found
+    return blotted(sci, wht, places)
 
 
 def _listed(files):

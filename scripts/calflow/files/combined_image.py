@@ -14,6 +14,7 @@ from calflow.files.exposure import growing_product, without_structure
 from calflow.files.growing_files import Later
 from calflow.files.writing import PLAIN, Writing
 from calflow.science.combination.resample import Resampled
+from calflow.science.geometry.pixel_map import covered_window
 
 # The planes of `science.combination.resample.Resampled`, in the order of the file.
 PLANES = ("sci", "err", "con", "wht", "var_poisson", "var_rnoise", "var_flat", "dq")
@@ -97,6 +98,32 @@ def counts_of_exposures(hdus: fits.HDUList, rows: slice) -> np.ndarray:
     for plane in range(planes):
         number += np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32))
     return number
+
+
+def planes_at(
+    hdus: fits.HDUList, names: Sequence[str], pixmap: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray] | None:
+    """Return the part of planes that some positions reach, and the positions in it; no more is read.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        A combined image.
+    names : sequence of str
+        Of its extensions.
+    pixmap : float64 array, shape (ny, nx, 2)
+        x and y in the image, 0-based; NaN: nowhere.
+
+    Returns
+    -------
+    (list of float32 array, float64 array of shape (ny, nx, 2)) or None
+        None: no position lies in the image.
+    """
+    rows, columns = (slice(*ends) for ends in covered_window([pixmap], hdus[names[0]].shape))
+    if rows.start == rows.stop or columns.start == columns.stop:
+        return None
+    planes = [np.array(hdus[name].section[rows, columns], np.float32) for name in names]
+    return planes, pixmap - (columns.start, rows.start)
 
 
 @dataclass

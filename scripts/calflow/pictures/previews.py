@@ -259,16 +259,17 @@ def read_counts(path: Path, most: int) -> np.ndarray | None:
     """
     from astropy.io import fits
 
+    from calflow.files.combined_image import counts_of_exposures
+
     with fits.open(path, memmap=False) as hdus:
         if "CON" not in hdus:
             return None
-        planes, ny, nx = hdus["CON"].shape
+        _, ny, nx = hdus["CON"].shape
         side = max(1, -(-max(ny, nx) // most))
         bands = []
         for start in range(0, ny, 256 * side):
             rows = slice(start, min(start + 256 * side, ny))
-            found = [np.bitwise_count(hdus["CON"].section[plane, rows].astype(np.uint32)) for plane in range(planes)]
-            bands.append(one_of_squares(np.sum(found, axis=0), side))
+            bands.append(one_of_squares(counts_of_exposures(hdus, rows), side))
     return np.concatenate(bands).astype(np.float32)
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from astropy.io import fits
 
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
+from calflow.files.combined_image import planes_at
 from calflow.files.exposure import read_planes
 from calflow.files.linear_wcs import read_projection
 from calflow.science.combination.outlier_detection import blot
 from calflow.science.dq_flags import DO_NOT_USE, FLAGS
 from calflow.science.geometry.geometry import Geometry
 from calflow.science.geometry.output_grid import OutputGrid
-from calflow.science.geometry.pixel_map import covered_window, map_to_grid
+from calflow.science.geometry.pixel_map import map_to_grid
 from calflow.science.quality.suspects import Suspect, strongest_suspects
 
 
@@ -78,11 +79,11 @@ def _at_pixels(i2d: Path, geometry: Geometry) -> np.ndarray:
         ny, nx = map(int, hdu.shape)
         box = ((-0.5, nx - 0.5), (-0.5, ny - 0.5))
         pixmap = map_to_grid(geometry, OutputGrid((ny, nx), np.nan, np.nan, box, read_projection(hdu.header)))
-        rows, columns = covered_window([pixmap], (ny, nx))
-        if rows[0] == rows[1] or columns[0] == columns[1]:
-            return np.full(pixmap.shape[:2], np.nan, np.float32)
-        image = np.array(hdu.section[slice(*rows), slice(*columns)], np.float32)
-    return blot(image, pixmap - [columns[0], rows[0]])
+        found = planes_at(hdus, ["SCI"], pixmap)
+    if found is None:
+        return np.full(pixmap.shape[:2], np.nan, np.float32)
+    (image,), places = found
+    return blot(image, places)
 
 
 def _told(suspect: Suspect, geometry: Geometry) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from calflow.files.combined_image import planes_at
 from calflow.science.combination.outlier_detection import blot
 from calflow.science.dq_flags import DO_NOT_USE
 from calflow.science.geometry.geometry import Geometry
@@ -47,7 +48,7 @@ def unflagged_fraction(crf: Path, geometry: Geometry, ratio: float | None, i2d: 
         for rows, columns in _windows(shape):
             sci, err, dq = (hdus[name].section[rows, columns] for name in ("SCI", "ERR", "DQ"))
             sci = np.where((dq & DO_NOT_USE) == 0, sci, np.nan)
-            combined = _combined(image["SCI"], wcs, geometry, rows, columns)
+            combined = _combined(image, wcs, geometry, rows, columns)
             found, number = rays_left(sci, err, combined, exposures, ratio or 1.0)
             left, looked_at = left + found, looked_at + number
     return left / looked_at if looked_at >= LEAST else float("nan")
@@ -64,17 +65,13 @@ def _windows(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
     yield from ((rows, columns) for rows in starts[0] for columns in starts[1])
 
 
-def _combined(hdu: fits.ImageHDU, wcs: WCS, geometry: Geometry, rows: slice, columns: slice) -> np.ndarray:
+def _combined(hdus: fits.HDUList, wcs: WCS, geometry: Geometry, rows: slice, columns: slice) -> np.ndarray:
     """Return the combined image at the pixels of a window; no more of it is read than that reaches."""
     y, x = np.mgrid[rows, columns]
     ra, dec = geometry.sky(x.ravel(), y.ravel()).T
     pixmap = np.stack(wcs.wcs_world2pix(ra, dec, 0), axis=-1).reshape(*x.shape, 2)
-    nowhere = np.full(x.shape, np.nan, np.float32)
-    if not np.isfinite(pixmap).any():
-        return nowhere
-    low = np.maximum(np.floor(np.nanmin(pixmap, axis=(0, 1))).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(np.nanmax(pixmap, axis=(0, 1))).astype(int) + 2, hdu.shape[::-1])
-    if (low >= high).any():
-        return nowhere
-    part = np.array(hdu.section[low[1] : high[1], low[0] : high[0]], np.float32)
-    return blot(part, pixmap - low)
+    found = planes_at(hdus, ["SCI"], pixmap)
+    if found is None:
+        return np.full(x.shape, np.nan, np.float32)
+    (part,), places = found
+    return blot(part, places)
