@@ -27,6 +27,7 @@ PLANE_WEIGHT = 0.02
 # Pixels on each side of a border of two amplifiers that tell how their levels differ.
 BORDER = 32
 FWHM_PER_SIGMA = 2.3548
+LEFT = "what is no plane, which cannot be told from light; of light that fills the field the plane takes a part"
 
 
 def subtract_background_2d(
@@ -113,7 +114,7 @@ def subtract_background_2d(
         figures["steps"] = float(np.std(steps))
     rounded: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
     if left:
-        rounded["left"] = "what is no plane, which cannot be told from light"
+        rounded["left"] = LEFT
     return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=rounded)
 
 
