@@ -53,6 +53,25 @@ def test_inputs_without_a_keyword_do_not_count(keyword, values, expected):
     assert blended(keyword, values) == expected
 
 
+def test_what_extra_steps_changed_adds_up_and_was_applied_if_it_was_to_any():
+    inputs = [
+        headers_of({"S_MASK_R": "SKIPPED", "N_MASK_R": 0}),
+        headers_of({"S_MASK_R": "COMPLETE", "N_MASK_R": 40}),
+        headers_of(),
+        headers_of({"S_MASK_R": "COMPLETE", "N_MASK_R": 2}),
+    ]
+    primary = blend_headers(inputs, range(4))["PRIMARY"]
+    assert (primary["S_MASK_R"], primary["N_MASK_R"]) == ("COMPLETE", 42)
+    none = blend_headers(inputs[:1] * 2, range(2))["PRIMARY"]
+    assert (none["S_MASK_R"], none["N_MASK_R"]) == ("SKIPPED", 0)
+
+
+@pytest.mark.parametrize("other", [{"N_FRIEND": "two"}, {"N_FRIEND": 2}, {"N_FRIEND": 2.5, "S_FRIEND": "good"}])
+def test_keywords_of_others_that_look_like_those_of_extra_steps_stay(other):
+    primary = blend_headers([headers_of(other), headers_of(other)], range(2))["PRIMARY"]
+    assert {name: primary[name] for name in other} == other
+
+
 def test_the_time_of_day_belongs_to_the_first_day():
     starts = [("2023-03-13", "00:05:00.000"), ("2023-03-12", "23:50:00.000"), ("2023-03-12", "23:58:00.000")]
     inputs = [headers_of({"DATE-OBS": date, "TIME-OBS": time}) for date, time in starts]

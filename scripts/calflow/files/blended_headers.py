@@ -22,6 +22,8 @@ SUMS = {
     "XPOSURE": ("SCI", "[s] Effective exposure time"),
     "TELAPSE": ("SCI", "[s] Total elapsed exposure time"),
 }
+# How many pixels an extra step has changed begins so; the rest is that of the keyword of its status.
+COUNT, APPLIED = "N_", "COMPLETE"
 # Two names of one time: the second is that of the FITS standard.
 SAME_TIMES = {"EFFEXPTM": "XPOSURE", "DURATION": "TELAPSE"}
 
@@ -49,6 +51,8 @@ def blend_headers(
         - ``MULTIPLE`` in place of DETECTOR, MODULE, FILTER, GRATING and BAND that differ;
         - FWPOSTOL and PWPOSTOL outside tolerance if one input is;
         - what `exposure_times` gives; a sum that is not known is removed;
+        - the sum of how many pixels an extra step has changed, such as N_MASK_R, and the status of that step, S_MASK_R,
+          which is COMPLETE if it was applied to any input;
         - no BKGLEVEL and BKGSUB.
 
         Inputs without a keyword do not count; of all other keywords those of the first input stay. Cards
@@ -66,6 +70,11 @@ def blend_headers(
         values = [value for value in (_value(pair, keyword) for pair in headers) if value is not None]
         if values:
             _put(blended, headers, keyword, _apply(rule, values, keyword))
+    for count, state in _extra_steps(headers):
+        counts, states = ([pair[0][name] for pair in headers if name in pair[0]] for name in (count, state))
+        _put(blended, headers, count, sum(counts))
+        if APPLIED in states:
+            _put(blended, headers, state, APPLIED)
     start = _start_time(headers)
     if start is not None:
         _put(blended, headers, "TIME-OBS", start)
@@ -142,6 +151,22 @@ _RULES: dict[str, Callable[[list], Any]] = {
     **dict.fromkeys(("DETECTOR", "MODULE", "FILTER", "GRATING", "BAND"), _common),
     **dict.fromkeys(("FWPOSTOL", "PWPOSTOL"), _worst_tolerance),
 }
+
+
+def _extra_steps(headers: Sequence[tuple[fits.Header, fits.Header]]) -> list[tuple[str, str]]:
+    """Return the keywords of how many pixels extra steps have changed, each with that of its status."""
+    found: dict[str, list[Any]] = {}
+    for primary, _ in headers:
+        for keyword in primary:
+            if keyword.startswith(COUNT):
+                found.setdefault(keyword, []).append(primary[keyword])
+    named = ((count, f"S{count[1:]}", values) for count, values in found.items())
+    # Those of other programs may be anything.
+    return [
+        (count, state)
+        for count, state, values in named
+        if all(type(value) is int for value in values) and any(state in primary for primary, _ in headers)
+    ]
 
 
 def _apply(rule: Callable[[list], Any], values: list, keyword: str) -> Any:
