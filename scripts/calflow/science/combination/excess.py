@@ -21,6 +21,7 @@ import numpy as np
 from calflow.science.combination.combination_parameters import OutlierThresholds
 from calflow.science.combination.neighbours import Positions, parts_of, values_beside
 from calflow.science.combination.outlier_detection import grown
+from calflow.science.quality.robust import SIGMA_OF_MAD
 
 # Pixels are looked at from so many errors on, of the residual, or of the difference to a neighbour: with a smaller one
 # there is hardly a curvature that raises a residual above its limit.
@@ -40,7 +41,6 @@ POORLY_DESCRIBED, FLAT = 0.3, 5.0
 UNKNOWN = 0.4
 # Deviations from the measured part of the curvature, in robust standard deviations, that are left out; rounds.
 CLIP, ROUNDS = 3.0, 5
-MAD_TO_SIGMA = 1.4826
 
 
 def find_excess(
@@ -141,7 +141,7 @@ def what_is_left(parts: Iterable[Compared]) -> tuple[float, float]:
         power = np.sum(curvature[kept] ** 2)
         smoothing = float(np.sum((residual * curvature)[kept]) / power) if power > 0 else 0.0
         deviation = np.abs(residual - smoothing * curvature)
-        kept = deviation <= CLIP * MAD_TO_SIGMA * np.median(deviation)
+        kept = deviation <= CLIP * SIGMA_OF_MAD * np.median(deviation)
     return smoothing, float(np.percentile(np.abs(residual - smoothing * curvature), USUAL))
 
 
