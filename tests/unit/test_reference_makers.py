@@ -1,17 +1,20 @@
 """Reference makers: planned from headers, read band by band, written in CRDS format and found again."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 import make_reference
+from calflow.calibration.work import MAKERS
 from calflow.configuration.problems import Problems
 from calflow.configuration.settings import ReferenceMaker
 from calflow.files.exposure_planes import ExposurePlane, exposure_planes
 from calflow.inputs.headers import read_exposure_header
 from calflow.inputs.times import observation_time
+from calflow.jobs.references import JOBS
 from calflow.plan.reference_maker_planner import plan_references
 from calflow.references.references import DirectoryIndex, select_from_directory
 
@@ -126,7 +129,19 @@ def test_what_a_flat_of_the_sky_is_for(folder):
     assert made["s"].keywords["FILTER"] == "KN3"
     assert made["s"].settings.reftype == "flat"
     sky = {"snr_threshold": 3.0, "exposures": 3, "large_scales": False, "smoothing": 2.0}
-    assert made["s"].settings.sky() == sky
+    assert made["s"].settings.options() == sky
+
+
+def test_the_code_that_counts_is_that_which_runs(folder):
+    made, problems = planned(
+        d={"type": "dark", "exposures": "dark*.fits"}, f={"type": "flat", "exposures": "flat*.fits"}
+    )
+    assert not problems
+    plan = SimpleNamespace(references=made, settings=SimpleNamespace(writing={}))
+    job = JOBS["make_reference"]
+    functions = {name: job.functions(plan, name) for name in made}
+    assert functions == {name: [job.parameters(plan, name).maker] for name in made}
+    assert functions == {"d": [MAKERS["dark"]], "f": [MAKERS["flat"]]}
 
 
 class Job:
@@ -141,9 +156,8 @@ def make(made, **changes):
     settings = made.settings
     params = {
         "reftype": settings.reftype,
-        "sky": settings.sky() if settings.type == "sky_flat" else None,
-        "combination": settings.combination(),
-        "normalisation": settings.normalisation,
+        "maker": MAKERS[settings.type],
+        "options": settings.options(),
         "window": made.window.numbers,
         "images": made.family.images,
         "keywords": made.keywords,

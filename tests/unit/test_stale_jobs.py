@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calflow.calibration.work import WITHOUT_DARK, work_of
+from calflow.calibration.work import MAKERS, WITHOUT_DARK, work_of
 from calflow.instruments.iris import FAMILY as IRIS
 from calflow.instruments.jwst import FAMILY as JWST
 from calflow.jobs.code_hash import CodeHashes
@@ -25,12 +25,15 @@ def calibration(family, without):
 
 
 # Scripts, with the functions that the plan names, where it does.
-JOBS = {path.stem: (path.name, []) for path in SCRIPTS.glob("*.py") if path.stem not in ("calibrate", "settings")} | {
+NAMED = ("calibrate", "make_reference", "settings")
+JOBS = {path.stem: (path.name, []) for path in SCRIPTS.glob("*.py") if path.stem not in NAMED} | {
     "JWST": ("calibrate.py", calibration(JWST, without={})),
     "IRIS": ("calibrate.py", calibration(IRIS, without={"sky_model"})),
     "IRIS, smooth sky": ("calibrate.py", calibration(IRIS, without={"average"})),
     "dark background": ("combine_background.py", [WITHOUT_DARK]),
+    **{f"made {reference}": ("make_reference.py", [function]) for reference, function in MAKERS.items()},
 }
+MADE_FLATS = {"made flat", "made sky_flat"}
 IRIS_ALONE = {"IRIS", "IRIS, smooth sky"}
 CALIBRATIONS = {"JWST", *IRIS_ALONE}
 AVERAGES = {"combine_background", "dark background"}
@@ -48,18 +51,21 @@ STALE = {
     "calibration/subarray_map.py merge_subarrays": {"merge_subarrays"},
     "geometry/assign_wcs.py build_wcs": {"JWST"},
     "geometry/sip.py sip_approximation": {"JWST", "flag_outliers", "combine", "resample_exposure"},
-    "calibration/dark_current.py subtract_dark": {*IRIS_ALONE, "dark background", "model_sky", "make_reference"},
+    "calibration/dark_current.py subtract_dark": {*IRIS_ALONE, "dark background", "model_sky", *MADE_FLATS},
     "calibration/flat_field.py apply_flat": {"JWST"},
-    "calibration/flat_field.py divide_by_flat": {*IRIS_ALONE, "model_sky", "make_reference"},
+    "calibration/flat_field.py divide_by_flat": {*IRIS_ALONE, "model_sky", "made sky_flat"},
     "sky/sky_model.py subtract_sky": {"IRIS, smooth sky"},
     "sky/sky_model.py smooth_sky": {"IRIS, smooth sky", "model_sky"},
     "calibration/photom.py apply_conversion": CALIBRATIONS,
-    "calibration/reference_making.py master_dark": {"make_reference"},
+    "calibration/reference_making.py master_dark": {"made dark"},
+    "calibration/reference_making.py normalised_flat": {"made flat"},
+    "calibration/sky_reference.py flat_of_skies": {"made sky_flat"},
+    "calibration/frame_combination.py combine_frames": {"made dark", "made flat", "model_sky"},
     # Stage 3
     "stars/star_finding.py find_stars": {"find_stars"},
     "stars/alignment.py align_relative": {"align"},
     "sky/skymatch.py match_sky": {"match_sky"},
-    "sky/sky_statistics.py sky_statistic": {"measure_sky", "make_reference"},
+    "sky/sky_statistics.py sky_statistic": {"measure_sky", "made flat"},
     "combination/resample.py Resampler": DRIZZLED,
     "combination/outlier_detection.py flag_outliers": {"flag_outliers"},
     "sources/source_catalog.py source_catalog": {"catalog_sources"},

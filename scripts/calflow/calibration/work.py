@@ -26,6 +26,12 @@ OF_ALL_INTEGRATIONS = {("bkg_subtract", "sky_model")}
 BLOCK_PIXELS = 1 << 22
 # What takes the dark out of a background exposure.
 WITHOUT_DARK = "calflow.calibration.dark:without_dark"
+# What makes a reference file, by the type of its maker.
+MAKERS = {
+    "dark": "calflow.calibration.reference_makers:make_dark",
+    "flat": "calflow.calibration.reference_makers:make_flat",
+    "sky_flat": "calflow.calibration.reference_makers:make_sky_flat",
+}
 
 
 def work_on_integrations(steps: Iterable[tuple[str, str]]) -> bool:

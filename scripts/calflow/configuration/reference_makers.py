@@ -42,11 +42,10 @@ class ReferenceMaker(_FrameCombination):
         """The type of the reference that is made."""
         return "dark" if self.type == "dark" else "flat"
 
-    def sky(self) -> dict[str, Any]:
-        """Return the parameters of `science.cleaning.sky_flat_parameters.SkyFlat` that are given here."""
-        values = self.part(SkyFlat, prefix="sky_")
-        return {name: value for name, value in values.items() if name != "least"}
-
-    def combination(self) -> dict[str, object]:
-        """Return the options of `science.calibration.frame_combination.combine_frames`."""
-        return self.part(FrameCombination)
+    def options(self) -> dict[str, Any]:
+        """Return what is given of `SkyFlat`, or else of `combine_frames` and of the level of a flat."""
+        if self.type == "sky_flat":
+            values = self.part(SkyFlat, prefix="sky_")
+            return {name: value for name, value in values.items() if name != "least"}
+        level = {"normalisation": self.normalisation} if self.type == "flat" else {}
+        return {**self.part(FrameCombination), **level}

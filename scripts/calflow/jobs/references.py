@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from calflow.calibration.work import MAKERS
 from calflow.instruments import parameter_types
 from calflow.jobs.backgrounds import Numbers
 from calflow.jobs.declaration import Job, nothing
@@ -16,9 +17,8 @@ class Making(NamedTuple):
     """Parameters of ``make_reference``."""
 
     reftype: str
-    combination: dict[str, Any]
-    normalisation: str
-    sky: dict[str, Any] | None  # of a flat of the sky: of `SkyFlat`
+    maker: str  # the function that does it
+    options: dict[str, Any]  # what it takes of the configuration
     window: Numbers
     images: list[str]
     keywords: dict[str, Any]
@@ -94,14 +94,26 @@ def making(plan: Plan, reference: str) -> Making:
     planned = made_reference(plan, reference)
     return Making(
         reftype=planned.settings.reftype,
-        combination=planned.settings.combination(),
-        normalisation=planned.settings.normalisation,
-        sky=planned.settings.sky() if planned.settings.type == "sky_flat" else None,
+        maker=MAKERS[planned.settings.type],
+        options=planned.settings.options(),
         window=planned.window.numbers,
         images=list(planned.family.images),
         keywords=dict(planned.keywords),
         writing=plan.settings.writing,
     )
+
+
+def maker(plan: Plan, reference: str) -> list[str]:
+    """Return the function that makes a reference, in a list.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    reference : str
+        Its name in the configuration.
+    """
+    return [MAKERS[made_reference(plan, reference).settings.type]]
 
 
 def fetching(plan: Plan, crds_file: str) -> Fetching:
@@ -162,7 +174,7 @@ def _references_in_use(plan: Plan) -> dict[str, list[str]]:
 
 
 JOBS = {
-    "make_reference": Job("make_reference.py", exposures, making, like="combine_background"),
+    "make_reference": Job("make_reference.py", exposures, making, like="combine_background", functions=maker),
     "fetch_reference": Job("fetch_reference.py", nothing, fetching, tracked=False),
     "update_crds": Job("update_crds.py", nothing, updating, tracked=False),
     "check_crds": Job("check_crds.py", nothing, checking, tracked=False),
