@@ -164,10 +164,10 @@ def test_a_name_stands_once_in_both_places(here):
 @pytest.mark.parametrize(
     ("section", "key", "right"),
     [
-        ({"rate": [{"name": "a", "fil": "x"}]}, "extra_steps.rate.0.fil", "did you mean 'file'?"),
-        ({"rate": [{"nam": "a"}]}, "extra_steps.rate.0.nam", "did you mean 'name'?"),
-        ({"rate": [{"name": "a", "for": {"filtr": "F1"}}]}, "extra_steps.rate.0.for.filtr", "did you mean 'filter'?"),
-        ({"rate": [3]}, "extra_steps.rate.0", "it is a section: give keys with values below it, such as for"),
+        ({"rate": [{"name": "a", "fil": "x"}]}, "extra_steps.rate[0].fil", "did you mean 'file'?"),
+        ({"rate": [{"nam": "a"}]}, "extra_steps.rate[0].nam", "did you mean 'name'?"),
+        ({"rate": [{"name": "a", "for": {"filtr": "F1"}}]}, "extra_steps.rate[0].for.filtr", "did you mean 'filter'?"),
+        ({"rate": [3]}, "extra_steps.rate[0]", "it is a section: give keys with values below it, such as for"),
         ({"cal": 3}, "extra_steps.cal", "give a list of sections"),
         ({"cals": []}, "extra_steps.cals", "did you mean 'cal'?"),
     ],

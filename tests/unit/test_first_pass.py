@@ -261,7 +261,7 @@ def test_without_masks_nothing_is_planned_twice(planned):
         (
             {"rate": [STRIPES | {"mask_from": "associations"}]},
             {},
-            "extra_steps.rate.0.mask_from: 'associations' is not valid; ",
+            "extra_steps.rate[0].mask_from: 'associations' is not valid; ",
         ),
     ],
 )

@@ -120,9 +120,9 @@ def test_what_is_wrong_is_told_before_any_job(planned, override, key, text):
 @pytest.mark.parametrize(
     ("override", "key", "right"),
     [
-        ({"stage2": {"photm": {}}}, "overrides.0.stage2.photm", "did you mean 'photom'?"),
-        ({"stage3": {"resample": {"pixfrac": 3}}}, "overrides.0.stage3.resample.pixfrac", "give a number from 0 to 1"),
-        ({"for": "F770W"}, "overrides.0.for", "it is a section: give keys with values below it, such as instrument"),
+        ({"stage2": {"photm": {}}}, "overrides[0].stage2.photm", "did you mean 'photom'?"),
+        ({"stage3": {"resample": {"pixfrac": 3}}}, "overrides[0].stage3.resample.pixfrac", "give a number from 0 to 1"),
+        ({"for": "F770W"}, "overrides[0].for", "it is a section: give keys with values below it, such as instrument"),
     ],
 )
 def test_what_is_no_parameter_is_told_with_its_place(override, key, right):

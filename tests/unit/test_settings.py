@@ -53,7 +53,7 @@ def test_an_empty_section_is_its_defaults():
 def test_a_wrong_item_of_a_list(tmp_path):
     (tmp_path / "my.yaml").write_text("associations: [3]")
     (problem,) = problems({"associations": [3]}, [ROOT / "config.yaml", tmp_path / "my.yaml"])
-    assert problem.startswith(f"{tmp_path}/my.yaml: associations.0: 3 is not valid")
+    assert problem.startswith(f"{tmp_path}/my.yaml: associations[0]: 3 is not valid")
 
 
 def test_all_problems_together():
@@ -65,7 +65,7 @@ def test_all_problems_together():
     ("config", "words"),
     [
         ({"stage2": {"resample": {"weight_type": "None"}}}, "'ivm' or 'exptime'"),
-        ({"stage2": {"resample": {"output_shape": [0, 5]}}}, "output_shape.0"),
+        ({"stage2": {"resample": {"output_shape": [0, 5]}}}, "output_shape[0]"),
         ({"max_output_pixels": 0}, "an integer from 1 to"),
         ({"max_output_pixels": "many"}, "give an integer"),
         ({"stage2": {"resample": {"crval": [10, 95]}}}, "dec from -90 to 90"),
@@ -507,9 +507,9 @@ def test_all_that_is_wrong_with_a_file_at_once(tmp_path):
         ("output: ~\n", "output: has no value; give a text, or leave it out (line 1)"),
         ("output: no\n", "output: false is not valid; give a text, in quotes (line 1)"),
         ("output: 2024-01-01\n", "output: 2024-01-01 is not valid; give a text, in quotes (line 1)"),
-        ("associations:\n- a\n- 5\n", "associations.1: 5 is not valid; give a text, in quotes (line 3)"),
+        ("associations:\n- a\n- 5\n", "associations[1]: 5 is not valid; give a text, in quotes (line 3)"),
         ("outptu: x\n", "outptu: unknown key; did you mean 'output'? (line 1)"),
-        ("stage2:\n  resample:\n    crval: [12:30:00, 5]\n", "crval.0: 12:30:00 (line 3) is read as 45000"),
+        ("stage2:\n  resample:\n    crval: [12:30:00, 5]\n", "crval[0]: 12:30:00 (line 3) is read as 45000"),
         ("stage3: {tweakreg: {minobj: 010}}\n", "minobj: 010 (line 1) is read as 8"),
     ],
 )

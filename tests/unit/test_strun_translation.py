@@ -473,7 +473,7 @@ def test_all_problems_together(tmp_path):
 def test_a_wrong_item_of_a_list(tmp_path):
     path = write(tmp_path, image2("[steps]\n[[resample]]\noutput_shape = 0, 200\n"))
     (problem,) = problems_of([path])
-    assert (problem.file, problem.key) == (path, "steps.resample.output_shape.0")
+    assert (problem.file, problem.key) == (path, "steps.resample.output_shape[0]")
 
 
 def test_what_the_configuration_replaces_is_not_wrong(tmp_path):

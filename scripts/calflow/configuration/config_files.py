@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from calflow.configuration.paths import NO_FILE, advice, what_is_at
-from calflow.configuration.problems import Problem
+from calflow.configuration.problems import Problem, key_of
 
 ABSENT = object()
 MAX_VALUES = 1_000_000  # of a file, aliases followed; a list of ten thousand exposures has a hundredth of that
@@ -50,7 +50,7 @@ class ConfigFile:
 
     def __init__(self, path: Path):
         self.path = path
-        self._values: dict[tuple[str, ...], Any] = {}  # hundreds of problems may lie below one key
+        self._values: dict[tuple[str | int, ...], Any] = {}  # hundreds of problems may lie below one key
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -62,20 +62,20 @@ class ConfigFile:
         """That it stands for more values than can be looked at."""
         return _endless(self._root, self.path) if self._root else None
 
-    def value(self, keys: Sequence[str]) -> Any:
+    def value(self, keys: Sequence[str | int]) -> Any:
         """Return what stands at a key, such as ``["stage2", "photom"]``; ABSENT if there is no such key.
 
         Parameters
         ----------
-        keys : sequence of str
-            From the top of the file down.
+        keys : sequence of str or int
+            From the top of the file down: names, and numbers of items in lists.
         """
         place = tuple(keys)
         if place not in self._values:
             self._values[place] = self._construct(place)
         return self._values[place]
 
-    def _construct(self, keys: Sequence[str]) -> Any:
+    def _construct(self, keys: Sequence[str | int]) -> Any:
         node = self._node(keys)
         try:
             value = yaml.constructor.SafeConstructor().construct_document(node) if node else ABSENT
@@ -83,13 +83,13 @@ class ConfigFile:
             return ABSENT
         return _JSON_NUMBERS[value] if isinstance(value, str) and value in _JSON_NUMBERS and self._is_json else value
 
-    def line(self, keys: Sequence[str]) -> int | None:
+    def line(self, keys: Sequence[str | int]) -> int | None:
         """Return the line, counted from 1, in which the value of a key begins; None if there is no such key.
 
         Parameters
         ----------
-        keys : sequence of str
-            From the top of the file down.
+        keys : sequence of str or int
+            From the top of the file down: names, and numbers of items in lists.
         """
         node = self._node(keys)
         return node.start_mark.line + 1 if node else None
@@ -108,13 +108,13 @@ class ConfigFile:
             return False
         return True
 
-    def _node(self, keys: Sequence[str]) -> yaml.Node | None:
+    def _node(self, keys: Sequence[str | int]) -> yaml.Node | None:
         node = self._root
         for key in keys:
             node = _below(node, key)
         return node
 
-    def _look_at(self, root: yaml.Node, keys: tuple[str, ...]) -> Iterator[Problem]:
+    def _look_at(self, root: yaml.Node, keys: tuple[str | int, ...]) -> Iterator[Problem]:
         """Yield what is wrong with a part of the file, what several keys refer to once."""
         seen: set[int] = set()
         waiting = [(root, keys)]
@@ -126,8 +126,8 @@ class ConfigFile:
             yield from self._own_problems(node, keys)
             waiting += [(value, (*keys, name)) for name, value in reversed(_items(node))]
 
-    def _own_problems(self, node: yaml.Node, keys: tuple[str, ...]) -> Iterator[Problem]:
-        place = ".".join(keys)
+    def _own_problems(self, node: yaml.Node, keys: tuple[str | int, ...]) -> Iterator[Problem]:
+        place = key_of(keys)
         if isinstance(node, yaml.MappingNode):
             lines: dict[tuple[str, str], list[int]] = {}
             for key, _ in node.value:
@@ -136,11 +136,11 @@ class ConfigFile:
             for (tag, name), found in lines.items():
                 if tag in _NO_NAMES:
                     where = f" (line {found[0]})"
-                    yield Problem(str(self.path), ".".join([*keys, name]), NO_NAME, IN_QUOTES + where)
+                    yield Problem(str(self.path), key_of([*keys, name]), NO_NAME, IN_QUOTES + where)
                 if len(found) > 1:
                     shown = f"{', '.join(map(str, found[:-1]))} and {found[-1]}"
                     wrong = f"stands more than once, in lines {shown}: only the last would count"
-                    yield Problem(str(self.path), ".".join([*keys, name]), wrong, "put all that belongs to it into one")
+                    yield Problem(str(self.path), key_of([*keys, name]), wrong, "put all that belongs to it into one")
         elif isinstance(node, yaml.ScalarNode) and not node.style:
             odd = _ODD_NUMBER.get(node.tag)
             if odd and odd.fullmatch(node.value):
@@ -248,16 +248,14 @@ def _expanded(node: yaml.Node, known: dict[int, float]) -> float:
     return known[id(node)]
 
 
-def _items(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
+def _items(node: yaml.Node) -> list[tuple[str | int, yaml.Node]]:
     """Return the names and values below a node; the items of a list are named by their number."""
     if isinstance(node, yaml.MappingNode):
         return [(str(key.value), value) for key, value in node.value]
-    return (
-        [(str(number), item) for number, item in enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []
-    )
+    return [*enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []
 
 
-def _below(node: yaml.Node | None, name: str) -> yaml.Node | None:
+def _below(node: yaml.Node | None, name: str | int) -> yaml.Node | None:
     """Return what stands below a node under a name, the last of several; what is merged (``<<``) comes after that."""
     items = _items(node) if node else []
     found = [value for key, value in items if key == name]

@@ -134,6 +134,17 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"
 
 
+def key_of(path: Iterable[str | int]) -> str:
+    """Return a place in a file as problems name it, such as ``extra_steps.rate[0].name``.
+
+    Parameters
+    ----------
+    path : iterable of str or int
+        From the top down: names, and numbers of items in lists.
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are.
 

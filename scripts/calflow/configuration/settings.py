@@ -25,7 +25,7 @@ from calflow.configuration.downloading import Download
 from calflow.configuration.extra_steps import ExtraSteps
 from calflow.configuration.overrides import Override
 from calflow.configuration.paths import advice, expanded
-from calflow.configuration.problems import InputError, Problem, Problems, nearest
+from calflow.configuration.problems import InputError, Problem, Problems, key_of, nearest
 from calflow.configuration.quality import Quality
 from calflow.configuration.reference_makers import ReferenceMaker
 from calflow.configuration.section import (
@@ -216,7 +216,7 @@ class Settings(Section):
             return Settings.model_validate(overlay(self.model_dump(), values))
         except ValidationError as error:
             first = error.errors()[0]
-            raise ValueError(_right(first, [str(part) for part in first["loc"]])) from None
+            raise ValueError(_right(first, _path(first["loc"]))) from None
 
     def located(self, problem: Problem, files: Sequence[ConfigFile]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration.
@@ -289,13 +289,13 @@ def read_settings(
     try:
         settings = Settings.model_validate(overlay(overlay(config, layer.values), given))
     except ValidationError as error:
-        told = [f"{problem.key}." for problem in problems]
+        told = [problem.key for problem in problems]
         items = error.errors()
         if any(problem.wrong == NO_NAME for problem in problems):
             items = [item for item in items if item["type"] != "invalid_key" and item["loc"][-1:] != ("[key]",)]
         wrong = [_problem(item, config_files, origins, config) for item in items]
         # A number that is read as another one is the cause of what is wrong with it, or with the list it is in.
-        wrong = [problem for problem in wrong if not any(key.startswith(f"{problem.key}.") for key in told)]
+        wrong = [problem for problem in wrong if not any(_is_within(key, problem.key) for key in told)]
         # So is the misspelling of a key that is missing.
         told = [f"{problem.key}: {problem.right}" for problem in wrong if problem.wrong == UNKNOWN]
         wrong = [problem for problem in wrong if problem.wrong != MISSING or not _is_misspelled(problem.key, told)]
@@ -336,11 +336,11 @@ def _problem(
     origins: Mapping[str, tuple[str, str]],
     config: Mapping[str, Any] | None = None,
 ) -> Problem:
-    path = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "constrained-", "[key]"))]
+    path = _path(error["loc"])
     item, given = path, error["input"]
     if _is_of_made_list(path, config) and not _origin(path, origins):
         path, given = path[:-1], _written(config, path[:-1])
-    key = ".".join(path)
+    key = key_of(path)
     written = _written(config, path)
     if isinstance(written, str):  # the validator may have made numbers of it
         given = written
@@ -362,27 +362,47 @@ def _problem(
     return Problem(file, place, f"{_shown(given)} is not valid", _right(error, item) + where)
 
 
+def _path(location: Iterable[str | int]) -> list[str | int]:
+    """Return the names of keys, and the numbers of items in lists, that lead to where pydantic says."""
+    path: list[str | int] = []
+    for part in location:
+        if not str(part).startswith(("function-", "constrained-", "[key]")):
+            # A number may also be the name of a key, which is to be in quotes.
+            path.append(part if _may_be_list(_section_at(path)) else str(part))
+    return path
+
+
+def _may_be_list(declared: Any) -> bool:
+    return not _is_section(declared) and get_origin(declared) is not dict
+
+
+def _is_within(key: str, outer: str) -> bool:
+    """Tell whether a key is another one or lies below it."""
+    return key.startswith(outer) and key[len(outer) :][:1] in ("", ".", "[")
+
+
 def _is_misspelled(key: str, unknown: Iterable[str]) -> bool:
     """Tell whether one of the unknown keys of the same section, each with what would be right, is meant for a key."""
     section, _, name = key.rpartition(".")
     return any(told.startswith(f"{section}.") and f"did you mean {name!r}?" in told for told in unknown)
 
 
-def _written(config: Any, path: Sequence[str]) -> Any:
+def _written(config: Any, path: Sequence[str | int]) -> Any:
     """Return what a configuration has at a key; None if it has no such key."""
     for part in path:
         config = config.get(part) if isinstance(config, Mapping) else None
     return config
 
 
-def _right_key(path: Sequence[str]) -> str:
+def _right_key(path: Sequence[str | int]) -> str:
     """Say what key would be right in place of an unknown one."""
-    if "." in path[-1]:
-        return _nested(path)
-    places = ["below " + ".".join(place) if place else "at the top" for place in _places(path[-1], Settings)]
-    if places and path[-1] != "skip":  # which nearly all sections have
+    name = str(path[-1])
+    if "." in name:
+        return _nested(name)
+    places = ["below " + ".".join(place) if place else "at the top" for place in _places(name, Settings)]
+    if places and name != "skip":  # which nearly all sections have
         return f"it belongs {' or '.join(places)}"
-    return nearest(path[-1], _section_at(path[:-1]).model_fields)
+    return nearest(name, _section_at(path[:-1]).model_fields)
 
 
 def _places(name: str, section: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -394,13 +414,13 @@ def _places(name: str, section: Any, path: tuple[str, ...] = ()) -> Iterator[tup
             yield from _places(name, declared.annotation, (*path, key))
 
 
-def _nested(path: Sequence[str]) -> str:
+def _nested(dotted: str) -> str:
     """Say how a key that was written with dots is given."""
-    *outer, last = path[-1].split(".")
+    *outer, last = dotted.split(".")
     return f"write {''.join(f'{name}: {{' for name in outer)}{last}: ...{'}' * len(outer)}"
 
 
-def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
+def _right(error: Mapping[str, Any], path: Sequence[str | int]) -> str:
     """Say what would be right."""
     kind, given = error["type"], error["input"]
     if kind == "string_type" and isinstance(given, list | dict):
@@ -410,7 +430,7 @@ def _right(error: Mapping[str, Any], path: Sequence[str]) -> str:
         return _RIGHT_TYPES[kind] + quoted
     if kind == "literal_error":
         return _right_word(str(given), error["ctx"]["expected"])
-    if kind in _LIMITS and path[-1].isdecimal():  # an item of a list
+    if kind in _LIMITS and isinstance(path[-1], int):  # an item of a list
         ((_, limit),) = error["ctx"].items()
         return f"give a number {_LIMITS[kind]} {limit}"
     if kind in _RANGES:
@@ -440,14 +460,14 @@ def _right_word(given: str, expected: str) -> str:
     return advice if advice.startswith("did you mean") else f"give {expected}"
 
 
-def _right_value(path: Sequence[str]) -> str:
+def _right_value(path: Sequence[str | int]) -> str:
     """Say what value would be right, with its range."""
     section = _section_at(path[:-1])
     if not _is_section(section):  # of what stands by names of the user's
-        words = allowed_by_name(_section_at(path[:-2]), path[-2])
+        words = allowed_by_name(_section_at(path[:-2]), str(path[-2]))
         return f"give {_article(words)} {words}"
-    words = allowed(section, path[-1]).replace("`", "")
-    default = section.model_fields[path[-1]].default
+    words = allowed(section, str(path[-1])).replace("`", "")
+    default = section.model_fields[str(path[-1])].default
     example = f", such as {default}" if isinstance(default, list) and default else ""
     return f"give {_article(words)} {words}{example}"
 
@@ -468,25 +488,25 @@ _SHORT.maxstring = _SHORT.maxother = 200
 _SHORT.maxlist = _SHORT.maxdict = 10
 
 
-def _origin(path: Sequence[str], origins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+def _origin(path: Sequence[str | int], origins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
     """Return the parameter file that gives a key, or a list that the key is in, and the key there."""
     for length in range(len(path), 0, -1):
-        if origin := origins.get(".".join(path[:length])):
-            return origin[0], ".".join([origin[1], *path[length:]])
+        if origin := origins.get(key_of(path[:length])):
+            return origin[0], key_of([origin[1], *path[length:]])
     return None
 
 
 def _files_with_part(
-    path: Sequence[str], given: Any, files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]
+    path: Sequence[str | int], given: Any, files: Sequence[ConfigFile], origins: Mapping[str, tuple[str, str]]
 ) -> str:
     """Name all files that give something of a section: any of them may have the value that does not fit."""
-    section = ".".join(path) + "."
+    section = key_of(path) + "."
     below = list(dict.fromkeys(file for key, (file, _) in origins.items() if key.startswith(section)))
     above = _file_with(path, given, files)
     return " and ".join(below if below and above == COMMAND_LINE else [above, *below])
 
 
-def _section_at(path: Sequence[str]) -> Any:
+def _section_at(path: Sequence[str | int]) -> Any:
     """Return the type of what is declared at a path; below what is no section, its own."""
     section: Any = Settings
     for part in path:
@@ -497,13 +517,13 @@ def _section_at(path: Sequence[str]) -> Any:
     return section
 
 
-def _is_of_made_list(path: Sequence[str], config: Any) -> bool:
+def _is_of_made_list(path: Sequence[str | int], config: Any) -> bool:
     """Tell whether a path leads to an item of a list that the validator made of something else."""
-    is_item = len(path) > 1 and path[-1].isdecimal() and not _has_keys(path[:-1])
+    is_item = len(path) > 1 and isinstance(path[-1], int) and not _has_keys(path[:-1])
     return is_item and not isinstance(_written(config, path[:-1]), list)
 
 
-def _has_keys(path: Sequence[str]) -> bool:
+def _has_keys(path: Sequence[str | int]) -> bool:
     """Tell whether what is declared at a path is a section, or has sections or texts by names of the user's."""
     declared = _section_at(path)
     return _is_section(declared) or get_origin(declared) is dict or _is_section((*get_args(declared), None)[0])
@@ -513,7 +533,7 @@ def _is_section(declared: Any) -> bool:
     return isinstance(declared, type) and issubclass(declared, Section)
 
 
-def _file_with(path: Sequence[str], given: Any, files: Sequence[ConfigFile]) -> str:
+def _file_with(path: Sequence[str | int], given: Any, files: Sequence[ConfigFile]) -> str:
     """Name the config file that gives a key this value; the command line if none does."""
     for file in files:
         value = file.value(path)
