@@ -1,6 +1,7 @@
 """The rooms of the code import one way only, as docs/architecture.md says."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from inspect import signature
 from pathlib import Path
@@ -85,6 +86,24 @@ MAY_IMPORT = {
 PUBLIC = {"snakemake.io.ancient"}
 
 
+@cache
+def nodes_of(source):
+    """Return those nodes of a text's syntax tree that the tests ask for: each text is read once for all of them."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Attribute, ast.Assign, ast.ClassDef)
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds) and is_asked_for(node)]
+
+
+def is_asked_for(node):
+    if isinstance(node, ast.Attribute):
+        return owner_of(node) in ("workflow", "_workflow")
+    return not isinstance(node, ast.Assign) or any(isinstance(target, ast.Subscript) for target in node.targets)
+
+
+def owner_of(attribute):
+    value = attribute.value
+    return value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+
+
 def names_imported(source):
     """Return what of calflow a text imports, at its top or inside functions, such as ``calflow.plan.plan.Plan``."""
     return {name for name in all_imports(source) if name.startswith("calflow.")}
@@ -92,7 +111,7 @@ def names_imported(source):
 
 def all_imports(source):
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -103,11 +122,7 @@ def all_imports(source):
 def names_of_snakemake(source):
     """Return the inner names of Snakemake in a text: what it imports of it, and names that only `workflow` leads to."""
     names = {name for name in all_imports(source) if name.partition(".")[0] == "snakemake"}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute):
-            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
-            if owner in ("workflow", "_workflow"):
-                names.add(f"workflow.{node.attr}")
+    names |= {f"workflow.{node.attr}" for node in nodes_of(source) if isinstance(node, ast.Attribute)}
     return names - PUBLIC
 
 
@@ -199,7 +214,7 @@ def test_rules_are_short():
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: str(path.relative_to(SCRIPTS)))
 def test_a_class_has_few_public_methods(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not is_property(each)]
             assert sum(not method.name.startswith("_") for method in methods) <= 15, node.name
@@ -212,7 +227,7 @@ def is_property(function):
 def reached_into(source):
     """Return the private names of other packages that a text imports, and the modules in which it puts other values."""
     names = {name for name in all_imports(source) if "._" in name and not name.startswith("calflow.")}
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Assign):
             names |= {
                 ast.unparse(target)
