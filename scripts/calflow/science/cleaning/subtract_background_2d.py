@@ -63,44 +63,16 @@ def subtract_background_2d(
         raise ValueError(f"sources has the shape {sources.shape}, the exposure {planes.sci.shape}")
     scale = _pixel_size(facts, planes.sci.shape)
     box = max(2, round(parameters.box_size / scale))
-    width = parameters.filter_size / parameters.box_size / FWHM_PER_SIGMA
     good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
     if not good.any():
         raise ValueError("no pixel can be used to measure a background")
     image = np.where(good, planes.sci, np.float32(0))
     steps = _steps(image, good, parameters.amplifiers, facts)
     image -= steps
-    plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
-    weights = good.astype(np.float32)
-    largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
-    scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
-    for _ in range(PASSES):
-        rest = image - plane
-        _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
-        light = find_light(
-            np.where(good, rest, np.float32(0)),
-            weights,
-            noise=noise,
-            scales=scales,
-            threshold=parameters.snr_threshold,
-            grow=parameters.grow,
-        )
-        if sources is not None:
-            light |= is_light(sources)
-        free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
-        plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
-    rest = image - plane
-    boxes = mesh_of(rest, free, (box, box))
-    smooth, weight = _smoothed(boxes, width)
-    fewer = _without_neighbours(boxes)
-    varies, risk, left = float(np.std(smooth)), 0.0, False
-    below, in_all = _scatter(smooth, weight)
-    if below > SIGNIFICANT * noise:
-        # Without the neighbours of sources the average of what is left scatters by chance, too.
-        risk = _rms(_smoothed(fewer, width)[0] - smooth) / max(varies, 1e-30)
-    if risk > 1 or below <= SIGNIFICANT * noise:
-        left = in_all > SIGNIFICANT * noise
-        smooth = np.zeros_like(smooth)
+    marked = None if sources is None else is_light(sources)
+    plane, free, noise = _plane_and_free_pixels(image, good, marked, parameters, scale)
+    boxes = mesh_of(image - plane, free, (box, box))
+    smooth, weight, risk, left = _above_the_plane(boxes, parameters.filter_size / parameters.box_size, noise)
     background = plane + smooth_image(smooth, boxes.box, boxes.shape)
     variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
     figures = {
@@ -116,6 +88,54 @@ def subtract_background_2d(
     if left:
         rounded["left"] = LEFT
     return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=rounded)
+
+
+def _plane_and_free_pixels(
+    image: np.ndarray, good: np.ndarray, marked: np.ndarray | None, parameters: BackgroundRemoval, scale: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return a plane through what is free of light, which pixels that is, and the noise of a pixel.
+
+    `marked` is light that is known beforehand; pixels are `scale` arcsec wide.
+    """
+    box = max(2, round(parameters.box_size / scale))
+    plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
+    weights = good.astype(np.float32)
+    largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
+    scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
+    for _ in range(PASSES):
+        rest = image - plane
+        _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
+        light = find_light(
+            np.where(good, rest, np.float32(0)),
+            weights,
+            noise=noise,
+            scales=scales,
+            threshold=parameters.snr_threshold,
+            grow=parameters.grow,
+        )
+        if marked is not None:
+            light |= marked
+        free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
+        plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
+    return plane, free, noise
+
+
+def _above_the_plane(boxes: Mesh, fwhm: float, noise: float) -> tuple[np.ndarray, np.ndarray, float, bool]:
+    """Return the average of boxes that is background, how many pixels are in each, the risk, and if light was left.
+
+    `fwhm` is that of the filter, in boxes.
+    """
+    width = fwhm / FWHM_PER_SIGMA
+    smooth, weight = _smoothed(boxes, width)
+    below, in_all = _scatter(smooth, weight)
+    risk = 0.0
+    if below > SIGNIFICANT * noise:
+        # Without the neighbours of sources the average of what is left scatters by chance, too.
+        without = _smoothed(_without_neighbours(boxes), width)[0]
+        risk = _rms(without - smooth) / max(float(np.std(smooth)), 1e-30)
+    if risk > 1 or below <= SIGNIFICANT * noise:
+        return np.zeros_like(smooth), weight, risk, in_all > SIGNIFICANT * noise
+    return smooth, weight, risk, False
 
 
 def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
