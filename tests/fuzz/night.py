@@ -70,23 +70,34 @@ stage3:
   skymatch: {skymethod: match, lower: null, dqbits: "~DO_NOT_USE+NON_SCIENCE"}
   outlier_detection: {snr: 5.0 4.0, maskpt: 0.7}
   resample: {pixel_scale_ratio: 0.5, kernel: square, weight_type: ivm, crpix: [100.0, 100.0]}
-  source_catalog: {aperture_ee1: 30}
+  source_catalog: {aperture_ee1: 30, parquet: true}
 grids:
   deep: {associations: ["*"], crval: [83.822, -5.391], pixel_scale: 0.1, tile_shape: [400, 400], tile_overlap: 10}
 extra_steps:
   rate:
     - {name: pedestal, file: own.py, for: {filter: F1130W}, parameters: {percentile: 20}, inputs: {list: image2.cfg}}
-    - {name: clean_flicker_noise, parameters: {fit_by_channel: true}}
+    - {name: clean_flicker_noise, parameters: {fit_by_channel: true}, mask_from: association}
   cal:
     - {name: claws, step: mask_regions, for: {exposures: "*_00001_*"}, inputs: {regions: claws.reg}, optional: true}
+    - {name: subtract_background_2d, mask_from: {association: "*_x0y0"}, for: {instrument: MIRI}}
   save_clean: false
 overrides:
   - for: {detector: MIRIMAGE}
     stage2: {bkg_subtract: {sigma: 4}}
     stage3: {tweakreg: {snr_threshold: 5}}
-quality: {rms_look: 0.2}
+quality:
+  rms_look: 0.2
+  completeness_look: 1.5
+  completeness: {measure: true, number: 60, magnitudes: [18, 22.5], half_light_radii: [0.2], step: 0.5}
+map: {hips: both}
 reference_makers:
   flat_k: {type: flat, exposures: [miri/rate/*002001*_rate.fits], method: median, useafter: "2018-01-01T00:00:00"}
+  sky_k:
+    type: sky_flat
+    exposures: miri/rate/*_rate.fits
+    known_flat: miri/references/jwst_miri_flat_0001.fits
+    sky_exposures: 3
+    sky_smoothing: 1.5
 """
 SERVER = {
     "operational_context": "jwst_9000.pmap",

@@ -112,6 +112,7 @@ def test_what_is_right_is_no_problem(here):
         ),
         ({"name": "x", "file": "a.reg"}, "file: 'a.reg' is no Python file by its name; its name ends in .py"),
         ({"name": "x", "file": "none.py"}, "file: no such file 'none.py'; give the Python file"),
+        ({"name": "x", "file": "a" * 300}, "is out of reach (File name too long); give the Python file"),
         ({"name": "pedestals", "file": "my_steps.py"}, "did you mean 'pedestal'?"),
         ({"name": "x", "file": "my_steps.py", "function": "LEVELS"}, "function: no function 'LEVELS' in my_steps.py"),
         ({"name": "x", "file": "broken.py"}, "file: line 2 of broken.py is no Python: "),

@@ -143,3 +143,12 @@ def test_one_that_may_be_for_nothing_and_that_of_a_shard(planned, tmp_path, monk
     (written,) = yaml.safe_load(files["shard.yaml"])["overrides"]
     assert written["optional"] is True
     assert written["stage3"] == {"tweakreg": {"abs_refcat": str(tmp_path / "my.ecsv")}}
+
+
+def test_those_of_others_are_not_looked_at_again_for_each():
+    """With hundreds of them that took minutes: they are the same objects after values of one have been put in."""
+    given = {"overrides": [{"for": {"filter": name}, "stage3": {"tweakreg": {"minobj": 9}}} for name in ("F1", "F2")]}
+    settings = read_settings(given)
+    changed = settings.overridden({"stage3": settings.overrides[0].values("stage3")})
+    assert changed.stage3.tweakreg.minobj == 9
+    assert all(after is before for after, before in zip(changed.overrides, settings.overrides, strict=True))

@@ -96,6 +96,7 @@ def test_a_flat_gets_the_dark_of_another_maker(folder):
         ({"exposures": "dark*.fits", "before": "long before"}, "x.before: 'long before' is not a date"),
         ({"exposures": "dark*.fits", "known_flat": "flat0.fits"}, "x.known_flat: a dark corrects no flat"),
         ({"type": "sky_flat", "exposures": "flat*.fits"}, "3 exposures, of which 5 must show the sky in a pixel"),
+        ({**SKIES, "known_flat": "a" * 300}, "is out of reach (File name too long); give the flat"),
         ({**SKIES, "known_flat": "lost.fits"}, "x.known_flat: no such file 'lost.fits'"),
         ({**SKIES, "known_flat": "other.fits"}, "other.fits is of the detector IRIS2, the exposures of IRIS1"),
         ({**SKIES, "known_flat": "small.fits"}, "small.fits covers"),

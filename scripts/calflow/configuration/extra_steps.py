@@ -1,6 +1,7 @@
 """Extra steps: cleaning steps that calflow has, and functions of the user's own, between those of the stages."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,7 +245,7 @@ def _check_own(step: ExtraStep, refuse: Any) -> None:
     path = Path(str(step.file))
     if step.step:
         refuse("step", "is a step of calflow, and file a function of your own", "leave one of them out")
-    if not path.is_file():
+    if not os.path.isfile(path):  # which no path makes an error
         refuse("file", no_file(path), "give the Python file with your function")
         return
     if path.suffix != ".py":

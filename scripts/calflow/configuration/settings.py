@@ -212,11 +212,13 @@ class Settings(Section):
         ValueError
             If they do not go together with the others.
         """
+        # The overrides were checked when they were read: with them the time would grow as the square of their number.
         try:
-            return Settings.model_validate(overlay(self.model_dump(), values))
+            settings = Settings.model_validate(overlay(self.model_dump(exclude={"overrides"}), values))
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(_right(first, _path(first["loc"]))) from None
+        return settings.model_copy(update={"overrides": self.overrides})
 
     def located(self, problem: Problem, files: Sequence[ConfigFile]) -> Problem:
         """Name the file, and the key in it, of a problem with a key of the configuration.

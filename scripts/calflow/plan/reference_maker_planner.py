@@ -118,7 +118,7 @@ def _unfit(flat: Path, exposure: ExposureHeader) -> str:
     # A plan of no such flat does without astropy.
     from calflow.files.reference_files import ReferenceFileError, covered_window
 
-    if not flat.is_file():
+    if not os.path.isfile(flat):  # which no path makes an error
         return no_file(flat)
     own = Problems()
     header = read_reference_header(flat, own)
