@@ -1,8 +1,12 @@
-"""Runs of Snakemake that are forked from one process, which `snakemake_server` is, and so start in no time."""
+"""Runs of Snakemake that are forked from one of two processes, of `snakemake_server`, and so start in no time.
+
+One of them has loaded what the Snakefile of this clone imports, for runs of that; the other runs all other Snakefiles.
+"""
 
 import atexit
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +15,10 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+SNAKEFILE = str(ROOT / "Snakefile")
 _busy = threading.Lock()
-_servers: list[subprocess.Popen] = []
+_servers: dict[bool, subprocess.Popen] = {}
 
 
 def run_snakemake(arguments: list[str], folder: Path, environment: dict[str, str], timeout: float) -> tuple[int, str]:
@@ -39,12 +45,13 @@ def start_snakemake(arguments: list[str], folder: Path, environment: dict[str, s
 
 def _ask(request: dict, timeout: float) -> str:
     """Return the server's answer, which is empty if it has been stopped."""
-    if not _servers:
-        command = [sys.executable, str(Path(__file__).with_name("snakemake_server.py"))]
+    own = SNAKEFILE in request["arguments"]
+    if own not in _servers:
+        command = [sys.executable, str(Path(__file__).with_name("snakemake_server.py")), *(_modules() if own else [])]
         pipe = subprocess.PIPE
         # In a process group of its own, together with its runs and their jobs.
-        _servers.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0))
-    (server,) = _servers
+        _servers[own] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0)
+    server = _servers[own]
     timer = threading.Timer(timeout, _stop)
     timer.start()
     try:
@@ -55,10 +62,16 @@ def _ask(request: dict, timeout: float) -> str:
         timer.cancel()
 
 
+def _modules() -> list[str]:
+    """Return the folder of the scripts, and the modules there that each run imports."""
+    found = re.findall(r"^ *from (calflow\.\S+) import ", Path(SNAKEFILE).read_text(), re.MULTILINE)
+    return [str(ROOT / "scripts"), *found]
+
+
 @atexit.register
 def _stop() -> None:
     while _servers:
-        server = _servers.pop()
+        _, server = _servers.popitem()
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         with server:  # waits, and closes the pipes

@@ -1,10 +1,12 @@
 """Snakemake, forked from a process that has its libraries loaded, which is most of the time of a run with few jobs.
 
-What calflow imports is not loaded here: each run imports the code that its Snakefile stands beside. A run is this
-process after the fork, and ends as any main program does. `tests.workflow.forked` asks for runs.
+Of calflow, what is named behind a folder of scripts is loaded, for runs of the Snakefile beside that; without, each run
+imports the code that its Snakefile stands beside. A run is this process after the fork, and ends as any main program
+does. `tests.workflow.forked` asks for runs.
 """
 
 import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -14,6 +16,15 @@ import numpy  # noqa: F401
 import requests  # noqa: F401
 import snakemake.benchmark
 import snakemake.cli
+import snakemake.report.html_reporter  # by each run, as it looks for plugins
+
+
+def load(scripts: str, *modules: str) -> None:
+    """Import modules from a folder, which the Snakefile then finds loaded."""
+    sys.path.insert(0, scripts)
+    for module in modules:
+        importlib.import_module(module)
+    sys.path.remove(scripts)
 
 
 def serve() -> dict:
@@ -42,5 +53,7 @@ def become(arguments: list[str], folder: str, environment: dict[str, str], outpu
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        load(*sys.argv[1:])
     become(**serve())
     snakemake.cli.main()

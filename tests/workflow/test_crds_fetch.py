@@ -122,7 +122,8 @@ def test_two_runs_with_one_cache_fetch_once(cached, server, tmp_path):
     shutil.copytree(cached.folder / "data", other.folder / "data")
     other.config = cached.config
     with ThreadPoolExecutor() as pool:
-        first, second = pool.map(lambda workflow: workflow.run(), (cached, other))
+        # Both started, which takes as long: only one of them could be forked, and would be through before.
+        first, second = pool.map(lambda workflow: workflow.run(started=True), (cached, other))
     assert first.rules == second.rules == WHOLE_RUN | {"fetch_reference": 1}
     assert server.downloads() == [MISSING[0]]
 

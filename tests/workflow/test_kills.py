@@ -56,11 +56,12 @@ def output_of(workflow):
     return (workflow.folder / "output.txt").read_text()
 
 
-def wait_for(condition, seconds=120.0):
+def wait_for(condition, seconds=120.0, pause=0.03):
+    """Wait for a condition; to look at all processes takes so long that it leaves the run no core without a pause."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(pause)
     return found
 
 
