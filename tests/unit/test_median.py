@@ -108,6 +108,15 @@ def test_a_layer_is_asked_only_for_blocks_that_it_touches():
     assert layer.parts == [np.s_[y : y + 1, x : x + 1] for y in (0, 1) for x in (0, 1)]
 
 
+def test_layers_elsewhere_do_not_make_its_blocks_smaller():
+    """There is room for 4 x 4 pixels of one layer, for one pixel of 100: these lie in other rows."""
+    alone, among = (Recorded(np.ones((4, 4), np.float32)) for _ in range(2))
+    others = [(np.ones((4, 4), np.float32), (4, 0))] * 100
+    median_of_groups([(alone, (0, 0))], (8, 4), max_bytes=16 * 53)
+    median_of_groups([(among, (0, 0)), *others], (8, 4), max_bytes=16 * 53)
+    assert among.parts == alone.parts == [np.s_[0:4, 0:4]]
+
+
 @pytest.fixture
 def few_files():
     """At most 200 files open at once."""

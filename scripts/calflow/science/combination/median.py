@@ -1,6 +1,6 @@
 """The pixel-by-pixel median of images that each cover a part of a common grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,13 +77,13 @@ def median_of_groups(
     _check(layers, shape, out)
     if out is None:
         out = np.empty(shape, np.float32)
-    rows, columns = _block_shape(len(layers), shape, max_bytes)
-    for y in range(0, shape[0], rows):
-        band = np.empty((min(rows, shape[0] - y), shape[1]), np.float32)
-        for x in range(0, shape[1], columns):
-            block = band[:, x : x + columns]
-            block[...] = nan_median(_stack(layers, (y, x), block.shape))
-        out[y : y + rows] = band
+    for rows, band in _bands(shape, max_bytes):
+        for corner, part in _blocks(band, (rows.start, 0), 1, max_bytes):
+            # Of hundreds of layers few touch a part of a large grid: its blocks are as large as these allow.
+            near = [(array, origin) for array, origin in layers if _overlap(array, origin, corner, part.shape)]
+            for at, block in _blocks(part, corner, len(near), max_bytes):
+                block[...] = nan_median(_stack(near, at, block.shape))
+        out[rows] = band
     return out
 
 
@@ -121,21 +121,43 @@ def _check(layers, shape, out) -> None:
         raise ValueError(f"out is {out.dtype} of shape {out.shape}; it must be float32 of shape {tuple(shape)}")
 
 
-def _block_shape(n_layers: int, shape: tuple[int, int], max_bytes: int) -> tuple[int, int]:
+def _block_shape(n_layers: int, shape: tuple[int, ...], max_bytes: int) -> tuple[int, int]:
     """Return the rows and columns of the largest block whose arithmetic fits in the memory."""
     pixels = max_bytes // (BYTES_PER_LAYER * n_layers + BYTES_BESIDES)
     columns = max(1, min(pixels, shape[1], MAX_COLUMNS))
     return max(1, pixels // columns), columns
 
 
-def _stack(layers, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+def _bands(shape: tuple[int, int], max_bytes: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows of the grid, all of them, with a new array for each band."""
+    rows, _ = _block_shape(1, shape, max_bytes)
+    for y in range(0, shape[0], rows):
+        band = slice(y, min(y + rows, shape[0]))
+        yield band, np.empty((band.stop - y, shape[1]), np.float32)
+
+
+def _blocks(
+    image: np.ndarray, corner: tuple[int, int], n_layers: int, max_bytes: int
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Yield an image whose first pixel lies at a corner block by block: where on the grid, and its part of the image."""
+    rows, columns = _block_shape(n_layers, image.shape, max_bytes)
+    for y in range(0, image.shape[0], rows):
+        for x in range(0, image.shape[1], columns):
+            yield (corner[0] + y, corner[1] + x), image[y : y + rows, x : x + columns]
+
+
+def _overlap(array, origin, corner: tuple[int, int], shape: tuple[int, ...]) -> list[tuple[int, int]] | None:
+    """Return the first and last rows and columns of the grid that an image shares with a block; None: it has none."""
+    on_grid = [(max(c, o), min(c + n, o + m)) for c, n, o, m in zip(corner, shape, origin, array.shape, strict=True)]
+    return on_grid if all(low < high for low, high in on_grid) else None
+
+
+def _stack(layers, corner: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
     """Return the values of the layers that touch a block, NaN outside them; shape (n, *shape)."""
     overlaps = []
     for array, origin in layers:
-        on_grid = [
-            (max(c, o), min(c + n, o + m)) for c, n, o, m in zip(corner, shape, origin, array.shape, strict=True)
-        ]
-        if all(low < high for low, high in on_grid):
+        on_grid = _overlap(array, origin, corner, shape)
+        if on_grid:
             overlaps.append((array, origin, on_grid))
     stack = np.full((len(overlaps), *shape), np.nan, np.float32)
     for plane, (array, origin, on_grid) in zip(stack, overlaps, strict=True):
