@@ -19,7 +19,7 @@ def printable(text: str, keep: str = "") -> str:
 
 def has_controls(text: str) -> bool:
     """Tell whether a text has control characters."""
-    return any(unicodedata.category(each) == "Cc" for each in text)
+    return not text.isprintable() and any(unicodedata.category(each) == "Cc" for each in text)
 
 
 def shortened(text: str, length: int) -> str:

@@ -1,20 +1,23 @@
 """The plan of a survey: that of each shard, made in its folder, and what they come to."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+from calflow.engine.forked_runs import ForkedRuns
 from calflow.engine.graphs import processes_for
 from calflow.forecast.text import aligned, duration, number_of, volume
 from calflow.shards.folders import CONFIG, OUTPUT, folder_of
 
 PLAN = f"{OUTPUT}/plan.json"
+# What the first plan of a shard loads for the windows of references; it takes half a second.
+READING_REFERENCES = ("calflow.files.reference_files",)
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,21 @@ def plans_in(folder: Path, numbers: Sequence[int], snakefile: Path, cores: int) 
     cores : int
         That each has.
     """
+    processes = processes_for(len(numbers))
+    more = READING_REFERENCES if len(numbers) > processes else ()
+    with ExitStack() as stack:
+        idle: SimpleQueue[ForkedRuns] = SimpleQueue()
+        for _ in range(processes):
+            idle.put(stack.enter_context(ForkedRuns(*more)))
 
-    def plan(number: int) -> Mapping[str, Any] | str:
-        return _plan(folder / folder_of(number), snakefile, cores)
+        def plan(number: int) -> Mapping[str, Any] | str:
+            runs = idle.get()
+            try:
+                return _plan(runs, folder / folder_of(number), snakefile, cores)
+            finally:
+                idle.put(runs)
 
-    with ThreadPoolExecutor(processes_for(len(numbers))) as pool:
+        pool = stack.enter_context(ThreadPoolExecutor(processes))
         found = dict(zip(numbers, pool.map(plan, numbers), strict=True))
     return Plans(
         {number: tree for number, tree in found.items() if not isinstance(tree, str)},
@@ -152,13 +165,13 @@ def plans_in(folder: Path, numbers: Sequence[int], snakefile: Path, cores: int) 
     )
 
 
-def _plan(folder: Path, snakefile: Path, cores: int) -> Mapping[str, Any] | str:
+def _plan(runs: ForkedRuns, folder: Path, snakefile: Path, cores: int) -> Mapping[str, Any] | str:
     """Return the plan of a shard, or why there is none."""
-    command = [sys.executable, "-m", "snakemake", "plan", "--snakefile", str(snakefile), "--cores", str(cores)]
-    command += ["--configfile", CONFIG]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603
-    if done.returncode:
-        return "\n".join(line for line in done.stderr.splitlines() if not line.startswith(_OF_SNAKEMAKE))
+    status, said = runs.run(
+        ["plan", "--snakefile", str(snakefile), "--cores", str(cores), "--configfile", CONFIG], folder
+    )
+    if status:
+        return "\n".join(line for line in said.splitlines() if not line.startswith(_OF_SNAKEMAKE))
     tree: dict[str, Any] = json.loads((folder / PLAN).read_text())
     del tree["jobs"]  # of thousands of exposures
     return tree

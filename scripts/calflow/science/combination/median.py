@@ -139,7 +139,7 @@ def _bands(shape: tuple[int, int], max_bytes: int) -> Iterator[tuple[slice, np.n
 def _blocks(
     image: np.ndarray, corner: tuple[int, int], n_layers: int, max_bytes: int
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Yield an image whose first pixel lies at a corner block by block: where on the grid, and its part of the image."""
+    """Yield the blocks of an image whose first pixel lies at a corner: where they are on the grid, and their pixels."""
     rows, columns = _block_shape(n_layers, image.shape, max_bytes)
     for y in range(0, image.shape[0], rows):
         for x in range(0, image.shape[1], columns):
