@@ -142,12 +142,17 @@ def main() -> None:
         "| exposures | wall s | CPU s | largest job, MB | products GB | intermediate files GB |",
         "|---:|---:|---:|---|---:|---:|",
     ]
+    disk = (
+        "Of the intermediate files the median of the outlier search has 4 bytes for each pixel of its grid, which "
+        "encloses the exposures; it stays. The groups it is made of, of 4 bytes for each of their own pixels, are gone "
+        "when it is there. Stars, sky levels and geometries are some kB for each exposure."
+    )
     end = f"{versions_of_calflow()}; {machine()}; one run each."
     for exposures in given.exposures:
         exposures += exposures % 2
         lines.append(run_mosaic(exposures, given.side, given.cores).line())
         print(lines[-1], flush=True)
-        (HERE / "any_size.md").write_text("\n".join([*lines, "", end, ""]))
+        (HERE / "any_size.md").write_text("\n".join([*lines, "", disk, "", end, ""]))
         if not given.keep:
             shutil.rmtree(simulated(exposures, given.side))
 

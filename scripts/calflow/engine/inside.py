@@ -7,7 +7,7 @@ is for and what breaks without it.
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def remove_locks(workflow: Any) -> None:
     workflow._prepare_dag = prepare_and_unlock
 
 
-def know_stored(workflow: Any, bucket: str, objects: Callable[[], Iterable[tuple[str, int, float]]]) -> None:
+def know_stored(workflow: Any, bucket: str, objects: Sequence[tuple[str, int, float]]) -> None:
     """Have Snakemake know what is stored in a bucket before it builds a graph: it asks for nothing else there is.
 
     Parameters
@@ -152,8 +152,8 @@ def know_stored(workflow: Any, bucket: str, objects: Callable[[], Iterable[tuple
     workflow : snakemake.workflow.Workflow
         With a default storage.
     bucket : str
-    objects : callable
-        Returns keys, sizes and times of writing, seconds.
+    objects : sequence of (str, int, float)
+        Keys, sizes and times of writing, seconds.
     """
     prepare = workflow._prepare_dag
 
@@ -165,7 +165,7 @@ def know_stored(workflow: Any, bucket: str, objects: Callable[[], Iterable[tuple
         # listed if this is not there.
         known.exists_in_storage[str(folder)] = True
         known.exists_in_storage.has_inventory.add(str(folder))
-        for key, size, time in objects():
+        for key, size, time in objects:
             name = str(folder / key)
             known.exists_in_storage[name], known.size[name], known.mtime[name] = True, size, Mtime(storage=time)
         return result

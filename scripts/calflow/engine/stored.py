@@ -1,7 +1,6 @@
 """Data in S3: what is there is listed once, and not asked for file by file."""
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 from calflow.engine.execution import Execution, Layer
@@ -25,12 +24,9 @@ def list_once(objects: Callable[[Any, str, str], Iterable[dict[str, Any]]]) -> L
         provider, prefix, client = default_storage(execution.workflow)
         if provider == "s3":
             bucket, _, start = f"{prefix.rstrip('/')}/".removeprefix("s3://").partition("/")
-
-            @cache  # of a run that is planned as several graphs
-            def stored() -> list[tuple[str, int, float]]:
-                listed = objects(client(), bucket, start)
-                return [(item["Key"], item["Size"], item["LastModified"].timestamp()) for item in listed]
-
+            # Here, and not where it is used: a large plan is several graphs, in processes of their own.
+            listed = objects(client(), bucket, start)
+            stored = [(item["Key"], item["Size"], item["LastModified"].timestamp()) for item in listed]
             know_stored(execution.workflow, bucket, stored)
         return execute()
 

@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from calflow.inputs.fits_headers import HeaderError, read_hdus
 from calflow.whole_files import replacing
 
 WHOLE_BYTES = 4 * 1024**2
+REQUESTS = 10  # at once: as many connections as boto3 keeps
 _CHUNK = 64 * 1024  # one request reads most headers
 
 
@@ -64,8 +66,9 @@ def mirror_storage(provider: str | None, prefix: str, client: Callable[[], Any],
         # Written before the stand-ins, so that a run that is killed leaves none that is not named.
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(sorted({*known, *objects})))
-        for name, item in objects.items():
-            _stand_in(s3, bucket, item, Path(name))
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            for _ in pool.map(lambda name: _stand_in(s3, bucket, objects[name], Path(name)), objects):
+                pass
     except InputError:
         raise
     except Exception as error:
