@@ -126,6 +126,7 @@ wildcard_constraints:
     source=r"[^/]+",
     crf=rf"{PASS}[^/]+",
     grid=r"[^/]+",
+    optics=r"[^/]+",
     scale=r"[^/]+",
     preview=r"[^/]+",
     group=r"[0-9]+",

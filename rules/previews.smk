@@ -3,6 +3,23 @@ from calflow.plan.colour_files import some_colour_paths
 from calflow.plan.made_beside import all_pictures
 
 
+rule preview_noise:
+    input:
+        unpack(files_of("preview_noise")),
+    output:
+        noise=f"{OUTPUT}previews/noise/{{optics}}.json",
+    log:
+        f"{LOGS}/preview_noise/{{optics}}.log",
+    resources:
+        **resources_of("preview_noise"),
+    params:
+        **parameters_of("preview_noise"),
+    message:
+        "{wildcards.optics}: noise of the filter"
+    script:
+        "../scripts/preview_noise.py"
+
+
 rule preview_scale:
     input:
         unpack(files_of("preview_scale")),

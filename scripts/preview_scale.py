@@ -1,4 +1,4 @@
-"""Choose the scale of brightness of all pictures of an association, by the sky of its exposures."""
+"""Choose the scale of brightness of all pictures of an association: its own sky, the noise of the filter."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from calflow.quality.brightness import brightness_of
 
 def choose(input, output, params):
     """Write what is black, what is white, and how far the scale is linear."""
-    write_json(Path(output.scale), brightness_of([read_json(Path(path)) for path in input.exposures]))
+    exposures = [read_json(Path(path)) for path in input.exposures]
+    write_json(Path(output.scale), brightness_of(exposures, read_json(Path(input.noise))["noise"]))
 
 
 if "snakemake" in globals():

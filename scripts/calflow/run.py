@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -46,6 +46,7 @@ PAGE, TIMES = "page.html", "times.html"
 ALL = re.compile(r"all|demo\w*(?<!_data)")  # targets that include the pages, if these are wanted
 MOST_COLOURS = 8  # that are in the page of a run: those of more grids are linked
 FOLDERS = ("stage2", "stage3", "references")
+READ = (*FOLDERS, "quality", "previews")  # what jobs make that others read
 
 
 class Run:
@@ -111,7 +112,7 @@ class Run:
             [
                 list_once(objects_below),
                 *self._told_of_records(),
-                *([leave_out_unchanged(self._folders())] if plan.settings.leave_out_unchanged else []),
+                *([leave_out_unchanged(self._folders(READ))] if plan.settings.leave_out_unchanged else []),
                 check_command_line(products, (UnknownExposure, UnknownAssociation), partial(nothing_planned, plan)),
                 offer_plan(plan),
                 tell_large_dry_runs(plan),
@@ -243,8 +244,8 @@ class Run:
         return [offer_lineage(self._plan)]
 
     def _remove_leftovers(self) -> None:
-        remove_leftovers(map(Path, self._folders()))
+        remove_leftovers(map(Path, self._folders(FOLDERS)))
 
-    def _folders(self) -> list[str]:
-        """Return where products are."""
-        return [f"{self._plan.output}{name}/" for name in FOLDERS]
+    def _folders(self, names: Sequence[str]) -> list[str]:
+        """Return where products are, or what else is read."""
+        return [f"{self._plan.output}{name}/" for name in names]

@@ -230,6 +230,7 @@ def ask(plan: Plan) -> None:
         "catalog": ["gaiadr3"],
         "place": ["rate", "cal"],
         "collection": [*plan.collections],
+        "optics": sorted({preview.optics for preview in all_previews(plan).values()}),
         "scale": sorted({preview.scale for preview in all_previews(plan).values()}),
         "source": [*dict.fromkeys(mask.source for mask in plan.first_pass.masks)],
         "preview": [*all_previews(plan)],

@@ -735,10 +735,17 @@ def test_pictures_need_no_exposure_of_another_association(folder):
     names = ("x", "y", "a", "b_cal", "c", "b_c1001_crf")
     scales = [Path(JOBS["preview"].inputs(plan, preview=name)["scale"]).stem for name in names]
     assert scales == ["x", "y", "x", "x", "y", "y"]
-    measured = JOBS["preview_scale"].inputs(plan, scale="y")["exposures"]
-    assert [Path(path).stem for path in measured] == ["b", "c"]
+    measured = [JOBS["preview_scale"].inputs(plan, scale=scale) for scale in "xy"]
+    assert [[Path(path).stem for path in each["exposures"]] for each in measured] == [["a", "b"], ["b", "c"]]
+    # What they have in common is told by files that no job makes.
+    (noise,) = {Path(each["noise"]).stem for each in measured}
+    exposures = {"exposures": ["a_cal.fits", "b_cal.fits", "c_cal.fits"], "photom": []}
+    assert JOBS["preview_noise"].inputs(plan, optics=noise) == exposures
+    assert JOBS["preview_noise"].parameters(plan, optics=noise).sources == 3 * [{"images": ["SCI"], "reference": None}]
     with pytest.raises(UnknownExposure, match="no exposure of 'miri'"):
         JOBS["preview_scale"].inputs(plan, scale="miri")
+    with pytest.raises(UnknownExposure, match="no exposure of 'fgs'"):
+        JOBS["preview_noise"].inputs(plan, optics="fgs")
 
 
 def test_without_alignment_stars_are_needed_to_judge_it_alone(two):

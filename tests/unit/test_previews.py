@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from calflow.pictures.panels import MARK, outliers_in
 from calflow.pictures.previews import draw_preview, outline_segments, read_binned, read_counts
 from calflow.plan.preview_files import optics_of
-from calflow.quality.brightness import brightness_of, limits
+from calflow.quality.brightness import brightness_of, noise_step
 
-SCALE = limits(1.0, 0.1)
+SCALE = brightness_of([{"level": 1.0, "noise": 0.1}], 0.1)
 
 
 def sky_header(size):
@@ -104,12 +104,26 @@ def test_outlines_of_sources():
 
 def test_one_scale_for_all_exposures():
     exposures = [{"level": level, "noise": 0.1} for level in (1.0, 1.04, 7.0)] + [{"level": None, "noise": None}]
-    assert brightness_of(exposures) == pytest.approx({"low": 0.5, "sky": 1.0, "high": 31.0, "linear": 0.2})
-    assert brightness_of(exposures[:2]) == brightness_of(exposures)
-    # Another association of the filter, with a quarter more noise and a sky 2 sigma brighter, has the same scale.
-    assert limits(1.2, 0.12) == limits(1.0, 0.1)
-    assert limits(1.0, 0.2)["linear"] == pytest.approx(0.4, rel=0.2)  # steps of 1.47
-    assert brightness_of([])["high"] > brightness_of([])["low"]
+    scale = brightness_of(exposures, 0.1)
+    assert scale == pytest.approx({"low": 0.5, "sky": 1.0, "high": 31.0, "linear": 0.2, "of_filter": True})
+    assert brightness_of(exposures[:2], 0.1) == scale
+    # Another association of the filter, deeper and with a brighter sky, has the same greys above its own sky.
+    deep = brightness_of([{"level": 3.1, "noise": 0.02}], 0.1)
+    assert deep == pytest.approx({"low": 2.5, "sky": 3.0, "high": 33.0, "linear": 0.2, "of_filter": True})
+
+
+def test_without_a_noise_of_the_filter_that_of_the_exposures_counts():
+    assert brightness_of([{"level": 3.1, "noise": 0.02}], None)["linear"] == pytest.approx(0.04, rel=0.2)
+    nothing = brightness_of([], 0.1)
+    assert nothing["high"] > nothing["low"]
+    assert not nothing["of_filter"]
+
+
+def test_noise_is_on_coarse_steps():
+    assert noise_step([0.09, 0.1, 0.12, np.nan, -1.0, 5.0]) == pytest.approx(0.1)
+    assert noise_step([0.12]) == noise_step([0.1])
+    assert noise_step([0.2]) == pytest.approx(10 ** (-4 / 6))  # steps of 1.47
+    assert noise_step([np.nan, 0.0]) is None
 
 
 @pytest.mark.parametrize("kind", ["rate", "cal", "crf", "i2d", "exposure", "association"])

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
 from calflow.simulation import INSTRUMENTS, Scene, simulate
@@ -33,6 +34,7 @@ def test_quality_is_measured_once_and_wrong_errors_end_with_1(combined):
         "outlier_cutouts": 1,
         "pages": 1,
         "preview": 5,
+        "preview_noise": 1,
         "preview_scale": 1,
         "quality": 1,
     }
@@ -103,3 +105,49 @@ def spoil(paths):
                     hdus[name].data *= 1.5**2
             elif number == 3:
                 hdus["SCI"].data += sigma
+
+
+def test_a_failed_exposure_leaves_the_pictures_of_its_filter_the_same(tmp_path):
+    workflow, paths = two_associations(tmp_path)
+    good = paths[4].read_bytes()
+    with fits.open(paths[4], mode="update") as hdus:
+        hdus["SCI"].data[:] = np.nan  # one of y: it cannot be calibrated
+    scales = tmp_path / "results" / "previews" / "scales"
+    targets = "results/pages/x.html", "results/previews/scales/y.json"
+    run = workflow.run(*targets, options=["--keep-going"])
+    assert run.code == 1, run.output
+    assert (tmp_path / "results" / "pages" / "x.html").exists()
+    assert not (scales / "y.json").exists()
+    shallow = json.loads((scales / "x.json").read_text())
+
+    paths[4].write_bytes(good)
+    run = workflow.run(*targets)
+    assert run.code == 0, run.output
+    # The noise of the filter is the same with it, so nothing of x is made again.
+    assert run.rules == {"calibrate": 1, "exposure_quality": 1, "preview_noise": 1, "preview_scale": 1}
+    deep = json.loads((scales / "y.json").read_text())
+    assert deep["linear"] == shallow["linear"]
+    assert deep["high"] - deep["sky"] == pytest.approx(shallow["high"] - shallow["sky"], rel=1e-12)
+    assert deep["sky"] > shallow["sky"] + shallow["linear"]
+
+
+def two_associations(folder):
+    """Return a workflow with two associations of a filter, x and y, and its exposures; y is deeper and has more sky."""
+    paths = simulate(folder / "data", Scene(**FIELD | {"exposures": 5, "sky_scatter": 0.0})).science
+    for path in paths[3:]:
+        with fits.open(path, mode="update") as hdus:
+            random = np.random.default_rng(4).normal(size=hdus["SCI"].shape)
+            sigma = np.nanmedian(hdus["ERR"].data)
+            hdus["SCI"].data[:] = np.nanmedian(hdus["SCI"].data) + sigma * (30 + 0.5 * random)
+            for name, factor in (("ERR", 0.5), ("VAR_POISSON", 0.25), ("VAR_RNOISE", 0.25)):
+                hdus[name].data *= factor
+    made = next((folder / "data" / "stage3").glob("*_asn.json"))
+    association = json.loads(made.read_text())
+    (product,) = association["products"]
+    parts = zip("xy", (product["members"][:3], product["members"][3:]), strict=True)
+    association["products"] = [{"name": name, "members": members} for name, members in parts]
+    made.write_text(json.dumps(association))
+    workflow = combining(folder)
+    skipped = "tweakreg", "skymatch", "outlier_detection", "source_catalog"
+    workflow.config["stage3"] = {step: {"skip": True} for step in skipped}
+    return workflow, paths

@@ -1,12 +1,14 @@
 """Count rates of an exposure converted to surface brightness, and its pixel area."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from calflow.files.exposure import Exposure
 from calflow.files.keywords import record_pixel_area, window
 from calflow.files.photometry_keywords import record_photometry
-from calflow.files.reference_files import read_area, read_photom
+from calflow.files.reference_files import PhotomTable, read_area, read_photom
 from calflow.science.calibration.photom import SURFACE_BRIGHTNESS, apply_conversion, conversion_factor, time_correction
 from calflow.science.table_rows import select_row
 
@@ -15,10 +17,7 @@ log = logging.getLogger(__name__)
 
 def _convert(exposure: Exposure, input, params, *, matches_nans: bool) -> None:
     settings, table = params.photom, read_photom(input.photom)
-    row = select_row(table.rows, **params.photom_row)
-    coefficients = table.time_coefficients(row) if settings["apply_time_correction"] else {}
-    correction = time_correction(_middle(exposure), **coefficients) if coefficients else 1.0
-    factor = conversion_factor(table.rows["photmjsr"][row], correction)
+    factor = conversion_of(exposure, table, params.photom_row, settings["apply_time_correction"])
     exposure.image = apply_conversion(exposure.image, factor, settings["inverse"], matches_nans=matches_nans)
     record_photometry(exposure, factor, unit=params.count_rate_unit if settings["inverse"] else SURFACE_BRIGHTNESS)
     if input.get("area"):
@@ -31,6 +30,31 @@ def _convert(exposure: Exposure, input, params, *, matches_nans: bool) -> None:
 
 convert = partial(_convert, matches_nans=False)
 convert_and_match_nans = partial(_convert, matches_nans=True)
+
+
+def conversion_of(
+    exposure: Exposure, table: PhotomTable, photom_row: Mapping[str, Any], apply_time_correction: bool
+) -> float:
+    """Return the conversion factor of an exposure, (MJy/sr)/(DN/s).
+
+    Parameters
+    ----------
+    exposure : Exposure
+    table : PhotomTable
+    photom_row : mapping
+        By what its row is chosen: arguments of `select_row`.
+    apply_time_correction : bool
+        Whether the throughput at the time of the exposure counts.
+
+    Raises
+    ------
+    ValueError
+        If there is no such row, or no factor that can be used.
+    """
+    row = select_row(table.rows, **photom_row)
+    coefficients = table.time_coefficients(row) if apply_time_correction else {}
+    correction = time_correction(_middle(exposure), **coefficients) if coefficients else 1.0
+    return conversion_factor(table.rows["photmjsr"][row], correction)
 
 
 def attach_area(exposure: Exposure, input) -> None:

@@ -116,7 +116,7 @@ def calibration(plan: Plan, exposure: str, cal: str) -> Calibration:
         status=dict(planned.status),
         full_frame=[nx, ny],
         filter_offset=_filter_offset(plan, exposure),
-        photom_row=_photom_row(plan, exposure),
+        photom_row=photom_row(plan, exposure),
         writing=plan.settings.writing,
     )
 
@@ -142,7 +142,16 @@ def step_functions(plan: Plan, exposure: str, cal: str) -> list[str]:
     return [function for _, function in _steps(plan, exposure)]
 
 
-def _photom_row(plan: Plan, exposure: str) -> dict[str, Any]:
+def photom_row(plan: Plan, exposure: str) -> dict[str, Any]:
+    """Return by what the row of the photom table is chosen.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    exposure : str
+        Root of the names of its products.
+    """
     planned = plan.exposure(exposure)
     rows = planned.family.photom_rows[planned.instrument]
     return {"selectors": rows.wanted(planned.header.values), "optional": sorted(rows.optional)}

@@ -68,7 +68,7 @@ class Shown:
 
 
 def draw_preview(
-    kind: str, name: str, optics: str, files: Mapping[str, Path], scale: Mapping[str, float], out_png: Path
+    kind: str, name: str, optics: str, files: Mapping[str, Path], scale: Mapping[str, Any], out_png: Path
 ) -> None:
     """Draw a product, or a sheet. The same files give the same bytes.
 
@@ -83,7 +83,7 @@ def draw_preview(
     files : mapping of role to Path
         The products.
     scale : mapping
-        ``low``, ``sky``, ``high`` and ``linear`` brightness of the filter.
+        Of `quality.brightness.brightness_of`.
     out_png : Path
     """
     if kind == "exposure":
@@ -97,7 +97,7 @@ def draw_preview(
         draw_image(_product(kind, name, files[kind], scale, MOST), out_png)
 
 
-def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most: int) -> Shown:
+def _product(kind: str, title: str, path: Path, scale: Mapping[str, Any], most: int) -> Shown:
     if kind == "segm":
         labels, header, binned = read_binned(path, most, labels=True)
         colours = colour_segments(labels.astype(np.int64), np.ones(labels.shape, bool))
@@ -110,7 +110,8 @@ def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most
     else:
         norm, unit = _asinh(scale["low"] - scale["sky"], scale["high"] - scale["sky"], scale["linear"]), unit
         data = data - np.float32(scale["sky"])
-        unit = f"{unit} above {scale['sky']:.4g}, one scale for this association"
+        which = "one scale for the filter" if scale["of_filter"] else "scale of these exposures"
+        unit = f"{unit} above {scale['sky']:.4g}, {which}"
     note, marks = (NO_DATA if kind == "i2d" else FLAGGED), None
     if kind == "crf":
         marks, sizes = outliers_in(path)
@@ -121,7 +122,7 @@ def _product(kind: str, title: str, path: Path, scale: Mapping[str, float], most
     return Shown(data, header, binned, title, unit, norm, note, marks)
 
 
-def _association(files: Mapping[str, Path], scale: Mapping[str, float]) -> list[Shown]:
+def _association(files: Mapping[str, Path], scale: Mapping[str, Any]) -> list[Shown]:
     """Return the image, its errors, how many exposures each pixel has, and the sources."""
     from matplotlib.colors import BoundaryNorm, LogNorm
 

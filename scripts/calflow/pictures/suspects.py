@@ -28,7 +28,7 @@ def draw_suspects(
     unit : str
         Of the brightness.
     scale : mapping
-        ``low``, ``sky``, ``high`` and ``linear`` brightness of the filter.
+        Of `quality.brightness.brightness_of`.
     out_png : Path
     """
     import matplotlib

@@ -9,6 +9,8 @@ from typing import Any
 from calflow.plan.plan import BACKGROUND_FOLDERS, Plan, PlannedExposure, UnknownExposure
 
 OPTICS = ("INSTRUME", "PUPIL", "FILTER")
+# Exposures that tell the noise of a filter: enough for a median of which one or two may be damaged.
+MOST_OF_NOISE = 5
 PRODUCTS = ("rate", "cal", "crf", "i2d", "segm")
 
 
@@ -25,7 +27,7 @@ class Preview:
     optics : str
         Instrument and filter.
     scale : str
-        Of brightness: the name of the association with whose pictures it has one; of an exposure in none, its optics.
+        Of brightness: the name of the association whose sky is black in it; of an exposure in none, its own root.
     files : mapping of role to str
         What it shows.
     """
@@ -150,8 +152,54 @@ def all_previews(plan: Plan) -> dict[str, Preview]:
     return {preview.name: preview for preview in previews}
 
 
+def noise_path(plan: Plan, optics: str) -> str:
+    """Return the path of the noise of an instrument and filter, in which all its pictures measure brightness.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    optics : str
+        Such as ``miri-f1130w``.
+    """
+    return f"{plan.output}previews/noise/{optics}.json"
+
+
+@cache
+def roots_of_noise(plan: Plan, optics: str) -> list[str]:
+    """Return the exposures that tell the noise of an instrument and filter, by files that no job makes.
+
+    So a job that fails takes no picture of other exposures with it. They are the first by name of those that are
+    combined, if there are any: later exposures change no picture.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    optics : str
+        Such as ``miri-f1130w``.
+    """
+    combined = {member.root for association in plan.stage3.associations.values() for member in association.members}
+    made = set(plan.merges) - set(plan.exposures)
+    alike = [root for root, found in _optics_of_exposures(plan).items() if found == optics and root not in made]
+    return sorted(alike, key=lambda root: (root not in combined, root))[:MOST_OF_NOISE]
+
+
+def optics_of_scale(plan: Plan, scale: str) -> str:
+    """Return instrument and filter of the pictures that have a scale of brightness.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    scale : str
+        Of a `Preview`.
+    """
+    return _optics_of_exposures(plan)[roots_of_scale(plan, scale)[0]]
+
+
 def roots_of_scale(plan: Plan, scale: str) -> list[str]:
-    """Return the calibrated exposures by which a scale of brightness is chosen.
+    """Return the calibrated exposures that tell what is black in a scale of brightness; none of an unknown one.
 
     Those of another association do not count: if one of them fails, the pictures of this one are made nevertheless.
 
@@ -165,7 +213,7 @@ def roots_of_scale(plan: Plan, scale: str) -> list[str]:
     association = plan.stage3.associations.get(scale)
     if association:
         return [member.root for member in association.members]
-    return [root for root, found in _scale_of_exposures(plan).items() if found == scale]
+    return [scale] if _scale_of_exposures(plan).get(scale) == scale else []
 
 
 def _of_association(plan: Plan, association: Any, optics: str) -> Iterable[Preview]:
@@ -179,6 +227,7 @@ def _of_association(plan: Plan, association: Any, optics: str) -> Iterable[Previ
         yield Preview(name, "association", optics, name, files)
 
 
+@cache
 def _optics_of_exposures(plan: Plan) -> dict[str, str]:
     headers: dict[str, Mapping[str, Any]] = {
         member.root: association.header
@@ -189,9 +238,10 @@ def _optics_of_exposures(plan: Plan) -> dict[str, str]:
     return {root: optics_of(header) for root, header in headers.items()}
 
 
+@cache
 def _scale_of_exposures(plan: Plan) -> dict[str, str]:
-    """Return the scale of each exposure: of several associations it is in, the first one's."""
-    scales = _optics_of_exposures(plan)
+    """Return the scale of each exposure: of several associations it is in, the first one's; else its own."""
+    scales = {root: root for root in _optics_of_exposures(plan)}
     for association in reversed(plan.stage3.associations.values()):
         scales |= {member.root: association.name for member in association.members}
     return scales
