@@ -31,6 +31,7 @@ from run import HERE
 
 if TYPE_CHECKING:
     from calflow.science.cleaning.step import Cleaned, Facts
+    from calflow.science.image import Image
     from calflow.simulation import Scene
 
 # Figures of one realisation, by program: numbers by name; light lost and error of the flux by kind of source.
@@ -259,8 +260,9 @@ def judge_own_template(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
             making = (time.process_time() - start) / 2 / len(cases)
             judged[program] = []
             for case, used, known in list(zip(cases, of_set, facts, strict=True))[::EVERY]:
-                done, seconds = timed(subtract_own_template, used.full, parameters, known, made)
-                bare = subtract_own_template(used.empty, parameters, known, of_empty)
+                full_own, empty_own = _as_collected(used.full, known), _as_collected(used.empty, known)
+                done, seconds = timed(subtract_own_template, used.full, parameters, known, made, own=full_own)
+                bare = subtract_own_template(used.empty, parameters, known, of_empty, own=empty_own)
                 response = known_response(case) if place == "rate" else np.float32(1)
                 full, empty = _planes(used, done, bare)
                 found = of_planes(case, full / response, empty / response, seconds + making)
@@ -297,8 +299,8 @@ def judge_sky_flat(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
         making = (time.process_time() - start) / 2 / len(cases)
         judged: dict[str, list] = {"before": [], DEFAULT: []}
         for case, known in list(zip(cases, facts, strict=True))[::EVERY]:
-            done, seconds = timed(sky_flat, case.full, parameters, known, sets[0])
-            bare = sky_flat(case.empty, parameters, known, sets[1])
+            done, seconds = timed(sky_flat, case.full, parameters, known, sets[0], own=_as_collected(case.full, known))
+            bare = sky_flat(case.empty, parameters, known, sets[1], own=_as_collected(case.empty, known))
             planes = _planes(case, done, bare)
             found = of_planes(case, planes[0], planes[1], seconds + making)
             flat = sets[0]["flat"] if done.sci is not None else np.ones_like(case.full.sci)
@@ -308,6 +310,10 @@ def judge_sky_flat(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
             judged[DEFAULT].append(found)
             judged["before"].append(first)
         yield {program: _means(each) for program, each in judged.items()}
+
+
+def _as_collected(image: Image, facts: Facts) -> Callable[[], tuple[Image, Facts]]:
+    return lambda: (image, facts)
 
 
 def _with_wrong_flat(case: Case) -> Case:

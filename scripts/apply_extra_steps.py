@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def apply_extra_steps(input, output, params: "ExtraStepping"):
     """Call the steps in their order for each integration, and record what they did."""
     steps = [_step(input, number, step) for number, step in enumerate(params.steps)]
-    calls = [step.called(params.images, params.place) for step in steps]
+    calls = [step.called(params.images, params.place, input.exposure) for step in steps]
     before, left = 0, 0
     with (
         closing(read_by_integrations(input.exposure, params.images, Path(output.clean), BLOCK_PIXELS)) as blocks,
@@ -61,6 +61,7 @@ def _step(input, number, planned):
         {role: (path, kind) for (role, kind), path in zip(planned["inputs"], _listed(files), strict=True)},
         _listed(others) if planned["takes_others"] else None,
         input.get(f"collected_{number}", ""),
+        leaves_out=planned["leaves_out"],
     )
 
 

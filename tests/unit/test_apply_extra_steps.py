@@ -11,6 +11,7 @@ import collect_exposures
 from calflow.calibration.extra_steps import ExtraStep, read_collection
 from calflow.files.exposure import Exposure, read_exposure, write_exposure
 from calflow.job import UnusableExposure
+from calflow.science.cleaning.shipped import in_full
 from calflow.science.cleaning.step import Facts
 from calflow.science.image import Image
 
@@ -89,6 +90,36 @@ def test_what_is_made_of_a_set_is_given_to_the_step_for_each_exposure(set_of_thr
     assert figures == {"pixels": 1}
 
 
+def test_an_exposure_is_left_out_as_it_was_collected(tmp_path, monkeypatch):
+    """Whatever a step before has done to it: the flat of the others is 1 where theirs is."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(1)
+    response = random.normal(1, 0.02, (64, 64))
+    for number in range(6):
+        sky = random.normal(100 * response, 0.1).astype(np.float32)
+        sky[30:34, 30:34] += 0.25 * (number == 0)
+        write(tmp_path / f"{number}_cal.fits", 64, 64, value=sky)
+    params = SimpleNamespace(
+        step="sky_flat",
+        place="cal",
+        images=["SCI"],
+        function=in_full("sky_flat:collect_sky_flat"),
+        parameters={},
+        parameter_class=in_full("sky_flat_parameters:SkyFlat"),
+    )
+    names = SimpleNamespace(exposures=[f"{number}_cal.fits" for number in range(6)])
+    collect_exposures.collect_exposures(names, SimpleNamespace(collection="flat.fits"), params)
+    planned = in_full("sky_flat:sky_flat"), {}, params.parameter_class
+    step = ExtraStep("sky_flat", "S_SKYFLT", *planned, collected="flat.fits", leaves_out=True)
+    image = read_exposure(tmp_path / "0_cal.fits").image
+    image.sci[:] = 100
+    planes, _ = step.called(["SCI"], "cal", "0_cal.fits")(image, Facts("0", "cal"))
+    others = [read_exposure(tmp_path / f"{number}_cal.fits").image.sci[30:34, 30:34] for number in range(1, 6)]
+    ratio = planes.sci[30:34, 30:34] * np.mean(others, axis=0) / 1e4
+    assert ratio.mean() == pytest.approx(1, abs=2e-3)  # the median of all pixels is another one
+    np.testing.assert_allclose(ratio, ratio.mean(), rtol=1e-4)  # a sixth of 0.25 per cent is four times as much
+
+
 @pytest.mark.parametrize(
     ("returned", "reason"),
     [
@@ -118,6 +149,7 @@ def apply(tmp_path, monkeypatch):
                 "parameter_class": "",
                 "inputs": [],
                 "takes_others": function == "earlier",
+                "leaves_out": False,
             }
             for function in functions
         ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calflow.science.cleaning.sky_flat import collect_sky_flat, sky_flat
+from calflow.science.cleaning.sky_flat import collect_sky_flat, sky_flat, smoothed_flat
 from calflow.science.cleaning.sky_flat_parameters import SkyFlat
 from calflow.science.cleaning.step import Cleaned, Facts, with_cleaned
 from calflow.science.dq_flags import FLAGS
@@ -53,7 +53,6 @@ def test_it_takes_the_response_out():
     assert cleaned.figures["corrects"] == pytest.approx(3.0, abs=0.3)
     assert cleaned.figures["error"] == pytest.approx(0.29, abs=0.05)
     assert cleaned.figures["pixels"] > 0.95 * N * N
-    assert cleaned.figures["own"] == pytest.approx(100 / 12, rel=0.1)  # of 12, in some of which a source is there
     assert "left" not in cleaned.figures
 
 
@@ -111,10 +110,71 @@ def test_flagged_pixels_and_other_windows_do_not_count():
 
 
 def test_smoothing_leaves_what_is_large():
-    found, smooth = collected(), collected(parameters=SkyFlat(smoothing=3))
-    assert np.median(smooth["error"]) < 0.2 * np.median(found["error"])
-    block = smooth["flat"][23:27, 45:55].mean() - smooth["flat"][60:90, 10:80].mean()
+    found = collected()
+    flat, error = smoothed_flat(found["flat"], found["error"], 3)
+    assert np.median(error) < 0.2 * np.median(found["error"])
+    block = flat[23:27, 45:55].mean() - flat[60:90, 10:80].mean()
     assert block == pytest.approx(-0.05, abs=0.015)
+
+
+def divided(planes, found, own=None, **parameters):
+    """Return what a flat does to an exposure."""
+    return sky_flat(planes, SkyFlat(**parameters), FACTS, flat=found, own=own)
+
+
+def set_of(number):
+    """Exposures of different depths and levels, one with two integrations, and one with a flagged pixel."""
+    found = [exposure(n, level=80 + 10 * n) for n in range(number)]
+    found[2] = Image(*(np.stack([getattr(each, name) for each in found[:2]]) for name in ("sci", "err", "dq")))
+    found[2].err[:] = 2
+    found[1].dq[50, 50] |= FLAGS["DO_NOT_USE"]
+    return [(planes, replace(FACTS, name=f"exposure {n}", start=60000.0 + n)) for n, planes in enumerate(found)]
+
+
+@pytest.mark.parametrize("left_out", [1, 2, 6])
+def test_the_flat_of_an_exposure_is_that_of_the_others(left_out):
+    every = set_of(7)
+    others = collect_sky_flat([each for n, each in enumerate(every) if n != left_out], SkyFlat(exposures=4))
+    whole = collect_sky_flat(every, SkyFlat(exposures=5))
+    planes = exposure(20)
+    cleaned, expected = divided(planes, whole, own=lambda: every[left_out]), divided(planes, others)
+    both = (whole["error"] > 0) & (others["error"] > 0)
+    assert both.mean() > 0.9
+    ratio = (cleaned.sci / expected.sci)[both]
+    middle = np.median(ratio)  # it is another pixel that is 1
+    assert middle == pytest.approx(1, abs=2e-4)
+    np.testing.assert_allclose(ratio, middle, rtol=2e-6)
+    np.testing.assert_allclose(cleaned.flat_variance[both], middle**2 * expected.flat_variance[both], rtol=1e-5)
+    assert np.std((divided(planes, whole).sci / expected.sci)[both]) > 1e-4
+
+
+def test_an_exposure_that_is_not_in_a_flat_is_not_left_out_of_it(monkeypatch):
+    every = set_of(7)
+    whole = collect_sky_flat(every, SkyFlat())
+    planes = exposure(20)
+    another = replace(FACTS, name="exposure 1", start=60000.5)  # the same name at another time
+    np.testing.assert_array_equal(divided(planes, whole, own=lambda: (planes, another)).sci, divided(planes, whole).sci)
+    monkeypatch.setattr("calflow.science.cleaning.left_out.MOST", 6)
+    many = collect_sky_flat(every, SkyFlat())
+    assert set(many) == {"flat", "error", "number", "first_pixel", "level"}  # which does not grow
+    np.testing.assert_array_equal(many["flat"], whole["flat"])
+    np.testing.assert_array_equal(divided(planes, many, own=lambda: every[1]).sci, divided(planes, whole).sci)
+
+
+def test_faint_light_that_no_mask_sees_stays():
+    """Half a sigma on 25 pixels, of one exposure of twelve: a twelfth of it would be taken off."""
+    pairs = [(exposure(n), replace(FACTS, name=str(n))) for n in range(12)]
+    with_source = replace(pairs[3][0], sci=pairs[3][0].sci.copy())
+    with_source.sci[70:75, 30:35] += 0.5
+    full = [*pairs[:3], (with_source, pairs[3][1]), *pairs[4:]]
+    planes = with_source, pairs[3][0]
+    for own, lost in ((True, 0.0), (False, 1 / 12)):
+        clean = [
+            divided(each, collect_sky_flat(of, SkyFlat()), own=(lambda of=of: of[3]) if own else None).sci
+            for each, of in zip(planes, (full, pairs), strict=True)
+        ]
+        light = (clean[0] - clean[1])[70:75, 30:35].mean()
+        assert light == pytest.approx(0.5 * (1 - lost), abs=0.02)
 
 
 def test_too_few_exposures_and_no_flat_are_told():

@@ -8,7 +8,7 @@ from calflow.calibration.extra_steps import _content
 from calflow.science.cleaning.step import Facts
 from calflow.science.cleaning.subtract_template import subtract_own_template, subtract_template
 from calflow.science.cleaning.subtract_template_parameters import TemplateFit
-from calflow.science.cleaning.template_making import make_template
+from calflow.science.cleaning.template_making import _middle, make_template, template_without
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
 
@@ -192,6 +192,52 @@ def test_exposures_without_a_pattern_make_no_template_and_stay_as_they_are():
             "amplitude": 0.0,
             "left": "all: what the exposures have in common is chance, and no template",
         }
+
+
+def test_the_median_of_the_others_by_hand():
+    """1 2 4 8 without each of them, and 1 2 4 8 16; 3 3 5 has two alike, and of one value no other is left."""
+    for values, expected in (
+        ([1, 2, 4, 8], [4, 4, 2, 2]),
+        ([1, 2, 4, 8, 16], [6, 6, 5, 3, 3]),
+        ([3, 3, 5], [4, 4, 3]),
+        ([7, np.nan, np.nan], [np.nan, 7, 7]),
+    ):
+        images = [np.full((1, 1), value, np.float32) for value in values]
+        assert [_middle(images).without(image)[0, 0] for image in images] == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_median_of_the_others_is_that_for_any_values():
+    random = np.random.default_rng(3)
+    images = list(random.integers(0, 6, (9, 70, 40)).astype(np.float32))
+    for image in images:
+        image[random.random(image.shape) < 0.4] = np.nan
+    middle = _middle(images)
+    for number, image in enumerate(images):
+        others = np.stack(images[:number] + images[number + 1 :])
+        known = np.isfinite(others).any(axis=0)
+        found = middle.without(image)
+        np.testing.assert_array_equal(found[known], np.nanmedian(others[:, known], axis=0))
+        assert np.isnan(found[~known]).all()
+
+
+def test_faint_light_of_an_exposure_is_not_in_its_template():
+    """A galaxy of 0.4 sigma upon the pattern, in the fourth of eight exposures."""
+    galaxy = 0.4 * np.exp(-((Y - 0.45) ** 2 + (X - 0.5) ** 2) * (N / 8) ** 2 / 2)
+    skies = [10 + noise(seed) + 2 * WISP for seed in range(8)]
+    inside = galaxy > 0.1
+    parts = {}
+    for name, light in (("full", galaxy), ("empty", 0 * galaxy)):
+        images = [exposure(sky + (light if n == 3 else 0)) for n, sky in enumerate(skies)]
+        every = [(image, Facts(f"exposure {n}", "cal")) for n, image in enumerate(images)]
+        made = make_template(every, TemplateFit())
+        without = [template_without(made, lambda of=of: of, TemplateFit()) for of in every[3:5]]
+        parts[name] = made["template"], *without
+    all_of_it, own, other = (
+        (full - empty)[inside].sum() / galaxy[inside].sum() for full, empty in zip(*parts.values(), strict=True)
+    )
+    assert all_of_it > 0.03
+    assert other > 0.03
+    assert abs(own) < 0.01
 
 
 def test_no_template_of_too_few_or_of_different_exposures():

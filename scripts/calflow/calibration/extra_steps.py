@@ -34,7 +34,9 @@ STARTS = ("EXPSTART", "MJD-BEG", "MJD-OBS")
 class ExtraStep(StepOfExposure):
     """A step that is called. What it takes of other exposures are files here."""
 
-    def called(self, images: Sequence[str], place: str) -> Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]]:
+    def called(
+        self, images: Sequence[str], place: str, source: str = ""
+    ) -> Callable[[Image, Facts], tuple[Image, Mapping[str, Figure]]]:
         """Return the step as a function of planes and facts that returns the new planes and figures.
 
         Parameters
@@ -43,6 +45,8 @@ class ExtraStep(StepOfExposure):
             Names that the extension with the pixels of an exposure may have.
         place : str
             ``rate`` or ``cal``.
+        source : str, optional
+            The file of the exposure, which a step reads that leaves it out of what was collected.
 
         Raises
         ------
@@ -61,6 +65,9 @@ class ExtraStep(StepOfExposure):
         @cache
         def responses(covered: Window) -> dict[str, np.ndarray]:
             return {role: known_response(read_flat(path, covered, images)) for role, path in flats.items()}
+
+        if self.leaves_out:
+            contents["own"] = cache(lambda: next(read_others([source], images, place)))
 
         def call(planes: Image, facts: Facts) -> tuple[Image, Mapping[str, Figure]]:
             files = contents | responses(Window(*facts.first_pixel, *planes.sci.shape[::-1]))

@@ -74,6 +74,7 @@ def extra_stepping(plan: Plan, exposure: str, place: str) -> ExtraStepping:
             "parameter_class": step.parameter_class,
             "inputs": [[role, kind] for role, (_, kind) in step.inputs.items()],
             "takes_others": step.others is not None,
+            "leaves_out": step.leaves_out,
         }
         for step in cleaning.steps
     ]

@@ -254,7 +254,8 @@ class ExtraStepPlanner:
         section: Any = parameter_section(step.step or step.name)
         parameters = parameters_of(section.model_validate(step.parameters))
         functions = in_full(shipped.function), parameters, in_full(shipped.parameters)
-        return StepOfExposure(step.name, keyword, *functions, mask_from=step.masked_by)
+        leaves_out = shipped.leaves_out
+        return StepOfExposure(step.name, keyword, *functions, mask_from=step.masked_by, leaves_out=leaves_out)
 
     def _collect(
         self, place: str, step: ExtraStep, common: StepOfExposure, exposures: Sequence[_Exposure]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calflow.science.calibration.flat_field import Flat, divide_by_flat, known_response
-from calflow.science.cleaning.sky_flat import collect_sky_flat, correction_of
+from calflow.science.cleaning.sky_flat import collect_sky_flat, correction_of, smoothed_flat
 from calflow.science.cleaning.sky_flat_parameters import SkyFlat
 from calflow.science.cleaning.step import Facts
 from calflow.science.dq_flags import FLAGS, NO_FLAT_FIELD
@@ -61,7 +61,7 @@ def flat_of_skies(images: Iterable[Image], parameters: SkyFlat, flat: Flat | Non
         If no exposure has a sky, no pixel shows it in enough of them, or the flat has another shape.
     """
     found = collect_sky_flat(_divided(images, flat), parameters)
-    ratio, error = found["flat"], found["error"]
+    ratio, error = smoothed_flat(found["flat"], found["error"], parameters.smoothing)
     known = error > 0
     if flat is None:
         made = Flat(ratio, error, np.where(known, np.uint32(0), NO_FLAT_FIELD))

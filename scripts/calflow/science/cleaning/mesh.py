@@ -37,8 +37,11 @@ class Mesh:
         level : float array, shape (my, mx), or None
             Other values of all blocks instead.
         """
-        filled = _filled(self.means, self.weights > 0) if level is None else level
-        return smooth_image(filled, self.box, self.shape)
+        return smooth_image(self.filled() if level is None else level, self.box, self.shape)
+
+    def filled(self) -> np.ndarray:
+        """Return the means; those of blocks without a value are those of the nearest one."""
+        return _filled(self.means, self.weights > 0)
 
 
 def mesh_of(image: np.ndarray, counts: np.ndarray, box: tuple[int, int]) -> Mesh:

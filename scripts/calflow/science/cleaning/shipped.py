@@ -61,6 +61,9 @@ class Shipped:
         ``detector``, or ``filter`` if it looks at those of each filter apart, unless the configuration says so.
     instead : str
         The optional input, of arrays, that takes the place of what is collected: a file that another run has collected.
+    leaves_out : bool
+        Whether it leaves an exposure out of what was collected, where it is applied to that: the argument ``own`` is a
+        function that returns the exposure as it was collected (`left_out.Own`).
     """
 
     function: str
@@ -76,6 +79,7 @@ class Shipped:
     collect: str = ""
     collect_by: str = DETECTOR
     instead: str = ""
+    leaves_out: bool = False
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
@@ -107,6 +111,8 @@ class StepOfExposure:
     mask_from : str
         Whose images tell where sources are: of an association, or ``association`` for those that the exposure is in;
         the mask is then one of `inputs`. Empty: none do.
+    leaves_out : bool
+        Of `Shipped`.
     """
 
     name: str
@@ -118,6 +124,7 @@ class StepOfExposure:
     others: tuple[str, ...] | None = None
     collected: str = ""
     mask_from: str = ""
+    leaves_out: bool = False
 
     @property
     def pixels_keyword(self) -> str:
@@ -193,6 +200,7 @@ SHIPPED = {
         collect="sky_flat:collect_sky_flat",
         collect_by=FILTER,
         instead="flat",
+        leaves_out=True,
     ),
     "subtract_background_2d": Shipped(
         "subtract_background_2d:subtract_background_2d",
@@ -208,6 +216,7 @@ SHIPPED = {
         optional=("region", SOURCES),
         collect="template_making:make_template",
         collect_by=FILTER,
+        leaves_out=True,
     ),
     "subtract_template": Shipped(
         "subtract_template:subtract_template",

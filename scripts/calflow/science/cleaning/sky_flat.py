@@ -1,10 +1,12 @@
 """Divide calibrated exposures by what is left of the response of the pixels, as the sky of many exposures shows it."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from calflow.science.cleaning.mesh import mesh_of
+from calflow.science.cleaning.left_out import Members, Own
+from calflow.science.cleaning.mesh import mesh_of, smooth_image
 from calflow.science.cleaning.placed import placed
 from calflow.science.cleaning.sky_flat_parameters import SkyFlat
 from calflow.science.cleaning.source_mask import find_light, sky_level
@@ -16,6 +18,8 @@ from calflow.science.image import Image, has_value
 SMOOTH, SCALES = 64, 6
 # Values of a sky further from its level than this many sigma do not count.
 CLIP = 5.0
+# As many values, or twice as many, tell a level.
+SOME = 2**18
 
 
 def sky_flat(
@@ -24,8 +28,9 @@ def sky_flat(
     facts: Facts,
     collected: Mapping[str, np.ndarray] | None = None,
     flat: Mapping[str, np.ndarray] | None = None,
+    own: Own | None = None,
 ) -> Cleaned:
-    """Divide an exposure by a flat of the sky.
+    """Divide an exposure by a flat of the sky, which is that of the other exposures.
 
     Parameters
     ----------
@@ -37,14 +42,15 @@ def sky_flat(
         Of `collect_sky_flat`.
     flat : mapping of str to array, optional
         The same of another run, which counts in its place.
+    own : callable, optional
+        Returns the exposure as it was collected, if it was: the flat is made without it. None: it was not.
 
     Returns
     -------
     Cleaned
         Signal and errors over the flat; its error times the signal, squared, is the variance of the flat. Figures:
         `corrects`, the rms of what the flat differs from 1 beyond its error, and that `error`, both in per cent;
-        `pixels`, how many are divided; `left`, if the flat is not used. And `own`, the part of the flat that comes from
-        the exposure itself, per cent: so much is lost of the light of sources that are too faint to be masked.
+        `pixels`, how many are divided; `left`, if the flat is not used.
 
     Raises
     ------
@@ -56,8 +62,10 @@ def sky_flat(
         raise ValueError("flat: there are no 2-D images in extensions FLAT and ERROR")
     x, y = (int(number) for number in found.get("first_pixel", (1, 1)))
     shape = planes.sci.shape
-    response = placed(found["flat"].astype(np.float32), (x, y), facts.first_pixel, shape, fill=1)
-    error = placed(found["error"].astype(np.float32), (x, y), facts.first_pixel, shape)
+    made = _without(found, own) if own is not None else (found["flat"], found["error"])
+    response, error = smoothed_flat(*made, parameters.smoothing)
+    response = placed(response.astype(np.float32, copy=False), (x, y), facts.first_pixel, shape, fill=1)
+    error = placed(error.astype(np.float32, copy=False), (x, y), facts.first_pixel, shape)
     known = (error > 0) & (response > 0)
     corrects, noise = correction_of(response, error)
     figures: dict[str, Figure] = {
@@ -67,8 +75,6 @@ def sky_flat(
         return Cleaned(
             figures=figures | {"pixels": 0, "left": "the flat of the sky, which has more noise than it corrects"}
         )
-    if flat is None and "number" in found:
-        figures["own"] = float(f"{100 / np.median(found['number'][found['error'] > 0]):.3g}")
     factor = np.where(known, 1 / np.where(known, response, np.float32(1)), np.float32(1))
     sci = planes.sci * factor
     return Cleaned(
@@ -114,9 +120,11 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     -------
     dict of str to array
         ``flat``, float32, shape (ny, nx): the mean of the exposures over their skies, weighted by the square of sky
-        over noise, with the median 1; 1 where too few exposures show the sky. ``error``: its standard deviation, of the
-        noise that the exposures tell; 0 there. ``number``, int16: how many exposures show the sky. ``first_pixel``:
-        where its first pixel (x, y) lies on the detector.
+        over noise, with the median 1; 1 where too few exposures show the sky. It is not smoothed. ``error``: its
+        standard deviation, of the noise that the exposures tell; 0 there. ``number``, int16: how many exposures show
+        the sky. ``first_pixel``: where its first pixel (x, y) lies on the detector. ``level``, shape (1,): what `flat`
+        was divided by to have that median. And what `Members` keeps of each exposure, to leave it out: ``weight``,
+        ``middle``, the level of its sky, ``sky``, that in blocks of 64 pixels, and which pixels show it.
 
     Raises
     ------
@@ -130,6 +138,7 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     """
     window = None
     sums: list[np.ndarray] = []
+    members = Members()
     for planes, facts in exposures:
         shape = planes.sci.shape[-2:]
         if window is None:
@@ -137,60 +146,132 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
             sums = [np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int16)]
         if window != (facts.first_pixel, shape):
             continue
-        ratio, shows, level, noise = _sky(planes, parameters)
-        if not level > 0 or not noise > 0:
+        image, good = _mean_image(planes)
+        shown = _shown(planes, image, good, parameters)
+        if shown is None:
             continue
-        weight = (level / noise) ** 2
-        sums[0] += np.where(shows, weight * ratio, 0)
-        sums[1] += weight * shows
-        sums[2] += shows
+        sums[0] += np.where(shown.shows, shown.weight * shown.ratio(image), 0)
+        sums[1] += shown.weight * shown.shows
+        sums[2] += shown.shows
+        members.add(facts, shown.shows, weight=shown.weight, middle=shown.middle, sky=shown.sky)
+    if not members:
+        raise ValueError("no exposure has a sky above 0: a background that is subtracted takes it away")
     weighted, weights, number = sums
     known = number >= parameters.exposures
-    if not number.any():
-        raise ValueError("no exposure has a sky above 0: a background that is subtracted takes it away")
     if not known.any():
         raise ValueError(f"no pixel shows the sky in {parameters.exposures} exposures: give more, or a flat")
-    flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
-    flat[known] = weighted[known] / weights[known]
-    error[known] = weights[known] ** -0.5
-    if parameters.smoothing:
-        flat, error = _smoothed(flat, error, known, parameters.smoothing)
-    middle = np.median(flat[known])
-    flat[known] /= middle
-    error[known] /= middle
+    flat, error, level = _normalised(weighted, weights, known)
     return {
         "flat": flat,
         "error": error,
         "number": number,
         "first_pixel": np.array(window[0] if window else (1, 1), np.int32),
+        "level": np.array([level]),
+        **members.arrays(),
     }
 
 
-def _sky(planes: Image, parameters: SkyFlat) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return an exposure over its sky, which pixels show that, and its level and noise, without what the flat adds."""
+def smoothed_flat(flat: np.ndarray, error: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Gaussian average of what is known of a flat, and the error of that.
+
+    Parameters
+    ----------
+    flat, error : float32 arrays, shape (ny, nx)
+        Of `collect_sky_flat`. An error of 0: not known.
+    sigma : float
+        Standard deviation of the Gaussian, pixels; 0: not smoothed.
+
+    Returns
+    -------
+    flat, error : float32 arrays of that shape
+        1 and 0 where nothing is known.
+    """
+    if not sigma:
+        return flat, error
+    from scipy.ndimage import gaussian_filter
+
+    known = error > 0
+    weight = np.maximum(gaussian_filter(known.astype(np.float32), sigma), np.float32(1e-6))
+    smooth = gaussian_filter(np.where(known, flat, np.float32(0)), sigma) / weight
+    pixels = np.maximum(4 * np.pi * sigma**2 * weight, 1)  # that an average is worth
+    variance = gaussian_filter(np.where(known, error**2, np.float32(0)), sigma) / weight / pixels
+    return np.where(known, smooth, np.float32(1)), np.where(known, np.sqrt(variance), np.float32(0))
+
+
+def _without(found: Mapping[str, np.ndarray], own: Own) -> tuple[np.ndarray, np.ndarray]:
+    """Return a flat and its error without an exposure, those of the other ones alone; as it is if it has none of it."""
+    planes, facts = own()
+    flat, error = found["flat"], found["error"]
+    kept = Members.of(found, facts, flat.shape)
+    if kept is None:
+        return flat, error
+    shown = _Shown(kept.mask, float(kept.values["weight"]), float(kept.values["middle"]), kept.values["sky"])
+    image, _ = _mean_image(planes)
+    known = error > 0
+    weights = np.divide(1, np.square(error * found["level"][0]), out=np.zeros(flat.shape), where=known)
+    part = np.where(shown.shows, shown.weight, 0.0)
+    weighted = flat * found["level"][0] * weights - part * shown.ratio(image)
+    flat, error, _ = _normalised(weighted, weights - part, known)
+    return flat, error
+
+
+def _normalised(weighted: np.ndarray, weights: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return means with the median 1, their errors, and what both were divided by."""
+    flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
+    flat[known] = weighted[known] / weights[known]
+    error[known] = weights[known] ** -0.5
+    values = flat[known]
+    level = np.median(values[:: values.size // SOME | 1])
+    flat[known] /= level
+    error[known] /= level
+    return flat, error, float(level)
+
+
+class _Shown(NamedTuple):
+    """The sky that an exposure shows: where, how much that tells, its level, and that in blocks."""
+
+    shows: np.ndarray
+    weight: float
+    middle: float
+    sky: np.ndarray
+
+    def ratio(self, image: np.ndarray) -> np.ndarray:
+        """Return the image over its sky."""
+        smooth = smooth_image(self.sky, (SMOOTH, SMOOTH), image.shape)
+        # A sky far from its level is light of something else.
+        return image / smooth.clip(self.middle / 2, 2 * self.middle)
+
+
+def _mean_image(planes: Image) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of an exposure over its integrations, 0 where there is no value, and which pixels have one."""
     good = has_value("sci", planes.sci) & ((planes.dq & DO_NOT_USE) == 0)
     image = np.where(good, planes.sci, np.float32(0))
-    if image.ndim == 3:
-        number = good.sum(axis=0)
-        image, good = image.sum(axis=0) / np.maximum(number, 1).astype(np.float32), number > 0
+    if image.ndim == 2:
+        return image, good
+    number = good.sum(axis=0)
+    return image.sum(axis=0) / np.maximum(number, 1).astype(np.float32), number > 0
+
+
+def _shown(planes: Image, image: np.ndarray, good: np.ndarray, parameters: SkyFlat) -> _Shown | None:
+    """Return the sky that the mean of an exposure shows; None: there is none above 0."""
     if not good.any():
-        return image, good, 0.0, 0.0
+        return None
     shows = good
     for _ in range(2):  # the second time without the sources in what is smooth
         rest = np.where(good, image - mesh_of(image, shows, (SMOOTH, SMOOTH)).image(), np.float32(0))
-        middle, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
+        middle, noise = sky_level(rest[good][:: rest.size // SOME | 1])
         scales = min(SCALES, int(np.log2(max(2, min(image.shape) // 8))))
         weights = good.astype(np.float32)
         light = find_light(rest, weights, noise=noise, scales=scales, threshold=parameters.snr_threshold)
         shows = good & ~light & (np.abs(rest - middle) <= CLIP * noise)
-    level, _ = sky_level(image[shows][:: image.size // 2**18 | 1])
-    if not level > 0:
-        return image, shows, 0.0, 0.0
-    sky = np.full(image.shape, level, np.float32)
-    if not parameters.large_scales:
-        # A sky far from its level is light of something else.
-        sky = mesh_of(image, shows, (SMOOTH, SMOOTH)).image().clip(level / 2, 2 * level)
-    return image / sky, shows, level, _noise(planes, shows) or noise
+    level, _ = sky_level(image[shows][:: image.size // SOME | 1])
+    noise = _noise(planes, shows) or noise
+    if not level > 0 or not noise > 0:
+        return None
+    mesh = mesh_of(image, shows, (SMOOTH, SMOOTH))
+    sky = np.full(mesh.means.shape, level) if parameters.large_scales else mesh.filled()
+    # What is kept of it is in single precision.
+    return _Shown(shows, float(np.float32((level / noise) ** 2)), float(np.float32(level)), sky.astype(np.float32))
 
 
 def _noise(planes: Image, shows: np.ndarray) -> float:
@@ -206,14 +287,3 @@ def _noise(planes: Image, shows: np.ndarray) -> float:
     values = variance[..., shows]
     values = values[(values > 0) & (values < np.inf)]
     return float(np.sqrt(np.median(values) / integrations)) if values.size else 0.0
-
-
-def _smoothed(flat: np.ndarray, error: np.ndarray, known: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Gaussian average of what is known of a flat, and the error of that."""
-    from scipy.ndimage import gaussian_filter
-
-    weight = np.maximum(gaussian_filter(known.astype(np.float32), sigma), np.float32(1e-6))
-    smooth = gaussian_filter(np.where(known, flat, np.float32(0)), sigma) / weight
-    pixels = np.maximum(4 * np.pi * sigma**2 * weight, 1)  # that an average is worth
-    variance = gaussian_filter(np.where(known, error**2, np.float32(0)), sigma) / weight / pixels
-    return np.where(known, smooth, np.float32(1)), np.where(known, np.sqrt(variance), np.float32(0))

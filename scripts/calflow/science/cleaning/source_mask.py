@@ -66,7 +66,7 @@ def find_light(
     found = []
     for scale in range(scales):
         if scale:
-            sums, left = _halved(sums), _halved(left)
+            sums, left = halved(sums), halved(left)
         places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
         found.append(np.zeros(sums.shape, bool))
         for plane, value in ((found[-1], True), (sums, 0), (left, 0)):
@@ -141,6 +141,21 @@ def grown(mask: np.ndarray) -> np.ndarray:
     return across
 
 
+def halved(values: np.ndarray) -> np.ndarray:
+    """Return the sums of blocks of 2 x 2.
+
+    Parameters
+    ----------
+    values : array, shape (2 ny, 2 nx)
+
+    Returns
+    -------
+    array, shape (ny, nx)
+    """
+    rows = values[::2] + values[1::2]
+    return rows[:, ::2] + rows[:, 1::2]
+
+
 def _stands_out(sums, left, least: float, threshold: float, noise: float, common: float) -> np.ndarray:
     """Return which blocks, counted row by row, are brighter than the sky, by the significance of their smoothed values.
 
@@ -198,12 +213,6 @@ def _some_places(mask: np.ndarray, bands: list[slice], numbers: list[int]) -> np
             places.append(np.flatnonzero(mask[rows])[first::step] + rows.start * mask.shape[1])
         before += number
     return np.concatenate([np.empty(0, int), *places])
-
-
-def _halved(values: np.ndarray) -> np.ndarray:
-    """Return the sums of blocks of 2 x 2."""
-    rows = values[::2] + values[1::2]
-    return rows[:, ::2] + rows[:, 1::2]
 
 
 def _smoothed(values: np.ndarray, rows: slice) -> np.ndarray:

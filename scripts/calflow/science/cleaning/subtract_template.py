@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from calflow.science.cleaning.left_out import Own
 from calflow.science.cleaning.mesh import mesh_of
 from calflow.science.cleaning.source_mask import is_light
 from calflow.science.cleaning.step import Cleaned, Facts
 from calflow.science.cleaning.subtract_template_parameters import TemplateFit
 from calflow.science.cleaning.template_fit import BLOCK, fit_patterns, pattern_blocks
+from calflow.science.cleaning.template_making import template_without
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
 from calflow.science.windows import Window
@@ -87,31 +89,36 @@ def subtract_template(
 
 
 def subtract_own_template(
-    planes: Image, parameters: TemplateFit, facts: Facts, collected: Mapping[str, np.ndarray], **inputs: np.ndarray
+    planes: Image,
+    parameters: TemplateFit,
+    facts: Facts,
+    collected: Mapping[str, np.ndarray],
+    own: Own | None = None,
+    **inputs: np.ndarray,
 ) -> Cleaned:
-    """Subtract the template that was made of all exposures of a detector and filter; see `subtract_template`.
+    """Subtract the template that was made of the other exposures of a detector and filter; see `subtract_template`.
 
     Parameters
     ----------
     planes, parameters, facts, **inputs
         Of `subtract_template`.
     collected : mapping of str to array
-        What `template_making.make_template` returned.
+        What `template_making.make_template` returned of all.
+    own : callable, optional
+        Returns the exposure as it was collected, if it was: the template is that without it. None: it was not.
 
     Returns
     -------
     Cleaned
-        With the figures `alike`: the part of the template's variance that is not chance; if that is too little, there
-        is no template, and the exposure stays as it is; and `own`: the part of the template that comes from the
-        exposure itself, per cent, if it is one of those that it is made of. So much is lost of the light of sources
-        that are too faint to be masked, and upon the pattern.
+        With the figure `alike`: the part of the template's variance that is not chance; if that is too little, there
+        is no template, and the exposure stays as it is.
     """
     alike = {"alike": float(f"{float(collected['alike'][0]):.3g}")}
     if not collected["template"].any():
         return Cleaned(figures={"amplitude": 0.0, **alike, "left": NO_TEMPLATE})
-    found = subtract_template(planes, parameters, facts, collected["template"], **inputs)
-    own = {"own": float(f"{100 / float(collected['number'][0]):.3g}")}
-    return found._replace(figures={**found.figures, **alike, **own})
+    template = collected["template"] if own is None else template_without(collected, own, parameters)
+    found = subtract_template(planes, parameters, facts, template, **inputs)
+    return found._replace(figures={**found.figures, **alike})
 
 
 def _components(template: np.ndarray) -> np.ndarray:

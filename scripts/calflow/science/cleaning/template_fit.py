@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of
-from calflow.science.cleaning.source_mask import SOME, find_light, sky_level
+from calflow.science.cleaning.source_mask import SOME, find_light, halved, sky_level
 from calflow.science.cleaning.subtract_template_parameters import TemplateFit
 
 BLOCK = 4  # pixels: patterns are smooth
@@ -25,9 +25,9 @@ CLIP = 4.0  # sigma of a block: what is fainter than the fit by more is no noise
 MISMATCH = 0.1  # how far the shape of a pattern may be off, in parts of it
 TILES = 8  # on each axis, from which the error is found
 LEAST_LEFT = 0.02  # of the blocks
-# A local sky is the mean of what is around in two boxes of so many blocks, about a Gaussian with a sigma of 32 pixels;
-# where less than this part of it counts there is none.
-SMOOTH, LEAST_AROUND = 19, 1e-3
+# A local sky is the mean of what is around in two boxes of so many times 2 x 2 blocks, about a Gaussian with a sigma of
+# 30 pixels; where less than this part of it counts there is none.
+SMOOTH, LEAST_AROUND = 9, 1e-3
 LEAST_OWN = 1e-8  # of the power of a pattern, that is not smooth
 NO_VALUE = "the template has no value where the exposure has pixels that can be used"
 NO_SHAPE = "the template has no shape of its own beside the sky where there are pixels"
@@ -56,7 +56,7 @@ class Fit(NamedTuple):
     noise: float
 
 
-def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> Fit:
+def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, before: Fit | None = None) -> Fit:
     """Fit patterns, and a sky beside them, to an exposure.
 
     Parameters
@@ -66,6 +66,8 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
     patterns : float array, shape (n, my, mx)
         In the same blocks.
     parameters : TemplateFit
+    before : Fit, optional
+        Of nearly the same patterns to the same exposure: sources are looked for in what it leaves, once.
 
     Raises
     ------
@@ -74,12 +76,13 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
     """
     weights = (image.weights / BLOCK**2).astype(np.float32)
     there = weights > 0
-    free = there
+    free = there if before is None else before.free
     most = 1 + int(np.log2(max(2, min(there.shape) // 8)))
     if parameters.sky == "local":
         most = min(most, LOCAL_SCALES)
-    for scales in SCALES_OF_ROUNDS:
-        fitted = _fitted(image.means, patterns, weights * free, parameters.sky)
+    terms = _terms(patterns, parameters.sky)
+    for scales in SCALES_OF_ROUNDS if before is None else SCALES_OF_ROUNDS[-1:]:
+        fitted = _fitted(image.means, terms, len(patterns), weights * free, parameters.sky)
         pattern = np.tensordot(fitted.amplitudes, patterns, axes=1)
         rest = image.means - pattern - fitted.sky
         level, noise = sky_level(rest[free][:: np.count_nonzero(free) // SOME | 1].astype(np.float32))
@@ -96,7 +99,7 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit) -> 
         free = there & ~light & (rest > -CLIP * noise / np.sqrt(np.maximum(weights, 1e-6)))
         if free.sum() < max(LEAST_LEFT * there.sum(), 4 * (len(patterns) + 3)):
             raise ValueError(f"only {free.sum()} of {there.size} blocks of pixels are left without sources")
-    fitted = _fitted(image.means, patterns, weights * free, parameters.sky)
+    fitted = _fitted(image.means, terms, len(patterns), weights * free, parameters.sky)
     errors = _jackknifed(fitted.normal, fitted.right, len(patterns))
     return Fit(fitted.amplitudes, errors, fitted.sky, free, noise * BLOCK)
 
@@ -110,37 +113,50 @@ class _Fitted(NamedTuple):
     right: np.ndarray
 
 
-def _fitted(values: np.ndarray, patterns: np.ndarray, weights: np.ndarray, sky: str) -> _Fitted:
-    """Return the least squares of an image less patterns and sky."""
-    y, x = np.mgrid[: values.shape[0], : values.shape[1]] / max(values.shape)
-    skies = np.stack([np.ones_like(x), *([x - 0.5, y - 0.5] if sky != "constant" else [])])
-    terms = np.concatenate([patterns.astype(np.float64), skies])
-    smooth = np.zeros((len(terms) + 1, 1, 1))
-    if sky == "local":
-        # Whatever is smooth is taken off the image and the terms alike, and is not known to the fit.
-        constant = 1 + len(patterns)
-        smooth = np.zeros((len(terms) + 1, *values.shape))
-        moved = [number for number in range(len(smooth)) if number != constant]
-        smooth[moved] = _smooth_parts([(values, *terms)[number] for number in moved], weights)
-        for own, pattern in zip(terms - smooth[1:], patterns, strict=False):
-            if _power(own, weights) <= LEAST_OWN * _power(pattern, weights):
-                raise ValueError(NO_SHAPE if _power(pattern, weights) else NO_VALUE)
-    normal, right = _normal_equations(terms - smooth[1:], values - smooth[0], weights)
-    found = _solved(normal.sum(axis=0), right.sum(axis=0), len(patterns))
-    terms[: len(patterns)] = 0
-    beside = smooth[0] + np.tensordot(found, terms - smooth[1:], axes=1)
-    return _Fitted(found[: len(patterns)], beside, normal, right)
+def _terms(patterns: np.ndarray, sky: str) -> np.ndarray:
+    """Return patterns and what the sky is made of, float64."""
+    shape = patterns.shape[1:]
+    terms = np.ones((len(patterns) + (1 if sky == "constant" else 3), *shape))
+    terms[: len(patterns)] = patterns
+    if sky != "constant":
+        y, x = (np.arange(size) / max(shape) - 0.5 for size in shape)
+        terms[-2], terms[-1] = x, y[:, None]
+    return terms
+
+
+def _fitted(values: np.ndarray, terms: np.ndarray, patterns: int, weights: np.ndarray, sky: str) -> _Fitted:
+    """Return the least squares of an image less terms, of which the first are the patterns."""
+    if sky != "local":
+        normal, right = _normal_equations(terms, values, weights)
+        found = _solved(normal.sum(axis=0), right.sum(axis=0), patterns)
+        return _Fitted(found[:patterns], np.tensordot(found[patterns:], terms[patterns:], axes=1), normal, right)
+    # Whatever is smooth is taken off the image and the terms but the constant alike, and is not known to the fit.
+    moved = [number for number in range(len(terms)) if number != patterns]
+    smooth, *smooth_terms = _smooth_parts([values, *terms[moved]], weights)
+    own = terms.copy()
+    own[moved] -= smooth_terms
+    for number in range(patterns):
+        if _power(own[number], weights) <= LEAST_OWN * _power(terms[number], weights):
+            raise ValueError(NO_SHAPE if _power(terms[number], weights) else NO_VALUE)
+    normal, right = _normal_equations(own, values - smooth, weights)
+    found = _solved(normal.sum(axis=0), right.sum(axis=0), patterns)
+    own[:patterns] -= terms[:patterns]
+    return _Fitted(found[:patterns], smooth + np.tensordot(found, own, axes=1), normal, right)
 
 
 def _smooth_parts(images: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Return weighted means of images over what is around, by a box twice, which is about a Gaussian."""
     from scipy.ndimage import uniform_filter
 
-    def around(plane):
-        return uniform_filter(uniform_filter(plane, SMOOTH, mode="constant"), SMOOTH, mode="constant")
+    rows, columns = weights.shape
 
-    below = np.maximum(around(weights.astype(np.float64)), LEAST_AROUND)
-    return np.stack([around(image * weights) / below for image in images])
+    def around(plane):
+        sums = halved(np.pad(plane, ((0, rows % 2), (0, columns % 2))))
+        return uniform_filter(uniform_filter(sums, SMOOTH, mode="constant"), SMOOTH, mode="constant")
+
+    below = np.maximum(around(weights.astype(np.float64)), 4 * LEAST_AROUND)
+    means = (around(image * weights) / below for image in images)
+    return np.stack([np.repeat(np.repeat(mean, 2, axis=0), 2, axis=1)[:rows, :columns] for mean in means])
 
 
 def _power(pattern: np.ndarray, weights: np.ndarray) -> float:
