@@ -272,7 +272,9 @@ def judge_own_template(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
 
 
 def _planes(case: Case, *done: Cleaned) -> list[np.ndarray]:
-    """Return the science planes after a step, of an exposure and of that without sources."""
+    """Return the science planes after a step, of an exposure and of that without sources; none is changed alone."""
+    if done[0].changes_nothing:
+        return [case.full.sci, case.empty.sci]
     return [
         image.sci if each.sci is None else each.sci for each, image in zip(done, (case.full, case.empty), strict=True)
     ]

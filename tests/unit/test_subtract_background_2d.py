@@ -83,10 +83,62 @@ def test_a_bright_patch_scatters_above_the_level_alone():
 
 
 def test_a_nebula_in_one_corner_stays():
-    nebula = blob(150, 10, (0.2, 0.2))
+    nebula = blob(120, 10, (0.2, 0.2))
     change = cleaned(20 + white() + nebula).sci - white() - nebula
     change -= np.median(change[200:, 200:])
     assert abs(change[nebula > 5].mean()) < 0.1
+
+
+def clumps(seed):
+    """A nebula of clumps of all sizes that fills the lower half."""
+    random = np.random.default_rng(seed)
+    sizes, peaks = np.geomspace(10, 150, 40), random.uniform(0.5, 3, 40)
+    places = random.uniform((0, 0), (0.5, 1), (40, 2))
+    return sum(blob(*each) for each in zip(sizes, peaks, places, strict=True))
+
+
+@pytest.mark.parametrize("gradient", [0, 1, 8])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_nebula_that_fills_the_field_stays_with_what_it_lies_on(seed, gradient):
+    image = 20 + gradient * X + white(seed) + clumps(seed)
+    result = cleaned(image)
+    assert result.changes_nothing
+    assert result.figures["left"].startswith("the background, which cannot be told from light: ")
+    assert cleaned(image, protect=False).sci is not None
+
+
+@pytest.mark.parametrize("gradient", [0, 1, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_gradient_below_stars_and_galaxies_goes(seed, gradient):
+    random = np.random.default_rng(seed)
+    sources = sum(
+        blob(*each) for each in zip((3, 5, 10, 20, 40), (9, 9, 5, 3, 1), random.uniform(0, 1, (5, 2)), strict=True)
+    )
+    result = cleaned(20 + gradient * X + white(seed) + sources)
+    left = result.sci - white(seed) - sources
+    assert np.std(left) < 0.03
+    assert result.figures["light"] < 0.5
+
+
+def test_only_the_levels_of_amplifiers_go_where_the_rest_cannot_be_told():
+    steps = np.repeat([0.0, 5.0, -5.0, 5.0], N // 4)
+    image = 20 + white() + clumps(1) + steps
+    result = cleaned(image, amplifiers=4)
+    assert "left" in result.figures
+    levels = (result.sci - image).reshape(N, 4, N // 4)
+    assert np.ptp(levels, axis=(0, 2)).max() < 1e-4
+    # The nebula is not the same on both sides of a border.
+    np.testing.assert_allclose(np.diff(levels[0, :, 0]), [-5, 10, -10], atol=1)
+
+
+def test_light_that_is_given_does_not_count_as_found():
+    """The mask tells what the sky is, though light covers more than half of the field."""
+    source = np.where(X < 0.7, 2.0, 0.0)
+    image = 20 + 2 * Y + white() + source
+    assert cleaned(image).changes_nothing or cleaned(image).figures["light"] < 0.5
+    result = cleaned(image, sources=(source > 0).astype(np.float32))
+    assert result.figures["light"] < 0.1
+    np.testing.assert_allclose(result.sci - white() - source, 0, atol=0.1)
 
 
 def test_sources_are_taken_as_given():

@@ -59,15 +59,43 @@ def find_light(
     -------
     bool array, shape (ny, nx)
     """
+    return light_and_part(values, weights, noise=noise, scales=scales, threshold=threshold, common=common, grow=grow)[0]
+
+
+def light_and_part(
+    values: np.ndarray,
+    weights: np.ndarray,
+    *,
+    noise: float,
+    scales: int,
+    threshold: float,
+    common: float = 0.0,
+    grow: int = 1,
+) -> tuple[np.ndarray, float]:
+    """Return where an image is brighter than its sky, and how much of it is, before what is found is grown.
+
+    Parameters
+    ----------
+    values, weights, noise, scales, threshold, common, grow
+        Of `find_light`.
+
+    Returns
+    -------
+    light : bool array, shape (ny, nx)
+        Of `find_light`.
+    part : float
+        Of the weights.
+    """
     largest = 2 ** (scales - 1)
     padding = [(0, -size % largest) for size in values.shape]
     sums, left = np.pad(values * weights, padding), np.pad(weights, padding)
-    full = float(left.max())
-    found = []
+    full, total = float(left.max()), max(float(left.sum(dtype=np.float64)), 1e-30)
+    found, covered = [], 0.0
     for scale in range(scales):
         if scale:
             sums, left = halved(sums), halved(left)
         places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
+        covered += float(left.ravel()[places].sum(dtype=np.float64))  # without what is found on smaller scales
         found.append(np.zeros(sums.shape, bool))
         for plane, value in ((found[-1], True), (sums, 0), (left, 0)):
             plane.ravel()[places] = value
@@ -76,7 +104,7 @@ def find_light(
     mask = found.pop()
     while found:
         mask = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1) | found.pop()
-    return mask[: values.shape[0], : values.shape[1]]
+    return mask[: values.shape[0], : values.shape[1]], covered / total
 
 
 def is_light(sources: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ it is the plane.
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
-from calflow.science.cleaning.source_mask import BRIGHT, find_light, grown, is_light, sky_level
+from calflow.science.cleaning.source_mask import BRIGHT, grown, is_light, light_and_part, sky_level
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
 from calflow.science.dq_flags import bad_pixels
@@ -27,7 +27,12 @@ PLANE_WEIGHT = 0.02
 # Pixels on each side of a border of two amplifiers that tell how their levels differ.
 BORDER = 32
 FWHM_PER_SIGMA = 2.3548
-LEFT = "what is no plane, which cannot be told from light; of light that fills the field the plane takes a part"
+# Light that covers more than this part of the pixels hides what the sky is.
+MOST_LIGHT = 0.5
+# What is no plane is background if it changes by less than this part of itself when sources are grown once more.
+MOST_RISK = 0.4
+NO_PLANE = "what is no plane, which cannot be told from light; of light that fills the field the plane takes a part"
+NOT_TOLD = "the background, which cannot be told from light:"
 
 
 def subtract_background_2d(
@@ -49,10 +54,11 @@ def subtract_background_2d(
     -------
     Cleaned
         The variance is that of the background. Figures: `level`, its mean, in the unit of the exposure; `varies`, its
-        standard deviation, and `noise`, that of a pixel; `free`, the part of the pixels that it comes from; `risk`,
-        how much of it changes if sources are grown once more, over how much it varies: if that is larger than 1 there
-        is more light of sources in it than there is background, and only the plane is subtracted; so it is where the
-        background scatters below its level by less than 1.5 times its error. `left` says if there was more.
+        standard deviation, and `noise`, that of a pixel; `free`, the part of the pixels that it comes from, and
+        `light`, that in which light is found, before it is grown; `risk`, how much of what is no plane changes if
+        sources are grown once more, over how much it varies: 0 where that scatters below its level by less than 1.5
+        times its error, and only the plane is subtracted. `left` says if there was more. If light covers half of the
+        pixels, or the risk is too large, nothing is subtracted but the levels of amplifiers, and `left` says so.
 
     Raises
     ------
@@ -63,49 +69,21 @@ def subtract_background_2d(
         raise ValueError(f"sources has the shape {sources.shape}, the exposure {planes.sci.shape}")
     scale = _pixel_size(facts, planes.sci.shape)
     box = max(2, round(parameters.box_size / scale))
+    width = parameters.filter_size / parameters.box_size / FWHM_PER_SIGMA
     good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
     if not good.any():
         raise ValueError("no pixel can be used to measure a background")
     image = np.where(good, planes.sci, np.float32(0))
     steps = _steps(image, good, parameters.amplifiers, facts)
     image -= steps
-    marked = None if sources is None else is_light(sources)
-    plane, free, noise = _plane_and_free_pixels(image, good, marked, parameters, scale)
-    boxes = mesh_of(image - plane, free, (box, box))
-    smooth, weight, risk, left = _above_the_plane(boxes, parameters.filter_size / parameters.box_size, noise)
-    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
-    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
-    figures = {
-        "level": float(np.mean(background)),
-        "varies": float(np.std(background)),
-        "noise": noise,
-        "free": float(free.sum() / good.sum()),
-        "risk": risk,
-    }
-    if parameters.amplifiers > 1:
-        figures["steps"] = float(np.std(steps))
-    rounded: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
-    if left:
-        rounded["left"] = LEFT
-    return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=rounded)
-
-
-def _plane_and_free_pixels(
-    image: np.ndarray, good: np.ndarray, marked: np.ndarray | None, parameters: BackgroundRemoval, scale: float
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return a plane through what is free of light, which pixels that is, and the noise of a pixel.
-
-    `marked` is light that is known beforehand; pixels are `scale` arcsec wide.
-    """
-    box = max(2, round(parameters.box_size / scale))
     plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
-    weights = good.astype(np.float32)
+    weights = (good if sources is None else good & ~is_light(sources)).astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
     for _ in range(PASSES):
         rest = image - plane
         _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
-        light = find_light(
+        light, covered = light_and_part(
             np.where(good, rest, np.float32(0)),
             weights,
             noise=noise,
@@ -113,29 +91,49 @@ def _plane_and_free_pixels(
             threshold=parameters.snr_threshold,
             grow=parameters.grow,
         )
-        if marked is not None:
-            light |= marked
+        if sources is not None:
+            light |= is_light(sources)
         free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
         plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
-    return plane, free, noise
-
-
-def _above_the_plane(boxes: Mesh, fwhm: float, noise: float) -> tuple[np.ndarray, np.ndarray, float, bool]:
-    """Return the average of boxes that is background, how many pixels are in each, the risk, and if light was left.
-
-    `fwhm` is that of the filter, in boxes.
-    """
-    width = fwhm / FWHM_PER_SIGMA
+    rest = image - plane
+    boxes = mesh_of(rest, free, (box, box))
     smooth, weight = _smoothed(boxes, width)
+    varies, risk = float(np.std(smooth)), 0.0
     below, in_all = _scatter(smooth, weight)
-    risk = 0.0
-    if below > SIGNIFICANT * noise:
+    is_curved = below > SIGNIFICANT * noise
+    if is_curved:
         # Without the neighbours of sources the average of what is left scatters by chance, too.
-        without = _smoothed(_without_neighbours(boxes), width)[0]
-        risk = _rms(without - smooth) / max(float(np.std(smooth)), 1e-30)
-    if risk > 1 or below <= SIGNIFICANT * noise:
-        return np.zeros_like(smooth), weight, risk, in_all > SIGNIFICANT * noise
-    return smooth, weight, risk, False
+        risk = _rms(_smoothed(_without_neighbours(boxes), width)[0] - smooth) / max(varies, 1e-30)
+    left = _cannot_be_told(covered, risk) if parameters.protect else ""
+    if not is_curved or risk > 1:
+        left = left or (NO_PLANE if in_all > SIGNIFICANT * noise else "")
+        smooth = np.zeros_like(smooth)
+    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
+    figures = {
+        "level": float(np.mean(background)),
+        "varies": float(np.std(background)),
+        "noise": noise,
+        "free": float(free.sum() / good.sum()),
+        "light": covered,
+        "risk": risk,
+    }
+    if parameters.amplifiers > 1:
+        figures["steps"] = float(np.std(steps))
+    told: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    told |= {"left": left} if left else {}
+    if left.startswith(NOT_TOLD):
+        return Cleaned(sci=planes.sci - steps if parameters.amplifiers > 1 else None, figures=told)
+    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
+    return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=told)
+
+
+def _cannot_be_told(covered: float, risk: float) -> str:
+    """Say why a background cannot be told from light; empty: it can."""
+    if covered > MOST_LIGHT:
+        return f"{NOT_TOLD} light covers {100 * covered:.0f} % of the field"
+    if risk > MOST_RISK:
+        return f"{NOT_TOLD} {100 * risk:.0f} % of it depends on how far sources reach"
+    return ""
 
 
 def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:

@@ -25,6 +25,8 @@ class BackgroundRemoval:
         Pixels so many standard deviations from the background are not used.
     amplifiers : int
         How many blocks of columns (along the quick axis of the readout) have a level of their own; 1: none has.
+    protect : bool
+        Whether exposures stay as they are in which the background cannot be told from light.
     dqbits : str
         Mask expression: pixels that it calls bad are not used.
     """
@@ -35,6 +37,7 @@ class BackgroundRemoval:
     grow: Annotated[int, Range(ge=0, le=8), "sources are grown by so many blocks of their scale"] = 1
     sigma: Annotated[float, Range(gt=0), "pixels further from the background are not used, sigma"] = 3.0
     amplifiers: Annotated[int, Range(ge=1, le=64), "blocks of columns with levels of their own; 1: none"] = 1
+    protect: Annotated[bool, "leave exposures whose background cannot be told from light, as in a nebula"] = True
     dqbits: Annotated[str, "pixels that are used"] = "~DO_NOT_USE+SATURATED+NON_SCIENCE+HOT"
 
     def __post_init__(self):
