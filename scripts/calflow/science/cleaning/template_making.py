@@ -21,7 +21,9 @@ ROUNDS = 3
 # Exposures in which the pattern is fainter than this part of its usual strength tell little of its shape.
 LEAST_STRENGTH = 0.3
 LEAST_ALIKE = 0.7  # part of the variance: what is less is taken for chance
-SMOOTHING = 1.0  # sigma, blocks
+# Standard deviation, blocks. With less there is more noise than pattern on the scales that a local sky leaves, and the
+# strength comes out too small.
+SMOOTHING = 2.0
 LEAST_WEIGHT = 0.05  # of a smoothed block
 ROWS = 64  # of blocks of all exposures that are put in order at a time
 
