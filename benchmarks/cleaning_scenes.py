@@ -455,24 +455,28 @@ def all_steps(case: Case) -> dict[str, tuple[Callable[[], Any], int]]:
     on_rate, on_cal, wisp = facts_of(case, "rate"), facts_of(case, "cal"), wisp_of(case.scene, case.detector)
     seen = np.float32(np.nanmedian(divided.sci)) + case.light.astype(np.float32)
     lowest = seen - np.float32(case.noise)
-    flat = {"flat": 1 + np.float32(0.1) * wisp, "error": np.full_like(wisp, 1e-3)}
     mask = {"dq": np.zeros_like(rate.dq)}
     drawn = "image\nbox(1000,1000,4000,10,40)\ncircle(500,500,80)\n"
     later, grown = replace(on_rate, start=(on_rate.start or 0) + 0.02), replace(defaults["mask_regions"], grow=3.0)
     few = replace(defaults["sky_flat"], exposures=3)
     pattern, dark, light = defaults["subtract_template"], defaults["bad_pixels"], defaults["sky_flat"]
+    own = _as_collected(divided, on_cal)
+    made = make_template([(divided, on_cal)] * 4, pattern)
+    sky = flats.collect_sky_flat([(divided, on_cal)] * 3, few)
+    light = replace(light, least=0.0)
     stripes, smooth = defaults["clean_flicker_noise"], defaults["subtract_background_2d"]
     times = defaults["persistence"]
     return {
         "clean_flicker_noise": (lambda: flicker.clean_flicker_noise(rate, stripes, on_rate, flat=response), 1),
         "subtract_template": (lambda: templates.subtract_template(divided, pattern, on_cal, wisp), 1),
+        "subtract_own_template": (lambda: templates.subtract_own_template(divided, pattern, on_cal, made, own=own), 1),
         "subtract_own_template, made of 4": (lambda: make_template([(divided, on_cal)] * 4, pattern), 4),
         "persistence, of 2": (lambda: shining.persistence(rate, times, later, [(rate, on_rate)] * 2), 1),
         "mask_regions, a trail": (lambda: regions.mask_regions(rate, grown, on_rate, drawn), 1),
         "bad_pixels, collected": (lambda: bad.collect_bad_pixels([(divided, on_cal)] * 2, dark), 2),
         "bad_pixels": (lambda: bad.bad_pixels(divided, dark, on_cal, mask), 1),
         "sky_flat, collected": (lambda: flats.collect_sky_flat([(divided, on_cal)] * 3, few), 3),
-        "sky_flat": (lambda: flats.sky_flat(divided, light, on_cal, flat=flat), 1),
+        "sky_flat": (lambda: flats.sky_flat(divided, light, on_cal, sky, own=own), 1),
         "subtract_background_2d": (lambda: backgrounds.subtract_background_2d(divided, smooth, on_cal), 1),
         "outlier_detection, search: lowest": (lambda: find_cosmic_rays(divided, seen, lowest, 0.0), 1),
     }

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calflow.science.bands import bands
-from calflow.science.sky.background_map import Background
-
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -73,9 +70,37 @@ def smooth_image(level: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]
     shape : (int, int)
         That of the image.
     """
-    level = level.astype(np.float32)
-    zoomed = Background(level, level, box, shape)
-    return np.concatenate([zoomed.level(rows) for rows in bands(shape[0])])
+    from scipy.ndimage import spline_filter
+
+    lowest, highest = np.float32(level.min()), np.float32(level.max())
+    if lowest == highest:
+        return np.full(shape, lowest)
+    coefficients = spline_filter(level, 3, np.float64, mode="reflect").astype(np.float32)
+    columns = np.ascontiguousarray(_spline_values(np.ascontiguousarray(coefficients.T), box[1], shape[1]).T)
+    image = _spline_values(columns, box[0], shape[0])
+    # A cubic spline exceeds the values it goes through.
+    return np.clip(image, lowest, highest, out=image)
+
+
+def _spline_values(coefficients: np.ndarray, size: int, number: int) -> np.ndarray:
+    """Return the values of cubic splines along the first axis, `size` between two coefficients.
+
+    The weights are those of a cubic B-spline (Unser 1999, IEEE Signal Processing Magazine 16, 22); beyond the ends the
+    coefficients are mirrored.
+    """
+    padded = np.pad(coefficients, ((2, 2), (0, 0)), mode="symmetric")
+    values = np.empty((len(coefficients) * size, coefficients.shape[1]), coefficients.dtype)
+    for place in range(size):
+        x = (place + 0.5) / size - 0.5
+        first = 1 + int(np.floor(x))
+        t = x % 1
+        weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+        part = values[place::size]
+        np.multiply(padded[first : first + len(part)], np.float32(weights[0] / 6), out=part)
+        for number_of_weight in (1, 2, 3):
+            begin = first + number_of_weight
+            part += padded[begin : begin + len(part)] * np.float32(weights[number_of_weight] / 6)
+    return values[:number]
 
 
 def _block_sums(plane: np.ndarray, box: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from calflow.science.cleaning.left_out import Members, Own
 from calflow.science.cleaning.mesh import mesh_of, smooth_image
 from calflow.science.cleaning.placed import placed
 from calflow.science.cleaning.sky_flat_parameters import SkyFlat
-from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.source_mask import light_and_part, sky_level, some_of
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.dq_flags import DO_NOT_USE
 from calflow.science.image import Image, has_value
@@ -103,7 +103,7 @@ def correction_of(response: np.ndarray, error: np.ndarray) -> tuple[float, float
         return 0.0, 0.0
     noise = float(np.sqrt(np.mean(error[known] ** 2)))
     # Not of all: a few pixels that differ much are no reason to divide the others by noise.
-    differs = float(np.subtract(*np.quantile(response[known], [0.84135, 0.15865])) / 2)
+    differs = float(np.subtract(*np.quantile(some_of(response, known, SOME), [0.84135, 0.15865])) / 2)
     return float(np.sqrt(max(differs**2 - noise**2, 0))), noise
 
 
@@ -150,8 +150,10 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
         shown = _shown(planes, image, good, parameters)
         if shown is None:
             continue
-        sums[0] += np.where(shown.shows, shown.weight * shown.ratio(image), 0)
-        sums[1] += shown.weight * shown.shows
+        ratio = shown.ratio(image)
+        ratio *= np.float32(shown.weight)
+        np.add(sums[0], ratio, out=sums[0], where=shown.shows)
+        np.add(sums[1], shown.weight, out=sums[1], where=shown.shows)
         sums[2] += shown.shows
         members.add(facts, shown.shows, weight=shown.weight, middle=shown.middle, sky=shown.sky)
     if not members:
@@ -209,22 +211,23 @@ def _without(found: Mapping[str, np.ndarray], own: Own) -> tuple[np.ndarray, np.
     image, _ = _mean_image(planes)
     known = error > 0
     weights = np.divide(1, np.square(error * found["level"][0]), out=np.zeros(flat.shape), where=known)
-    part = np.where(shown.shows, shown.weight, 0.0)
-    weighted = flat * found["level"][0] * weights - part * shown.ratio(image)
-    flat, error, _ = _normalised(weighted, weights - part, known)
-    return flat, error
+    weighted = flat * found["level"][0] * weights
+    ratio = shown.ratio(image)
+    ratio *= np.float32(shown.weight)
+    np.subtract(weighted, ratio, out=weighted, where=shown.shows)
+    np.subtract(weights, shown.weight, out=weights, where=shown.shows)
+    return _normalised(weighted, weights, known)[:2]
 
 
 def _normalised(weighted: np.ndarray, weights: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Return means with the median 1, their errors, and what both were divided by."""
     flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
-    flat[known] = weighted[known] / weights[known]
-    error[known] = weights[known] ** -0.5
-    values = flat[known]
-    level = np.median(values[:: values.size // SOME | 1])
-    flat[known] /= level
-    error[known] /= level
-    return flat, error, float(level)
+    np.divide(weighted, weights, out=flat, where=known, casting="same_kind")
+    np.divide(1, np.sqrt(weights, where=known, out=np.ones_like(weights)), out=error, where=known, casting="same_kind")
+    level = float(np.median(some_of(flat, known, SOME)))
+    np.divide(flat, np.float32(level), out=flat, where=known)
+    error /= np.float32(level)
+    return flat, error, level
 
 
 class _Shown(NamedTuple):
@@ -256,15 +259,17 @@ def _shown(planes: Image, image: np.ndarray, good: np.ndarray, parameters: SkyFl
     """Return the sky that the mean of an exposure shows; None: there is none above 0."""
     if not good.any():
         return None
-    shows = good
-    for _ in range(2):  # the second time without the sources in what is smooth
-        rest = np.where(good, image - mesh_of(image, shows, (SMOOTH, SMOOTH)).image(), np.float32(0))
-        middle, noise = sky_level(rest[good][:: rest.size // SOME | 1])
-        scales = min(SCALES, int(np.log2(max(2, min(image.shape) // 8))))
-        weights = good.astype(np.float32)
-        light = find_light(rest, weights, noise=noise, scales=scales, threshold=parameters.snr_threshold)
+    shows, weights = good, good.astype(np.float32)
+    scales = min(SCALES, int(np.log2(max(2, min(image.shape) // 8))))
+    for first in (2, 1):  # without the sources in what is smooth, which need not be known to a pixel
+        rest = image - mesh_of(image, shows, (SMOOTH, SMOOTH)).image()
+        rest *= weights
+        middle, noise = sky_level(some_of(rest, good, SOME))
+        light = light_and_part(
+            rest, weights, noise=noise, scales=scales, threshold=parameters.snr_threshold, first=first
+        )[0]
         shows = good & ~light & (np.abs(rest - middle) <= CLIP * noise)
-    level, _ = sky_level(image[shows][:: image.size // SOME | 1])
+    level, _ = sky_level(some_of(image, shows, SOME))
     noise = _noise(planes, shows) or noise
     if not level > 0 or not noise > 0:
         return None
@@ -279,11 +284,11 @@ def _noise(planes: Image, shows: np.ndarray) -> float:
 
     The scatter of the image has the differences of the response in it, which are what is looked for.
     """
+    integrations = 1 if planes.err.ndim == 2 else len(planes.err)
+    everywhere = np.broadcast_to(shows, planes.err.shape)
     if planes.var_poisson is not None and planes.var_rnoise is not None:
-        variance = planes.var_poisson + planes.var_rnoise
+        values = some_of(planes.var_poisson, everywhere, SOME) + some_of(planes.var_rnoise, everywhere, SOME)
     else:
-        variance = np.square(planes.err)
-    integrations = 1 if variance.ndim == 2 else len(variance)
-    values = variance[..., shows]
+        values = np.square(some_of(planes.err, everywhere, SOME))
     values = values[(values > 0) & (values < np.inf)]
     return float(np.sqrt(np.median(values) / integrations)) if values.size else 0.0

@@ -71,6 +71,7 @@ def light_and_part(
     threshold: float,
     common: float = 0.0,
     grow: int = 1,
+    first: int = 1,
 ) -> tuple[np.ndarray, float]:
     """Return where an image is brighter than its sky, and how much of it is, before what is found is grown.
 
@@ -78,6 +79,8 @@ def light_and_part(
     ----------
     values, weights, noise, scales, threshold, common, grow
         Of `find_light`.
+    first : int
+        The first scale: 2 leaves out that of single values, which takes most of the time.
 
     Returns
     -------
@@ -94,6 +97,8 @@ def light_and_part(
     for scale in range(scales):
         if scale:
             sums, left = halved(sums), halved(left)
+        if scale + 1 < min(first, scales):
+            continue
         places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
         covered += float(left.ravel()[places].sum(dtype=np.float64))  # without what is found on smaller scales
         found.append(np.zeros(sums.shape, bool))
@@ -103,7 +108,9 @@ def light_and_part(
             found[-1] = grown(found[-1])
     mask = found.pop()
     while found:
-        mask = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1) | found.pop()
+        mask = _doubled(mask) | found.pop()
+    for _ in range(min(first, scales) - 1):
+        mask = _doubled(mask)
     return mask[: values.shape[0], : values.shape[1]], covered / total
 
 
@@ -120,6 +127,27 @@ def is_light(sources: np.ndarray) -> np.ndarray:
     bool array, shape (ny, nx)
     """
     return (np.nan_to_num(sources) != 0) & (sources != UNKNOWN)
+
+
+def some_of(values: np.ndarray, counts: np.ndarray, number: int) -> np.ndarray:
+    """Return evenly picked values, which tell what all do.
+
+    Parameters
+    ----------
+    values : array, any shape
+    counts : bool array of that shape
+        True: the value counts.
+    number : int
+        If more count, about so many are picked, or more.
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    step = max(1, int(np.count_nonzero(counts)) // number)
+    # An odd number of values lies between them, so that they are of all columns.
+    flat = slice(None, None, step if step % 2 else step - 1)
+    return np.ravel(values)[flat][np.ravel(counts)[flat]]
 
 
 def sky_level(values: np.ndarray) -> tuple[float, float]:
@@ -167,6 +195,11 @@ def grown(mask: np.ndarray) -> np.ndarray:
     across[:, 1:] |= out[:, :-1]
     across[:, :-1] |= out[:, 1:]
     return across
+
+
+def _doubled(mask: np.ndarray) -> np.ndarray:
+    """Return a mask with four pixels in place of each."""
+    return np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
 
 
 def halved(values: np.ndarray) -> np.ndarray:

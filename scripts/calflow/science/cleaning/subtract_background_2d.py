@@ -8,7 +8,7 @@ it is the plane.
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
-from calflow.science.cleaning.source_mask import BRIGHT, grown, is_light, light_and_part, sky_level
+from calflow.science.cleaning.source_mask import BRIGHT, grown, is_light, light_and_part, sky_level, some_of
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
 from calflow.science.cleaning.subtract_background_2d_parameters import BackgroundRemoval
 from calflow.science.dq_flags import bad_pixels
@@ -18,6 +18,8 @@ from calflow.science.image import Image, has_value
 ROUNDS = 10
 # How often sources are looked for: those that the first plane has light of are found above the next.
 PASSES = 3
+# As many values, or more, tell the noise.
+SOME = 2**18
 # What boxes have above the plane is background if it scatters by so many times its error.
 SIGNIFICANT = 1.5
 # A box counts if this part of its pixels is left.
@@ -80,16 +82,17 @@ def subtract_background_2d(
     weights = (good if sources is None else good & ~is_light(sources)).astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
-    for _ in range(PASSES):
+    for number in range(PASSES):
         rest = image - plane
-        _, noise = sky_level(rest[good][:: rest.size // 2**18 | 1])
+        _, noise = sky_level(some_of(rest, good, SOME))
         light, covered = light_and_part(
-            np.where(good, rest, np.float32(0)),
+            rest * weights,
             weights,
             noise=noise,
             scales=scales,
             threshold=parameters.snr_threshold,
             grow=parameters.grow,
+            first=1 if number == PASSES - 1 else 2,
         )
         if sources is not None:
             light |= is_light(sources)

@@ -43,7 +43,8 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
         ``template``, float32, shape (ny, nx), of usual strength 1, in the unit of the exposures; 0 if there is none.
         ``alike``, shape (1,), the part of its variance that is not chance, by the correlation of the templates of each
         second exposure. ``number``, shape (1,): of how many exposures it is. If there is one, what an exposure is
-        left out by: ``low``, ``middle``, ``high`` and ``counted`` of `Middle`, in blocks, and what `Members` keeps.
+        left out by: ``low``, ``middle``, ``high`` and ``counted`` of `Middle`, in blocks; ``sky``, three corners of the
+        plane that was taken off them; and what `Members` keeps.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     if len(meshes) < LEAST:
         raise ValueError(f"a template is made of {LEAST} exposures or more; there are {len(meshes)}")
     images = [_left(mesh, _corners(_sky(mesh, parameters)), mesh.weights > 0) for mesh in meshes]
-    pattern = _smooth_pattern(_middle(images).middle, parameters)
+    pattern, _ = _smooth_pattern(_middle(images).middle, parameters)
     before: list[Fit | None] = [None] * len(meshes)
     for _ in range(ROUNDS):
         fits = [
@@ -82,8 +83,8 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
         if len(images) < LEAST:
             return {"template": np.zeros(meshes[0].shape, np.float32), "alike": np.zeros(1), "number": np.zeros(1)}
         middle = _middle(images)
-        pattern = _smooth_pattern(middle.middle, parameters)
-    halves = [_smooth_pattern(_middle(images[half::2]).middle, parameters).ravel() for half in (0, 1)]
+        pattern, sky = _smooth_pattern(middle.middle, parameters)
+    halves = [_smooth_pattern(_middle(images[half::2]).middle, parameters)[0].ravel() for half in (0, 1)]
     alike = float(np.corrcoef(halves)[0, 1])
     # Half of the scatter of a median of all is that of one of the half.
     alike = 2 * alike / (1 + alike) if alike > 0 else 0.0
@@ -91,13 +92,13 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     if alike < LEAST_ALIKE:
         return {"template": np.zeros(meshes[0].shape, np.float32), **told}
     template = smooth_image(pattern, meshes[0].box, meshes[0].shape)
-    return {"template": template, **told, **middle._asdict(), **members.arrays()}
+    return {"template": template, **told, **middle._asdict(), "sky": sky, **members.arrays()}
 
 
 def template_without(found: Mapping[str, np.ndarray], own: Own, parameters: TemplateFit) -> np.ndarray:
     """Return a template without an exposure: of the median of the other ones alone; as it is if that has none of it.
 
-    The strengths and sources of the others are those that were found with it.
+    The strengths and sources of the others are those that were found with it, and so is the plane in the template.
 
     Parameters
     ----------
@@ -119,7 +120,8 @@ def template_without(found: Mapping[str, np.ndarray], own: Own, parameters: Temp
     mesh = _in_blocks(planes, parameters.dqbits)
     image = _left(mesh, kept.values["corners"], kept.mask, float(kept.values["strength"]))
     middle = Middle(*(found[name] for name in Middle._fields)).without(image)
-    return smooth_image(_smooth_pattern(middle, _for_shapes(parameters)), mesh.box, mesh.shape)
+    pattern, _ = _smooth_pattern(middle, _for_shapes(parameters), found["sky"])
+    return smooth_image(pattern, mesh.box, mesh.shape)
 
 
 class Middle(NamedTuple):
@@ -211,8 +213,10 @@ def _left(mesh: Mesh, corners: np.ndarray, used: np.ndarray, strength: float | n
     return np.where(used, (mesh.means - sky) / np.float32(strength), np.float32(np.nan))
 
 
-def _smooth_pattern(median: np.ndarray, parameters: TemplateFit) -> np.ndarray:
-    """Return smoothed medians less their own sky; 0 where there is none."""
+def _smooth_pattern(
+    median: np.ndarray, parameters: TemplateFit, corners: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return smoothed medians less their own sky, or that of three corners, and these; 0 where there is none."""
     from scipy.ndimage import gaussian_filter
 
     known = np.isfinite(median)
@@ -220,6 +224,7 @@ def _smooth_pattern(median: np.ndarray, parameters: TemplateFit) -> np.ndarray:
     inside = weight > LEAST_WEIGHT
     smooth = gaussian_filter(np.where(known, median, np.float32(0)), SMOOTHING)
     pattern = np.where(inside, smooth / np.maximum(weight, LEAST_WEIGHT), np.float32(0))
+    mesh = Mesh(pattern, np.where(inside, BLOCK**2, 0), (BLOCK, BLOCK), median.shape)
     # What is the same in all exposures up to a plane cannot be told from their skies.
-    sky = _sky(Mesh(pattern, np.where(inside, BLOCK**2, 0), (BLOCK, BLOCK), median.shape), parameters)
-    return np.where(inside, pattern - sky, np.float32(0))
+    corners = _corners(_sky(mesh, parameters)) if corners is None else corners
+    return np.nan_to_num(_left(mesh, corners, inside)), corners
