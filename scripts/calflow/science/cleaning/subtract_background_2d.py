@@ -71,15 +71,56 @@ def subtract_background_2d(
         raise ValueError(f"sources has the shape {sources.shape}, the exposure {planes.sci.shape}")
     scale = _pixel_size(facts, planes.sci.shape)
     box = max(2, round(parameters.box_size / scale))
-    width = parameters.filter_size / parameters.box_size / FWHM_PER_SIGMA
     good = has_value("sci", planes.sci) & ~bad_pixels(planes.dq, parameters.dqbits)
     if not good.any():
         raise ValueError("no pixel can be used to measure a background")
     image = np.where(good, planes.sci, np.float32(0))
     steps = _steps(image, good, parameters.amplifiers, facts)
     image -= steps
+    marked = None if sources is None else is_light(sources)
+    plane, free, noise, covered = _plane_and_free_pixels(image, good, marked, parameters, scale)
+    boxes = mesh_of(image - plane, free, (box, box))
+    smooth, weight, risk, is_more = _above_the_plane(boxes, parameters.filter_size / parameters.box_size, noise)
+    untold = _cannot_be_told(covered, risk) if parameters.protect else ""
+    left = untold or (NO_PLANE if is_more else "")
+    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
+    figures = {
+        "level": float(np.mean(background)),
+        "varies": float(np.std(background)),
+        "noise": noise,
+        "free": float(free.sum() / good.sum()),
+        "light": covered,
+        "risk": risk,
+    }
+    if parameters.amplifiers > 1:
+        figures["steps"] = float(np.std(steps))
+    told: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
+    told |= {"left": left} if left else {}
+    if untold:
+        return Cleaned(sci=planes.sci - steps if parameters.amplifiers > 1 else None, figures=told)
+    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
+    return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=told)
+
+
+def _cannot_be_told(covered: float, risk: float) -> str:
+    """Say why a background cannot be told from light; empty: it can."""
+    if covered > MOST_LIGHT:
+        return f"{NOT_TOLD} light covers {100 * covered:.0f} % of the field"
+    if risk > MOST_RISK:
+        return f"{NOT_TOLD} {100 * risk:.0f} % of it depends on how far sources reach"
+    return ""
+
+
+def _plane_and_free_pixels(
+    image: np.ndarray, good: np.ndarray, marked: np.ndarray | None, parameters: BackgroundRemoval, scale: float
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return a plane through what is free of light, which pixels that is, the noise of one, and the part with light.
+
+    `marked` is light that is known beforehand; pixels are `scale` arcsec wide.
+    """
+    box = max(2, round(parameters.box_size / scale))
     plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
-    weights = (good if sources is None else good & ~is_light(sources)).astype(np.float32)
+    weights = (good if marked is None else good & ~marked).astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
     for number in range(PASSES):
@@ -94,49 +135,29 @@ def subtract_background_2d(
             grow=parameters.grow,
             first=1 if number == PASSES - 1 else 2,
         )
-        if sources is not None:
-            light |= is_light(sources)
+        if marked is not None:
+            light |= marked
         free = good & ~light & (np.abs(rest) <= parameters.sigma * noise)
         plane += _plane_of_sky(mesh_of(rest, free, (box, box)))
-    rest = image - plane
-    boxes = mesh_of(rest, free, (box, box))
+    return plane, free, noise, covered
+
+
+def _above_the_plane(boxes: Mesh, fwhm: float, noise: float) -> tuple[np.ndarray, np.ndarray, float, bool]:
+    """Return the average of boxes that is background, how many pixels are in each, the risk, and if light was left.
+
+    `fwhm` is that of the filter, in boxes.
+    """
+    width = fwhm / FWHM_PER_SIGMA
     smooth, weight = _smoothed(boxes, width)
-    varies, risk = float(np.std(smooth)), 0.0
     below, in_all = _scatter(smooth, weight)
-    is_curved = below > SIGNIFICANT * noise
-    if is_curved:
+    risk = 0.0
+    if below > SIGNIFICANT * noise:
         # Without the neighbours of sources the average of what is left scatters by chance, too.
-        risk = _rms(_smoothed(_without_neighbours(boxes), width)[0] - smooth) / max(varies, 1e-30)
-    left = _cannot_be_told(covered, risk) if parameters.protect else ""
-    if not is_curved or risk > 1:
-        left = left or (NO_PLANE if in_all > SIGNIFICANT * noise else "")
-        smooth = np.zeros_like(smooth)
-    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
-    figures = {
-        "level": float(np.mean(background)),
-        "varies": float(np.std(background)),
-        "noise": noise,
-        "free": float(free.sum() / good.sum()),
-        "light": covered,
-        "risk": risk,
-    }
-    if parameters.amplifiers > 1:
-        figures["steps"] = float(np.std(steps))
-    told: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
-    told |= {"left": left} if left else {}
-    if left.startswith(NOT_TOLD):
-        return Cleaned(sci=planes.sci - steps if parameters.amplifiers > 1 else None, figures=told)
-    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
-    return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=told)
-
-
-def _cannot_be_told(covered: float, risk: float) -> str:
-    """Say why a background cannot be told from light; empty: it can."""
-    if covered > MOST_LIGHT:
-        return f"{NOT_TOLD} light covers {100 * covered:.0f} % of the field"
-    if risk > MOST_RISK:
-        return f"{NOT_TOLD} {100 * risk:.0f} % of it depends on how far sources reach"
-    return ""
+        without = _smoothed(_without_neighbours(boxes), width)[0]
+        risk = _rms(without - smooth) / max(float(np.std(smooth)), 1e-30)
+    if risk > 1 or below <= SIGNIFICANT * noise:
+        return np.zeros_like(smooth), weight, risk, in_all > SIGNIFICANT * noise
+    return smooth, weight, risk, False
 
 
 def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
