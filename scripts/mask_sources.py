@@ -1,4 +1,7 @@
-"""Mask the sources that combined images show, in the pixels of an exposure. Makes ``_sources.fits``."""
+"""Mask the sources that combined images show, in the pixels of an exposure. Makes ``_sources.fits``.
+
+If a step takes the light of the images off, it is there, too, as LIGHT.
+"""
 
 import logging
 from functools import reduce
@@ -25,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def mask_sources(input, output, params: "Masking"):
-    """Write the mask: 1 where a source is, -1 where its light is wide, -2 where no image has a value."""
+    """Write the mask: 1 where a source is, -1 where its light is wide, -2 where no image has a value; and the light."""
     wcs = next(iter(_listed(input.get("output_wcs", []))), None)
     alignments = iter(_listed(input.get("alignments", [])))
     files = zip(_listed(input.images), _listed(input.grids), params.exposures, strict=True)
@@ -38,7 +41,17 @@ def mask_sources(input, output, params: "Masking"):
     image = reduce(completed, images)
     mask = combined_sources(image)
     log.info("sources: %.3f of the pixels; without a value: %.3f", np.mean(is_light(mask)), np.mean(image.weights == 0))
-    write_product(Path(output.mask), fits.Header(), {"SCI": mask})
+    planes = {"SCI": mask}
+    if calibrated := input.get("calibrated"):
+        planes["LIGHT"] = image.values / _conversion(calibrated)
+    write_product(Path(output.mask), fits.Header(), planes)
+
+
+def _conversion(path):
+    """Return what a calibrated exposure was multiplied by, to bring its light to the unit from before."""
+    return (
+        np.float32(fits.getval(path, "PHOTMJSR", "SCI")) if "PHOTMJSR" in fits.getheader(path, "SCI") else np.float32(1)
+    )
 
 
 def _geometry(path, alignment, name):

@@ -6,7 +6,7 @@ import pytest
 from calflow.science.cleaning.clean_flicker_noise import clean_flicker_noise
 from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 from calflow.science.cleaning.clipped_lines import clip, statistics
-from calflow.science.cleaning.source_mask import find_light, sky_level
+from calflow.science.cleaning.source_mask import SMALL, UNKNOWN, find_light, sky_level
 from calflow.science.cleaning.step import Facts
 from calflow.science.dq_flags import FLAGS
 from calflow.science.image import Image
@@ -209,6 +209,77 @@ def test_wide_light_is_no_wide_stripe_and_narrow_ones_are_told_from_it_all_the_s
     assert left["source"][0] < 0.01
     assert left["wide"][1] == 1
     assert left["source"][1] == pytest.approx(np.mean(mask == 0), abs=0.001)
+
+
+@pytest.fixture
+def covered(striped):
+    """An exposure with stripes of which a source covers three quarters of each line: with its mask and its light."""
+    light = np.zeros((N, N), np.float32)
+    light[:, N // 4 :] = 2 + np.cos(np.arange(N)[:, None] / 5) * np.cos(np.arange(N - N // 4) / 7)
+    sources = np.where(light > 0, SMALL, 0).astype(np.float32)
+    return striped[0] + light, striped[1], sources, light
+
+
+def test_where_light_is_known_all_pixels_tell_of_stripes(covered):
+    """Lines of which a quarter is left scatter by twice what white noise leaves, with the light by that."""
+    sci, stripes, sources, light = covered
+    scatter = {}
+    for name, inputs in {"mask": {}, "light": {"light": light}}.items():
+        left = (cleaned(sci, inputs={"sources": sources, **inputs}).sci - sci + stripes).mean(axis=1)
+        scatter[name] = np.std(np.diff(left)) / np.sqrt(2) * np.sqrt(N)
+    assert scatter["mask"] == pytest.approx(2.0, abs=0.3)
+    assert scatter["light"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_light_that_a_line_has_lost_before_is_not_lost_again(covered):
+    """Of 0.5 that all exposures have lost in a line 1/26 stays lost: what the line is believed is 25/26."""
+    sci, _, sources, light = covered
+    noise = np.random.default_rng(8).uniform(-0.8, 0.8, (N, N)).astype(np.float32)  # none is cut
+    lost = light + noise
+    lost[100] -= 0.5
+    before, after = (cleaned(sci, inputs={"sources": sources, "light": each}).sci for each in (light + noise, lost))
+    change = (after - before).mean(axis=1)
+    # A line is a sixteenth of the block whose mean its level is relative to.
+    assert change[100] == pytest.approx(-0.5 / 26, abs=0.01)
+    assert np.abs(np.delete(change, 100)).max() < 0.01
+
+
+def test_a_profile_of_the_sky_that_the_light_has_stays():
+    """A glow along the lines looks like wide stripes; they are left, and that is told."""
+    glow = 3 * np.sin(np.arange(N) / 40)[:, None] * np.ones(N)
+    stripes = readout_noise(Artefacts(flicker=0.1), (N, N), 1.0, 4, np.random.default_rng(5))
+    light = (glow + np.random.default_rng(8).normal(0, 0.5, (N, N))).astype(np.float32)
+    result = cleaned(white() + stripes + glow, inputs={"sources": np.zeros((N, N), np.float32), "light": light})
+    taken = (white() + stripes + glow - result.sci).mean(axis=1)
+    assert np.polyfit(glow[:, 0], taken, 1)[0] == pytest.approx(0, abs=0.03)
+    assert result.figures["shared"] > 1
+    assert result.figures["left"] == "wide stripes that the combined image has, too, which cannot be told from its sky"
+
+
+def test_where_light_is_not_known_pixels_do_not_count(covered):
+    sci, _, sources, light = covered
+    sources[:, :64] = UNKNOWN
+    with_what = {"sources": sources, "light": light}
+    other = sci.copy()
+    other[::3, :64] += 100
+    changes = [cleaned(each, inputs=with_what).sci - each for each in (sci, other)]
+    np.testing.assert_allclose(*changes, atol=1e-4)
+
+
+def test_columns_with_known_light_are_cleaned_as_rows_are(covered):
+    sci, _, sources, light = covered
+    along_rows = cleaned(sci, inputs={"sources": sources, "light": light})
+    turned = cleaned(sci.T, lines="columns", inputs={"sources": sources.T, "light": light.T})
+    np.testing.assert_array_equal(turned.sci, along_rows.sci.T)
+
+
+def test_the_response_is_put_on_the_light(covered):
+    """Light is given as it falls on the detector: it is taken off times the response of a pixel."""
+    sci, stripes, sources, light = covered
+    flat = np.random.default_rng(3).normal(1, 0.1, (N, N)).astype(np.float32)
+    seen = (sci - stripes) * flat + stripes
+    left = cleaned(seen, inputs={"sources": sources, "light": light, "flat": flat}).sci - seen + stripes
+    assert np.std(np.diff(left.mean(axis=1))) / np.sqrt(2) * np.sqrt(N) == pytest.approx(1.0, abs=0.15)
 
 
 def test_stripes_of_the_sky_are_told_from_those_of_the_flat():

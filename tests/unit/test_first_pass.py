@@ -23,6 +23,7 @@ BACKGROUND = "jw01234002001_02101_00001_mirimage"
 NAME = "jw01234-o001_t001_miri_f1130w"
 STRIPES = {"name": "clean_flicker_noise", "mask_from": "association"}
 SKY = {"name": "subtract_background_2d", "mask_from": "association"}
+LIGHT = {"name": "clean_flicker_noise", "light_from": "association"}
 OWN = {"name": "own", "file": "own.py", "mask_from": "association"}
 
 
@@ -153,6 +154,27 @@ def test_before_stage_3_the_cal_is_the_same_in_both(planned):
     assert mask in made_of(plan, f"results/stage3/{NAME}_i2d.fits")
 
 
+def test_with_light_the_mask_has_that_too_in_the_unit_of_the_exposure(planned):
+    plan, masked = planned(rate=[LIGHT]), planned(rate=[STRIPES])
+    mask = f"results/stage2/masks/association/{ROOTS[0]}_sources.fits"
+    flat_file = "data/references/jwst_miri_flat_0001.fits"
+    assert JOBS["apply_extra_steps"].inputs(plan, exposure=ROOTS[0], place="rate")["inputs_0"] == [
+        flat_file,
+        mask,
+        mask,
+    ]
+    parameters = JOBS["apply_extra_steps"].parameters(plan, exposure=ROOTS[0], place="rate")
+    assert parameters.steps[0]["inputs"] == [["flat", "response"], ["sources", "image"], ["light", "light"]]
+    wanted = {"source": "association", "exposure": ROOTS[0]}
+    files = JOBS["mask_sources"].inputs(plan, **wanted)
+    assert files.pop("calibrated") == f"results/stage2/first_pass/{ROOTS[0]}_cal.fits"
+    assert files == JOBS["mask_sources"].inputs(masked, **wanted)
+    first = JOBS["apply_extra_steps"].inputs(plan, exposure=f"first_pass/{ROOTS[0]}", place="rate")
+    assert first["inputs_0"] == [flat_file]
+    assert plan.products() == masked.products()
+    assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))).first_pass == plan.first_pass
+
+
 def test_a_function_of_the_users_own_does_not_run_in_the_first_pass(planned):
     plan = planned(rate=[OWN])
     files = JOBS["apply_extra_steps"].inputs(plan, exposure=ROOTS[0], place="rate")
@@ -257,6 +279,33 @@ def test_without_masks_nothing_is_planned_twice(planned):
             {"associations": "data/rate/*_asn.json"},
             f"extra_steps.rate[0].mask_from: none of its exposures, such as {ROOTS[0]}, is in a level-3 association; "
             "give their associations, or leave mask_from out",
+        ),
+        (
+            {"rate": [LIGHT | {"mask_from": "association"}]},
+            {},
+            "extra_steps.rate[0].light_from: is given beside mask_from; leave one of them out",
+        ),
+        (
+            {"cal": [OWN | {"mask_from": None, "light_from": "association"}]},
+            {},
+            "extra_steps.cal[0].light_from: has the light in the unit of _rate; put the step into extra_steps.rate",
+        ),
+        (
+            {"rate": [{"name": "persistence", "light_from": "association"}]},
+            {},
+            "extra_steps.rate[0].light_from: persistence takes no light of sources; leave it out; clean_flicker_noise "
+            "does",
+        ),
+        (
+            {"rate": [{"name": "clean_flicker_noise", "inputs": {"light": "own.py"}}]},
+            {},
+            "extra_steps.rate[0].inputs.light: is given without inputs.sources; give the mask of the same image, too",
+        ),
+        (
+            {"rate": [LIGHT]},
+            {"associations": "data/rate/*_asn.json"},
+            f"extra_steps.rate[0].light_from: none of its exposures, such as {ROOTS[0]}, is in a level-3 association; "
+            "give their associations, or leave light_from out",
         ),
         (
             {"rate": [STRIPES | {"mask_from": "associations"}]},

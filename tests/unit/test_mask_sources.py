@@ -42,7 +42,7 @@ def masked(tmp_path, monkeypatch):
     pixels = InputPixels(SCALE, SCALE**2, 0.0, -1)
     write_geometry(tmp_path / "exposure.json", Geometry((SIDE, SIDE), CENTRE, to_plane, back, pixels))
 
-    def mask(*places, alignment=None, turn=0.0, values=None):
+    def mask(*places, alignment=None, turn=0.0, values=None, calibrated=None):
         cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
         files = Files(images=[], grids=[], geometry="exposure.json")
         for number, (x, y) in enumerate(places):
@@ -63,6 +63,9 @@ def masked(tmp_path, monkeypatch):
             row = AlignmentRow("first_pass/a", "g", "COMPLETE", "", True, np.zeros((4, 2)), correction=alignment)
             write_alignment(tmp_path / "alignment.ecsv", [row], {})
             files["alignments"] = ["alignment.ecsv"] * len(places)
+        if calibrated is not None:
+            fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(header=calibrated, name="SCI")]).writeto("cal.fits")
+            files["calibrated"] = "cal.fits"
         names = ["first_pass/a" if alignment else ""] * len(places)
         mask_sources.mask_sources(files, Files(mask="mask.fits"), Masking(names))
         return fits.getdata("mask.fits")
@@ -117,3 +120,19 @@ def test_what_the_image_does_not_reach_is_not_known(masked):
 
 def test_an_image_elsewhere_tells_nothing(masked):
     assert (masked((100, 60), alignment=Affine(shift=(30.0, 0.0))) == UNKNOWN).all()
+
+
+@pytest.mark.parametrize(("keywords", "factor"), [({"PHOTMJSR": 4.0}, 4.0), ({}, 1.0)])
+def test_the_light_is_in_the_unit_that_the_exposure_had(masked, keywords, factor):
+    """A source of 1 MJy/sr is 0.25 DN/s where 4 make it one; of an exposure without a conversion it stays as it is."""
+    mask = masked((100, 60), calibrated=fits.Header(keywords))
+    light = fits.getdata("mask.fits", "LIGHT")
+    assert light.shape == mask.shape
+    assert light.max() == pytest.approx(1 / factor, rel=0.05)
+    assert np.median(light) == pytest.approx(0, abs=0.01 / factor)
+
+
+def test_without_a_wish_there_is_no_light(masked):
+    masked((100, 60))
+    with fits.open("mask.fits") as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "SCI"]

@@ -109,3 +109,13 @@ def test_the_mask_of_a_first_pass(combined):
     run = combined.run(cal)
     assert run.code == 0, run.output
     assert run.rules == {"combine": 1, "mask_sources": 1, "apply_extra_steps": 1, "calibrate": 1}
+
+    # The light of the same image, as it falls on the detector, in the unit of the exposure.
+    combined.config["extra_steps"] = {"rate": [{"name": "clean_flicker_noise", "light_from": "association"}]}
+    run = combined.run(cal)
+    assert run.code == 0, run.output
+    assert run.rules == {"mask_sources": 1, "apply_extra_steps": 1, "calibrate": 1}
+    light = fits.getdata(masks / f"{roots[0]}_sources.fits", "LIGHT")
+    bright = light > np.nanquantile(light, 0.99)
+    assert np.nanmedian((rate - np.nanmedian(rate))[bright] / light[bright]) == pytest.approx(1.0, abs=0.1)
+    assert f"light={roots[0]}_sources.fits" in "".join(fits.getheader(combined.folder / cal)["HISTORY"])

@@ -22,7 +22,7 @@ from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
 from calflow.science.calibration.flat_field import known_response
-from calflow.science.cleaning.shipped import ARRAYS, RESPONSE, TEMPLATE, TEXT, StepOfExposure
+from calflow.science.cleaning.shipped import ARRAYS, LIGHT, RESPONSE, TEMPLATE, TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 from calflow.science.windows import Window
@@ -377,7 +377,8 @@ def _content(path: str, kind: str, place: str) -> Any:
     with fits.open(path, memmap=False) as hdus:
         if kind == TEMPLATE:
             return _template(hdus, place)
-        return np.array(hdus[image_extension(hdus, ("SCI", "PRIMARY"))].data, np.float32)
+        names = ("LIGHT", "SCI", "PRIMARY") if kind == LIGHT else ("SCI", "PRIMARY")
+        return np.array(hdus[image_extension(hdus, names)].data, np.float32)
 
 
 def _template(hdus: fits.HDUList, place: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from calflow.configuration.section import Maybe, Section, UserPath
 from calflow.configuration.selection import ForSome
 from calflow.configuration.stage2 import Stage2
 from calflow.configuration.stage3 import OF_ASSOCIATION, OfAssociation, Stage3
-from calflow.science.cleaning.shipped import CAL, DETECTOR, RATE, SHIPPED, SOURCES, Shipped
+from calflow.science.cleaning.shipped import CAL, DETECTOR, LIGHT, RATE, SHIPPED, SOURCES, Shipped
 
 PLACES = (RATE, CAL)
 # What a function of the user's own takes, by position; OTHERS or COLLECTED besides, if it asks for other exposures.
@@ -68,6 +68,10 @@ class ExtraStep(ForSome):
         description="association: the mask of sources that it takes is that of the combined image of a first pass; "
         "{association: name}: of another association",
     )
+    light_from: Maybe[Literal["association"]] = Field(
+        None,
+        description="association: as mask_from, and the light of that image is taken off before anything is measured",
+    )
     others: Maybe[Literal["earlier", "all"]] = Field(
         None, description="your own: other exposures of the detector that it gets, in order of time"
     )
@@ -89,7 +93,7 @@ class ExtraStep(ForSome):
     @property
     def masked_by(self) -> str:
         """Whose image tells where sources are: `OWN_ASSOCIATION`, or a name or pattern; empty: none does."""
-        return (self.mask_from or "").removeprefix(OF_ASSOCIATION)
+        return self.light_from or (self.mask_from or "").removeprefix(OF_ASSOCIATION)
 
     @property
     def function_name(self) -> str:
@@ -175,10 +179,20 @@ def check_extra_steps(section: ExtraSteps, problems: Problems) -> None:
         names.setdefault(step.name, key)
         if step.mask_from and SOURCES in step.inputs:
             refuse("mask_from", f"is given beside inputs.{SOURCES}", "leave one of them out")
+        if step.light_from:
+            _check_light(step, place, refuse)
         if step.file:
             _check_own(step, refuse)
         else:
             _check_shipped(step, place, refuse)
+
+
+def _check_light(step: ExtraStep, place: str, refuse: Any) -> None:
+    beside = ["mask_from"] if step.mask_from else [f"inputs.{role}" for role in (SOURCES, LIGHT) if role in step.inputs]
+    if beside:
+        refuse("light_from", f"is given beside {beside[0]}", "leave one of them out: it brings a mask of sources, too")
+    if place != RATE:
+        refuse("light_from", "has the light in the unit of _rate", f"put the step into extra_steps.{RATE}")
 
 
 def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
@@ -200,6 +214,11 @@ def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
     if step.mask_from and SOURCES not in shipped.inputs:
         able = ", ".join(each for each in SHIPPED if SOURCES in SHIPPED[each].inputs)
         refuse("mask_from", f"{name} takes no mask of sources", f"leave it out; {able} do")
+    if step.light_from and LIGHT not in shipped.inputs:
+        able = ", ".join(each for each in SHIPPED if LIGHT in SHIPPED[each].inputs)
+        refuse("light_from", f"{name} takes no light of sources", f"leave it out; {able} does")
+    if LIGHT in step.inputs and SOURCES not in step.inputs:
+        refuse(f"inputs.{LIGHT}", f"is given without inputs.{SOURCES}", "give the mask of the same image, too")
     _check_parameters(step, name, shipped, refuse)
     unknown = [role for role in step.inputs if role not in shipped.inputs]
     for role in unknown:

@@ -175,6 +175,7 @@ def pictured(plan: Plan, source: str, exposure: str) -> dict[str, Any]:
         "output_wcs": [section.output_wcs for section in given if section.output_wcs],
         "geometry": mask.geometry,
         "alignments": [stage3.table(by, "alignment") for _, by in mask.images if by],
+        "calibrated": mask.calibrated,
     }
     return {role: file for role, file in files.items() if file}
 

@@ -250,12 +250,25 @@ class ExtraStepPlanner:
         shipped, keyword = step.shipped, self._keywords[step.name]
         if shipped is None:
             function = f"{step.file}:{step.function_name}"
-            return StepOfExposure(step.name, keyword, function, step.parameters, mask_from=step.masked_by)
+            return StepOfExposure(
+                step.name,
+                keyword,
+                function,
+                step.parameters,
+                mask_from=step.masked_by,
+                takes_light=bool(step.light_from),
+            )
         section: Any = parameter_section(step.step or step.name)
         parameters = parameters_of(section.model_validate(step.parameters))
         functions = in_full(shipped.function), parameters, in_full(shipped.parameters)
-        leaves_out = shipped.leaves_out
-        return StepOfExposure(step.name, keyword, *functions, mask_from=step.masked_by, leaves_out=leaves_out)
+        return StepOfExposure(
+            step.name,
+            keyword,
+            *functions,
+            mask_from=step.masked_by,
+            leaves_out=shipped.leaves_out,
+            takes_light=bool(step.light_from),
+        )
 
     def _collect(
         self, place: str, step: ExtraStep, common: StepOfExposure, exposures: Sequence[_Exposure]

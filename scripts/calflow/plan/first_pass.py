@@ -28,12 +28,16 @@ class SourceMask:
         header does.
     geometry : str
         Where the pixels of the exposure lie on the sky.
+    calibrated : str
+        The exposure as stage 2 has calibrated it, if the light of the images is wanted, too, in the unit that it had
+        before. Empty: it is not.
     """
 
     exposure: str
     source: str
     images: tuple[tuple[str, str], ...]
     geometry: str
+    calibrated: str = ""
 
 
 def first_path(path: str) -> str:

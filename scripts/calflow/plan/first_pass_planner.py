@@ -15,7 +15,7 @@ from calflow.plan.combination import PlannedAssociation, PlannedMember, catalog_
 from calflow.plan.extra_steps import Cleaning, Collection, cleaned_name
 from calflow.plan.first_pass import FIRST, SourceMask, first_path, mask_file
 from calflow.plan.plan import FirstPass, PlannedExposure, PlannedMerge
-from calflow.science.cleaning.shipped import CAL, IMAGE, RATE, SOURCES, StepOfExposure
+from calflow.science.cleaning.shipped import CAL, IMAGE, LIGHT, RATE, SOURCES, StepOfExposure
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ class _FirstPassPlanner:
             if mask is not None:
                 kind = "" if step.is_own else IMAGE
                 path = mask_file(self.folder, mask.source, mask.exposure)
-                step = replace(step, inputs={**step.inputs, SOURCES: (path, kind)})
+                light = {LIGHT: (path, "" if step.is_own else LIGHT)} if step.takes_light else {}
+                step = replace(step, inputs={**step.inputs, SOURCES: (path, kind), **light})
             steps.append(step)
         return replace(cleaning, steps=tuple(steps))
 
@@ -184,6 +185,9 @@ class _FirstPassPlanner:
                 self._first_exposure(root)
             geometry = self._geometry(root, self.geometries.get(root, ""))
             self.masks[source, root] = SourceMask(root, source, images, geometry)
+        if step.takes_light:
+            cal = self._cal(f"{self.folder}/{self.exposures[root].product('cal')}")
+            self.masks[source, root] = replace(self.masks[source, root], calibrated=cal)
         return self.masks[source, root]
 
     def _named(self, step: StepOfExposure, own: str) -> str:
@@ -206,7 +210,7 @@ class _FirstPassPlanner:
         return False
 
     def _refuse(self, step: StepOfExposure, wrong: str, right: str) -> None:
-        problem = Problem("config", f"{self.planned.keys[step.name]}.mask_from", wrong, right)
+        problem = Problem("config", f"{self.planned.keys[step.name]}.{_key(step)}", wrong, right)
         if problem not in self.problems:
             self.problems.add(problem)
 
@@ -220,7 +224,7 @@ class _FirstPassPlanner:
             without = [root for step, root in ours if SOURCES not in step.inputs and root in self.exposures]
             if not any(SOURCES in step.inputs for step, _ in ours):
                 wrong = f"none of its exposures, such as {ours[0][1]}, is in a level-3 association"
-                self._refuse(ours[0][0], wrong, "give their associations, or leave mask_from out")
+                self._refuse(ours[0][0], wrong, f"give their associations, or leave {_key(ours[0][0])} out")
             elif without:
                 self.notices.append(f"{name}: in no level-3 association, and so without its mask: {some(without)}")
 
@@ -267,7 +271,7 @@ class _FirstPassPlanner:
     def _first_step(self, step: StepOfExposure) -> StepOfExposure:
         others = None if step.others is None else tuple(map(self._cal, step.others))
         collected = self._first_collection(step.collected) if step.collected else ""
-        return replace(step, others=others, collected=collected, mask_from="")
+        return replace(step, others=others, collected=collected, mask_from="", takes_light=False)
 
     def _first_collection(self, name: str) -> str:
         """Return the name of what is collected in the first pass: the same if no mask changes it."""
@@ -291,6 +295,10 @@ class _FirstPassPlanner:
             return otherwise
         cal = PurePath(self.exposures[root].product("cal")).stem
         return f"{self.folder}/geometry/{FIRST}{cal}.json"
+
+
+def _key(step: StepOfExposure) -> str:
+    return "light_from" if step.takes_light else "mask_from"
 
 
 def _runs(step: StepOfExposure) -> bool:

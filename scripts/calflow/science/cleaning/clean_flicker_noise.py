@@ -11,9 +11,9 @@ import numpy as np
 
 from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 from calflow.science.cleaning.clipped_lines import clipped_stripes
-from calflow.science.cleaning.source_mask import is_light, sky_level
+from calflow.science.cleaning.source_mask import SMALL, UNKNOWN, grown, is_light, sky_level
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
-from calflow.science.cleaning.stripes import Stripes, measure_stripes
+from calflow.science.cleaning.stripes import KnownLight, Stripes, measure_stripes
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
 
@@ -21,6 +21,8 @@ FULL = "FULL"
 ALONG_ROWS, ALONG_COLUMNS = 2, 1
 # Of the pixels, every so many tell the level of the sky.
 SOME = 17
+# Where known light is so many sigma of a pixel, its errors count: cores of stars, which are not used.
+CORE = 10.0
 
 
 def clean_flicker_noise(
@@ -29,6 +31,7 @@ def clean_flicker_noise(
     facts: Facts,
     user_mask: np.ndarray | None = None,
     sources: np.ndarray | None = None,
+    light: np.ndarray | None = None,
     flat: np.ndarray | None = None,
 ) -> Cleaned:
     """Take the stripes of 1/f noise off an exposure.
@@ -45,6 +48,10 @@ def clean_flicker_noise(
     sources : float32 array (ny, nx), optional
         Above 0: a source, besides those that are found. Below 0: light that is wider than narrow stripes, which are
         told from it without a mask; wide ones do not come from there, and no other source is looked for among them.
+    light : float32 array (ny, nx), optional
+        With `sources`: the light above the sky, divided by the response. It is taken off before stripes are measured,
+        of which all pixels then tell but cores and those where it is not known. Its own are measured where `sources`
+        shows none. Not for medians of lines.
     flat : float32 array (ny, nx), optional
         What the sky would be in it is taken off before stripes are measured; before medians of lines are, the exposure
         is divided by it. Only if the parameters ask for that. NaN, or 0 or less: the pixel is not used.
@@ -56,14 +63,15 @@ def clean_flicker_noise(
         error), both in sigma of a pixel; `used`, the part of the pixels that could be used; `free`, the part of the
         exposure that wide stripes come from; `risk`, the light of sources that may be in them, over their own rms, or
         their rms over 1.5 times that to be expected, whichever is larger: above 1 wide stripes were left, and `left`
-        says so.
+        says so. With `light`, `free` is what its own wide stripes come from, and `shared` their rms in sigma of a pixel
+        if they were left.
 
     Raises
     ------
     ValueError
         If the axis of the readout is asked for and not known, an input has another shape, or no pixel can be used.
     """
-    for name, given in (("user_mask", user_mask), ("sources", sources), ("flat", flat)):
+    for name, given in (("user_mask", user_mask), ("sources", sources), ("light", light), ("flat", flat)):
         if given is not None and given.shape != planes.sci.shape:
             raise ValueError(f"{name} has the shape {given.shape}, the exposure {planes.sci.shape}")
     turn = _turning(parameters, facts)
@@ -80,33 +88,43 @@ def clean_flicker_noise(
         good &= flat > 0
     if user_mask is not None:
         good &= np.nan_to_num(user_mask) != 0
-    wide_light = None
-    if sources is not None:
+    wide_light = known = None
+    if light is not None and sources is not None and parameters.fit_method != "median":
+        good, known = _without_cores(planes.sci, light * response, sources, good, turn)
+    elif sources is not None:
         is_wide = (sources < 0) & (parameters.fit_method != "median")
         good &= ~is_light(sources) | is_wide
         wide_light = turn(is_wide) if is_wide.any() else None
     if not good.any():
         raise ValueError("no pixel can be used to measure stripes")
+    sci = planes.sci if known is None else planes.sci - turn(known.image)
     if parameters.fit_method == "median":
-        image = np.where(good, planes.sci / response, np.float32(0))
+        image = np.where(good, sci / response, np.float32(0))
     else:
         # Stripes have not gone through the response of the pixels: divided by it they would not be alike along a line.
-        level, _ = sky_level((planes.sci / response)[good][::SOME])
-        image = np.where(good, planes.sci - np.float32(level) * (response - 1), np.float32(0))
+        level, _ = sky_level((sci / response)[good][::SOME])
+        image = np.where(good, sci - np.float32(level) * (response - 1), np.float32(0))
         response = np.float32(1)
-    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None, wide_light)
+    masked = user_mask is not None or known is not None
+    stripes = _measure(turn(image), turn(good), parameters, facts, masked, wide_light, known)
     levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
+    figures = _figures(stripes, levels, variance)
+    return Cleaned(planes.sci - levels * response, variance * np.square(response), figures=figures)
+
+
+def _figures(stripes: Stripes, levels: np.ndarray, variance: np.ndarray) -> dict[str, Figure]:
     noise = max(stripes.figures["noise"], 1e-30)
     figures = {
         "stripes": float(np.std(levels)) / noise,
         "error": float(np.sqrt(np.mean(variance))) / noise,
         **{name: value for name, value in stripes.figures.items() if name != "noise"},
     }
-    sci = planes.sci - levels * response
     rounded: dict[str, Figure] = {name: float(f"{value:.3g}") for name, value in figures.items()}
     if stripes.figures.get("risk", 0) > 1:
         rounded["left"] = "wide stripes, which cannot be told from light"
-    return Cleaned(sci=sci, variance=variance * np.square(response), figures=rounded)
+    elif stripes.figures.get("shared"):
+        rounded["left"] = "wide stripes that the combined image has, too, which cannot be told from its sky"
+    return rounded
 
 
 def _turning(parameters: FlickerCleaning, facts: Facts):
@@ -121,7 +139,16 @@ def _transposed(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.T)
 
 
-def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool, wide_light) -> Stripes:
+def _without_cores(sci, light, sources, good, turn) -> tuple[np.ndarray, KnownLight]:
+    """Return which pixels can be used when light is taken off, and what is known of that, its lines along the rows."""
+    known = good & (sources != UNKNOWN) & np.isfinite(light)
+    light = np.where(known, light, np.float32(0))
+    _, noise = sky_level((sci - light)[known][::SOME])
+    cores = grown(light > CORE * noise)
+    return known & ~cores, KnownLight(turn(light), turn(known & (sources != SMALL)), turn(is_light(sources)))
+
+
+def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool, wide_light, light) -> Stripes:
     channels = parameters.channels if parameters.fit_by_channel and facts.subarray == FULL else 1
     if image.shape[1] < channels:
         channels = 1
@@ -136,6 +163,7 @@ def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: boo
         wide=bool(parameters.wide),
         masked=masked,
         wide_light=wide_light,
+        light=light,
     )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 RATE, CAL = "rate", "cal"
 # What becomes of a file that a step takes: the array of its image as float32; those of a template, one or more, for the
 # place of the step; all its arrays by name; its text; or, of a flat of stage 2, the response of the pixels of the
-# exposure, NaN where it is not known.
+# exposure, NaN where it is not known. Of a file that has LIGHT beside a mask of sources, that.
 IMAGE, TEMPLATE, ARRAYS, TEXT, RESPONSE = "image", "template", "arrays", "text", "response"
-# The image, not 0 where a source is, that combined images of a first pass can give
-SOURCES = "sources"
+# What combined images of a first pass can give: the image, not 0 where a source is, and their light.
+SOURCES, LIGHT = "sources", "light"
 # Which exposures are looked at together: those of a detector, or of each detector those of one filter.
 DETECTOR, FILTER = "detector", "filter"
 # Which other exposures a step takes: those of the same detector that began before.
@@ -113,6 +113,8 @@ class StepOfExposure:
         the mask is then one of `inputs`. Empty: none do.
     leaves_out : bool
         Of `Shipped`.
+    takes_light : bool
+        Whether their light is one of `inputs`, too.
     """
 
     name: str
@@ -125,6 +127,7 @@ class StepOfExposure:
     collected: str = ""
     mask_from: str = ""
     leaves_out: bool = False
+    takes_light: bool = False
 
     @property
     def pixels_keyword(self) -> str:
@@ -173,8 +176,8 @@ SHIPPED = {
         "clean_flicker_noise_parameters:FlickerCleaning",
         places=(RATE,),
         keyword="S_CLNFNS",
-        inputs={"user_mask": IMAGE, SOURCES: IMAGE, "flat": IMAGE},
-        optional=("user_mask", SOURCES, "flat"),
+        inputs={"user_mask": IMAGE, SOURCES: IMAGE, LIGHT: LIGHT, "flat": IMAGE},
+        optional=("user_mask", SOURCES, LIGHT, "flat"),
         references={"flat": "apply_flat_field"},
     ),
     "mask_regions": Shipped(

@@ -12,6 +12,11 @@ touched, and none is if all together are too large.
 Each level is multiplied by (variance of the stripes) / (that + variance of the measurement), the best estimate if both
 are normally distributed. So nothing is taken off where there are no stripes, and an amplifier has levels of its own as
 far as they can be told from noise; else it has those of the whole line.
+
+If the light of the image is **known** from a combined image, and was taken off, all pixels tell of the stripes. But the
+combined image has levels of lines itself: its exposures were cleaned before it was there, each a little wrongly, and
+alike where a source has pulled on the same lines of all. So these levels are measured where it shows no source, and
+come to those of the image. They are not multiplied: what is left of them would be light that is taken off.
 """
 
 from dataclasses import dataclass
@@ -24,6 +29,8 @@ from calflow.science.cleaning.source_mask import find_light, grown, sky_level
 
 # Pixels further from the level of their line, in sigma, do not count for it.
 CLIP = 2.5
+# The same where no light is left: a cut at 2.5 makes the scatter of levels 5 % larger.
+CLIP_OF_NOISE = 4.0
 # The same, in parts of the largest level.
 SLACK = 0.25
 # Sources are found on scales from 1 to 2**4 pixels among the pixels, and from 1 to 2**3 blocks among the blocks.
@@ -42,6 +49,12 @@ LOWER = 0.25
 # Wide stripes further from the others than this, in standard deviations to be expected, are left alone; all are, if
 # their own standard deviation is so many.
 WIDE_LIMIT, SCATTER_LIMIT = 4.0, 1.5
+# Levels of lines that known light has are believed up to so many standard deviations of the noise of the line with the
+# most pixels: those that come from few pixels count less.
+LIKELY_IN_LIGHT = 5.0
+# Wide stripes that it has are left if they are more than this part of those to be expected in one exposure, and more
+# than so many errors: they are its sky, or stripes that could not be taken off any exposure.
+WIDE_IN_LIGHT, CHANCE = 0.25, 3.0
 # What is told of a risk that is larger.
 HIGHEST_RISK = 99.0
 
@@ -74,6 +87,25 @@ class _Levels:
     variance: np.ndarray
 
 
+@dataclass(frozen=True)
+class KnownLight:
+    """What is known of the light of an image, and was taken off it.
+
+    Attributes
+    ----------
+    image : float32 array, shape (lines, pixels)
+        In the unit of the image; finite.
+    free : bool array of that shape
+        True: it can be used, and shows no source that is smaller than a block.
+    wide : bool array of that shape
+        True: it shows light that is larger.
+    """
+
+    image: np.ndarray
+    free: np.ndarray
+    wide: np.ndarray
+
+
 def measure_stripes(
     image: np.ndarray,
     good: np.ndarray,
@@ -84,6 +116,7 @@ def measure_stripes(
     wide: bool = True,
     masked: bool = False,
     wide_light: np.ndarray | None = None,
+    light: KnownLight | None = None,
 ) -> Stripes:
     """Measure the stripes of an image.
 
@@ -106,6 +139,8 @@ def measure_stripes(
     wide_light : bool array of that shape, optional
         True: light that is wider than narrow stripes. Wide stripes do not come from there, and no other source is
         looked for among the blocks: a mask that shows more leaves them little that a search could go by.
+    light : KnownLight, optional
+        What was taken off the image, which then has no sources: with `masked`.
 
     Returns
     -------
@@ -120,29 +155,43 @@ def measure_stripes(
     used = good
     if not masked:
         weights = good.astype(np.float32)
-        light = find_light(np.where(good, flat, 0), weights, noise=noise, scales=PIXEL_SCALES, threshold=threshold)
-        used = good & ~light
+        sources = find_light(np.where(good, flat, 0), weights, noise=noise, scales=PIXEL_SCALES, threshold=threshold)
+        used = good & ~sources
     mesh = mesh_of(image - _spread(rough, edges, image.shape[1]), used, (block, block))
-    narrow = _narrow(image - mesh.image(), used, rough, noise, edges)
-    narrow_levels, narrow_variance, power = _combined(narrow)
+    narrow = _narrow(image - mesh.image(), used, rough, noise, edges, CLIP if light is None else CLIP_OF_NOISE)
+    own = None if light is None else _in_light(light, block, edges)
+    narrow_levels, narrow_variance, power = _combined(narrow if own is None else _plus(narrow, own.narrow))
     if wide_light is not None:
         mesh = mesh_of(image - _spread(rough, edges, image.shape[1]), used & ~wide_light, (block, block))
+    figures = {"noise": noise, "used": float(used.mean()), "free": 1.0, "risk": 0.0}
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
-    free, risk = 1.0, 0.0
     if wide:
-        found, free, bias = _wide(mesh, noise, edges, threshold, masked or wide_light is not None)
-        wide_levels, wide_variance, wide_power = _combined(found)
         likely = power * _octaves_ratio(len(image), block)
-        scatter = np.sqrt(_ratio(wide_power, likely)) / SCATTER_LIMIT
-        wide_levels = _only_likely(wide_levels, likely)
-        risk = min(max(_ratio(bias, float(np.std(wide_levels))), scatter), HIGHEST_RISK)
-    if risk > 1:
-        wide_levels, wide_variance = np.zeros((2, *wide_levels.shape))
+        by_blocks = _wide(mesh, noise, edges, threshold, masked or wide_light is not None)
+        wide_levels, wide_variance, told = _wide_stripes(*by_blocks, likely, own)
+        figures |= told
     levels = narrow_levels + smooth_image(wide_levels, (mesh.box[0], 1), rough.shape)
     variance = narrow_variance + np.repeat(wide_variance, mesh.box[0], axis=0)[: len(image)]
-    figures = {"noise": noise, "used": float(used.mean()), "free": free, "risk": risk}
     levels -= levels.mean(axis=0)
+    if "shared" in figures:
+        figures["shared"] /= max(noise, 1e-30)
     return Stripes(levels.astype(np.float32), variance.astype(np.float32), used, figures)
+
+
+def _wide_stripes(found: _Levels, free: float, bias: float, likely: float, own: "_OwnLevels | None"):
+    """Return the levels of wide stripes and their variance, both 0 if they may be light, and figures."""
+    shared = {}
+    if own is not None:
+        free, left = own.free, _too_wide(own.wide, likely)
+        found = found if left else _plus(found, own.wide)
+        shared = {"shared": left}
+    levels, variance, power = _combined(found)
+    scatter = np.sqrt(_ratio(power, likely)) / SCATTER_LIMIT
+    levels = _only_likely(levels, likely)
+    risk = min(max(_ratio(bias, float(np.std(levels))), scatter), HIGHEST_RISK)
+    if risk > 1:
+        levels, variance = np.zeros((2, *levels.shape))
+    return levels, variance, {"free": free, "risk": risk, **shared}
 
 
 def _rough(image, good, block, edges):
@@ -183,11 +232,58 @@ def _spread(levels, edges, pixels):
     return np.repeat(levels, np.diff([*edges, pixels]), axis=1) if len(edges) > 1 else levels
 
 
-def _narrow(rest, used, start, noise, edges) -> _Levels:
+class _OwnLevels(NamedTuple):
+    """The levels of known light: of lines, of rows of blocks, and the part of the blocks that those come from."""
+
+    narrow: _Levels
+    wide: _Levels
+    free: float
+
+
+def _in_light(light: KnownLight, block, edges) -> _OwnLevels:
+    """Return the levels that known light has where it shows no source."""
+    smooth, rough = _rough(light.image, light.free, 8 * block, edges)
+    _, noise = sky_level((light.image - smooth)[light.free][::16])
+    rough = _without_wide(rough, block)
+    rest = light.image - _spread(rough, edges, light.image.shape[1])
+    mesh = mesh_of(rest, light.free, (block, block))
+    narrow = _narrow(light.image - mesh.image(), light.free, rough, noise, edges, CLIP_OF_NOISE)
+    mesh = mesh_of(rest, light.free & ~light.wide, (block, block))
+    wide, free, _ = _wide(mesh, noise, edges, 0.0, masked=True)
+    return _OwnLevels(_believed(narrow), _centred(wide), free)
+
+
+def _centred(levels: _Levels) -> _Levels:
+    """Return levels less their mean, and 0 without an error where they are not known."""
+    known = np.isfinite(levels.variance)
+    mean = levels.values[known].mean() if known.any() else 0.0
+    return _Levels(np.where(known, levels.values - mean, 0.0), _finite(levels.variance))
+
+
+def _believed(levels: _Levels) -> _Levels:
+    """Return levels of lines, those that come from few pixels multiplied by less than 1."""
+    known = np.isfinite(levels.variance)
+    likely = LIKELY_IN_LIGHT**2 * float(levels.variance[known].min()) if known.any() else 0.0
+    factor = np.where(known, likely / np.maximum(likely + _finite(levels.variance), 1e-30), 0.0)
+    return _Levels(factor * levels.values, factor * _finite(levels.variance))
+
+
+def _plus(levels: _Levels, others: _Levels) -> _Levels:
+    return _Levels(levels.values + others.values, levels.variance + others.variance)
+
+
+def _too_wide(levels: _Levels, likely: float) -> float:
+    """Return the rms of levels of known light that cannot be what its exposures were cleaned wrongly by; else 0."""
+    power = float(np.mean(levels.values**2))
+    most = max(WIDE_IN_LIGHT**2 * likely, CHANCE**2 * float(np.mean(levels.variance)))
+    return float(np.sqrt(power)) if power > most else 0.0
+
+
+def _narrow(rest, used, start, noise, edges, clip) -> _Levels:
     """Return the clipped means of lines."""
     from_start = rest - _spread(start, edges, rest.shape[1])
     # What the start may be wrong by is added: without noise all pixels would be clipped.
-    within = used & (np.abs(from_start) <= CLIP * noise + SLACK * float(np.abs(start).max()))
+    within = used & (np.abs(from_start) <= clip * noise + SLACK * float(np.abs(start).max()))
     numbers = np.add.reduceat(within, edges, axis=1, dtype=np.int64)
     sums = np.add.reduceat(np.where(within, from_start, np.float32(0)), edges, axis=1, dtype=np.float64)
     values = start + sums / np.maximum(numbers, 1)
