@@ -256,6 +256,16 @@ def test_a_profile_of_the_sky_that_the_light_has_stays():
     assert result.figures["left"] == "wide stripes that the combined image has, too, which cannot be told from its sky"
 
 
+def test_large_light_that_is_not_known_is_no_wide_stripe(covered):
+    """Scattered light of 0.75 on the mean of a line, which the combined image has not."""
+    sci, _, sources, light = covered
+    with_what = {"sources": sources, "light": light}
+    scattered = blob(64, 3.0).astype(np.float32)
+    assert scattered.mean(axis=1).max() == pytest.approx(0.79, abs=0.05)
+    taken = [(each - cleaned(each, inputs=with_what).sci).mean(axis=1) for each in (sci, sci + scattered)]
+    assert np.std(taken[1] - taken[0]) < 0.05
+
+
 def test_where_light_is_not_known_pixels_do_not_count(covered):
     sci, _, sources, light = covered
     sources[:, :64] = UNKNOWN

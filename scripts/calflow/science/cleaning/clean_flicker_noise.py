@@ -105,8 +105,7 @@ def clean_flicker_noise(
         level, _ = sky_level((sci / response)[good][::SOME])
         image = np.where(good, sci - np.float32(level) * (response - 1), np.float32(0))
         response = np.float32(1)
-    masked = user_mask is not None or known is not None
-    stripes = _measure(turn(image), turn(good), parameters, facts, masked, wide_light, known)
+    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None, wide_light, known)
     levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
     figures = _figures(stripes, levels, variance)
     return Cleaned(planes.sci - levels * response, variance * np.square(response), figures=figures)

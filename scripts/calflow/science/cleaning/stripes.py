@@ -140,7 +140,8 @@ def measure_stripes(
         True: light that is wider than narrow stripes. Wide stripes do not come from there, and no other source is
         looked for among the blocks: a mask that shows more leaves them little that a search could go by.
     light : KnownLight, optional
-        What was taken off the image, which then has no sources: with `masked`.
+        What was taken off the image, which then has no sources that are smaller than a block. Larger light is looked
+        for: patterns of scattered light, that later steps have taken off the combined image.
 
     Returns
     -------
@@ -153,7 +154,7 @@ def measure_stripes(
     rough = _without_wide(rough, block)
     _, noise = sky_level(flat[good][::16])
     used = good
-    if not masked:
+    if not masked and light is None:
         weights = good.astype(np.float32)
         sources = find_light(np.where(good, flat, 0), weights, noise=noise, scales=PIXEL_SCALES, threshold=threshold)
         used = good & ~sources
@@ -304,7 +305,7 @@ def _wide(mesh: Mesh, noise, edges, threshold, masked) -> tuple[_Levels, float, 
     columns = _quantile(known, 0)
     rows = _quantile(known - columns, 1)
     free = weights
-    common = noise / np.sqrt(np.median(weights.sum(axis=1)))
+    common = noise / np.sqrt(max(float(np.median(weights.sum(axis=1))), 1e-30))
     for _ in range(ROUNDS):
         if not masked:
             rest = mesh.means - columns - rows
