@@ -48,16 +48,17 @@ PARTS = ("full", "empty")
 PROGRAMS = ("neither", "mask_from", "light_from", "the truth")
 TEXT = """# The mask and the light of a first pass against the truth
 
-Made by `benchmarks/masks.py`. The scenes are those of [cleaning.md](cleaning.md) with 1/f noise of 0.3 sigma, {number}
-dithered by 2 arcsec: 60 stars, and galaxies that are faint (0.5 sigma of a pixel of one exposure within half of their
-light) and bright (5 sigma). Real runs of the workflow make masks and light, once of the exposures with their sources
-and once of those without.
+Made by `benchmarks/masks.py`. The scenes are those of [cleaning.md](cleaning.md) with 1/f noise of 0.3 sigma,
+{number}, dithered by 2 arcsec: 60 stars, and galaxies that are faint (0.5 sigma of a pixel of one exposure within half
+of their light) and bright (5 sigma). Real runs of the workflow make masks and light, once of the exposures with their
+sources and once of those without.
 
-- Cleaned with neither, with `mask_from: association`, with `light_from: association`, or, as the bound of what
+- Rows: cleaned with neither, with `mask_from: association`, with `light_from: association`, or, as the bound of what
   any light can do, the exposure without its sources by the same fit, all of it being known to be sky.
 - Light lost: as in cleaning.md, per cent, with the standard error of the realisations; of each the mean of its
   exposures. The exposure without sources is cleaned with the light of its own run and the mask of the other one, so
-  what is left is light and not the noise of levels that come from other pixels; with neither it has that, too.
+  what is left is light and not the noise of levels that come from other pixels; with neither it has that, too. Where
+  wide stripes are left, as with MIRI and the nebula, it has these, since not the same are left in both.
 - Masked: part of the pixels. Lines, neighbours, depth: as there; 1 is white noise.
 """
 
@@ -176,7 +177,8 @@ def page(stored: Mapping[str, Any], date: str | None) -> str:
     numbers = sorted({SCENES[name][1] for name in stored})
     text = TEXT.format(number=f"{' or '.join(map(str, numbers))} exposures of full size")
     seeds = {name: scene["seeds"] for name, scene in stored.items()}
-    told = "; ".join(f"{name}: seeds {each[0]} to {each[-1]}" for name, each in seeds.items())
+    told = "; ".join(f"{name}: seeds {', '.join(map(str, each))}" for name, each in seeds.items())
+    told += "".join(f". {name}: {scene['note']}" for name, scene in stored.items() if scene.get("note"))
     made = f"{versions_of_calflow()}; {machine()}{date and f'; {date}'}."
     return "\n".join([text, *table(stored), "", f"{told}.", "", made, ""])
 

@@ -35,6 +35,8 @@ CLIP_OF_NOISE = 4.0
 SLACK = 0.25
 # Sources are found on scales from 1 to 2**4 pixels among the pixels, and from 1 to 2**3 blocks among the blocks.
 PIXEL_SCALES, BLOCK_SCALES = 5, 4
+# The same among the blocks where light is known: what is left of a glow by dithers is larger, and no light.
+SCALES_OF_REST = 2
 # Rounds in which the levels of rows of blocks are measured, and sources found in what is left.
 ROUNDS = 8
 # Of rows and of columns means are taken by turns, so many times in each round.
@@ -168,7 +170,8 @@ def measure_stripes(
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
     if wide:
         likely = power * _octaves_ratio(len(image), block)
-        by_blocks = _wide(mesh, noise, edges, threshold, masked or wide_light is not None)
+        scales = BLOCK_SCALES if light is None else SCALES_OF_REST
+        by_blocks = _wide(mesh, noise, edges, threshold, masked or wide_light is not None, scales)
         wide_levels, wide_variance, told = _wide_stripes(*by_blocks, likely, own)
         figures |= told
     levels = narrow_levels + smooth_image(wide_levels, (mesh.box[0], 1), rough.shape)
@@ -291,7 +294,7 @@ def _narrow(rest, used, start, noise, edges, clip) -> _Levels:
     return _Levels(values, _over(noise**2, numbers))
 
 
-def _wide(mesh: Mesh, noise, edges, threshold, masked) -> tuple[_Levels, float, float]:
+def _wide(mesh: Mesh, noise, edges, threshold, masked, scales=BLOCK_SCALES) -> tuple[_Levels, float, float]:
     """Return the levels of rows of blocks, the part of the blocks they come from, and the light that may be in them.
 
     The last is the scatter of what changes if the sources are grown once more.
@@ -313,7 +316,7 @@ def _wide(mesh: Mesh, noise, edges, threshold, masked) -> tuple[_Levels, float, 
                 rest.astype(np.float32),
                 weights.astype(np.float32),
                 noise=noise,
-                scales=BLOCK_SCALES,
+                scales=scales,
                 threshold=BLOCK_THRESHOLD * threshold,
                 grow=GROWN,
                 common=common,
