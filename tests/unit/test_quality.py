@@ -142,6 +142,15 @@ def test_displaced_stars_are_no_rays():
     assert left_of(0.0, 0, displaced=0.3)[0] <= 1  # of 100 stars: a look is from 2 in 10,000 pixels on
 
 
+@pytest.mark.parametrize(("corner", "left"), [(100.0, 0), (25.0, 1)])
+def test_a_star_in_the_middle_of_a_pixel_is_no_ray(corner, left):
+    sci, others = np.zeros((2, 9, 9))
+    # Of a star of 400, narrower than a pixel, which is at another corner of it in each of the others; or a fainter one.
+    sci[4, 4], others[3:6, 3:6] = 400.0, corner / 4 * np.outer([1, 2, 1], [1, 2, 1])
+    combined = ((sci + 3 * others) / 4).astype(np.float32)
+    assert rays_left(sci, np.ones((9, 9)), combined, 4, 1.0) == (left, 81)
+
+
 def test_what_is_not_known_is_not_counted():
     nothing = np.full((9, 9), np.nan, np.float32)
     assert rays_left(nothing, nothing, nothing, 3, 1.0) == (0, 0)

@@ -6,10 +6,12 @@ from calflow.science.combination.outlier_detection import largest_difference
 
 # So many sigma above the others is no noise, and no ray that the search was not meant to find.
 SIGMAS = 8.0
-# A source may differ by this part of its brightness in the combined image, or of the largest difference between
-# neighbours there, being sampled otherwise: that of the outlier search. A ray is in the image, too, but as the n-th
-# part of itself.
+# A source may differ by this part of the largest difference between neighbours in the combined image, being sampled
+# otherwise: that of the outlier search. A ray is in the image, too, but as the n-th part of itself.
 SCALE = 1.2
+# A star narrower than a pixel has all of its light in one if it lies in its middle, and a quarter if at its corner: so
+# many times the brightness of the others is no ray. In these the exposure has no part.
+SHARPEST = 4.0
 # A ray raises the error of its own pixel: errors above so many times the median do not count for more.
 STANDS_OUT = 2.0
 
@@ -43,8 +45,8 @@ def rays_left(sci: np.ndarray, err: np.ndarray, combined: np.ndarray, exposures:
     residual -= np.median(residual[known])
     sigma = ratio * np.minimum(err, STANDS_OUT * np.median(err[known]))
     with np.errstate(invalid="ignore"):
-        source = np.maximum(largest_difference(combined), combined - np.median(combined[known]))
-        threshold = SIGMAS * sigma + SCALE * source
+        others = combined - residual / exposures - np.median(combined[known])
+        threshold = SIGMAS * sigma + np.maximum(SCALE * largest_difference(combined), SHARPEST * others)
         above = int((known & (residual > threshold)).sum())
         below = int((known & (residual < -threshold)).sum()) if exposures > 2 else 0
     return max(above - below, 0), int(known.sum())
