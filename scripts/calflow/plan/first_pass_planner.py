@@ -149,7 +149,7 @@ class _FirstPassPlanner:
     def _refuse_merges(self) -> None:
         for merge in self.planned.merges:
             if not self.remade.keys().isdisjoint((merge.full, *merge.subarrays.values())):
-                wrong = f"mask_from is for exposures that are merged to {merge.root}, which has no first pass"
+                wrong = f"mask_from or light_from is for exposures that merge to {merge.root}, which has no first pass"
                 self.problems.add(Problem("config", "extra_steps.rate", wrong, "leave it out for them"))
 
     # Masks --------------------------------------------------------------------------------------------------
