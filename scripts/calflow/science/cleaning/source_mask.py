@@ -21,6 +21,9 @@ BRIGHT = 2.0
 AT_A_TIME = 2**16
 # Part of a limit from which on it is computed in full whether a value is above it.
 NEARLY = 0.999
+# So many scales, from single values on, tell how much of an image light covers. On the largest a few blocks do, of which
+# one more or less, by chance or by the wings of galaxies, is much of the image.
+COVERING = 6
 # As many values, or twice as many, tell level and noise.
 SOME = 2**16
 
@@ -73,7 +76,7 @@ def light_and_part(
     grow: int = 1,
     first: int = 1,
 ) -> tuple[np.ndarray, float]:
-    """Return where an image is brighter than its sky, and how much of it is, before what is found is grown.
+    """Return where an image is brighter than its sky, and how much of it is on small scales, before it is grown.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def light_and_part(
     light : bool array, shape (ny, nx)
         Of `find_light`.
     part : float
-        Of the weights.
+        Of the weights; on scales of up to 32 values.
     """
     largest = 2 ** (scales - 1)
     padding = [(0, -size % largest) for size in values.shape]
@@ -100,7 +103,8 @@ def light_and_part(
         if scale + 1 < min(first, scales):
             continue
         places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
-        covered += float(left.ravel()[places].sum(dtype=np.float64))  # without what is found on smaller scales
+        if scale < COVERING:
+            covered += float(left.ravel()[places].sum(dtype=np.float64))  # without what is found on smaller scales
         found.append(np.zeros(sums.shape, bool))
         for plane, value in ((found[-1], True), (sums, 0), (left, 0)):
             plane.ravel()[places] = value

@@ -123,7 +123,7 @@ def _plane_and_free_pixels(
     weights = (good if marked is None else good & ~marked).astype(np.float32)
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
-    for number in range(PASSES):
+    for _ in range(PASSES):
         rest = image - plane
         _, noise = sky_level(some_of(rest, good, SOME))
         light, covered = light_and_part(
@@ -133,7 +133,6 @@ def _plane_and_free_pixels(
             scales=scales,
             threshold=parameters.snr_threshold,
             grow=parameters.grow,
-            first=1 if number == PASSES - 1 else 2,
         )
         if marked is not None:
             light |= marked
