@@ -21,8 +21,8 @@ BRIGHT = 2.0
 AT_A_TIME = 2**16
 # Part of a limit from which on it is computed in full whether a value is above it.
 NEARLY = 0.999
-# So many scales, from single values on, tell how much of an image light covers. On the largest a few blocks do, of which
-# one more or less, by chance or by the wings of galaxies, is much of the image.
+# So many scales, from single values on, tell how much of an image light covers. On the largest a few blocks do, of
+# which one more or less, by chance or by the wings of galaxies, is much of the image.
 COVERING = 6
 # As many values, or twice as many, tell level and noise.
 SOME = 2**16
