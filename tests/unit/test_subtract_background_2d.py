@@ -107,13 +107,24 @@ def test_a_nebula_that_fills_the_field_stays_with_what_it_lies_on(seed, gradient
     assert cleaned(image, protect=False).sci is not None
 
 
+def field(seed):
+    """Five stars and galaxies."""
+    places = np.random.default_rng(seed).uniform(0, 1, (5, 2))
+    return sum(blob(*each) for each in zip((3, 5, 10, 20, 40), (9, 9, 5, 3, 1), places, strict=True))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_gradient_goes_if_what_is_no_plane_is_little_and_changes_by_chance(seed):
+    waves = 0.08 * np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y)
+    result = cleaned(20 + 8 * X + waves + white(seed) + field(seed))
+    assert result.figures["risk"] > step.MOST_RISK
+    assert np.std(result.sci - white(seed) - field(seed)) < 0.04
+
+
 @pytest.mark.parametrize("gradient", [0, 1, 8])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_gradient_below_stars_and_galaxies_goes(seed, gradient):
-    random = np.random.default_rng(seed)
-    sources = sum(
-        blob(*each) for each in zip((3, 5, 10, 20, 40), (9, 9, 5, 3, 1), random.uniform(0, 1, (5, 2)), strict=True)
-    )
+    sources = field(seed)
     result = cleaned(20 + gradient * X + white(seed) + sources)
     left = result.sci - white(seed) - sources
     assert np.std(left) < 0.03

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from calflow.pictures.suspects import draw_suspects
-from calflow.quality.brightness import limits
+from calflow.quality.brightness import brightness_of
 from calflow.science.quality.suspects import APART, HALF, strongest_suspects
 
 SIZE = 61
+SCALE = brightness_of([{"level": 1.0, "noise": 0.1}], None)
 
 
 def suspects_of(sci, *, combined=None, flagged=(), bad=(), number=3, err=1.0):
@@ -89,7 +90,7 @@ def test_an_exposure_without_differences(value):
 def test_the_same_cut_outs_give_the_same_bytes(tmp_path):
     found = suspects_of(exposure(y10x10=10, y40x40=8), flagged=[(10, 10)])
     for name in ("a.png", "b.png"):
-        draw_suspects(found, "field", "MJy/sr", limits(1.0, 0.1), tmp_path / name)
-    draw_suspects([], "field", "MJy/sr", limits(1.0, 0.1), tmp_path / "none.png")
+        draw_suspects(found, "field", "MJy/sr", SCALE, tmp_path / name)
+    draw_suspects([], "field", "MJy/sr", SCALE, tmp_path / "none.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "none.png").stat().st_size > 1000

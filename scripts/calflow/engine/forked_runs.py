@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,8 @@ class ForkedRuns:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        with self._process:  # closes its input, and waits
+        # Closes its input, and waits; a request that a killed process has not read cannot be written.
+        with suppress(BrokenPipeError), self._process:
             pass
 
     def run(self, arguments: Sequence[str], folder: Path) -> tuple[int, str]:

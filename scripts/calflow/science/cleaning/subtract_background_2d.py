@@ -5,6 +5,8 @@ is the Gaussian average of the boxes of what is left, on that plane; where a sou
 it is the plane.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from calflow.science.cleaning.mesh import Mesh, mesh_of, smooth_image
@@ -33,6 +35,8 @@ FWHM_PER_SIGMA = 2.3548
 MOST_LIGHT = 0.5
 # What is no plane is background if it changes by less than this part of itself when sources are grown once more.
 MOST_RISK = 0.4
+# What changes by less than so many times its error by chance is no light, however little of it there is.
+LEAST_CHANGE = 12.0
 NO_PLANE = "what is no plane, which cannot be told from light; of light that fills the field the plane takes a part"
 NOT_TOLD = "the background, which cannot be told from light:"
 
@@ -80,17 +84,17 @@ def subtract_background_2d(
     marked = None if sources is None else is_light(sources)
     plane, free, noise, covered = _plane_and_free_pixels(image, good, marked, parameters, scale)
     boxes = mesh_of(image - plane, free, (box, box))
-    smooth, weight, risk, is_more = _above_the_plane(boxes, parameters.filter_size / parameters.box_size, noise)
-    untold = _cannot_be_told(covered, risk) if parameters.protect else ""
-    left = untold or (NO_PLANE if is_more else "")
-    background = plane + smooth_image(smooth, boxes.box, boxes.shape)
+    above = _above_the_plane(boxes, parameters.filter_size / parameters.box_size, noise)
+    untold = _cannot_be_told(covered, above.risk, above.change) if parameters.protect else ""
+    left = untold or (NO_PLANE if above.is_more else "")
+    background = plane + smooth_image(above.smooth, boxes.box, boxes.shape)
     figures = {
         "level": float(np.mean(background)),
         "varies": float(np.std(background)),
         "noise": noise,
         "free": float(free.sum() / good.sum()),
         "light": covered,
-        "risk": risk,
+        "risk": above.risk,
     }
     if parameters.amplifiers > 1:
         figures["steps"] = float(np.std(steps))
@@ -98,15 +102,15 @@ def subtract_background_2d(
     told |= {"left": left} if left else {}
     if untold:
         return Cleaned(sci=planes.sci - steps if parameters.amplifiers > 1 else None, figures=told)
-    variance = smooth_image(noise**2 / np.maximum(weight, 1), boxes.box, boxes.shape)
+    variance = smooth_image(noise**2 / np.maximum(above.weight, 1), boxes.box, boxes.shape)
     return Cleaned(sci=planes.sci - background - steps, variance=variance, figures=told)
 
 
-def _cannot_be_told(covered: float, risk: float) -> str:
+def _cannot_be_told(covered: float, risk: float, change: float) -> str:
     """Say why a background cannot be told from light; empty: it can."""
     if covered > MOST_LIGHT:
         return f"{NOT_TOLD} light covers {100 * covered:.0f} % of the field"
-    if risk > MOST_RISK:
+    if risk > MOST_RISK and change > LEAST_CHANGE:
         return f"{NOT_TOLD} {100 * risk:.0f} % of it depends on how far sources reach"
     return ""
 
@@ -141,22 +145,34 @@ def _plane_and_free_pixels(
     return plane, free, noise, covered
 
 
-def _above_the_plane(boxes: Mesh, fwhm: float, noise: float) -> tuple[np.ndarray, np.ndarray, float, bool]:
-    """Return the average of boxes that is background, how many pixels are in each, the risk, and if light was left.
+class _Above(NamedTuple):
+    """What boxes have above the plane: their average, and how many pixels are in each.
 
-    `fwhm` is that of the filter, in boxes.
+    `risk` is how much of it changes if sources are grown once more, `change` that over its error by chance. Where it is
+    no background the average is 0, and `is_more` tells if there was any.
     """
+
+    smooth: np.ndarray
+    weight: np.ndarray
+    risk: float
+    change: float
+    is_more: bool
+
+
+def _above_the_plane(boxes: Mesh, fwhm: float, noise: float) -> _Above:
+    """Return what is background of what boxes have above the plane; `fwhm` is that of the filter, in boxes."""
     width = fwhm / FWHM_PER_SIGMA
     smooth, weight = _smoothed(boxes, width)
     below, in_all = _scatter(smooth, weight)
-    risk = 0.0
-    if below > SIGNIFICANT * noise:
-        # Without the neighbours of sources the average of what is left scatters by chance, too.
-        without = _smoothed(_without_neighbours(boxes), width)[0]
-        risk = _rms(without - smooth) / max(float(np.std(smooth)), 1e-30)
-    if risk > 1 or below <= SIGNIFICANT * noise:
-        return np.zeros_like(smooth), weight, risk, in_all > SIGNIFICANT * noise
-    return smooth, weight, risk, False
+    if below <= SIGNIFICANT * noise:
+        return _Above(np.zeros_like(smooth), weight, 0.0, 0.0, in_all > SIGNIFICANT * noise)
+    # Without the neighbours of sources the average of what is left scatters by chance, too.
+    change = _rms(_smoothed(_without_neighbours(boxes), width)[0] - smooth)
+    risk = change / max(float(np.std(smooth)), 1e-30)
+    errors = change / max(noise * _error_of_average(weight), 1e-30)
+    if risk > 1:
+        return _Above(np.zeros_like(smooth), weight, risk, errors, in_all > SIGNIFICANT * noise)
+    return _Above(smooth, weight, risk, errors, is_more=False)
 
 
 def _pixel_size(facts: Facts, shape: tuple[int, ...]) -> float:
@@ -236,12 +252,21 @@ def _scatter(smooth: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
 
     Of those that count at least half as much as the best: others are drawn to the plane.
     """
-    counts = weight > weight.max() / 2
+    counts = _count(weight)
     if not counts.any():
         return 0.0, 0.0
     level, below = sky_level(smooth[counts])
-    root = float(np.sqrt(np.mean(1 / weight[counts])))
+    root = _error_of_average(weight)
     return below / root, _rms(smooth[counts] - level) / root
+
+
+def _error_of_average(weight: np.ndarray) -> float:
+    """Return the error of averages by chance, for a noise of 1: that of those that count."""
+    return float(np.sqrt(np.mean(1 / weight[_count(weight)])))
+
+
+def _count(weight: np.ndarray) -> np.ndarray:
+    return weight > weight.max() / 2
 
 
 def _without_neighbours(boxes: Mesh) -> Mesh:

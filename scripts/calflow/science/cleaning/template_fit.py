@@ -56,7 +56,7 @@ class Fit(NamedTuple):
     noise: float
 
 
-def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, before: Fit | None = None) -> Fit:
+def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, start: Fit | None = None) -> Fit:
     """Fit patterns, and a sky beside them, to an exposure.
 
     Parameters
@@ -66,7 +66,7 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, bef
     patterns : float array, shape (n, my, mx)
         In the same blocks.
     parameters : TemplateFit
-    before : Fit, optional
+    start : Fit, optional
         Of nearly the same patterns to the same exposure: sources are looked for in what it leaves, once.
 
     Raises
@@ -76,12 +76,12 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, bef
     """
     weights = (image.weights / BLOCK**2).astype(np.float32)
     there = weights > 0
-    free = there if before is None else before.free
+    free = there if start is None else start.free
     most = 1 + int(np.log2(max(2, min(there.shape) // 8)))
     if parameters.sky == "local":
         most = min(most, LOCAL_SCALES)
     terms = _terms(patterns, parameters.sky)
-    for scales in SCALES_OF_ROUNDS if before is None else SCALES_OF_ROUNDS[-1:]:
+    for scales in SCALES_OF_ROUNDS if start is None else SCALES_OF_ROUNDS[-1:]:
         fitted = _fitted(image.means, terms, len(patterns), weights * free, parameters.sky)
         pattern = np.tensordot(fitted.amplitudes, patterns, axes=1)
         rest = image.means - pattern - fitted.sky

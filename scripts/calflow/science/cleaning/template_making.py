@@ -70,7 +70,7 @@ def make_template(exposures: Iterable[tuple[Image, Facts]], parameters: Template
     before: list[Fit | None] = [None] * len(meshes)
     for _ in range(ROUNDS):
         fits = [
-            fit_patterns(mesh, pattern[None], parameters, before=fit) for mesh, fit in zip(meshes, before, strict=True)
+            fit_patterns(mesh, pattern[None], parameters, start=fit) for mesh, fit in zip(meshes, before, strict=True)
         ]
         before = list(fits)
         usual = float(np.median([fit.amplitudes[0] for fit in fits]))
