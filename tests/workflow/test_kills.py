@@ -95,6 +95,19 @@ def jobs(run):
         return []
 
 
+def signalled_job(run, number, is_time=lambda: True):
+    """Send a signal to a job of a run, and return it; not to one that ends between the look and the signal."""
+
+    def sent():
+        for job in jobs(run) if is_time() else []:
+            with suppress(psutil.NoSuchProcess):
+                job.send_signal(number)
+                return job
+        return None
+
+    return wait_for(sent)
+
+
 def servers(run):
     try:
         return [child for child in psutil.Process(run.pid).children() if is_server(child)]
@@ -190,8 +203,7 @@ def test_after_sigkill_a_plain_run_goes_on(workflow):
 @pytest.mark.parametrize("options", [(), ("--no-hooks",)], ids=["forked", "started"])
 def test_jobs_end_with_snakemake(workflow, options):
     run = start(workflow, *options)
-    orphan = wait_for(lambda: jobs(run))[0]
-    orphan.suspend()  # so that it cannot have ended before
+    orphan = signalled_job(run, signal.SIGSTOP)  # so that it cannot have ended before
     if options:
         # It may not have come so far as to tell the kernel.
         orphan.resume()
@@ -202,23 +214,27 @@ def test_jobs_end_with_snakemake(workflow, options):
     wait_for(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, 20.0)
 
 
-def test_a_killed_job_is_named(workflow):
+def run_of_which_a_job_gets(number, workflow, is_time=lambda: True):
+    """Return a run that has ended, after one of its jobs got a signal."""
     for _ in range(5):
         run = start(workflow)
-        victim = wait_for(lambda: jobs(run))[0]  # noqa: B023
-        victim.kill()
+        signalled_job(run, number, is_time)
         if run.wait(timeout=120):
             break
-        shutil.rmtree(workflow.folder / "results")  # it had just ended
+        shutil.rmtree(workflow.folder / "results")  # the job had just ended
+    return run
+
+
+def test_a_killed_job_is_named(workflow):
+    run = run_of_which_a_job_gets(signal.SIGKILL, workflow)
     assert run.returncode == 1
     assert "killed by signal 9, perhaps out of memory" in output_of(workflow)
 
 
 def test_a_stopped_job_says_so_in_its_log(workflow):
-    run = start(workflow)
-    victim = wait_for(lambda: jobs(run) and list((workflow.folder / "results/logs").rglob("*.log")) and jobs(run))[0]
-    victim.terminate()
-    assert run.wait(timeout=120) == 1
+    logs = workflow.folder / "results/logs"
+    run = run_of_which_a_job_gets(signal.SIGTERM, workflow, lambda: any(logs.rglob("*.log")))
+    assert run.returncode == 1
     # The signal may come before the script is so far.
     assert re.search(": (stopped by SIGTERM|killed by signal)", output_of(workflow))
 
