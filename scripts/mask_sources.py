@@ -16,6 +16,7 @@ from calflow.files.combined_image import planes_at
 from calflow.files.exposure import write_product
 from calflow.files.geometry_files import read_geometry
 from calflow.files.grid_files import read_grid
+from calflow.files.photometry_keywords import conversion_in
 from calflow.job import run
 from calflow.science.cleaning.combined_sources import blotted, combined_sources, completed, nothing
 from calflow.science.cleaning.source_mask import is_light
@@ -43,15 +44,8 @@ def mask_sources(input, output, params: "Masking"):
     log.info("sources: %.3f of the pixels; without a value: %.3f", np.mean(is_light(mask)), np.mean(image.weights == 0))
     planes = {"SCI": mask}
     if calibrated := input.get("calibrated"):
-        planes["LIGHT"] = image.values / _conversion(calibrated)
+        planes["LIGHT"] = image.values / np.float32(conversion_in(Path(calibrated)))  # as before the photometry
     write_product(Path(output.mask), fits.Header(), planes)
-
-
-def _conversion(path):
-    """Return what a calibrated exposure was multiplied by, to bring its light to the unit from before."""
-    return (
-        np.float32(fits.getval(path, "PHOTMJSR", "SCI")) if "PHOTMJSR" in fits.getheader(path, "SCI") else np.float32(1)
-    )
 
 
 def _geometry(path, alignment, name):

@@ -291,6 +291,12 @@ def test_without_masks_nothing_is_planned_twice(planned):
             "extra_steps.cal[0].light_from: has the light in the unit of _rate; put the step into extra_steps.rate",
         ),
         (
+            {"rate": [LIGHT | {"parameters": {"fit_method": "median"}}]},
+            {},
+            "extra_steps.rate[0].light_from: is not taken off with fit_method: median; give mask_from, or leave "
+            "fit_method out",
+        ),
+        (
             {"rate": [{"name": "persistence", "light_from": "association"}]},
             {},
             "extra_steps.rate[0].light_from: persistence takes no light of sources; leave it out; clean_flicker_noise "

@@ -193,6 +193,8 @@ def _check_light(step: ExtraStep, place: str, refuse: Any) -> None:
         refuse("light_from", f"is given beside {beside[0]}", "leave one of them out: it brings a mask of sources, too")
     if place != RATE:
         refuse("light_from", "has the light in the unit of _rate", f"put the step into extra_steps.{RATE}")
+    if not step.file and step.parameters.get("fit_method") == "median":
+        refuse("light_from", "is not taken off with fit_method: median", "give mask_from, or leave fit_method out")
 
 
 def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:

@@ -1,5 +1,7 @@
 """Header keywords of the photometric calibration."""
 
+from pathlib import Path
+
 from calflow.files.exposure import Exposure
 from calflow.science.calibration.photom import square_arcsec_factor
 
@@ -34,3 +36,15 @@ def record_photometry(exposure: Exposure, factor: float, unit: str) -> None:
     header = exposure.science
     header.set("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps")
     header.set("PHOTUJA2", square_arcsec_factor(factor), "Flux density (uJy/arcsec2) producing 1 cps")
+
+
+def conversion_in(path: Path) -> float:
+    """Return the conversion factor of a calibrated exposure in (MJy/sr)/(DN/s); 1 if it was not converted.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    from astropy.io import fits
+
+    return float(fits.getheader(path, "SCI").get("PHOTMJSR", 1.0))
