@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from snakemake.benchmark import BenchmarkRecord
 
@@ -21,6 +23,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 
 @pytest.fixture(scope="module")
 def launcher():
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def new_launcher():
     launcher = Launcher()
     yield launcher
     launcher.close()
@@ -51,6 +60,87 @@ def test_a_script_is_run_as_the_main_module_in_its_own_process(launcher, script,
 def test_a_script_leaves_nothing_behind_for_the_next(launcher, script):
     assert launcher.run(script("import sys; sys.calflow_was_here = True"), "", {}) == 0
     assert launcher.run(script("import sys; sys.exit(hasattr(sys, 'calflow_was_here'))"), "", {}) == 0
+
+
+PROCESS = "import os, sys; print(os.getpid(), file=open(sys.argv[0] + '.id', 'a'))\n"
+
+
+def processes_of(launcher, path, *rules):
+    """Run a script for each of some rules, one after the other, and return the processes that did."""
+    for rule in rules:
+        launcher.run(path, rule, {})
+    return Path(path + ".id").read_text().split()
+
+
+def test_a_process_does_the_jobs_of_several_rules(new_launcher, script):
+    first, *others = processes_of(new_launcher, script(PROCESS), "calibrate", "calibrate", "combine")
+    assert others == [first, first]
+
+
+def test_a_script_that_may_be_a_users_has_a_process_of_its_own(new_launcher, script):
+    done = processes_of(
+        new_launcher, script(PROCESS), "calibrate", "apply_extra_steps", "apply_extra_steps", "calibrate"
+    )
+    assert len(set(done)) == 4
+
+
+def test_a_process_that_failed_is_not_used_again(new_launcher, script):
+    assert len(set(processes_of(new_launcher, script(PROCESS + "sys.exit(3)"), "calibrate", "calibrate"))) == 2
+
+
+def test_a_process_that_was_killed_while_it_waited_is_not_used_again(new_launcher, script):
+    path = script(PROCESS)
+    (idle,) = processes_of(new_launcher, path, "calibrate")
+    os.kill(int(idle), signal.SIGKILL)
+    while psutil.pid_exists(int(idle)) and psutil.Process(int(idle)).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert new_launcher.run(path, "calibrate", {}) == 0
+    assert processes_of(new_launcher, path)[1] != idle
+
+
+def test_a_process_that_waits_holds_no_more_jobs_than_run_at_once(new_launcher, script):
+    """One that has fewer libraries than the server by now ends when a job of another rule comes."""
+    path = script(PROCESS)
+    (old,) = processes_of(new_launcher, path, "calibrate")
+    new_launcher.load(["count_outliers"])
+    *_, new = processes_of(new_launcher, path, "count_outliers")
+    assert new != old
+    assert psutil.Process(new_launcher._process.pid).children() == [psutil.Process(int(new))]
+
+
+def test_the_next_job_of_a_process_finds_all_as_the_first_did(new_launcher, script, tmp_path):
+    text = (
+        "import logging, os, sys, warnings\n"
+        "logging.captureWarnings(True)\n"
+        f"handler = logging.FileHandler({str(tmp_path / 'log')!r}); logging.getLogger().addHandler(handler)\n"
+        "warnings.warn('as in each job', stacklevel=1); logging.getLogger().removeHandler(handler)\n"
+        "state = os.environ.pop('HOME', None), os.environ.get('TMPDIR'), len(sys.path); sys.path.append('x')\n"
+        f"print(os.getpid(), *state, file=open({str(tmp_path / 'out')!r}, 'a'))\n"
+    )
+    path = script(text)
+    for environment in ({}, {"TMPDIR": "elsewhere"}, {}):
+        assert new_launcher.run(path, "calibrate", environment) == 0
+    first, second, third = (tmp_path / "out").read_text().splitlines()
+    assert first == third
+    assert second.split()[:2] == first.split()[:2]
+    assert second.split()[2] == "elsewhere"
+    assert (tmp_path / "log").read_text().count("as in each job\n") == 3
+
+
+def test_a_process_tells_what_each_of_its_jobs_took(new_launcher, script):
+    large, small = BenchmarkRecord(), BenchmarkRecord()
+    # In blocks that the process keeps: of 32 MB and more it would keep none.
+    text = (
+        "import sys, time; end = time.process_time() + 0.3\n"
+        "blocks = [bytearray(2**24) for _ in range(20)]; del blocks\n"
+        "while time.process_time() < end: pass"
+    )
+    assert new_launcher.run(script(text), "calibrate", {}, large) == 0
+    assert new_launcher.run(script("pass"), "combine", {}, small) == 0
+    assert large.max_rss > 320
+    assert small.max_rss < large.max_rss - 300
+    assert large.cpu_time >= 0.3
+    assert small.cpu_time < 0.3
 
 
 def test_a_script_imports_what_stands_beside_it(launcher, script, tmp_path):

@@ -26,12 +26,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from calflow.simulation import Scene, simulate  # noqa: E402
 
 from .conftest import FIELD, SCENE, Workflow, combining  # noqa: E402
-from .test_kills import jobs, leftovers, output_of, products, running, start  # noqa: E402
+from .test_kills import leftovers, output_of, products, running, start  # noqa: E402
 
 # The jobs of one of them, taken at random, are made again by each run.
 AGAIN = ("calibrate", "find_stars", "measure_sky", "resample_group", "flag_outliers", "combine")
 LESS = 0.7  # of the time of a first run, which such a run takes
-IDLE = 30.0  # seconds without a tick of the processor, after which a run that has no job hangs
+IDLE = 30.0  # seconds without a tick of the processor, after which a run hangs
 
 
 def main(arguments=None):
@@ -115,7 +115,7 @@ def killed_run(workflow, number, moment, options=()):
         ticks, changed = 0.0, began
         while run.poll() is None and time.monotonic() - changed < IDLE:
             time.sleep(0.02)
-            if (now := processor_time(run)) != ticks or jobs(run):
+            if (now := processor_time(run)) != ticks:
                 ticks, changed = now, time.monotonic()
         seconds = time.monotonic() - began
         if run.poll() is None:
@@ -138,9 +138,10 @@ def print_stacks(run):
 
 
 def processor_time(run):
-    """Return the seconds that Snakemake has computed, to tell a slow run from one that hangs."""
+    """Return the seconds that Snakemake and its jobs have computed, to tell a slow run from one that hangs."""
     try:
-        return sum(psutil.Process(run.pid).cpu_times()[:2])
+        main = psutil.Process(run.pid)
+        return sum(sum(process.cpu_times()[:2]) for process in (main, *main.children(recursive=True)))
     except psutil.Error:
         return 0.0
 

@@ -15,6 +15,7 @@ STARS = {"find_stars", "catalog_sources"}
 DRIZZLING = {"resample_exposure", "resample_group", "combine"}
 STAGE3 = {"align", "measure_sky", "match_sky", "lay_grid", "take_median", "flag_outliers", "count_outliers", "combine"}
 WITH_WCS = {"calibrate", "describe_geometry", "merge_subarrays", "flag_outliers", *DRIZZLING}
+RULES = STAGE2 | STARS | STAGE3 | WITH_WCS
 
 
 def libraries(scripts: Collection[str], pixels: int) -> list[Library]:

@@ -1,72 +1,166 @@
-"""The process that has the libraries loaded, and forks itself for each job.
+"""The process that has the libraries loaded, and forks itself for the jobs.
 
 Run as a script with a SOCK_SEQPACKET socket as standard input. Each message on that is JSON: what to load, or a job,
 with one end of a socket pair on which the job tells its process id and, when it is done, its exit status and what it
-took. When the other side of the standard input is closed, the server ends when its
-jobs have ended. When the process that started it is killed, it is killed too, and so are the jobs when the server is.
+took. A process that has done a job of a rule listed in `libraries` is given others. When the other side of the
+standard input is closed, the server ends when its jobs have ended. When the process that started it is killed, it is
+killed too, and so are the jobs when the server is.
 """
 
 import gc
 import json
-import logging
 import os
-import resource
-import runpy
 import select
 import signal
 import socket
 import sys
-import tempfile
-import traceback
 from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-MESSAGE = 65536  # bytes
+if __name__ == "__main__":
+    # The folder of this script holds modules of no concern to the jobs; the one above holds the rule scripts.
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
+
+from calflow.engine.warm_start.libraries import RULES, Library, libraries, load
+from calflow.engine.warm_start.worker import IDLE, MESSAGE, work
+from calflow.job import end_with_parent
+
 REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
 
 
-def serve(requests: socket.socket) -> NoReturn:
-    """Load libraries while nothing else is to do, and fork for every job once those that it needs are loaded.
+@dataclass(eq=False)
+class Worker:
+    """
+    A process that was forked.
+
+    Attributes
+    ----------
+    channel : socket.socket
+        To it.
+    rule : str
+        Of the last job that it was given.
+    loaded : int
+        How many libraries had been loaded when it was forked.
+    idle : bool
+        Whether it waits for a job.
+    """
+
+    channel: socket.socket
+    rule: str
+    loaded: int
+    idle: bool = False
+
+    def fileno(self) -> int:
+        """Return what select looks at."""
+        return self.channel.fileno()
+
+
+class Server:
+    """
+    Loads libraries while nothing else is to do, and has every job done once those that it needs are loaded.
 
     Parameters
     ----------
     requests : socket.socket
         Jobs come by it, and before them what they need.
     """
-    from calflow.engine.warm_start.libraries import Library, libraries, load
-    from calflow.job import end_with_parent
 
-    end_with_parent()
-    gc.disable()  # nothing that is loaded is garbage
-    waiting: deque[Library] = deque()
-    while True:
-        ready, _, _ = select.select([requests], [], [], 0 if waiting else REAP_INTERVAL)
-        _reap()
-        if not ready:
-            if waiting:
-                load(waiting.popleft())
-            continue
-        message, handles, _, _ = socket.recv_fds(requests, MESSAGE, 1)
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._waiting: deque[Library] = deque()
+        self._loaded = 0
+        self._workers: list[Worker] = []
+
+    def serve(self) -> NoReturn:
+        """Do what is asked until the other side is closed."""
+        while True:
+            sources: list[socket.socket | Worker] = [
+                self._requests,
+                *(worker for worker in self._workers if not worker.idle),
+            ]
+            ready, _, _ = select.select(sources, [], [], 0 if self._waiting else REAP_INTERVAL)
+            _reap()
+            for worker in [source for source in ready if isinstance(source, Worker)]:
+                self._hear(worker)
+            if self._requests in ready:
+                self._answer()
+            elif self._waiting:
+                self._load_next()
+
+    def _answer(self) -> None:
+        message, handles, _, _ = socket.recv_fds(self._requests, MESSAGE, 1)
         if not message:
-            _end()
+            self.end()
         job = json.loads(message)
         if "load" in job:
-            waiting.extend(libraries(job["load"], job["pixels"]))
-            continue
-        while job["rule"] in waiting:
-            load(waiting.popleft())
-        gc.freeze()  # jobs do not look for garbage in what is loaded, which would also copy every page of it
+            self._waiting.extend(libraries(job["load"], job["pixels"]))
+            return
+        while job["rule"] in self._waiting:
+            self._load_next()
         with socket.socket(fileno=handles[0]) as channel:
-            if os.fork() == 0:
-                gc.enable()
-                requests.close()
-                end_with_parent()
-                _do_job(job, channel)
+            if not self._give(job, channel):
+                self._fork(job, channel)
+
+    def _load_next(self) -> None:
+        load(self._waiting.popleft())
+        self._loaded += 1
+
+    def _hear(self, worker: Worker) -> None:
+        """Note that a worker has done its job, or is gone; the script of a user may leave what changes a next job."""
+        with suppress(OSError):
+            worker.idle = worker.channel.recv(len(IDLE)) == IDLE and worker.rule in RULES
+        if not worker.idle:
+            self._dismiss(worker)
+
+    def _dismiss(self, worker: Worker) -> None:
+        """Have an idle worker end."""
+        worker.channel.close()
+        self._workers.remove(worker)
+
+    def _give(self, job: dict[str, Any], channel: socket.socket) -> bool:
+        """Give a job to an idle worker, if one has all that the job needs; else make room for a new one."""
+        # First the one that has the memory that such a job takes.
+        idle = sorted(
+            (worker for worker in self._workers if worker.idle), key=lambda worker: worker.rule != job["rule"]
+        )
+        for worker in idle:
+            if worker.rule == job["rule"] or (job["rule"] in RULES and worker.loaded == self._loaded):
+                with suppress(OSError):  # it was killed meanwhile
+                    socket.send_fds(worker.channel, [json.dumps(job).encode()], [channel.fileno()])
+                    worker.rule, worker.idle = job["rule"], False
+                    return True
+                self._dismiss(worker)
+        for worker in idle[-1:]:
+            if worker in self._workers:
+                self._dismiss(worker)
+        return False
+
+    def _fork(self, job: dict[str, Any], channel: socket.socket) -> None:
+        gc.freeze()  # jobs do not look for garbage in what is loaded, which would also copy every page of it
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Before there is a process: a signal may end the server at any moment, and has to find all that wait for it.
+        self._workers.append(Worker(ours, job["rule"], self._loaded))
+        if os.fork() == 0:
+            gc.enable()
+            for source in (self._requests, *(worker.channel for worker in self._workers)):
+                source.close()
+            end_with_parent()
+            work(job, channel, theirs)
+        theirs.close()
+
+    def end(self) -> NoReturn:
+        """Wait for the jobs that are still running, and end without the long way out through every library."""
+        for worker in self._workers:
+            worker.channel.close()
+        _reap(0)
+        os._exit(0)
 
 
 def _reap(options: int = os.WNOHANG) -> None:
-    """Wait for finished jobs: their CPU time then counts as this process's."""
+    """Wait for finished processes: their CPU time then counts as this process's."""
     try:
         while os.waitpid(-1, options)[0]:
             pass
@@ -74,74 +168,11 @@ def _reap(options: int = os.WNOHANG) -> None:
         pass
 
 
-def _end(*_: Any) -> NoReturn:
-    """Wait for the jobs that are still running, and end without the long way out through every loaded library."""
-    _reap(0)
-    os._exit(0)
-
-
-def _do_job(job: dict[str, Any], channel: socket.socket) -> NoReturn:
-    """Run a script as ``python script`` would, tell its exit status, and end this process."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    channel.send(str(os.getpid()).encode())
-    os.environ.update(job["environment"])
-    tempfile.tempdir = None  # look at the environment again
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    status = _run_script(job["script"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    channel.send(json.dumps({"status": status, **_taken()}).encode())
-    os._exit(status)
-
-
-def _taken() -> dict[str, float | None]:
-    """Return the time (s), the peak of memory and what went to and from disks (MB) of this process."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak, read, written = (
-        _number_in(*place) for place in (("status", "VmPeak"), ("io", "read_bytes"), ("io", "write_bytes"))
-    )
-    return {
-        "cpu_time": usage.ru_utime + usage.ru_stime,
-        "max_rss": usage.ru_maxrss / 2**10,
-        "max_vms": peak and peak / 2**10,
-        "io_in": read and read / 2**20,
-        "io_out": written and written / 2**20,
-    }
-
-
-def _number_in(name: str, key: str) -> int | None:
-    """Return what the kernel says of this process in one of its files, or None if it does not."""
-    try:
-        lines = Path("/proc/self", name).read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), None)
-
-
-def _run_script(script: str) -> int:
-    sys.argv = [script]
-    sys.path.insert(0, str(Path(script).parent.resolve()))
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return int(end.code or 0)
-        print(end.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
     # Ctrl-C reaches the jobs and Snakemake, which then closes the requests.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
-    # The folder of this script holds modules of no concern to the jobs; the one above holds the rule scripts.
-    sys.path[0] = str(Path(__file__).resolve().parents[3])
-    serve(socket.socket(fileno=os.dup(0)))
+    server = Server(socket.socket(fileno=os.dup(0)))
+    signal.signal(signal.SIGTERM, lambda *_: server.end())
+    end_with_parent()
+    gc.disable()  # nothing that is loaded is garbage
+    server.serve()
