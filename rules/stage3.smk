@@ -356,6 +356,7 @@ rule combine:
         f"{LOGS}/combine/{{association}}.log",
     benchmark:
         f"{BENCHMARKS}/combine/{{association}}.tsv"
+    threads: jobs.threads
     resources:
         **resources_of("combine"),
     params:

@@ -1,19 +1,16 @@
 """Combine the exposures of an association on one grid. Makes ``_i2d`` of ``_crf``, an exposure and a band at a time."""
 
 import logging
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+import calflow.one_thread  # noqa: F401
 from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.blended_headers import blend_headers
-from calflow.files.combined_image import writing_combined
+from calflow.files.combined_image import GrowingImage
 from calflow.files.grid_files import read_grid
 from calflow.files.grid_keywords import record_grid
 from calflow.files.header_table import header_table
@@ -22,8 +19,10 @@ from calflow.files.placed_exposure import PlacedExposure
 from calflow.files.tan_asdf import grid_to_bytes
 from calflow.files.writing import Writing
 from calflow.job import UnusableExposure, arguments_of, remark, remark_on, run
+from calflow.science.combination.combination_parameters import bands_at_once
 from calflow.science.combination.resample import Resampler
 from calflow.science.geometry.output_grid import grid_footprint
+from calflow.science.threads import in_threads
 
 if TYPE_CHECKING:
     from calflow.jobs.combination import Combination
@@ -31,39 +30,42 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def combine(input, output, params: "Combination"):
-    """Drizzle the exposures one after the other, band after band of the grid, and write it with the headers of all."""
+def combine(input, output, params: "Combination", threads: int = 1):
+    """Drizzle the exposures one after the other on bands of the grid, some at once, and write it with all headers."""
     settings = params.resample
     grid = read_grid(input.grid, input.get("output_wcs"))
     rows, members = _members(input, grid, params)
     if params.common_grid:
         # Associations that share a grid have pixels of their own.
         grid = replace(grid, pixel_scale_ratio=grid.pixel_scale / members[0].geometry.input_pixels().area ** 0.5)
-    options = {"pixel_scale_ratio": grid.pixel_scale_ratio, "n_images": len(members)}
-    resampler = Resampler(grid.shape, **arguments_of(Resampler, settings) | options)
-    bands = resampler.bands(prod(members[0].geometry.shape))
-    adds: dict[Path, bool] = {}  # whether any pixel has weight, of those that reach the grid
-    has_data, write, empty = False, None, list[slice]()
-    with ExitStack() as stack:
-        for band in chain(bands, empty):
-            resampler.start(band)
-            for number, member in enumerate(members):
-                if len(bands) == 1 or member.reaches(band):
-                    _add(resampler, number, member, None if len(bands) == 1 else band, adds)
-            if not adds:  # which planes there are, the first exposure tells
-                if band in empty:
-                    break
-                empty.append(band)
-                continue
-            result = resampler.finish()
-            has_data = has_data or bool(np.any(result.wht))
-            write = write or stack.enter_context(_written(grid, result, members, rows, Path(output.i2d), params))
-            write(result, band)
-            del result  # the next band has no room for it
-        if not has_data:
+    at_once = bands_at_once(grid.shape, threads)
+    sizes = {"pixel_scale_ratio": grid.pixel_scale_ratio, "n_images": len(members), "threads": threads // at_once}
+    resampler = Resampler(grid.shape, **arguments_of(Resampler, settings) | sizes)
+    bands, rows_of_grid = resampler.bands(prod(members[0].geometry.shape)), slice(0, grid.shape[0])
+    begin, writing = partial(_headers, grid, members, rows, params), Writing(**params.writing)
+    with GrowingImage(Path(output.i2d), grid.shape, begin, grid_to_bytes(grid), writing) as image:
+        combine_band = partial(_combine_band, resampler, members, image, {}, in_bands=len(bands) > 1)
+        if len(bands) > 1 and at_once > 1:
+            in_threads(PlacedExposure.prepare, [m for m in members if m.reaches(rows_of_grid)], at_once)
+        adds = in_threads(combine_band, bands, at_once, meanwhile=image.prepare)
+        if not image.has_data:
             raise UnusableExposure("no pixel of the output grid gets data: it lies elsewhere, or no pixel has weight")
-    for path in [path for path, has_weight in adds.items() if not has_weight]:
-        remark("resample", "COMPLETE", str(path), "adds nothing: no pixel has a value and weight (DQ, VAR_RNOISE)")
+        empty = [band for band, added in zip(bands, adds, strict=True) if not added]
+        in_threads(lambda band: image.write(resampler.band(band).finish(), band), empty, at_once)
+    for path in dict.fromkeys(path for added in adds for path in added):
+        if not any(added.get(path) for added in adds):
+            remark("resample", "COMPLETE", str(path), "adds nothing: no pixel has a value and weight (DQ, VAR_RNOISE)")
+
+
+def _combine_band(resampler, members, image, seen, band, *, in_bands) -> dict[Path, bool]:
+    """Combine and write a band of the grid, if any exposure reaches it; return whether any pixel of each has weight."""
+    sums, adds = resampler.band(band), dict[Path, bool]()
+    for number, member in enumerate(members):
+        if not in_bands or member.reaches(band):
+            _add(sums, number, member, band if in_bands else None, adds, seen)
+    if adds:
+        image.write(sums.finish(), band)
+    return adds
 
 
 def _members(input, grid, params: "Combination"):
@@ -81,18 +83,18 @@ def _members(input, grid, params: "Combination"):
     return rows, members
 
 
-def _add(resampler, number, member, band, adds):
+def _add(sums, number, member, band, adds, seen):
     """Add an exposure, or those of its rows that reach a band; note whether any pixel of it has weight."""
     placed = member.whole() if band is None else member.reaching(band)
     if placed is None:
         return
     exposure, path = placed.exposure, member.path
-    if path not in adds:
+    if seen.setdefault(path, band) == band:  # of all bands the first
         remark_on(exposure, "resample", str(path))
         log.info("add %s", path)
     options = {"sky": _remaining_sky(exposure), "bounds": placed.bounds, "number": number, "limits": placed.limits}
     try:
-        has = resampler.add(exposure.image, placed.pixmap, exposure_time=exposure_time(exposure), **options)
+        has = sums.add(exposure.image, placed.pixmap, exposure_time=exposure_time(exposure), **options)
     except ValueError as error:  # which of them it is, nobody could tell from the reason alone
         raise ValueError(f"{path}: {error}") from error
     adds[path] = has or adds.get(path, False)
@@ -111,8 +113,8 @@ def _remaining_sky(exposure):
     return 0.0 if level is None or exposure.keyword("BKGSUB") else level
 
 
-def _written(grid, result, members, rows, path, params: "Combination"):
-    """Begin to write an image whose planes are those of a first band."""
+def _headers(grid, members, rows, params: "Combination"):
+    """Return the headers of the image, and the table with those of all exposures, if it is wanted."""
     settings, headers = params.resample, [member.headers() for member in members]
     blended = blend_headers(headers, [row.group for row in rows])
     if not settings["blendheaders"]:
@@ -121,10 +123,8 @@ def _written(grid, result, members, rows, path, params: "Combination"):
     record_origin_in(blended["PRIMARY"], params.origin)
     regions = grid_footprint([row.footprint for row in rows], grid)
     record_grid(blended, grid, regions, settings["weight_type"], settings["pixfrac"])
-    others = [header_table(headers)] if settings["blendheaders"] else []
-    wcs, writing = grid_to_bytes(grid), Writing(**params.writing)
-    return writing_combined(path, result, grid.shape, blended, others, wcs, writing)
+    return blended, [header_table(headers)] if settings["blendheaders"] else []
 
 
 if "snakemake" in globals():
-    run(combine, snakemake)
+    run(partial(combine, threads=snakemake.threads), snakemake)

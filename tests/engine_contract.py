@@ -313,7 +313,6 @@ CONTRACT = {
     "script.wildcards": Use("list(script.wildcards) == []", "why they cannot carry it", CARRIED),
     "script.rulename": Use("script.rulename == 'one'", "the same", CARRIED),
     "script.path": Use("script.path.get_filename().endswith('script.py')", "which libraries it needs", WARM),
-    "script.threads": Use("script.threads == 1", "leaving other scripts alone", WARM),
     "script.resources": Use("script.resources.get('tmpdir')", "the folder of its temporary files", WARM),
     "script.bench_record": Use("type(script.bench_record).__name__ == 'BenchmarkRecord'", "its time and memory", WARM),
     "benchmark.BenchmarkRecord": Use(

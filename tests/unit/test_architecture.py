@@ -14,6 +14,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 CALFLOW = SCRIPTS / "calflow"
 MAY_IMPORT = {
     "job": {"files", "printable"},
+    "one_thread": set(),
     "printable": set(),
     "patches": set(),
     "whole_files": set(),
@@ -39,7 +40,17 @@ MAY_IMPORT = {
         "whole_files",
     },
     "jobs": {"calibration", "configuration", "inputs", "instruments", "plan", "references", "sky_map"},
-    "engine": {"calibration", "configuration", "job", "jobs", "patches", "printable", "science", "whole_files"},
+    "engine": {
+        "calibration",
+        "configuration",
+        "job",
+        "jobs",
+        "one_thread",
+        "patches",
+        "printable",
+        "science",
+        "whole_files",
+    },
     "forecast": {"engine", "jobs", "plan", "references", "whole_files"},
     "results": {"files", "inputs", "plan"},
     "quality": {"files", "science"},

@@ -26,8 +26,8 @@ NOT_MEASURED = {"fetch_reference", "update_crds", "check_crds", "demo_picture", 
 class OneSize:
     """Jobs of one size, whatever their wildcards."""
 
-    def __init__(self, size):
-        self.size = size
+    def __init__(self, size, images=1):
+        self.size, self.images = size, images
 
     def of(self, wildcards, *, whole):
         return self.size
@@ -62,6 +62,29 @@ def test_on_a_cluster_snakemake_and_the_plan_need_memory_too():
     size = Size(1.0, 1.0, 1.0)
     more = requests(size, local=False, exposures=1000).memory("align", {}, 1) - requests(size).memory("align", {}, 1)
     assert more == SNAKEMAKE_MB + 50
+
+
+@pytest.mark.parametrize(
+    ("mpixel", "images", "cores", "threads"),
+    [
+        (400.0, 1, 16, 16),
+        (400.0, 3, 16, 5),  # so that those of three images run beside each other
+        (400.0, 20, 16, 1),
+        (4.3, 1, 16, 2),  # a small one does not wait for all cores
+        (1.2, 1, 16, 1),
+    ],
+)
+def test_threads_are_the_share_that_an_image_has_of_the_cores(mpixel, images, cores, threads):
+    found = Requests(OneSize(Size(1.0, 1.0, mpixel), images), lambda: True, cores=lambda: cores)
+    assert found.threads({"association": "one"}) == threads
+
+
+def test_memory_of_threads_is_that_of_the_bands_they_work_on_at_once():
+    size = Size(100.0, 4.0, 400.0, part=0.01, parts=2)
+    assert [size.with_threads(threads).band for threads in (1, 2, 3)] == [4.0, 8.0, 8.0]
+    per_band = COSTS.of("combine").memory_mb["band"]
+    one, two = (requests(size).memory("combine", {}, 1, threads) for threads in (1, 2))
+    assert two - one == pytest.approx(1.5 * 4 * per_band, abs=1)
 
 
 mpixels = st.floats(0.001, 1000.0)

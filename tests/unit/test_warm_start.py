@@ -286,8 +286,8 @@ def test_runs_that_snakemake_starts_itself(run, monkeypatch):
 class Script:
     """As much of Snakemake's PythonScript as is looked at."""
 
-    def __init__(self, threads=1, tmpdir=None):
-        self.threads, self.resources, self.bench_record = threads, {"tmpdir": tmpdir}, None
+    def __init__(self, tmpdir=None):
+        self.resources, self.bench_record = {"tmpdir": tmpdir}, None
         self.path = SimpleNamespace(get_filename=lambda: "calibrate.py")
         self.started = []
 
@@ -407,10 +407,3 @@ def test_without_a_server_snakemake_starts_the_script(hooked):
     script = hooked.script()
     script.execute_script("a.py")
     assert script.started == ["a.py"]
-
-
-def test_a_script_with_several_threads_is_started_by_snakemake(hooked):
-    script = hooked.script(threads=2)
-    script.execute_script("a.py")
-    assert script.started == ["a.py"]
-    assert not hooked.asked

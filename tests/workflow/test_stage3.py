@@ -81,7 +81,7 @@ def test_keywords_of_the_image(combined):
 
 
 @pytest.mark.filterwarnings("ignore:Card is too long")
-def test_an_image_made_in_bands_is_the_same_file(combined, tmp_path, monkeypatch):
+def test_an_image_made_in_bands_by_several_threads_is_the_same_file(combined, tmp_path, monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.chdir(combined.folder)
     monkeypatch.setattr(resample, "WORTHWHILE", 0)
@@ -96,13 +96,14 @@ def test_an_image_made_in_bands_is_the_same_file(combined, tmp_path, monkeypatch
     files.grid = str(tmp_path / "grid.json")
     Path(files.grid).write_text(json.dumps(grid))
     made = {}
-    for rows in (10**6, 101):  # the exposures reach two and three bands
+    # The exposures reach two and three bands.
+    for rows, threads in ((10**6, 1), (10**6, 2), (101, 1), (101, 2), (101, 3)):
         monkeypatch.setattr(combination_parameters, "BAND_PIXELS", 1)
         monkeypatch.setattr(combination_parameters, "LEAST_BAND_ROWS", rows)
-        path = tmp_path / f"{rows}" / IMAGE
-        combine.combine(files, SimpleNamespace(i2d=str(path)), params)
-        made[rows] = path.read_bytes()
-    assert made[101] == made[10**6]
+        path = tmp_path / f"{rows}_{threads}" / IMAGE
+        combine.combine(files, SimpleNamespace(i2d=str(path)), params, threads)
+        made[rows, threads] = path.read_bytes()
+    assert set(made.values()) == {made[10**6, 1]}
 
 
 def test_image_covers_all_exposures(combined):

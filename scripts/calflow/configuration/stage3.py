@@ -12,6 +12,7 @@ from calflow.science.combination.combination_parameters import (
     GroupDrizzling,
     OutlierThresholds,
     ResampledVariance,
+    bands_at_once,
     own_kernel_does,
     rows_of_band,
 )
@@ -248,15 +249,28 @@ class CombinedResample(_CombinedVariance):
         return parameters | ({"variance": "error"} if self.single else {})
 
     def rows_at_a_time(self, shape: tuple[int, int]) -> int:
-        """Return how many rows of an image are combined at a time.
+        """Return how many rows of an image one thread combines at a time.
 
         Parameters
         ----------
         shape : (ny, nx)
             Of the image.
         """
-        in_bands = own_kernel_does(self.kernel, self.pixfrac, self.propagate_dq) and not self.single
-        return min(shape[0], rows_of_band(shape[1])) if in_bands else shape[0]
+        return rows_of_band(shape) if self._works_in_bands else shape[0]
+
+    def parts_at_once(self, shape: tuple[int, int]) -> int:
+        """Return how many times as many rows many threads combine at a time.
+
+        Parameters
+        ----------
+        shape : (ny, nx)
+            Of the image.
+        """
+        return bands_at_once(shape, shape[0]) if self._works_in_bands else 1
+
+    @property
+    def _works_in_bands(self) -> bool:
+        return own_kernel_does(self.kernel, self.pixfrac, self.propagate_dq) and not self.single
 
 
 _Apertures: Any = section_of(Apertures, Step)

@@ -1,9 +1,10 @@
 """Combined images, ``_i2d``, as they are written, and as the source catalogue reads them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from calflow.files.exposure import growing_product, without_structure
-from calflow.files.growing_files import Later
+from calflow.files.growing_files import Later, Section
 from calflow.files.writing import PLAIN, Writing
 from calflow.science.combination.resample import Resampled
 from calflow.science.geometry.pixel_map import covered_window
@@ -211,52 +212,83 @@ def _offset(hdu: Any) -> int | None:
     return None if file["file"].compression else file["datLoc"]
 
 
-@contextmanager
-def writing_combined(
-    path: Path,
-    first: Resampled,
-    shape: tuple[int, int],
-    headers: Mapping[str, fits.Header],
-    others: Sequence,
-    wcs: bytes,
-    writing: Writing = PLAIN,
-) -> Iterator[Callable[[Resampled, slice], None]]:
-    """Yield a function that writes a combined image, band of rows after band.
+class GrowingImage:
+    """A combined image in a file that grows by bands of rows, which several threads may write. A context manager.
 
     Parameters
     ----------
     path : Path
-    first : Resampled
-        A band, which tells what planes there are.
+        The file is there when the block is left, complete or not at all.
     shape : (ny, nx)
         Of the image.
-    headers : mapping of extension name to astropy Header
-        ``PRIMARY`` and ``SCI``, complete.
-    others, wcs, writing
+    begin : callable
+        Returns the complete headers ``PRIMARY`` and ``SCI`` by name, and further extensions. It is called once.
+    wcs, writing
         As of `files.exposure.write_product`.
 
-    Yields
-    ------
-    callable
-        Takes the planes of a band and its rows. Errors and variances that a band has not are NaN there.
+    Attributes
+    ----------
+    has_data : bool
+        Whether any pixel that was written has weight.
     """
-    science = headers["SCI"]
-    unit = fits.Header([science.cards["BUNIT"]] if "BUNIT" in science else [])
-    planes = {name: plane for name in PLANES if (plane := getattr(first, name)) is not None}
-    later = {name.upper(): Later((*plane.shape[:-2], *shape), plane.dtype) for name, plane in planes.items()}
-    extensions = {**headers, "ERR": unit}
-    names = list(planes)
-    del first, planes  # the bands that follow need the memory
-    with growing_product(path, headers["PRIMARY"], later, extensions, others, wcs, writing) as sections:
 
-        def write(band: Resampled, rows: slice) -> None:
-            for name in names:
-                section, plane = sections[name.upper()], getattr(band, name)
-                if name != "con":
-                    section.write(np.full_like(band.sci, np.nan) if plane is None else plane, rows.start)
-                    continue
-                for number, bits in enumerate(plane):
-                    if bits.any():  # where nothing is written a file has 0
-                        section.write(bits, number, rows.start)
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int],
+        begin: Callable[[], tuple[Mapping[str, fits.Header], Sequence]],
+        wcs: bytes,
+        writing: Writing = PLAIN,
+    ):
+        self.has_data = False
+        self._path, self._shape, self._begin, self._wcs, self._writing = path, shape, begin, wcs, writing
+        self._stack = ExitStack()
+        self._preparing, self._opening = Lock(), Lock()
+        self._beginning: tuple[Mapping[str, fits.Header], Sequence] | None = None
+        self._sections: dict[str, Section] = {}
 
-        yield write
+    def __enter__(self) -> "GrowingImage":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+    def prepare(self) -> tuple[Mapping[str, fits.Header], Sequence]:
+        """Return the headers and further extensions, made if that was not done: the first band need not wait then."""
+        with self._preparing:
+            self._beginning = self._beginning or self._begin()
+            return self._beginning
+
+    def write(self, band: Resampled, rows: slice) -> None:
+        """Write the planes of a band. The first one tells what planes there are.
+
+        Parameters
+        ----------
+        band : Resampled
+            Errors and variances that it has not are NaN.
+        rows : slice
+        """
+        with self._opening:
+            self._sections = self._sections or self._open(band)
+        self.has_data = self.has_data or bool(band.wht.any())
+        for name, section in self._sections.items():
+            plane = getattr(band, name)
+            if name != "con":
+                section.write(np.full_like(band.sci, np.nan) if plane is None else plane, rows.start)
+                continue
+            for number, bits in enumerate(plane):
+                if bits.any():  # where nothing is written a file has 0
+                    section.write(bits, number, rows.start)
+
+    def _open(self, first: Resampled) -> dict[str, Section]:
+        """Begin the file, with the planes that a band has; return these in the order of the file."""
+        headers, others = self.prepare()
+        science = headers["SCI"]
+        unit = fits.Header([science.cards["BUNIT"]] if "BUNIT" in science else [])
+        planes = {name: plane for name in PLANES if (plane := getattr(first, name)) is not None}
+        later = {name.upper(): Later((*plane.shape[:-2], *self._shape), plane.dtype) for name, plane in planes.items()}
+        extensions = {**headers, "ERR": unit}
+        sections = self._stack.enter_context(
+            growing_product(self._path, headers["PRIMARY"], later, extensions, others, self._wcs, self._writing)
+        )
+        return {name: sections[name.upper()] for name in planes}

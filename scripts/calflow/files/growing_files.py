@@ -1,6 +1,7 @@
 """FITS files whose images are written part by part, so that none of them is ever in memory as a whole."""
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Later:
 
 class Section:
     """The pixels of an image in a file that is being written; those that are never written are the integer 0.
+
+    Several threads may write at the same time.
 
     Parameters
     ----------
@@ -75,8 +78,7 @@ class Section:
                 f"{values.dtype} of shape {values.shape} at {start} is no part of {dtype} of shape {shape}"
             )
         begin = int(np.ravel_multi_index(first, shape)) if values.size else 0
-        self._file.seek(self._offset + begin * dtype.itemsize)
-        self._file.write(_as_stored(values).data)
+        _write_at(self._file.fileno(), _as_stored(values), self._offset + begin * dtype.itemsize)
 
 
 def _as_stored(values: np.ndarray) -> np.ndarray:
@@ -84,6 +86,14 @@ def _as_stored(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "u" and values.dtype.itemsize > 1:
         values = values ^ values.dtype.type(1 << (8 * values.dtype.itemsize - 1))
     return np.ascontiguousarray(values, values.dtype.newbyteorder(">"))
+
+
+def _write_at(file: int, values: np.ndarray, offset: int) -> None:
+    """Write values to a place in a file, whatever others write to others of it."""
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        written = os.pwrite(file, left, offset)
+        left, offset = left[written:], offset + written
 
 
 @contextmanager
@@ -125,4 +135,5 @@ def growing(path: Path, hdus: Sequence, later: Mapping[str, Later]) -> Iterator[
             size = prod(image.shape) * image.dtype.itemsize
             file.seek(-(-size // FITS_BLOCK) * FITS_BLOCK, io.SEEK_CUR)
         file.truncate()
+        file.flush()
         yield sections

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from astropy.io import fits
@@ -16,6 +17,8 @@ from calflow.science.geometry.pixel_map import covered_window, map_to_grid, pixe
 
 # Pixels between points of the outline of an exposure, which is curved.
 OUTLINE_STEP = 64
+# Of the process: what astropy warns of is caught while a file is read, for all threads.
+_READING = Lock()
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class PlacedRows:
 
 
 class PlacedExposure:
-    """An exposure in a file, on a grid.
+    """An exposure in a file, on a grid. Several threads may read it at the same time.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ class PlacedExposure:
         self._headers: tuple[fits.Header, fits.Header] | None = None
         self._by_rows: bool | None = None
         self._rows: ExposureRows | None = None
+        self._preparing = Lock()
 
     def reaches(self, band: slice) -> bool:
         """Tell whether the exposure may reach some rows of the grid.
@@ -95,16 +99,9 @@ class PlacedExposure:
         ----------
         band : slice
         """
-        if self._by_rows is None:
-            image = self._read(slice(0, 1)).image
-            # Else a median over all of it may be its weight.
-            self._by_rows = image.var_rnoise is not None and image.var_poisson is not None
-        if not self._by_rows:
-            return self.whole()
-        pixmap = None
+        pixmap = self._prepared()
         if self._rows is None:
-            pixmap = self._map()
-            self._rows = exposure_rows(pixmap, self._grid.shape, self._bounds)
+            return self.whole()
         rows = self._rows.reaching(band)
         if rows.stop - rows.start < 2:
             return None
@@ -115,11 +112,30 @@ class PlacedExposure:
             self._rows.limits_of(rows),
         )
 
+    def prepare(self) -> None:
+        """Find out where its rows lie, which the first one who reads some of them would do."""
+        self._prepared()
+
+    def _prepared(self) -> np.ndarray | None:
+        """Find out where its rows lie, if that is not known yet; return the pixel map if it was made for that."""
+        with self._preparing:
+            if self._by_rows is not None:
+                return None
+            image = self._read(slice(0, 1)).image
+            # Else a median over all of it may be its weight.
+            self._by_rows = image.var_rnoise is not None and image.var_poisson is not None
+            if not self._by_rows:
+                return None
+            pixmap = self._map()
+            self._rows = exposure_rows(pixmap, self._grid.shape, self._bounds)
+            return pixmap
+
     def _map(self, rows: slice | None = None) -> np.ndarray:
         return map_to_grid(self.geometry, self._grid, *self._mapping, rows)
 
     def _read(self, rows: slice | None = None) -> Exposure:
-        exposure = read_exposure(self.path, part=rows)
+        with _READING:
+            exposure = read_exposure(self.path, part=rows)
         self._prepare(exposure)
         self._headers = _headers_of(exposure)
         return exposure

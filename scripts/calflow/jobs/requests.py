@@ -14,6 +14,8 @@ TIME_MARGIN, MINUTES_BESIDE = 20, 5
 # Beside the script two Snakemakes run in each job of a cluster, one that starts the other: 120 MB each.
 SNAKEMAKE_MB = 300
 EXPOSURES_PER_MB = 20
+# Of an image for each thread that makes it: jobs with threads wait until so many cores are free.
+MPIXELS_PER_THREAD = 2.0
 
 
 class Requests:
@@ -29,15 +31,20 @@ class Requests:
         Tells whether jobs run in this machine, where no Snakemake stands between.
     exposures : int
         In the plan, which each job of a cluster loads.
+    cores : callable
+        Tells how many this run has for its jobs; 1 if they do not run on this machine.
     """
 
-    def __init__(self, sizes: Sizes, local: Callable[[], bool], exposures: int = 0):
+    def __init__(
+        self, sizes: Sizes, local: Callable[[], bool], exposures: int = 0, cores: Callable[[], int] = lambda: 1
+    ):
         self._sizes = sizes
         self._local = local
         self._exposures = exposures
+        self._cores = cores
         self._costs = MeasuredCosts()
 
-    def memory(self, rule: str, wildcards: Any, attempt: int) -> int:
+    def memory(self, rule: str, wildcards: Any, attempt: int, threads: int = 1) -> int:
         """
         Return the memory to ask for, MB.
 
@@ -47,11 +54,27 @@ class Requests:
         wildcards : mapping of name to str
         attempt : int
             1 for the first one.
+        threads : int
         """
         cost = self._costs.of(rule)
-        script = MEMORY_MARGIN * cost.memory_of(self._sizes.of(wildcards, whole=cost.work.whole)) + MEMORY_BESIDE_MB
+        size = self._sizes.of(wildcards, whole=cost.work.whole).with_threads(threads)
+        script = MEMORY_MARGIN * cost.memory_of(size) + MEMORY_BESIDE_MB
         beside = 0 if self._local() else SNAKEMAKE_MB + self._exposures // EXPOSURES_PER_MB
         return attempt * (math.ceil(script) + beside)
+
+    def threads(self, wildcards: Any) -> int:
+        """Return the number of threads for an image: of the cores of this machine what each of all images gets.
+
+        More would have jobs of several images wait for each other. Where jobs run elsewhere it is 1, unless the user
+        says otherwise (``--set-threads``).
+
+        Parameters
+        ----------
+        wildcards : mapping of name to str
+            ``association``.
+        """
+        size = self._sizes.of(wildcards, whole=False)
+        return max(1, min(self._cores() // self._sizes.images, int(size.image / MPIXELS_PER_THREAD)))
 
     def minutes(self, rule: str, wildcards: Any, attempt: int) -> int:
         """Return the time after which a job is ended, minutes.

@@ -107,7 +107,12 @@ class Rules:
             }
         return self._made[script, functions]
 
-    def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
+    @property
+    def threads(self) -> Callable[[Any], int]:
+        """The ``threads`` of a rule that makes something of one image."""
+        return lambda wildcards: self._requests.threads(wildcards)
+
+    def resources(self, rule: str) -> dict[str, Callable[..., int]]:
         """
         Return the memory (MB) and the time (minutes) that a rule asks for.
 
@@ -120,7 +125,7 @@ class Rules:
             Its name.
         """
         return {
-            "mem_mb": lambda wildcards, attempt: self._requests.memory(rule, wildcards, attempt),
+            "mem_mb": lambda wildcards, attempt, threads: self._requests.memory(rule, wildcards, attempt, threads),
             "runtime": lambda wildcards, attempt: self._requests.minutes(rule, wildcards, attempt),
         }
 

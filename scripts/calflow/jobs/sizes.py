@@ -32,6 +32,8 @@ class Size:
         Of the largest of them, if they are worked on in blocks.
     part : float
         How much of the image is combined at a time, from 0 to 1.
+    parts : int
+        How many such parts may be combined at the same time.
     at_once : float
         The image, if its catalogue is not made in bands.
     """
@@ -42,6 +44,7 @@ class Size:
     exposures: int = 1
     integrations: int = 1
     part: float = 1.0
+    parts: int = 1
     at_once: float = 0.0
 
     @property
@@ -73,6 +76,15 @@ class Size:
     def context(self) -> float:
         """The pixels of the context of a band beyond its first plane: each plane has room for 32 exposures."""
         return self.band * ((self.exposures - 1) // 32)
+
+    def with_threads(self, threads: int) -> "Size":
+        """Return the size of the work of several threads.
+
+        Parameters
+        ----------
+        threads : int
+        """
+        return replace(self, part=min(1.0, self.part * min(threads, self.parts))) if threads > 1 else self
 
     def of(self, kind: str) -> float:
         """Return one of the sizes by its name.
@@ -152,6 +164,11 @@ class Sizes:
             return Size(frame * len(reference.exposures), frame, frame, len(reference.exposures))
         return Size(1.0, 1.0, 1.0)
 
+    @property
+    def images(self) -> int:
+        """The number of images that the plan combines, at least one."""
+        return max(1, len(self._plan.stage3.associations))
+
     def association(self, name: str) -> Size:
         """Return the size of the work on all exposures of an association.
 
@@ -171,6 +188,7 @@ class Sizes:
                 image,
                 len(frames),
                 part=parameters.resample.rows_at_a_time(shape) / shape[0],
+                parts=parameters.resample.parts_at_once(shape),
                 at_once=0.0 if parameters.source_catalog.works_in_bands else image,
             )
         return self._associations[name]

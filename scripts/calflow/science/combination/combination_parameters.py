@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from calflow.science.parameters import Length, Range
 
-# Bands of the output that are worked on one after the other: 28 bytes for each pixel, and what surrounds an exposure.
-BAND_PIXELS, LEAST_BAND_ROWS = 1 << 22, 512
+# Bands of the output that are worked on by themselves: 28 bytes for each pixel, and what surrounds an exposure.
+BAND_PIXELS, LEAST_BAND_ROWS = 1 << 21, 256
+# Of all bands that are worked on at the same time, so that memory does not grow with the number of threads.
+PIXELS_AT_ONCE = 10 * 2**20
 
 Pixfrac = Annotated[float, Range(ge=0, le=1), "drop size, as a fraction of the input pixel"]
 FillValue = Annotated[str, "value of pixels without data: a number, or NAN"]
@@ -53,15 +55,30 @@ def own_kernel_does(kernel: str, pixfrac: float, propagate_dq: bool) -> bool:
     return kernel == "square" and pixfrac == 1 and not propagate_dq
 
 
-def rows_of_band(columns: int) -> int:
-    """Return how many rows of an output our own kernel works on at a time.
+def rows_of_band(shape: tuple[int, int]) -> int:
+    """Return how many rows of an output our own kernel works on by themselves; they do not depend on threads.
 
     Parameters
     ----------
-    columns : int
+    shape : (ny, nx)
         Of the output.
     """
-    return max(LEAST_BAND_ROWS, BAND_PIXELS // columns)
+    ny, nx = shape
+    number = max(1, round(ny / max(LEAST_BAND_ROWS, BAND_PIXELS // nx)))
+    return -(-ny // number)
+
+
+def bands_at_once(shape: tuple[int, int], threads: int) -> int:
+    """Return how many bands of an output are worked on at the same time; what is left of the threads is for each.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Of the output.
+    threads : int
+    """
+    rows = rows_of_band(shape)
+    return max(1, min(threads, -(-shape[0] // rows), PIXELS_AT_ONCE // (rows * shape[1])))
 
 
 @dataclass(frozen=True, kw_only=True)

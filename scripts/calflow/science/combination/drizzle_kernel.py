@@ -10,7 +10,6 @@ of this module. It needs numba, and knows drops of the size of the pixel (pixfra
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numba
@@ -18,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from calflow.patches import drizzle_polygons
+from calflow.science.threads import in_threads
 
 if getattr(numba.config, "DISABLE_JIT", False):
     raise ImportError("numba is told not to compile: the drizzle package is faster than Python")
@@ -106,11 +106,7 @@ def add_image(
     )
     add_rows: Callable[..., None] = _add_rows
     edges = np.linspace(rows.start, rows.stop, threads + 1).astype(int).tolist()
-    if threads == 1:
-        add_rows(*arguments, edges[0], edges[1] - 1)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda strip: add_rows(*arguments, strip[0], strip[1] - 1), pairwise(edges)))
+    in_threads(lambda strip: add_rows(*arguments, strip[0], strip[1] - 1), list(pairwise(edges)), threads)
 
 
 def start_kernel() -> None:

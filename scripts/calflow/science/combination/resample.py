@@ -12,6 +12,7 @@ import math
 import mmap
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -172,8 +173,6 @@ class Resampler:
         self._pixel_scale_ratio = pixel_scale_ratio
         self._enable_ctx = enable_ctx
         self._propagate_dq = propagate_dq
-        self._kinds: list[str] | None = None
-        self._exponent: int | None = None
         self._drizzles_parts = enable_err and variance == "resampled"
         self._propagate = enable_err and variance == "propagated"
         self._drizzled_error: Resampler | None = None
@@ -192,41 +191,53 @@ class Resampler:
                 threads=threads,
             )
         self._n_images = n_images
-        self._n_added = 0
         self._threads = threads
         self._module: ModuleType | None = None  # of our own kernel, once it is sure that it is used
-        self.start(slice(0, ny))
+        # Of the first exposure that was added, to any band; one dictionary of all bands.
+        self._of_all: dict[str, list[str]] = {}
+        self._start(slice(0, ny))
 
     def bands(self, n_pixels: int) -> list[slice]:
-        """Return rows of the output to work on one after the other (`start`), all of them: one band or more.
+        """Return rows of the output to work on by themselves (`band`), all of them: one band or more.
 
         Parameters
         ----------
         n_pixels : int
             Of an exposure.
         """
-        ny, nx = self._shape
-        rows = rows_of_band(nx)
+        ny = self._shape[0]
+        rows = rows_of_band(self._shape)
         if rows < ny and self._drizzled_error is None:
             self._module = self._kernel_module(n_pixels)
         if self._module is None:
             return [slice(0, ny)]
         return [slice(start, min(start + rows, ny)) for start in range(0, ny, rows)]
 
-    def start(self, rows: slice) -> None:
-        """Begin with some rows of the output: what is added from now on counts there alone, until `finish`.
+    def band(self, rows: slice) -> Resampler:
+        """Return the sums of some rows of the output: what is added to them counts there alone.
+
+        Those of several bands may grow at the same time, in threads.
 
         Parameters
         ----------
         rows : slice
             One of `bands`.
         """
+        band = copy(self)
+        band._start(rows)
+        return band
+
+    def _start(self, rows: slice) -> None:
+        """Begin with some rows of the output."""
         self._rows = rows
+        self._n_added = 0
+        self._exponent: int | None = None
         context_shape = (self._n_images - 1) // 32 + 1, *self._shape
         # Of the size of the output, so that positions stay what they are. Memory is taken by the rows that are hit.
+        zeros = np.zeros if rows == slice(0, self._shape[0]) else _unreserved_zeros
         self._sums = _Sums(
-            sci=np.zeros(self._shape, np.float32),
-            wht=np.zeros(self._shape, np.float32),
+            sci=zeros(self._shape, np.float32),
+            wht=zeros(self._shape, np.float32),
             context=_unreserved_zeros(context_shape, np.int32) if self._enable_ctx else None,
             dq=np.zeros(self._shape, np.uint32) if self._propagate_dq else None,
         )
@@ -296,7 +307,7 @@ class Resampler:
             limits=limits,
         )
         combined = kinds or ["err"]
-        engine = self._engine or self._start(image.sci.size, combined)
+        engine = self._engine or self._choose(image.sci.size, combined)
         if self._propagate:
             engine.add(exposure, _stack(image, combined, squared=True), number)
         elif self._errors is not None:
@@ -310,7 +321,7 @@ class Resampler:
         return bool(weight.any())
 
     def finish(self) -> Resampled:
-        """Return the combined planes of the rows that were begun with. To these nothing can be added afterwards."""
+        """Return the combined planes. To these sums nothing can be added afterwards."""
         if self._engine is not None:
             self._engine.finish(self._rows)
         self._sums = self._sums.rows(self._rows)
@@ -361,11 +372,14 @@ class Resampler:
             limits = np.finfo(np.float32)
             np.clip(sums.wht, limits.tiny, limits.max, out=sums.wht, where=weighed)
 
+    @property
+    def _kinds(self) -> list[str] | None:
+        return self._of_all.get("kinds")
+
     def _check_kinds(self, kinds: list[str]) -> None:
-        if self._kinds is None:
-            self._kinds = kinds
-        elif kinds != self._kinds:
-            own, first = (", ".join(map(str.upper, names)) or "no ERR above 0" for names in (kinds, self._kinds))
+        known = self._of_all.setdefault("kinds", kinds)
+        if kinds != known:
+            own, first = (", ".join(map(str.upper, names)) or "no ERR above 0" for names in (kinds, known))
             raise ValueError(f"the exposure has {own}, the first one {first}: combined ones need the same")
 
     def _in_range(self, weight: np.ndarray) -> np.ndarray:
@@ -381,7 +395,7 @@ class Resampler:
             weight = np.ldexp(weight, -(self._exponent or 0))
         return np.clip(weight, SMALLEST_WEIGHT, LARGEST_WEIGHT, out=weight, where=positive)
 
-    def _start(self, n_pixels: int, kinds: list[str]) -> _OnePass | _DrizzlePackage:
+    def _choose(self, n_pixels: int, kinds: list[str]) -> _OnePass | _DrizzlePackage:
         """Choose how to drizzle, now that the size of an exposure is known."""
         if self._propagate:
             self._sums.variances = np.zeros((len(kinds), *self._shape), np.float32)
