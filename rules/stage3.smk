@@ -356,7 +356,7 @@ rule combine:
         f"{LOGS}/combine/{{association}}.log",
     benchmark:
         f"{BENCHMARKS}/combine/{{association}}.tsv"
-    threads: jobs.threads
+    threads: jobs.threads(2)
     resources:
         **resources_of("combine"),
     params:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.iocontainers import Wildcards
 
 from calflow.configuration.settings import Settings
 from calflow.jobs.all import JOBS
 from calflow.jobs.measured_costs import MEASURED, MeasuredCosts
 from calflow.jobs.requests import MEMORY_MARGIN, SNAKEMAKE_MB, TIME_MARGIN, Requests
+from calflow.jobs.rules import Rules
 from calflow.jobs.sizes import Size, Sizes, pixels_in
 from calflow.plan.plan import Plan
 from calflow.science.sky.background_map import BOX_PIXELS
@@ -76,7 +78,26 @@ def test_on_a_cluster_snakemake_and_the_plan_need_memory_too():
 )
 def test_threads_are_the_share_that_an_image_has_of_the_cores(mpixel, images, cores, threads):
     found = Requests(OneSize(Size(1.0, 1.0, mpixel), images), lambda: True, cores=lambda: cores)
-    assert found.threads({"association": "one"}) == threads
+    assert found.threads({"association": "one"}, 2) == threads
+
+
+@pytest.mark.parametrize("name", ["association", "crf", "exposure"])
+def test_rules_ask_by_the_names_of_wildcards(name):
+    """Those of Snakemake are a list: ``in`` would look among the values."""
+    asked = []
+
+    class Sizes(OneSize):
+        def of(self, wildcards, *, whole):
+            asked.append(name in wildcards)
+            return self.size
+
+    rules = Rules(None, Requests(Sizes(Size(1.0, 1.0, 4.0)), lambda: True), None, Path())
+    wildcards = Wildcards(fromdict={name: "one"})
+    assert rules.threads(2)(wildcards) == 1
+    ask = rules.resources("combine")
+    assert ask["mem_mb"](wildcards, 1, 1) > 0
+    assert ask["runtime"](wildcards, 1) > 0
+    assert asked == [True] * 3
 
 
 def test_memory_of_threads_is_that_of_the_bands_they_work_on_at_once():

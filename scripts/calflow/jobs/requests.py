@@ -14,8 +14,6 @@ TIME_MARGIN, MINUTES_BESIDE = 20, 5
 # Beside the script two Snakemakes run in each job of a cluster, one that starts the other: 120 MB each.
 SNAKEMAKE_MB = 300
 EXPOSURES_PER_MB = 20
-# Of an image for each thread that makes it: jobs with threads wait until so many cores are free.
-MPIXELS_PER_THREAD = 2.0
 
 
 class Requests:
@@ -62,7 +60,7 @@ class Requests:
         beside = 0 if self._local() else SNAKEMAKE_MB + self._exposures // EXPOSURES_PER_MB
         return attempt * (math.ceil(script) + beside)
 
-    def threads(self, wildcards: Any) -> int:
+    def threads(self, wildcards: Any, mpixels: float) -> int:
         """Return the number of threads for an image: of the cores of this machine what each of all images gets.
 
         More would have jobs of several images wait for each other. Where jobs run elsewhere it is 1, unless the user
@@ -72,9 +70,11 @@ class Requests:
         ----------
         wildcards : mapping of name to str
             ``association``.
+        mpixels : float
+            Of the image for each thread, at least: a job with threads waits until so many cores are free.
         """
         size = self._sizes.of(wildcards, whole=False)
-        return max(1, min(self._cores() // self._sizes.images, int(size.image / MPIXELS_PER_THREAD)))
+        return max(1, min(self._cores() // self._sizes.images, int(size.image / mpixels)))
 
     def minutes(self, rule: str, wildcards: Any, attempt: int) -> int:
         """Return the time after which a job is ended, minutes.

@@ -107,10 +107,15 @@ class Rules:
             }
         return self._made[script, functions]
 
-    @property
-    def threads(self) -> Callable[[Any], int]:
-        """The ``threads`` of a rule that makes something of one image."""
-        return lambda wildcards: self._requests.threads(wildcards)
+    def threads(self, mpixels: float) -> Callable[[Any], int]:
+        """Return the ``threads`` of a rule that makes something of one image.
+
+        Parameters
+        ----------
+        mpixels : float
+            Of the image for each of them, at least.
+        """
+        return lambda wildcards: self._requests.threads(_named(wildcards), mpixels)
 
     def resources(self, rule: str) -> dict[str, Callable[..., int]]:
         """
@@ -125,8 +130,10 @@ class Rules:
             Its name.
         """
         return {
-            "mem_mb": lambda wildcards, attempt, threads: self._requests.memory(rule, wildcards, attempt, threads),
-            "runtime": lambda wildcards, attempt: self._requests.minutes(rule, wildcards, attempt),
+            "mem_mb": lambda wildcards, attempt, threads: self._requests.memory(
+                rule, _named(wildcards), attempt, threads
+            ),
+            "runtime": lambda wildcards, attempt: self._requests.minutes(rule, _named(wildcards), attempt),
         }
 
     def group(self, otherwise: str | None = None) -> Callable[[Any], str | None]:
@@ -215,6 +222,7 @@ class _Last:
 
 
 def _named(wildcards: Any) -> dict[str, str]:
+    """Return wildcards by name: Snakemake's own are a list, of which ``in`` asks for values."""
     return dict(wildcards.items())
 
 
