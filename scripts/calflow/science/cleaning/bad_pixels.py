@@ -20,6 +20,8 @@ AWAY = 2
 ROWS = 32
 # More pixels in one piece are no bad pixels, but structure: the edge of what light reaches, glow.
 LARGEST_GROUP = 20
+# As many values, or twice as many, tell level and noise.
+SOME = 2**18
 KINDS = ("HOT", "WARM", "LOW_QE", "OPEN", "ADJ_OPEN")
 
 
@@ -60,10 +62,10 @@ def bad_pixels(
         raise ValueError("mask: there is no 2-D image in an extension DQ")
     x, y = (int(number) for number in found.get("first_pixel", (1, 1)))
     flags = placed(found["dq"].astype(np.uint32), (x, y), facts.first_pixel, planes.sci.shape)
-    bad = flags != 0
-    good = bad & ((planes.dq & DO_NOT_USE) == 0) & has_value("sci", planes.sci)
-    kinds = {name.lower(): int(((flags & np.uint32(FLAGS[name])) != 0).sum()) for name in KINDS}
-    figures = {"pixels": int(bad.sum()), "usable before": int(good.sum())}
+    bad = np.nonzero(flags)
+    good = ((planes.dq[bad] & DO_NOT_USE) == 0) & has_value("sci", planes.sci[bad])
+    kinds = {name.lower(): int(np.count_nonzero(flags[bad] & np.uint32(FLAGS[name]))) for name in KINDS}
+    figures = {"pixels": len(good), "usable before": int(good.sum())}
     return Cleaned(dq=planes.dq | flags, figures=figures | {name: number for name, number in kinds.items() if number})
 
 
@@ -132,15 +134,16 @@ def _deviation(planes: Image) -> tuple[np.ndarray, np.ndarray]:
         image = np.where(usable, planes.sci, np.float32(0)).sum(axis=0) / np.maximum(number, 1)
     else:
         good, image = usable, planes.sci
-    level, _ = sky_level(image[good][:: good.size // 2**18 | 1])
+    some = np.flatnonzero(good)[:: good.size // SOME | 1]
+    level, _ = sky_level(image.ravel()[some])
     if not np.isfinite(level):
         return np.zeros(good.shape, np.float32), np.zeros_like(good)
     image = np.where(good, image, np.float32(level))
-    image = image - _median_around(image)
-    values = image[good][:: good.size // 2**18 | 1]
-    low, high = np.quantile(values, [0.15865, 0.84135])
-    noise = max(float(high - low) / 2, float(np.finfo(np.float32).tiny))
-    return np.where(good, image / np.float32(noise), np.float32(0)), good
+    image -= _median_around(image)
+    low, high = np.quantile(image.ravel()[some], [0.15865, 0.84135])
+    image /= np.float32(max(float(high - low) / 2, float(np.finfo(np.float32).tiny)))
+    image *= good
+    return image, good
 
 
 def _median_around(image: np.ndarray) -> np.ndarray:

@@ -60,7 +60,10 @@ def grown(mask: np.ndarray, pixels: float) -> np.ndarray:
     if not pixels or not mask.any():
         return mask
     reach = math.floor(pixels)
-    part = tuple(slice(max(int(found.min()) - reach, 0), int(found.max()) + reach + 1) for found in np.nonzero(mask))
+    part = tuple(
+        slice(max(int(found[0]) - reach, 0), int(found[-1]) + reach + 1)
+        for found in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    )
     larger = mask.copy()
     if reach <= NEAR:
         larger[part] = _within_disks(mask[part], pixels)

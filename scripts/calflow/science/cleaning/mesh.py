@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Values that are worked on at a time: they stay in the cache of the processor.
+AT_A_TIME = 2**16
+# Columns of which the sums are taken one after the other.
+FEW = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -54,8 +59,14 @@ def mesh_of(image: np.ndarray, counts: np.ndarray, box: tuple[int, int]) -> Mesh
         Size of a block, pixels; cut to the image.
     """
     box = min(box[0], image.shape[0]), min(box[1], image.shape[1])
-    sums, numbers = (_block_sums(plane, box) for plane in (np.where(counts, image, np.float32(0)), counts))
-    return Mesh(sums / np.maximum(numbers, 1), numbers, box, image.shape)
+    rows, sums = max(1, AT_A_TIME // (box[0] * image.shape[1])) * box[0], []
+    for start in range(0, len(image), rows):
+        part = counts[start : start + rows].astype(np.float32)
+        part *= image[start : start + rows]
+        sums.append(_sums_of_rows(part, box[0], np.float32))
+    numbers = _sums_of_rows(counts.view(np.uint8), box[0], np.uint8 if box[0] <= np.iinfo(np.uint8).max else np.int32)
+    means, numbers = (_sums_of_columns(each, box[1]) for each in (np.concatenate(sums), numbers))
+    return Mesh(means / np.maximum(numbers, 1), numbers, box, image.shape)
 
 
 def smooth_image(level: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
@@ -76,8 +87,8 @@ def smooth_image(level: np.ndarray, box: tuple[int, int], shape: tuple[int, ...]
     if lowest == highest:
         return np.full(shape, lowest)
     coefficients = spline_filter(level, 3, np.float64, mode="reflect").astype(np.float32)
-    columns = np.ascontiguousarray(_spline_values(np.ascontiguousarray(coefficients.T), box[1], shape[1]).T)
-    image = _spline_values(columns, box[0], shape[0])
+    columns = _spline_values(np.ascontiguousarray(coefficients.T), box[1], shape[1])
+    image = _spline_values(np.ascontiguousarray(columns.T), box[0], shape[0])
     # A cubic spline exceeds the values it goes through.
     return np.clip(image, lowest, highest, out=image)
 
@@ -90,6 +101,7 @@ def _spline_values(coefficients: np.ndarray, size: int, number: int) -> np.ndarr
     """
     padded = np.pad(coefficients, ((2, 2), (0, 0)), mode="symmetric")
     values = np.empty((len(coefficients) * size, coefficients.shape[1]), coefficients.dtype)
+    weighted = np.empty_like(coefficients)
     for place in range(size):
         x = (place + 0.5) / size - 0.5
         first = 1 + int(np.floor(x))
@@ -99,17 +111,18 @@ def _spline_values(coefficients: np.ndarray, size: int, number: int) -> np.ndarr
         np.multiply(padded[first : first + len(part)], np.float32(weights[0] / 6), out=part)
         for number_of_weight in (1, 2, 3):
             begin = first + number_of_weight
-            part += padded[begin : begin + len(part)] * np.float32(weights[number_of_weight] / 6)
+            part += np.multiply(
+                padded[begin : begin + len(part)], np.float32(weights[number_of_weight] / 6), out=weighted
+            )
     return values[:number]
 
 
-def _block_sums(plane: np.ndarray, box: tuple[int, int]) -> np.ndarray:
-    """Return the sums of blocks, float64; of truth values, their numbers."""
-    if plane.dtype == bool and box[0] <= np.iinfo(np.uint8).max:
-        columns = _sums_of_rows(plane.view(np.uint8), box[0], np.uint8)
-    else:
-        columns = _sums_of_rows(plane, box[0], np.int32 if plane.dtype == bool else np.float32)
-    return np.add.reduceat(columns, np.arange(0, plane.shape[1], box[1]), axis=1, dtype=np.float64)
+def _sums_of_columns(plane: np.ndarray, size: int) -> np.ndarray:
+    """Return the sums of each so many columns, float64."""
+    if size <= FEW and plane.shape[1] % size == 0:  # `np.add.reduceat` takes three times as long, with the same sums
+        first, *others = (plane[:, place::size].astype(np.float64) for place in range(size))
+        return first + sum(others[1:], others[0]) if others else first
+    return np.add.reduceat(plane, np.arange(0, plane.shape[1], size), axis=1, dtype=np.float64)
 
 
 def _sums_of_rows(plane: np.ndarray, size: int, kind: type) -> np.ndarray:

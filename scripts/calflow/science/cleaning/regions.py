@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _UNITS = {"d": 1.0, "'": 1 / 60, '"': 1 / 3600, "r": math.degrees(1.0)}
 # Sky positions of every so many pixels tell which part of an exposure a region may reach.
 COARSE = 32
+# Rows that are worked on at a time: they stay in the cache of the processor.
+ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,13 @@ def region_mask(regions: Sequence[Region], shape: tuple[int, int], sky: Position
         if region.on_sky and sky is None:
             raise ValueError("regions on the sky need world coordinates, which the exposure has not got")
         part = _reach(region, shape, sky)
+        mask = (outside if region.excluded else inside)[part]
         # Rows and columns of pixels by themselves: most of what follows is the same along one of them.
         y, x = (np.arange(each.start, each.stop, dtype=float) for each in part)
-        y = y[:, None]
-        if region.on_sky:
-            y, x = np.broadcast_arrays(y, x)
-        (outside if region.excluded else inside)[part] |= _contains(region, *_plane(region, x, y, sky))
+        for start in range(0, len(y), ROWS):
+            rows = y[start : start + ROWS, None]
+            at_y, at_x = np.broadcast_arrays(rows, x) if region.on_sky else (rows, x)
+            mask[start : start + ROWS] |= _contains(region, *_plane(region, at_x, at_y, sky))
     return inside & ~outside
 
 

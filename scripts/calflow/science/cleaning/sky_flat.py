@@ -20,6 +20,8 @@ SMOOTH, SCALES = 64, 6
 CLIP = 5.0
 # As many values, or twice as many, tell a level.
 SOME = 2**18
+# Rows that are worked on at a time.
+ROWS = 32
 
 
 def sky_flat(
@@ -101,7 +103,7 @@ def correction_of(response: np.ndarray, error: np.ndarray) -> tuple[float, float
     known = (error > 0) & (response > 0)
     if not known.any():
         return 0.0, 0.0
-    noise = float(np.sqrt(np.mean(error[known] ** 2)))
+    noise = float(np.sqrt(np.sum(np.square(error * known)) / np.count_nonzero(known)))
     # Not of all: a few pixels that differ much are no reason to divide the others by noise.
     differs = float(np.subtract(*np.quantile(some_of(response, known, SOME), [0.84135, 0.15865])) / 2)
     return float(np.sqrt(max(differs**2 - noise**2, 0))), noise
@@ -150,10 +152,10 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
         shown = _shown(planes, image, good, parameters)
         if shown is None:
             continue
-        ratio = shown.ratio(image)
-        ratio *= np.float32(shown.weight)
-        np.add(sums[0], ratio, out=sums[0], where=shown.shows)
-        np.add(sums[1], shown.weight, out=sums[1], where=shown.shows)
+        ratio = shown.weighted_ratio(image)
+        for rows in _bands(shape):
+            sums[0][rows] += ratio[rows]
+            sums[1][rows] += shown.weight * shown.shows[rows]
         sums[2] += shown.shows
         members.add(facts, shown.shows, weight=shown.weight, middle=shown.middle, sky=shown.sky)
     if not members:
@@ -162,7 +164,10 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     known = number >= parameters.exposures
     if not known.any():
         raise ValueError(f"no pixel shows the sky in {parameters.exposures} exposures: give more, or a flat")
-    flat, error, level = _normalised(weighted, weights, known)
+    flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
+    for rows in _bands(known.shape):
+        _put_means(weighted[rows], weights[rows], known[rows], flat[rows], error[rows])
+    level = _normalise(flat, error, known)
     return {
         "flat": flat,
         "error": error,
@@ -209,25 +214,37 @@ def _without(found: Mapping[str, np.ndarray], own: Own) -> tuple[np.ndarray, np.
         return flat, error
     shown = _Shown(kept.mask, float(kept.values["weight"]), float(kept.values["middle"]), kept.values["sky"])
     image, _ = _mean_image(planes)
-    known = error > 0
-    weights = np.divide(1, np.square(error * found["level"][0]), out=np.zeros(flat.shape), where=known)
-    weighted = flat * found["level"][0] * weights
-    ratio = shown.ratio(image)
-    ratio *= np.float32(shown.weight)
-    np.subtract(weighted, ratio, out=weighted, where=shown.shows)
-    np.subtract(weights, shown.weight, out=weights, where=shown.shows)
-    return _normalised(weighted, weights, known)[:2]
+    known, level = error > 0, found["level"][0]
+    ratio = shown.weighted_ratio(image)
+    others, their_error = np.ones_like(flat), np.zeros_like(error)
+    for rows in _bands(flat.shape):
+        weights = 1 / np.square(np.where(known[rows], error[rows] * level, np.inf))
+        weighted = flat[rows] * level * weights - ratio[rows]
+        weights -= shown.weight * shown.shows[rows]
+        _put_means(weighted, weights, known[rows], others[rows], their_error[rows])
+    _normalise(others, their_error, known)
+    return others, their_error
 
 
-def _normalised(weighted: np.ndarray, weights: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return means with the median 1, their errors, and what both were divided by."""
-    flat, error = np.ones(known.shape, np.float32), np.zeros(known.shape, np.float32)
-    np.divide(weighted, weights, out=flat, where=known, casting="same_kind")
-    np.divide(1, np.sqrt(weights, where=known, out=np.ones_like(weights)), out=error, where=known, casting="same_kind")
+def _put_means(weighted, weights, known, flat: np.ndarray, error: np.ndarray) -> None:
+    """Put weighted means and their errors, of sums in double precision, where they are known."""
+    weights = np.where(known, weights, 1.0)
+    flat[...] = np.where(known, weighted / weights, 1.0)
+    error[...] = known / np.sqrt(weights)
+
+
+def _normalise(flat: np.ndarray, error: np.ndarray, known: np.ndarray) -> float:
+    """Divide means by their median, and their errors; return what that was."""
     level = float(np.median(some_of(flat, known, SOME)))
-    np.divide(flat, np.float32(level), out=flat, where=known)
+    for rows in _bands(flat.shape):
+        flat[rows] /= np.where(known[rows], np.float32(level), np.float32(1))
     error /= np.float32(level)
-    return flat, error, level
+    return level
+
+
+def _bands(shape: tuple[int, ...]) -> list[slice]:
+    """Return the rows of an image, some at a time, which stay in the cache of the processor."""
+    return [slice(start, start + ROWS) for start in range(0, shape[0], ROWS)]
 
 
 class _Shown(NamedTuple):
@@ -238,11 +255,16 @@ class _Shown(NamedTuple):
     middle: float
     sky: np.ndarray
 
-    def ratio(self, image: np.ndarray) -> np.ndarray:
-        """Return the image over its sky."""
-        smooth = smooth_image(self.sky, (SMOOTH, SMOOTH), image.shape)
-        # A sky far from its level is light of something else.
-        return image / smooth.clip(self.middle / 2, 2 * self.middle)
+    def weighted_ratio(self, image: np.ndarray) -> np.ndarray:
+        """Return the image over its sky, times the weight; 0 where it does not show the sky."""
+        ratio = smooth_image(self.sky, (SMOOTH, SMOOTH), image.shape)
+        for rows in _bands(image.shape):
+            # A sky far from its level is light of something else.
+            smooth = ratio[rows].clip(self.middle / 2, 2 * self.middle)
+            np.divide(image[rows], smooth, out=smooth)
+            smooth *= np.float32(self.weight)
+            np.multiply(smooth, self.shows[rows], out=ratio[rows])
+        return ratio
 
 
 def _mean_image(planes: Image) -> tuple[np.ndarray, np.ndarray]:
@@ -259,15 +281,14 @@ def _shown(planes: Image, image: np.ndarray, good: np.ndarray, parameters: SkyFl
     """Return the sky that the mean of an exposure shows; None: there is none above 0."""
     if not good.any():
         return None
-    shows, weights = good, good.astype(np.float32)
+    shows = good
     scales = min(SCALES, int(np.log2(max(2, min(image.shape) // 8))))
     for first in (2, 1):  # without the sources in what is smooth, which need not be known to a pixel
         rest = image - mesh_of(image, shows, (SMOOTH, SMOOTH)).image()
-        rest *= weights
         middle, noise = sky_level(some_of(rest, good, SOME))
-        light = light_and_part(
-            rest, weights, noise=noise, scales=scales, threshold=parameters.snr_threshold, first=first
-        )[0]
+        light = light_and_part(rest, good, noise=noise, scales=scales, threshold=parameters.snr_threshold, first=first)[
+            0
+        ]
         shows = good & ~light & (np.abs(rest - middle) <= CLIP * noise)
     level, _ = sky_level(some_of(image, shows, SOME))
     noise = _noise(planes, shows) or noise

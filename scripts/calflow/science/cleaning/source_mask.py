@@ -5,14 +5,16 @@ found, and left out on the coarser ones, so that a bright star does not become a
 below the level of the sky, where there is no light of sources.
 """
 
+import math
+
 import numpy as np
 
 # What a mask of sources has where light is small, where it is wide alone, and where that is not known.
 SMALL, WIDE, UNKNOWN = 1, -1, -2
 # Blocks of which less is left than this part are not judged.
 LEAST_LEFT = 0.25
-# What the noise of a block is multiplied by when it is smoothed over its neighbours.
-SMOOTHING = 0.375
+# What the noise of a block is multiplied by when it is smoothed over its neighbours, whose weights are WEIGHTS in all.
+SMOOTHING, WEIGHTS = 0.375, 16
 # Rounds in which level and noise of the sky are measured anew without what lies above it.
 ROUNDS = 8
 # Values further above the sky than this many sigma do not count for it.
@@ -24,8 +26,13 @@ NEARLY = 0.999
 # So many scales, from single values on, tell how much of an image light covers. On the largest a few blocks do, of
 # which one more or less, by chance or by the wings of galaxies, is much of the image.
 COVERING = 6
+# From so many scales on the sums of truth values are too large for bytes.
+SMALL_SUMS = 2
 # As many values, or twice as many, tell level and noise.
 SOME = 2**16
+# As many, or twice as many, are put in order to tell where a rank is; and so far from there, in parts of all, it is
+# looked for first, and twice as far below it: four times the error of that.
+FEW, AROUND = 2**13, 0.02
 
 
 def find_light(
@@ -44,8 +51,8 @@ def find_light(
     ----------
     values : float32 array, shape (ny, nx)
         The image, finite; its sky must be flat.
-    weights : float32 array, shape (ny, nx)
-        How much a value counts: 0 not at all, otherwise 1 over its variance in any unit.
+    weights : float32 or bool array, shape (ny, nx)
+        How much a value counts: 0 not at all, otherwise 1 over its variance in any unit. True: 1, in less time.
     noise : float
         Standard deviation of a value of weight 1, if the noise were white. On each scale it is measured, too, and the
         larger one counts.
@@ -93,13 +100,17 @@ def light_and_part(
         Of the weights; on scales of up to 32 values.
     """
     largest = 2 ** (scales - 1)
-    padding = [(0, -size % largest) for size in values.shape]
-    sums, left = np.pad(values * weights, padding), np.pad(weights, padding)
+    if weights.dtype == bool:
+        weights = weights.view(np.uint8)  # the sums of 64 of which are small enough, on the first scales
+    sums = weights.astype(np.float32)
+    sums *= values
+    sums, left = _padded(sums, largest), _padded(weights, largest)
+    left = left.copy() if left is weights else left
     full, total = float(left.max()), max(float(left.sum(dtype=np.float64)), 1e-30)
     found, covered = [], 0.0
     for scale in range(scales):
         if scale:
-            sums, left = halved(sums), halved(left)
+            sums, left = halved(sums), halved(left if scale < SMALL_SUMS else left.astype(np.float32, copy=False))
         if scale + 1 < min(first, scales):
             continue
         places = _stands_out(sums, left, LEAST_LEFT * full * 4**scale, threshold, noise, common)
@@ -168,17 +179,68 @@ def sky_level(values: np.ndarray) -> tuple[float, float]:
         The median of what is left when values more than 2 sigma above it are left out, again and again; sigma is that
         of a normal distribution of which the lower half is looked at.
     """
-    ordered = np.sort(np.ravel(values))
-    number = ordered.size
+    ordered = _Ordered(np.ravel(values))
+    number = ordered.number
     if not number:
         return np.nan, np.nan
     for _ in range(ROUNDS):
-        low, level = (_quantile_of(ordered[:number], part) for part in (0.15865, 0.5))
-        kept = int(np.searchsorted(ordered[:number], level + BRIGHT * (level - low), "right"))
+        low, level = (ordered.quantile(part, number) for part in (0.15865, 0.5))
+        kept = min(number, ordered.up_to(level + BRIGHT * (level - low)))
         if kept == number:
             break
         number = kept
     return float(level), float(level - low)
+
+
+class _Ordered:
+    """Values in order, as far as they are asked for: those around a rank, where it lies being told by some of them."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.number = values.size
+        self._values = values
+        self._some = np.sort(values[:: max(1, values.size // FEW)])
+        self._parts: list[tuple[int, np.ndarray]] = []
+
+    def quantile(self, part: float, number: int) -> float:
+        """Return a quantile of so many of the lowest values, interpolated as numpy does."""
+        place = part * (number - 1)
+        before = int(place)
+        low, high = self._at(before), self._at(min(before + 1, number - 1))
+        weight = place - before
+        step = np.float64(high - low)
+        return float(high - step * (1 - weight) if weight >= 0.5 else low + step * weight)
+
+    def up_to(self, limit: float) -> int:
+        """Return how many values are not above a limit."""
+        rounded = self._values.dtype.type(limit)
+        if rounded > limit:
+            rounded = np.nextafter(rounded, -np.inf, dtype=rounded.dtype)
+        return int(np.count_nonzero(self._values <= rounded))
+
+    def _at(self, rank: int):
+        """Return the value of a rank, from 0."""
+        reach = len(self._some) * AROUND
+        while True:
+            for first, part in self._parts:
+                if first <= rank < first + len(part):
+                    return part[rank - first]
+            self._parts.append(self._around(rank * len(self._some) // self.number, int(reach)))
+            reach *= 4
+
+    def _around(self, place: int, reach: int) -> tuple[int, np.ndarray]:
+        """Return the rank of the first of the values around a place in the order of some, and these, in order."""
+        first, last = place - 2 * reach, place + reach
+        if first <= 0 and last >= len(self._some) - 1:
+            return 0, np.sort(self._values)
+        inside = self._values <= self._some[min(last, len(self._some) - 1)]
+        if last >= len(self._some) - 1:
+            inside[:] = True
+        before = 0
+        if first > 0:
+            above = self._values >= self._some[first]
+            before = self.number - int(np.count_nonzero(above))
+            inside &= above
+        return before, np.sort(np.compress(inside, self._values))
 
 
 def grown(mask: np.ndarray) -> np.ndarray:
@@ -201,9 +263,16 @@ def grown(mask: np.ndarray) -> np.ndarray:
     return across
 
 
+def _padded(values: np.ndarray, multiple: int) -> np.ndarray:
+    """Return an image with zeros at the ends of its axes, so that their sizes are multiples of a number."""
+    padding = [(0, -size % multiple) for size in values.shape]
+    return np.pad(values, padding) if np.any(padding) else values
+
+
 def _doubled(mask: np.ndarray) -> np.ndarray:
     """Return a mask with four pixels in place of each."""
-    return np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
+    pairs = np.multiply(mask.view(np.uint8), np.uint16(0x0101), dtype=np.uint16)
+    return np.repeat(pairs.view(bool), 2, axis=0)
 
 
 def halved(values: np.ndarray) -> np.ndarray:
@@ -226,46 +295,48 @@ def _stands_out(sums, left, least: float, threshold: float, noise: float, common
 
     Rows are worked on some at a time, which stay in the cache of the processor.
     """
-    mean, root, judged = np.empty_like(sums), np.empty_like(sums), np.empty(sums.shape, bool)
-    bands = _bands(sums.shape)
-    numbers = []
+    around, weight = np.empty_like(sums), np.empty_like(left)  # 16 times the means over neighbours
+    judged = np.empty(sums.shape, bool)
+    bands, numbers = _bands(sums.shape), []
+    fewest = WEIGHTS * least if left.dtype != np.uint8 else math.ceil(WEIGHTS * least)
     for rows in bands:
-        smooth_left = _smoothed(left, rows)
-        judged[rows] = (left[rows] > 0) & (smooth_left >= least)
+        _sum_around(left, rows, weight[rows])
+        _sum_around(sums, rows, around[rows])
+        judged[rows] = (left[rows] > 0) & (weight[rows] >= fewest)
         numbers.append(int(np.count_nonzero(judged[rows])))
-        root[rows] = np.sqrt(np.maximum(smooth_left, 1e-30))
-        mean[rows] = _smoothed(sums, rows) / (root[rows] * root[rows])
-    some = _some_places(judged, bands, numbers)
-    some_means, some_roots = mean.ravel()[some], root.ravel()[some]
-    level = np.float32(sky_level(some_means)[0])
-    _, measured = sky_level((some_means - level) * some_roots)
+    means, roots = _means_and_roots(around, weight, _some_places(judged, bands, numbers))
+    level = np.float32(sky_level(means)[0])
+    _, measured = sky_level((means - level) * roots)
     white = max(np.nan_to_num(measured), SMOOTHING * noise)
+    # Only these need be looked at in full: what is common makes the limit higher. For smaller weights it is lowest at
+    # one of their ends.
+    full = weight.max()
+    of_full, of_least = (
+        np.float32(level * each + NEARLY * threshold * white * np.sqrt(WEIGHTS * each))
+        for each in (float(full), float(fewest))
+    )
     places = []
     for rows in bands:
-        significance = mean[rows] - level
-        significance *= root[rows]
-        # Only these need be looked at in full: what is common makes the limit higher.
-        high = np.flatnonzero(judged[rows] & (significance >= np.float32(NEARLY * threshold * white)))
-        above, its_root = mean[rows].ravel()[high] - level, root[rows].ravel()[high]
-        high = high[above > threshold * np.sqrt((white / its_root) ** 2 + common**2)]
-        places.append(high + rows.start * sums.shape[1])
+        high = around[rows] >= of_full
+        if of_least < of_full:
+            high |= (around[rows] >= of_least) & (weight[rows] < full)
+        place = np.flatnonzero(high & judged[rows]) + rows.start * sums.shape[1]
+        means, roots = _means_and_roots(around, weight, place)
+        places.append(place[means - level > threshold * np.sqrt((white / roots) ** 2 + common**2)])
     return np.concatenate(places)
+
+
+def _means_and_roots(around: np.ndarray, weight: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return smoothed values of some blocks, and what their significance is, over their distance from the sky."""
+    part = np.float32(1 / WEIGHTS)
+    roots = np.sqrt(part * weight.ravel()[places])
+    return part * around.ravel()[places] / (roots * roots), roots
 
 
 def _bands(shape: tuple[int, ...]) -> list[slice]:
     """Return the rows of an image in parts of about as many values."""
     step = max(1, AT_A_TIME // shape[1])
     return [slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step)]
-
-
-def _quantile_of(ordered: np.ndarray, part: float) -> float:
-    """Return a quantile of ordered values, interpolated as numpy does."""
-    place = part * (ordered.size - 1)
-    before = int(place)
-    low, high = ordered[before], ordered[min(before + 1, ordered.size - 1)]
-    weight = place - before
-    step = np.float64(high - low)
-    return float(high - step * (1 - weight) if weight >= 0.5 else low + step * weight)
 
 
 def _some_places(mask: np.ndarray, bands: list[slice], numbers: list[int]) -> np.ndarray:
@@ -280,15 +351,13 @@ def _some_places(mask: np.ndarray, bands: list[slice], numbers: list[int]) -> np
     return np.concatenate([np.empty(0, int), *places])
 
 
-def _smoothed(values: np.ndarray, rows: slice) -> np.ndarray:
-    """Return rows of means over neighbours with weights 1, 2, 1 along both axes; nothing is beyond the edge."""
+def _sum_around(values: np.ndarray, rows: slice, out: np.ndarray) -> None:
+    """Sum rows over their neighbours with weights 1, 2, 1 along both axes; nothing is beyond the edge."""
     start, stop = rows.start, rows.stop
     first, last = max(start, 1), min(stop, len(values) - 1)
-    out = values[rows] * np.float32(0.5)
-    out[first - start :] += np.float32(0.25) * values[first - 1 : stop - 1]
-    out[: last - start] += np.float32(0.25) * values[start + 1 : last + 1]
-    across = out * np.float32(0.5)
-    out *= np.float32(0.25)
-    across[:, 1:] += out[:, :-1]
-    across[:, :-1] += out[:, 1:]
-    return across
+    columns = values[rows] + values[rows]
+    columns[first - start :] += values[first - 1 : stop - 1]
+    columns[: last - start] += values[start + 1 : last + 1]
+    np.add(columns, columns, out=out)
+    out[:, 1:] += columns[:, :-1]
+    out[:, :-1] += columns[:, 1:]

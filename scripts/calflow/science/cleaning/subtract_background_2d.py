@@ -124,14 +124,14 @@ def _plane_and_free_pixels(
     """
     box = max(2, round(parameters.box_size / scale))
     plane = plane_of_dark_boxes(mesh_of(image, good, (box, box)))
-    weights = (good if marked is None else good & ~marked).astype(np.float32)
+    weights = good if marked is None else good & ~marked
     largest = max(1.0, max(parameters.filter_size, parameters.box_size) / 2 / scale)
     scales = min(1 + round(np.log2(largest)), 1 + int(np.log2(max(2, min(image.shape) // 8))))
     for _ in range(PASSES):
         rest = image - plane
         _, noise = sky_level(some_of(rest, good, SOME))
         light, covered = light_and_part(
-            rest * weights,
+            rest,
             weights,
             noise=noise,
             scales=scales,

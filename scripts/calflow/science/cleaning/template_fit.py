@@ -81,36 +81,40 @@ def fit_patterns(image: Mesh, patterns: np.ndarray, parameters: TemplateFit, sta
     if parameters.sky == "local":
         most = min(most, LOCAL_SCALES)
     terms = _terms(patterns, parameters.sky)
+    faintest = np.float32(-CLIP) / np.sqrt(np.maximum(weights, np.float32(1e-6)))
     for scales in SCALES_OF_ROUNDS if start is None else SCALES_OF_ROUNDS[-1:]:
         fitted = _fitted(image.means, terms, len(patterns), weights * free, parameters.sky)
-        pattern = np.tensordot(fitted.amplitudes, patterns, axes=1)
-        rest = image.means - pattern - fitted.sky
-        level, noise = sky_level(rest[free][:: np.count_nonzero(free) // SOME | 1].astype(np.float32))
-        # Where a pattern is bright what it leaves is no source, unless it is brighter still.
-        rest = (rest - level) / np.hypot(1.0, MISMATCH * pattern / noise if noise > 0 else 0.0)
+        rest = fitted.rest.astype(np.float32)
+        level, noise = sky_level(np.compress(free.ravel(), rest.ravel())[:: np.count_nonzero(free) // SOME | 1])
+        rest -= np.float32(level)
+        if len(patterns) and noise > 0:
+            # Where a pattern is bright what it leaves is no source, unless it is brighter still.
+            mismatch = np.tensordot(MISMATCH / noise * fitted.amplitudes, patterns, axes=1).astype(np.float32)
+            rest /= np.sqrt(1 + np.square(mismatch))
         light = find_light(
-            np.where(there, rest, 0.0).astype(np.float32),
+            rest,
             weights,
             noise=noise,
             scales=min(scales, most),
             threshold=parameters.snr_threshold,
             grow=parameters.grow,
         )
-        free = there & ~light & (rest > -CLIP * noise / np.sqrt(np.maximum(weights, 1e-6)))
+        free = there & ~light & (rest > np.float32(noise) * faintest)
         if free.sum() < max(LEAST_LEFT * there.sum(), 4 * (len(patterns) + 3)):
             raise ValueError(f"only {free.sum()} of {there.size} blocks of pixels are left without sources")
     fitted = _fitted(image.means, terms, len(patterns), weights * free, parameters.sky)
-    errors = _jackknifed(fitted.normal, fitted.right, len(patterns))
-    return Fit(fitted.amplitudes, errors, fitted.sky, free, noise * BLOCK)
+    errors = _jackknifed(*_normal_equations(fitted.terms, fitted.values, weights * free), len(patterns))
+    sky = image.means - fitted.rest - np.tensordot(fitted.amplitudes, patterns, axes=1)
+    return Fit(fitted.amplitudes, errors, sky, free, noise * BLOCK)
 
 
 class _Fitted(NamedTuple):
-    """Amplitudes, the sky beside them, and the equations that they come from, by tiles."""
+    """Amplitudes, what is left of the image, and the terms and values that they come from."""
 
     amplitudes: np.ndarray
-    sky: np.ndarray
-    normal: np.ndarray
-    right: np.ndarray
+    rest: np.ndarray
+    terms: np.ndarray
+    values: np.ndarray
 
 
 def _terms(patterns: np.ndarray, sky: str) -> np.ndarray:
@@ -126,41 +130,44 @@ def _terms(patterns: np.ndarray, sky: str) -> np.ndarray:
 
 def _fitted(values: np.ndarray, terms: np.ndarray, patterns: int, weights: np.ndarray, sky: str) -> _Fitted:
     """Return the least squares of an image less terms, of which the first are the patterns."""
-    if sky != "local":
-        normal, right = _normal_equations(terms, values, weights)
-        found = _solved(normal.sum(axis=0), right.sum(axis=0), patterns)
-        return _Fitted(found[:patterns], np.tensordot(found[patterns:], terms[patterns:], axes=1), normal, right)
-    # Whatever is smooth is taken off the image and the terms but the constant alike, and is not known to the fit.
-    moved = [number for number in range(len(terms)) if number != patterns]
-    smooth, *smooth_terms = _smooth_parts([values, *terms[moved]], weights)
-    own = terms.copy()
-    own[moved] -= smooth_terms
+    own = terms
+    if sky == "local":
+        # Whatever is smooth is taken off the image and the terms but the constant alike, and is not known to the fit.
+        own, values = terms.copy(), values.astype(np.float64)
+        _take_smooth_parts([values, *own[:patterns], *own[patterns + 1 :]], weights)
+    weighted = (own * weights).reshape(len(own), -1)
+    normal = weighted @ own.reshape(len(own), -1).T
     for number in range(patterns):
-        if _power(own[number], weights) <= LEAST_OWN * _power(terms[number], weights):
-            raise ValueError(NO_SHAPE if _power(terms[number], weights) else NO_VALUE)
-    normal, right = _normal_equations(own, values - smooth, weights)
-    found = _solved(normal.sum(axis=0), right.sum(axis=0), patterns)
-    own[:patterns] -= terms[:patterns]
-    return _Fitted(found[:patterns], smooth + np.tensordot(found, own, axes=1), normal, right)
+        power = normal[number, number] if sky != "local" else float(np.sum(weights * np.square(terms[number])))
+        if normal[number, number] <= LEAST_OWN * power:
+            raise ValueError(NO_SHAPE if power else NO_VALUE)
+    found = _solved(normal, weighted @ values.ravel(), patterns)
+    return _Fitted(found[:patterns], values - np.tensordot(found, own, axes=1), own, values)
 
 
-def _smooth_parts(images: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Return weighted means of images over what is around, by a box twice, which is about a Gaussian."""
-    from scipy.ndimage import uniform_filter
-
-    rows, columns = weights.shape
-
-    def around(plane):
-        sums = halved(np.pad(plane, ((0, rows % 2), (0, columns % 2))))
-        return uniform_filter(uniform_filter(sums, SMOOTH, mode="constant"), SMOOTH, mode="constant")
-
-    below = np.maximum(around(weights.astype(np.float64)), 4 * LEAST_AROUND)
-    means = (around(image * weights) / below for image in images)
-    return np.stack([np.repeat(np.repeat(mean, 2, axis=0), 2, axis=1)[:rows, :columns] for mean in means])
+def _take_smooth_parts(images: Sequence[np.ndarray], weights: np.ndarray) -> None:
+    """Take off images their weighted means over what is around, by a box twice, which is about a Gaussian."""
+    below = np.maximum(_around(weights.astype(np.float64)), 4 * LEAST_AROUND)
+    for image in images:
+        mean = _around(image * weights) / below
+        for rows in (slice(None, None, 2), slice(1, None, 2)):
+            for columns in (slice(None, None, 2), slice(1, None, 2)):
+                part = image[rows, columns]
+                part -= mean[: part.shape[0], : part.shape[1]]
 
 
-def _power(pattern: np.ndarray, weights: np.ndarray) -> float:
-    return float(np.sum(weights * np.square(pattern)))
+def _around(plane: np.ndarray) -> np.ndarray:
+    """Return the means of the sums of 2 x 2 over what is around, by a box twice; 0 is beyond the edge."""
+    sums = halved(np.pad(plane, [(0, size % 2) for size in plane.shape]))
+    for _ in range(2):
+        sums = _boxed(_boxed(sums).T).T
+    return sums / SMOOTH**4
+
+
+def _boxed(values: np.ndarray) -> np.ndarray:
+    """Return the sums of so many rows around each."""
+    before = np.cumsum(np.pad(values, ((SMOOTH // 2 + 1, SMOOTH // 2), (0, 0))), axis=0)
+    return before[SMOOTH:] - before[:-SMOOTH]
 
 
 def pattern_blocks(patterns: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -136,10 +136,8 @@ def find_cosmic_rays(
     """
     if lowest.shape != image.sci.shape:
         raise ValueError(f"the lowest has shape {lowest.shape}, the exposure {image.sci.shape}")
-    from scipy.ndimage import binary_dilation
-
     unseen, known_bad = np.isnan(lowest), (image.dq & KNOWN_BAD) != 0
-    alone = binary_dilation(unseen)  # without its neighbours it is not known how steep the lowest is at a pixel
+    alone = _with_neighbours(unseen)  # without those it is not known how steep the lowest is at a pixel
     compared = comparison(np.where(unseen, np.nan, median), np.where(known_bad, np.nan, lowest), image.err)
     slope, level = largest_difference(compared), np.float32(backg if sky is None else sky)
     differs = flag_outliers(image, compared, sky, snr=snr, scale=scale, backg=backg) & ~alone
@@ -149,6 +147,16 @@ def find_cosmic_rays(
     ratio = sharpest_source(image, ~(alone | differs | outliers | known_bad))
     doubtful = (alone | above | differs) & ~(outliers | known_bad)
     return outliers | find_sharp(image, doubtful, ratio, snr[0], left_out=outliers)
+
+
+def _with_neighbours(mask: np.ndarray) -> np.ndarray:
+    """Return a mask with the four neighbours of its pixels."""
+    wide = mask.copy()
+    wide[1:] |= mask[:-1]
+    wide[:-1] |= mask[1:]
+    wide[:, 1:] |= mask[:, :-1]
+    wide[:, :-1] |= mask[:, 1:]
+    return wide
 
 
 def comparison(median: np.ndarray, lowest: np.ndarray, err: np.ndarray) -> np.ndarray:

@@ -31,6 +31,8 @@ CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 # Rows blotted at a time: NaN must be replaced in a copy of the pixel map, and it is large.
 BLOT_ROWS = 128
+# Rows compared with their neighbours at a time: they stay in the cache of the processor.
+ROWS = 32
 # drizzle refuses NaN positions; any position off the image gives the fill value.
 OFF_THE_IMAGE = -1.0
 
@@ -269,11 +271,16 @@ def largest_difference(plane: np.ndarray) -> np.ndarray:
         0 where a pixel, or all of its neighbours, have no value.
     """
     largest = np.zeros_like(plane)
-    for values, result in ((plane, largest), (plane.T, largest.T)):
-        difference = values[1:] - values[:-1]
-        np.abs(difference, out=difference)
+    for start in range(0, len(plane), ROWS):
+        # With the row after them, of which the difference to the last is.
+        values, result = plane[start : start + ROWS + 1], largest[start : start + ROWS + 1]
+        difference = np.abs(values[1:] - values[:-1])
         np.fmax(result[1:], difference, out=result[1:])
         np.fmax(result[:-1], difference, out=result[:-1])
+        values, result = values[:ROWS], result[:ROWS]
+        difference = np.abs(values[:, 1:] - values[:, :-1])
+        np.fmax(result[:, 1:], difference, out=result[:, 1:])
+        np.fmax(result[:, :-1], difference, out=result[:, :-1])
     return largest
 
 
