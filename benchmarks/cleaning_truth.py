@@ -30,6 +30,8 @@ NEBULA_SHARE = 0.9
 # Scales of the background, arcsec
 SCALES = (1.0, 5.0, 20.0)
 DEPTH_SCALE = 0.3
+# So many squares tell how they scatter; where the wings of bright stars leave fewer the darkest pixels do.
+FEWEST_SQUARES = 100
 # Fluxes are those within so many half-light radii; of stars, within so many FWHM.
 APERTURE, STAR_APERTURE = 1.5, 2.0
 Apertures = dict[str, list[tuple[np.ndarray, ...]]]
@@ -258,14 +260,19 @@ def depth_lost(case: Case, rest: np.ndarray, response: np.ndarray | None = None)
     """
     if response is not None:
         rest = rest / np.where(response > 0, response, np.nan)
-    good = case.good & np.isfinite(rest) & (case.light < 1e-2 * case.noise)
-    level = np.median(rest[good])
-    good &= np.abs(rest - level) < 5 * case.noise
     size = max(1, round(DEPTH_SCALE / case.scene.preset.x_scale))
-    means, numbers = means_of_squares(np.where(good, rest - level, 0), good, size)
-    used = numbers == size * size
-    low, high = np.quantile(means[used], (0.15865, 0.84135))
-    return float(2.5 * np.log10((high - low) / 2 * size / case.noise))
+    for dark in (case.light < 1e-2 * case.noise, _dark(case)):
+        good = case.good & np.isfinite(rest) & dark
+        if not good.any():
+            continue
+        level = np.median(rest[good])
+        good &= np.abs(rest - level) < 5 * case.noise
+        means, numbers = means_of_squares(np.where(good, rest - level, 0), good, size)
+        used = numbers == size * size
+        if np.count_nonzero(used) >= FEWEST_SQUARES:
+            low, high = np.quantile(means[used], (0.15865, 0.84135))
+            return float(2.5 * np.log10((high - low) / 2 * size / case.noise))
+    return float("nan")
 
 
 def means_of_squares(plane: np.ndarray, good: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,34 @@ def test_sky_level_is_that_of_quantiles(size, kind):
     assert sky_level(values) == plain_sky_level(values)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("arrangement", ["any", "bright", "rounded", "in order", "picked"])
+def test_the_sky_level_of_many_values_is_the_same_to_the_last_bit(kind, arrangement):
+    values = np.random.default_rng(12).normal(3, 2, 5 * source_mask.FEW).astype(kind)
+    if arrangement == "bright":
+        values[: 2 * source_mask.FEW] += 100
+    elif arrangement == "rounded":
+        values = np.round(values)
+    elif arrangement == "in order":
+        values = np.sort(values)
+    elif arrangement == "picked":  # those that tell where ranks are do not look like the rest
+        values[::5] += 1000
+    assert sky_level(values) == plain_sky_level(values)
+
+
+def test_truth_values_weigh_as_ones_do():
+    values = RANDOM.normal(size=(230, 170)).astype(np.float32)
+    values[90:130, 60:100] += 1
+    weights = RANDOM.random(values.shape) < 0.9
+    options = {"noise": 1.0, "scales": 5, "threshold": 3.0}
+    found = source_mask.light_and_part(values, weights, **options)
+    as_numbers = source_mask.light_and_part(values, weights.astype(np.float32), **options)
+    np.testing.assert_array_equal(found[0], as_numbers[0])
+    assert found[1] == as_numbers[1]
+    assert found[0][100:120, 70:90].all()
+    assert not found[0].all()
+
+
 def test_sky_level_of_equal_values_has_no_noise():
     assert sky_level(np.full(10, 4.0)) == (4.0, 0.0)
     assert np.isnan(sky_level(np.empty(0))).all()
