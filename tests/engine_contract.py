@@ -213,6 +213,11 @@ CONTRACT = {
     "job.log": Use("list(map(str, job.log)) == ['one.log']", "where its reason to fail stands", SUMMARY),
     "job.is_group": Use("job.is_group() is False", "jobs that ran together", SUMMARY),
     "path.is_temp": Use("[bool(path.is_temp) for path in job.output] == [False, True]", "what is not kept", PLAN),
+    "path.is_ancient": Use(
+        "[bool(path.is_ancient) for path in job.input] == [False, False]",
+        "inputs whose time does not count",
+        "knowing without a graph what is up to date",
+    ),
     "path.is_storage": Use("not job.output[0].is_storage", "telling S3", f"{CAUSES}, with data in S3"),
     "path.storage_object": Use("hasattr(type(job.output[0]), 'storage_object')", "names of objects in S3", CAUSES),
     "path.rule": Use("job.output[0].rule.workflow is workflow", "the prefix of objects in S3", CAUSES),

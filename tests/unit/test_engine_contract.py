@@ -16,9 +16,10 @@ ENGINE = ROOT / "scripts/calflow/engine"
 # Under which names the files of the engine know the objects; elsewhere these words mean other things.
 FILES = {
     "workflow": None,
-    "dag": {"outcome.py", "needed_jobs.py", "spare_jobs.py", "unchanged.py"},
+    "dag": {"made_parts.py", "outcome.py", "needed_jobs.py", "spare_jobs.py", "unchanged.py"},
     "job": {
         "graph_jobs.py",
+        "made_parts.py",
         "outcome.py",
         "needed_jobs.py",
         "reasons.py",
@@ -27,9 +28,9 @@ FILES = {
         "up_to_date.py",
     },
     "reason": {"reasons.py", "needed_jobs.py", "unchanged.py"},
-    "persistence": {"reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
+    "persistence": {"made_parts.py", "reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
     "record": {"unchanged.py"},
-    "path": {"reasons.py", "needed_jobs.py"},
+    "path": {"made_parts.py", "reasons.py", "needed_jobs.py"},
     "script": {"after_scripts.py", "attempts.py", "exit_statuses.py", "launcher.py"},
     "PythonScript": None,
 }

@@ -155,8 +155,12 @@ def test_graphs_are_built_of_what_is_not_known(part, monkeypatch):
     monkeypatch.setattr(target, "plan_to_json", lambda plan: plan.name)
     plan, another = (SimpleNamespace(name=name, cleanings={}) for name in ("plan", "another plan"))
     stale = ["stale.fits"]
-    assert target._stale_parts(execution(), plan, [TARGETS, stale]) == [stale]
-    assert target._stale_parts(execution(), plan, [TARGETS, stale]) == [stale]
-    assert target._stale_parts(execution(), plan, [TARGETS]) == []
-    assert target._stale_parts(execution(), another, [TARGETS]) == []
+
+    def stale_parts(plan, parts):
+        return target._stale_parts(execution(), target._known_up_to_date(execution(), plan), parts)
+
+    assert stale_parts(plan, [TARGETS, stale]) == [stale]
+    assert stale_parts(plan, [TARGETS, stale]) == [stale]
+    assert stale_parts(plan, [TARGETS]) == []
+    assert stale_parts(another, [TARGETS]) == []
     assert built == [[TARGETS, stale], [stale], [TARGETS]]

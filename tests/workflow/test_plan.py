@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections import Counter
 
 import pytest
@@ -180,3 +181,48 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     assert combined.planned() == {"calibrate": 1}
     combined.config["stage2"] = combined.config.get("stage2", {}) | {"photom": {"apply_time_correction": False}}
     assert combined.planned() == {"calibrate": 4}
+
+
+def edit(path, **texts):
+    """Replace texts of a file, each of which is there."""
+    text = path.read_text()
+    for before, after in texts.items():
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text)
+
+
+def noted(workflow):
+    """Return what is remembered of the parts of a plan: the states and names of their files."""
+    return json.loads(zlib.decompress((workflow.folder / ".snakemake/calflow/up_to_date").read_bytes()))
+
+
+def test_a_run_notes_what_graphs_would_find(combined, own_code):
+    """Of jobs that ran, that were left out, and that were done before; then no run builds a graph until a change."""
+    target, memory = (own_code / "scripts/calflow" / name for name in ("forecast/target.py", "engine/up_to_date.py"))
+    graphs = "    return over_graphs("
+    edit(target, **{"WORTHWHILE = 100": "WORTHWHILE = 2", "len(parts) > 1": "len(parts) > 0"})
+    edit(target, **{graphs: f"    if parts: print('graphs are built')\n{graphs}"})
+    edit(memory, **{"LEAST_AGE = 2.0": "LEAST_AGE = 0.0"})
+    combined.snakefile = own_code / "Snakefile"
+    edited, touched = (combined.folder / f"data/rate/jw01234001001_02101_0000{n}_nrcb1_rate.fits" for n in (1, 2))
+    with fits.open(edited, mode="update") as hdus:
+        hdus["SCI"].data += 0.01
+    os.utime(touched)
+    run = combined.run()
+    assert run.code == 0, run.output
+    assert run.rules["calibrate"] == 2
+    assert "As before, not run: find_stars" in run.logged
+    by_run = noted(combined)
+    (combined.folder / ".snakemake/calflow/up_to_date").unlink()
+    run = combined.run()
+    assert run.jobs == []
+    assert "graphs are built" in run.output
+    assert noted(combined) == by_run
+    text, _ = plan_of(combined)
+    assert "nothing to be done" in text
+    assert "graphs are built" not in text
+    combined.product("jw01234001001_02101_00003_nrcb1_cal.fits").unlink()
+    text, plan = plan_of(combined)
+    assert "graphs are built" in text
+    assert plan["rules"]["calibrate"]["jobs"] == 1

@@ -23,6 +23,7 @@ INCOMPLETE = Path(".snakemake/incomplete")  # has a file for each product that i
 # A file that changed so shortly before it was looked at may change again without another time (s).
 LEAST_AGE = 2.0
 Files = tuple[str, list[str]]  # a digest of the states of files, and their paths
+State = tuple[int, ...]  # inode, size, times of writing and of change; nothing if there is no file
 
 
 def files_if_up_to_date(workflow: Any, since: float) -> tuple[bool, Files | None]:
@@ -40,7 +41,7 @@ def files_if_up_to_date(workflow: Any, since: float) -> tuple[bool, Files | None
     -------
     bool
     (str, list of str), or None
-        None also if a file is too new to tell, or Snakemake's records are not files.
+        None also if a file is too new to tell, if a product has no record, or if Snakemake's records are not files.
     """
     if next(iter(workflow.dag.needrun_jobs()), None) is not None:
         return False, None
@@ -53,17 +54,18 @@ def files_if_up_to_date(workflow: Any, since: float) -> tuple[bool, Files | None
         needed.update(str(path) for path in job.input)
         needed.update(str(path) for path in job.output)
         others.update(str(path) for path in job.output if path.is_temp)
-        others.update(map(str, [*records, *([job.benchmark] if job.benchmark else [])]))
+        needed.update(map(str, records))
+        others.update([str(job.benchmark)] if job.benchmark else [])
     files = sorted(needed | others)
     states = list(map(_state, files))
     for path, state in zip(files, states, strict=True):
         # What changes while graphs are built may be older, or younger, than the graph.
         if state[-1] / 1e9 > since - LEAST_AGE if state else path not in others:
             return True, None
-    return True, (_digest(files, states), files)
+    return True, (digest_of(files, states), files)
 
 
-def _state(path: str) -> tuple[int, ...]:
+def _state(path: str) -> State:
     """Return what changes with a file; nothing if there is none."""
     try:
         status = os.stat(path)
@@ -72,7 +74,16 @@ def _state(path: str) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _digest(files: Iterable[str], states: Iterable[tuple[int, ...]]) -> str:
+def digest_of(files: Iterable[str], states: Iterable[State]) -> str:
+    """Return a digest of files and their states.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Their paths.
+    states : iterable of tuple of int
+        Of each.
+    """
     digest = hashlib.sha256()
     for path, state in zip(files, states, strict=True):
         digest.update(f"{path}\0{state}\n".encode("utf-8", "surrogateescape"))
@@ -133,7 +144,7 @@ class UpToDate:
             The products of the part.
         """
         known = self._parts.get(_name(targets))
-        return known is not None and known[0] == _digest(known[1], map(_state, known[1]))
+        return known is not None and known[0] == digest_of(known[1], map(_state, known[1]))
 
     def note(self, targets: Sequence[str], files: Files | None) -> None:
         """Note that a part is up to date, or that this is not known.
@@ -143,7 +154,7 @@ class UpToDate:
         targets : sequence of str
             The products of the part.
         files : (str, list of str), or None
-            Of `files_if_up_to_date`.
+            Of `files_if_up_to_date` or `MadeParts.files_of`.
         """
         if files:
             self._parts[_name(targets)] = files

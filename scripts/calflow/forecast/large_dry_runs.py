@@ -6,15 +6,12 @@ minutes and in 2 GB.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from calflow.engine.execution import Execution, Layer
-from calflow.engine.graphs import over_graphs, processes_for
-from calflow.engine.needed_jobs import NeededJob, needed_jobs
+from calflow.engine.needed_jobs import NeededJob
 from calflow.engine.run_log import asks_for_other_text
-from calflow.forecast.forecast import joined
-from calflow.forecast.target import EVERYTHING, parts_to_look_at, separable
+from calflow.forecast.target import EVERYTHING, needed_of_parts, separable
 from calflow.forecast.text import aligned
 from calflow.plan.plan import Plan
 
@@ -41,17 +38,11 @@ def tell_large_dry_runs(plan: Plan) -> Layer:
         parts = separable(execution, plan, execution.targets or [EVERYTHING])
         if not parts or len(parts) < 2:
             return execute()
-        for line in dry_run_lines(_needed(execution, plan, parts)):
+        for line in dry_run_lines(needed_of_parts(execution, plan, parts).jobs):
             print(line)
         return True
 
     return tell_or_execute
-
-
-def _needed(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[NeededJob]:
-    parts = parts_to_look_at(execution, plan, parts)
-    look = partial(needed_jobs, is_reference=plan.is_reference)
-    return joined(over_graphs(execution, parts, look, processes_for(len(parts)))).jobs if parts else []
 
 
 def dry_run_lines(jobs: Sequence[NeededJob]) -> Iterator[str]:

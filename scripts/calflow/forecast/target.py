@@ -10,9 +10,10 @@ from typing import Any
 
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.graphs import over_graphs, processes_for, shared_out, with_graph
+from calflow.engine.made_parts import files_of_made_parts
 from calflow.engine.needed_jobs import NeededJob, NeededJobs, needed_jobs
 from calflow.engine.targets import PLAN
-from calflow.engine.up_to_date import UpToDate, files_if_up_to_date, key_of
+from calflow.engine.up_to_date import Files, UpToDate, files_if_up_to_date, key_of
 from calflow.forecast.costs import Costs
 from calflow.forecast.forecast import Forecast, joined, least_of, size_on_disk
 from calflow.forecast.schedule import schedule
@@ -69,10 +70,19 @@ def look_ahead(plan: Plan, tell: Callable[[Sequence[str]], None]) -> Layer:
     """
 
     def execute_what_is_stale(execution: Execution, execute: Callable[[], Any]) -> Any:
-        targets, up_to_date = stale_targets(execution, plan, execution.targets)
-        execution.aim_at(targets)
+        parts = _parts_of_large_run(execution, plan)
+        if not parts:
+            tell([])
+            return execute()
+        began, known = time.time(), _known_up_to_date(execution, plan)
+        stale = _stale_parts(execution, known, parts) if _mostly_made(parts) else parts
+        targets, up_to_date = _targets_of(stale, parts)
+        execution.aim_at(execution.targets if targets is None else targets)
         tell(up_to_date)
-        return execute()
+        try:
+            return execute()
+        finally:
+            _note(known, stale, files_of_made_parts(execution, stale, began))
 
     return execute_what_is_stale
 
@@ -89,16 +99,12 @@ def show_forecast(execution: Execution, plan: Plan, targets: Sequence[str]) -> s
     targets : sequence of str
         Files and rules.
     """
-
-    def look(graph: Any) -> NeededJobs:
-        return needed_jobs(graph, plan.is_reference)
-
     parts = separable(execution, plan, targets)
     if parts and len(parts) > 1:
-        needed = joined(over_graphs(execution, parts, look, processes_for(len(parts))))
+        needed = needed_of_parts(execution, plan, parts)
         products = set(itertools.chain.from_iterable(parts))
     else:
-        needed = with_graph(execution, targets, look)
+        needed = with_graph(execution, targets, lambda graph: needed_jobs(graph, plan.is_reference))
         products = {path for part in components(plan) for path in _paths(part, targets)}
         products |= {target for target in targets if not execution.is_rule(target)}
         products |= set(made_beside(plan)) if EVERYTHING in targets else set()
@@ -190,52 +196,35 @@ def _paths(part: Any, targets: Sequence[str]) -> list[str]:
     return [path for target in wanted for path in part.products[target]]
 
 
-def stale_targets(execution: Execution, plan: Plan, targets: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the targets of a run: those given, or of a large plan of which most is made, what is stale in it.
-
-    And the products that are found up to date, and so are not among them.
-
-    Parameters
-    ----------
-    execution : Execution
-        What was asked for, and the workflow.
-    plan : Plan
-        Of the run.
-    targets : sequence of str
-        Of the command line.
-    """
-    targets = list(targets)
+def _parts_of_large_run(execution: Execution, plan: Plan) -> list[list[str]] | None:
+    """Return the parts of the plan of a run; None if it is too small for that to pay, or needs the whole graph."""
     if len(plan.exposures) < WORTHWHILE or execution.touches or execution.forces_all:
-        return targets, []
-    parts = separable(execution, plan, targets or [EVERYTHING])
-    if not parts or len(parts) < 2 or not _mostly_made(parts):
-        return targets, []
-    stale = _stale_parts(execution, plan, parts)
+        return None
+    parts = separable(execution, plan, execution.targets or [EVERYTHING])
+    return parts if parts and len(parts) > 1 else None
+
+
+def _targets_of(stale: Sequence[list[str]], parts: Sequence[list[str]]) -> tuple[list[str] | None, list[str]]:
+    """Return the targets of a run of what is stale, None for those it has, and the products that are left out of it."""
     if len(stale) == len(parts):
-        return targets, []
+        return None, []
     wanted = {path: None for part in stale for path in part}
     up_to_date = [path for part in parts for path in part if path not in wanted]
     # If all is up to date, Snakemake says so of one product.
     return (list(wanted), up_to_date) if wanted else (up_to_date[:1], up_to_date[1:])
 
 
-def _stale_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
+def _stale_parts(execution: Execution, known: UpToDate | None, parts: Sequence[list[str]]) -> list[list[str]]:
     """Return the parts of a plan that have jobs to run: graphs are built of what is not known to be as it was."""
-    known = _known_up_to_date(execution, plan)
     parts = _unknown(parts, known)
-    if not parts:
-        return []
     look = partial(files_if_up_to_date, since=time.time())
-    found = over_graphs(execution, parts, look, processes_for(len(parts)))
-    if known is not None:
-        for part, (_, files) in zip(parts, found, strict=True):
-            known.note(part, files)
-        known.save()
+    found = _over_graphs(execution, parts, look)
+    _note(known, parts, [files for _, files in found])
     return [part for part, (is_up_to_date, _) in zip(parts, found, strict=True) if not is_up_to_date]
 
 
-def parts_to_look_at(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> list[list[str]]:
-    """Return the parts of a plan that are not known, by an earlier run, to be up to date.
+def needed_of_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]) -> NeededJobs:
+    """Return the jobs that have to run of parts of a plan. What is found up to date is noted for later runs.
 
     Parameters
     ----------
@@ -246,7 +235,27 @@ def parts_to_look_at(execution: Execution, plan: Plan, parts: Sequence[list[str]
     parts : sequence of list of str
         Files, as `separable` returns them.
     """
-    return list(parts) if execution.forces_all else _unknown(parts, _known_up_to_date(execution, plan))
+    since = time.time()
+    known = None if execution.forces_all else _known_up_to_date(execution, plan)
+    parts = _unknown(parts, known)
+
+    def look(graph: Any) -> tuple[NeededJobs, Files | None]:
+        return needed_jobs(graph, plan.is_reference), files_if_up_to_date(graph, since)[1]
+
+    found = _over_graphs(execution, parts, look)
+    _note(known, parts, [files for _, files in found])
+    return joined(needed for needed, _ in found)
+
+
+def _over_graphs(execution: Execution, parts: Sequence[list[str]], look: Callable[[Any], Any]) -> list[Any]:
+    return over_graphs(execution, parts, look, processes_for(len(parts))) if parts else []
+
+
+def _note(known: UpToDate | None, parts: Sequence[list[str]], found: Sequence[Files | None]) -> None:
+    if known is not None:
+        for part, files in zip(parts, found, strict=True):
+            known.note(part, files)
+        known.save()
 
 
 def _unknown(parts: Sequence[list[str]], known: UpToDate | None) -> list[list[str]]:
