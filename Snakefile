@@ -57,6 +57,7 @@ from calflow.engine.environments import set_environment
 from calflow.engine.kinds import by_kind, of_notices
 from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local, seen_from_command
+from calflow.engine.unchanged import mark_part
 from calflow.engine.targets import is_only_target, shows_results, wanted_stages
 from calflow.commands.commands import COMMANDS, answer_command
 from calflow.printable import printable

@@ -7,7 +7,7 @@ requests = Requests(
     len(plan.exposures),
     cores=lambda: 1 if run.is_job or not is_local(workflow) else workflow.resource_settings.cores or 1,
 )
-jobs = Rules(plan, requests, code_hashes, SCRIPTS)
+jobs = Rules(plan, requests, code_hashes, SCRIPTS, mark_part)
 files_of, parameters_of, resources_of, group_of = jobs.files, jobs.parameters, jobs.resources, jobs.group
 geometry_of, saved_image, code_of = jobs.geometry, jobs.saved_image, jobs.code
 kept_if_wanted = str if settings.extra_steps.save_clean else temp

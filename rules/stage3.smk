@@ -137,26 +137,25 @@ use rule lay_grid as lay_common_grid with:
         "common grid {wildcards.grid}"
 
 
-# Runs where other exposures have one sky level than those that were taken at once.
-rule group_sky:
+rule find_overlaps:
     input:
-        unpack(files_of("group_sky")),
+        unpack(files_of("find_overlaps")),
     output:
-        table=f"{STAGE3}/sky/{{association}}_groups.ecsv",
+        overlaps=f"{STAGE3}/sky/{{association}}_overlaps.json",
     log:
-        f"{LOGS}/group_sky/{{association}}.log",
+        f"{LOGS}/find_overlaps/{{association}}.log",
     benchmark:
-        f"{BENCHMARKS}/group_sky/{{association}}.tsv"
+        f"{BENCHMARKS}/find_overlaps/{{association}}.tsv"
     group:
         group_of("alignment")
     resources:
-        **resources_of("group_sky"),
+        **resources_of("find_overlaps"),
     params:
-        **parameters_of("group_sky"),
+        **parameters_of("find_overlaps"),
     message:
-        "{wildcards.association}: groups for the sky levels"
+        "{wildcards.association}: where the exposures overlap"
     script:
-        "../scripts/group_sky.py"
+        "../scripts/find_overlaps.py"
 
 
 rule measure_sky:

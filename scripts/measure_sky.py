@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calflow.files.alignment_tables import find_row, read_alignment, read_corrected_geometry
 from calflow.files.exposure import read_planes
-from calflow.files.geometry_files import write_json
+from calflow.files.geometry_files import read_json, write_json
 from calflow.job import arguments_of, run
 from calflow.science.dq_flags import bad_pixels
-from calflow.science.geometry.geometry import outline
 from calflow.science.sky.sky_overlaps import exposure_sky
 from calflow.science.sky.sky_statistics import sky_statistic
 
@@ -22,30 +20,21 @@ if TYPE_CHECKING:
 def measure_sky(input, output, params: "Measuring"):
     """Write the sky level and the number of pixels, in all and per overlapping group."""
     settings = params.skymatch
-    rows = read_alignment(input.alignment)
-    own = find_row(rows, params.exposure)
-    others: dict[str, list] = {}
-    if settings["skymethod"] in ("match", "global+match") and own.used:
-        for row in rows:
-            if row.group != own.group and row.used:
-                others.setdefault(row.group, []).append(row.footprint)
+    own = read_json(input.overlaps)[params.exposure]  # of the others nothing counts: `jobs.sky` says so
     sci, dq = read_planes(input.cal, "SCI", "DQ")
     usable = ~bad_pixels(dq, settings["dqbits"]) & np.isfinite(sci)
-    geometry = read_corrected_geometry(input.geometry, own)
     sky = exposure_sky(
         sci,
         usable,
-        outline(geometry, settings["stepsize"]),
-        others,
-        geometry.pixel,
+        {group: [np.array(corners) for corners in polygons] for group, polygons in own["overlaps"].items()},
         partial(sky_statistic, **arguments_of(sky_statistic, settings)),
     )
     write_json(
         Path(output.sky),
         {
-            "exposure": own.exposure,
-            "group": own.group,
-            "whole": _plain(sky.whole) if own.used else None,
+            "exposure": params.exposure,
+            "group": own["group"],
+            "whole": _plain(sky.whole) if own["used"] else None,
             "overlaps": {group: _plain(found) for group, found in sky.overlaps.items()},
         },
     )

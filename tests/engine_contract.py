@@ -218,6 +218,7 @@ CONTRACT = {
         "inputs whose time does not count",
         "knowing without a graph what is up to date",
     ),
+    "path.flags": Use("job.input[0].flags == {}", "inputs of which a part is read", CUT_OFF),
     "path.is_storage": Use("not job.output[0].is_storage", "telling S3", f"{CAUSES}, with data in S3"),
     "path.storage_object": Use("hasattr(type(job.output[0]), 'storage_object')", "names of objects in S3", CAUSES),
     "path.rule": Use("job.output[0].rule.workflow is workflow", "the prefix of objects in S3", CAUSES),
@@ -290,6 +291,7 @@ CONTRACT = {
     "inside.checksum": Use(
         "takes(io._IOFile.checksum, 'threshold', 'force', 'algorithm')", "the content of products alone", CUT_OFF
     ),
+    "inside.flag": Use("io.flag('a', 'b', 'c').flags == {'b': 'c'}", "the same", CUT_OFF),
     "inside.input_checksums": Use(
         "takes(PersistenceBase.input_checksums, 'job', 'input_path')",
         "judging jobs with temporary files by time",

@@ -921,13 +921,10 @@ def test_alignment_and_sky_are_grouped_each_by_itself(folder):
     assert JOBS["align"].parameters(plan, association="x").groups == dict(
         zip(roots, ("jw01", "jw01", "jw02"), strict=True)
     )
-    assert JOBS["group_sky"].parameters(plan, association="x").groups == dict(zip(roots, roots, strict=True))
-    files = JOBS["measure_sky"].inputs(plan, association="x", member=roots[0])
-    assert files["alignment"] == "results/stage3/sky/x_groups.ecsv"
+    assert JOBS["find_overlaps"].parameters(plan, association="x").groups == dict(zip(roots, roots, strict=True))
     plain = plan_of()
     assert JOBS["align"].parameters(plain, association="x").groups == {}
-    files = JOBS["measure_sky"].inputs(plain, association="x", member=roots[0])
-    assert files["alignment"] == "results/stage3/x_alignment.ecsv"
+    assert JOBS["find_overlaps"].parameters(plain, association="x").groups == {}
     groups = [[len(members) for members in each.stage3.association("x").groups().values()] for each in (plan, plain)]
     assert groups == [[2, 1], [2, 1]]  # of the outlier search
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.io import AnnotatedString
 
-from calflow.engine.unchanged import Checksums, Unchanged
+from calflow.engine.unchanged import Checksums, Unchanged, mark_part
 from tests.workflow.forked import run_snakemake
 
 ROOT = Path(__file__).parents[2]
@@ -276,17 +277,17 @@ def test_a_file_that_looks_as_before_its_job_ran_is_not_believed(tmp_path):
     path.write_text("old")
     checksums = Checksums(lambda path: True)
     record = SimpleNamespace(input_checksums={str(path): checksums.of(str(path))}, endtime=0.0)
-    maker = Maker([path])
+    maker, file = Maker([path]), AnnotatedString(path)
     unchanged = Unchanged(SimpleNamespace(dag=SimpleNamespace(finished=lambda job: True)), checksums)
     unchanged.expect(maker)
-    assert not unchanged._has_same(path, maker, [record], 0.0)
+    assert not unchanged._has_same(file, maker, [record], 0.0)
     path.unlink()
     (tmp_path / "new").write_text("old")
     (tmp_path / "new").rename(path)
-    assert unchanged._has_same(path, maker, [record], 0.0)
+    assert unchanged._has_same(file, maker, [record], 0.0)
     path.write_text("not")
     os.utime(path, (1, 1))  # other content counts, however old
-    assert not unchanged._has_same(path, maker, [record], 2.0)
+    assert not unchanged._has_same(file, maker, [record], 2.0)
 
 
 def test_checksums_are_those_of_products_and_taken_once(tmp_path, monkeypatch):
@@ -302,6 +303,27 @@ def test_checksums_are_those_of_products_and_taken_once(tmp_path, monkeypatch):
     assert checksums.of(str(tmp_path / "gone.txt")) is None
     path.write_text("")
     assert checksums.of(str(path)).startswith("sha256:e3b0c442")
+
+
+def test_checksums_of_one_item_are_those_of_its_values(tmp_path):
+    path = tmp_path / "items.json"
+    checksums = Checksums(lambda path: path.endswith(".json"))
+
+    def of(text, name):
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").rename(path)
+        return checksums.of_input(mark_part(str(path), name))
+
+    before = of('{"a": {"x": [1, 2], "y": null}, "b": 1}', "a")
+    assert before == "sha256:" + hashlib.sha256(b'{"x": [1, 2], "y": null}').hexdigest()
+    assert of('{"b": 2,\n "a": {"y": null, "x": [1, 2]}}', "a") == before
+    assert of('{"a": {"x": [1, 2.0], "y": null}}', "a") != before
+    assert of('{"b": 1}', "a") is None
+    assert of('["a"]', "a") is None
+    assert of('{"a": ', "a") is None
+    assert checksums.of_input(mark_part(str(tmp_path / "gone.json"), "a")) is None
+    assert checksums.of_input(mark_part(str(tmp_path / "new.txt"), "a")) is None
+    assert checksums.of_input(AnnotatedString(path)) == checksums.of(str(path))
 
 
 def test_files_read_ahead_are_read_once_and_again_when_they_have_changed(tmp_path, monkeypatch):

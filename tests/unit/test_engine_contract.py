@@ -30,7 +30,7 @@ FILES = {
     "reason": {"reasons.py", "needed_jobs.py", "unchanged.py"},
     "persistence": {"made_parts.py", "reasons.py", "needed_jobs.py", "unchanged.py", "inside.py"},
     "record": {"unchanged.py"},
-    "path": {"made_parts.py", "reasons.py", "needed_jobs.py"},
+    "path": {"made_parts.py", "needed_jobs.py", "reasons.py", "unchanged.py"},
     "script": {"after_scripts.py", "attempts.py", "exit_statuses.py", "launcher.py"},
     "PythonScript": None,
 }

@@ -91,7 +91,7 @@ def test_rules_ask_by_the_names_of_wildcards(name):
             asked.append(name in wildcards)
             return self.size
 
-    rules = Rules(None, Requests(Sizes(Size(1.0, 1.0, 4.0)), lambda: True), None, Path())
+    rules = Rules(None, Requests(Sizes(Size(1.0, 1.0, 4.0)), lambda: True), None, Path(), None)
     wildcards = Wildcards(fromdict={name: "one"})
     assert rules.threads(2)(wildcards) == 1
     ask = rules.resources("combine")

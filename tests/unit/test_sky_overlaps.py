@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calflow.science.geometry.polygons import contains, signed_area
-from calflow.science.sky.sky_overlaps import exposure_sky, fill_polygon, pixels_inside, sky_overlap
+from calflow.science.sky.sky_overlaps import exposure_sky, fill_polygon, pixel_overlaps, sky_overlap, whole_pixels
 from calflow.science.sky.sky_statistics import SkyStatistic, sky_statistic
 
 PIXEL = 1e-4  # degrees
@@ -32,7 +32,7 @@ def overlap_of(own, other):
 
 def filled(vertices, shape=(6, 8)):
     mask = np.zeros(shape, bool)
-    fill_polygon(mask, np.array(vertices, float))
+    fill_polygon(mask, whole_pixels(np.array(vertices, float)))
     return mask
 
 
@@ -131,8 +131,12 @@ def test_footprints_that_are_apart_do_not_overlap(centre):
 
 
 def test_footprints_that_touch_do_not_overlap():
-    inside = pixels_inside(sky_overlap(footprint(0, 0, 9, 9), footprint(10, 0, 19, 9)), to_pixel, (10, 10))
-    assert not inside.any()
+    (corners,) = pixel_overlaps(footprint(0, 0, 9, 9), {"beside": [footprint(10, 0, 19, 9)]}, to_pixel).get(
+        "beside", [np.zeros((3, 2), int)]
+    )
+    mask = np.zeros((10, 10), bool)
+    fill_polygon(mask, corners)
+    assert not mask.any()
 
 
 def test_bent_sides_are_followed():
@@ -155,6 +159,12 @@ def test_footprint_without_position_is_refused(footprints):
         sky_overlap(*footprints)
 
 
+def sky_of(image, groups, usable=None, to_pixel=to_pixel):
+    """Measure the mean of an exposure of 10 x 10 pixels."""
+    usable = np.ones((10, 10), bool) if usable is None else usable
+    return exposure_sky(image, usable, pixel_overlaps(footprint(0, 0, 9, 9), groups, to_pixel), MEAN)
+
+
 @pytest.fixture
 def half_and_half():
     """An image of 10 x 10 pixels, 1 up to column 4, then 3."""
@@ -165,7 +175,7 @@ def half_and_half():
 
 def test_sky_in_overlaps_and_in_all(half_and_half):
     groups = {"left": [footprint(-9, -9, 4, 20)], "corner": [footprint(5, 8, 20, 20)], "far": [footprint(30, 0, 40, 9)]}
-    sky = exposure_sky(half_and_half, np.ones((10, 10), bool), footprint(0, 0, 9, 9), groups, to_pixel, MEAN)
+    sky = sky_of(half_and_half, groups)
     assert sky.whole == SkyStatistic(2.0, 100)
     # The side at 4.5 is moved to 0 by the half pixel of the outline, and so to column 5 (4.5 + 0.5).
     assert sky.overlaps["left"] == SkyStatistic(pytest.approx((50 + 3 * 10) / 60), 60)
@@ -175,14 +185,8 @@ def test_sky_in_overlaps_and_in_all(half_and_half):
 
 
 def test_members_of_a_group_are_counted_together_and_once(half_and_half):
-    one = exposure_sky(
-        half_and_half,
-        np.ones((10, 10), bool),
-        footprint(0, 0, 9, 9),
-        {"group": [footprint(2, 2, 20, 3), footprint(2, 2, 20, 3), footprint(2, 6, 20, 7)]},
-        to_pixel,
-        MEAN,
-    )
+    members = [footprint(2, 2, 20, 3), footprint(2, 2, 20, 3), footprint(2, 6, 20, 7)]
+    one = sky_of(half_and_half, {"group": members})
     rows = [2, 3, 4, 6, 7, 8]  # 1.5 to 3.5 are rounded to 2 and 4, 5.5 to 7.5 to 6 and 8
     assert one.overlaps["group"].n == len(rows) * 8
 
@@ -191,7 +195,7 @@ def test_unusable_pixels_are_left_out(half_and_half):
     usable = half_and_half == 3
     half_and_half[~usable] = np.nan
     groups = {"all": [footprint(-9, -9, 20, 20)], "left": [footprint(-9, -9, 2, 20)]}
-    sky = exposure_sky(half_and_half, usable, footprint(0, 0, 9, 9), groups, to_pixel, MEAN)
+    sky = sky_of(half_and_half, groups, usable)
     assert sky.whole == SkyStatistic(3.0, 50)
     assert sky.overlaps == {"all": SkyStatistic(3.0, 50)}
 
@@ -199,7 +203,7 @@ def test_unusable_pixels_are_left_out(half_and_half):
 def test_exposure_without_usable_pixels(half_and_half):
     none = np.zeros((10, 10), bool)
     groups = {"all": [footprint(-9, -9, 20, 20)]}
-    sky = exposure_sky(half_and_half, none, footprint(0, 0, 9, 9), groups, to_pixel, MEAN)
+    sky = sky_of(half_and_half, groups, none)
     assert sky.whole is None
     assert sky.overlaps == {}
 
@@ -208,14 +212,7 @@ def test_errors_of_a_billionth_pixel_do_not_matter(half_and_half):
     """The outline of the image is on edges of pixels, where rounding could go either way."""
     groups = {"other": [footprint(-3, -3, 6, 6)]}
     skies = [
-        exposure_sky(
-            half_and_half,
-            np.ones((10, 10), bool),
-            footprint(0, 0, 9, 9),
-            groups,
-            lambda sky, error=error: np.round(to_pixel(sky), 5) + error,
-            MEAN,
-        )
+        sky_of(half_and_half, groups, to_pixel=lambda sky, error=error: np.round(to_pixel(sky), 5) + error)
         for error in (-1e-9, 0.0, 1e-9)
     ]
     assert skies[0] == skies[1] == skies[2]
@@ -223,9 +220,31 @@ def test_errors_of_a_billionth_pixel_do_not_matter(half_and_half):
 
 def test_mask_of_another_shape_is_refused(half_and_half):
     with pytest.raises(ValueError, match=r"has shape \(10, 9\), the image \(10, 10\)"):
-        exposure_sky(half_and_half, np.ones((10, 9), bool), footprint(0, 0, 9, 9), {}, to_pixel, MEAN)
+        exposure_sky(half_and_half, np.ones((10, 9), bool), {}, MEAN)
 
 
 def test_overlap_without_pixel_positions_is_refused():
     with pytest.raises(ValueError, match="no pixel position"):
-        pixels_inside([footprint(0, 0, 9, 9)], lambda sky: np.full_like(sky, np.nan), (10, 10))
+        pixel_overlaps(footprint(0, 0, 9, 9), {"same": [footprint(0, 0, 9, 9)]}, lambda sky: np.full_like(sky, np.nan))
+
+
+def test_overlaps_are_whole_pixels_that_a_small_motion_leaves():
+    """Sides that meet at 5.5 and 3.5 are rounded to the even 6 and 4, those of the exposure at 9.5 to 10."""
+    (corners,) = pixel_overlaps(footprint(0, 0, 9, 9), {"it": [footprint(6, 4, 20, 20)]}, to_pixel)["it"]
+    assert corners.dtype.kind == "i"
+    assert {*map(tuple, corners.tolist())} == {(6, 4), (6, 10), (10, 4), (10, 10)}
+    other = footprint(6.2, 4.2, 20, 20)
+    first, moved = (
+        pixel_overlaps(footprint(0, 0, 9, 9), {"it": [each]}, to_pixel)["it"][0]
+        for each in (other, other + 0.1 * PIXEL)
+    )
+    np.testing.assert_array_equal(first, moved)
+
+
+@given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=3, max_size=6), st.integers(-9, 9))
+def test_filling_moves_with_the_corners(vertices, shift):
+    corners = whole_pixels(np.array(vertices))
+    here, there = np.zeros((2, 90, 90), bool)
+    fill_polygon(here, corners + 45)
+    fill_polygon(there, corners + 45 + shift)
+    np.testing.assert_array_equal(np.roll(here, (shift, shift), (0, 1)), there)

@@ -85,7 +85,15 @@ def test_the_mask_of_a_first_pass(combined):
     run = combined.run(cal)
     assert run.code == 0, run.output
     # The first pass of all four, then one of them with its mask.
-    first = {"find_stars": 4, "align": 1, "lay_outlier_grid": 1, "measure_sky": 4, "match_sky": 1, "resample_group": 4}
+    first = {
+        "find_stars": 4,
+        "align": 1,
+        "lay_outlier_grid": 1,
+        "find_overlaps": 1,
+        "measure_sky": 4,
+        "match_sky": 1,
+        "resample_group": 4,
+    }
     first |= {"take_median": 1, "flag_outliers": 4, "combine": 1, "mask_sources": 1}
     assert run.rules == first | {"apply_extra_steps": 5, "calibrate": 5}
     assert (combined.products(), combined.combined_products()) == products

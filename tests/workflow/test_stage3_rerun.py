@@ -5,12 +5,13 @@ The resampled groups and their median are temporary: whatever looks for outliers
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from calflow.files.alignment_tables import read_alignment
+from calflow.files.alignment_tables import read_alignment, write_alignment
 from calflow.files.asdf_files import wcs_from_bytes, wcs_to_bytes
 from calflow.files.tables import read_table
 from tests.edits import edit_function
@@ -28,7 +29,8 @@ FLAGS = {"flag_outliers": N, "count_outliers": 1, **COMBINE}
 OUTLIERS = {"resample_group": N, "take_median": 1, **FLAGS}
 LEVELS = {"match_sky": 1, **OUTLIERS}
 SKY = {"measure_sky": N, **LEVELS}
-ALIGN = {"align": 1, "lay_outlier_grid": 1, **SKY}
+OVERLAPS = {"find_overlaps": 1, **SKY}
+ALIGN = {"align": 1, "lay_outlier_grid": 1, **OVERLAPS}
 STARS = {"find_stars": N, **ALIGN}
 EVERYTHING = {"calibrate": N, **STARS}
 
@@ -69,7 +71,8 @@ def test_touched_rate_is_calibrated_again_and_nothing_behind_it(combined):
         ("tweakreg", "minobj", 12, ALIGN),
         ("tweakreg", "sip_degree", 3, FLAGS),
         ("tweakreg", "group_by", "detector", ALIGN),
-        ("skymatch", "group_by", "detector", {"group_sky": 1, **SKY}),
+        ("skymatch", "group_by", "detector", OVERLAPS),
+        ("skymatch", "stepsize", 64, OVERLAPS),
         ("skymatch", "lsigma", 3.0, SKY),
         ("skymatch", "match_down", False, LEVELS),
         ("outlier_detection", "maskpt", 0.6, OUTLIERS),
@@ -142,14 +145,42 @@ def test_changed_aperture_corrections(combined):
 def test_one_sky_level_for_a_visit(combined):
     """The sky is grouped by itself: the alignment table stays as it is, and so does the outlier search go by it."""
     combined.config["stage3"] = {"skymatch": {"group_by": "visit", "skymethod": "local"}}
-    assert combined.planned() == {"group_sky": 1, **SKY}
+    assert combined.planned() == OVERLAPS
     run = combined.run(f"results/stage3/{PRODUCT}_sky.ecsv")
-    assert (run.code, run.rules) == (0, {"group_sky": 1, "measure_sky": N, "match_sky": 1}), run.output
+    assert (run.code, run.rules) == (0, {"find_overlaps": 1, "measure_sky": N, "match_sky": 1}), run.output
     rows = read_table(combined.combined(f"{PRODUCT}_sky.ecsv"))
     assert {row["group"] for row in rows} == {"jw01234001001"}
     assert len({row["level"] for row in rows}) == 1
     _, aligned = alignment(combined)
     assert len({row.group for row in aligned}) == N
+
+
+def move(combined, arcsec):
+    """Have the second exposure lie further in the east, as if it had been aligned so."""
+    path = combined.combined(f"{PRODUCT}_alignment.ecsv")
+    rows = read_alignment(path)
+    correction, east = rows[1].correction, np.array([arcsec / 3600 / np.cos(np.radians(rows[1].footprint[0, 1])), 0])
+    moved = replace(correction, shift=(correction.shift[0] + arcsec, correction.shift[1]))
+    rows[1] = replace(rows[1], correction=moved, footprint=rows[1].footprint + east)
+    write_alignment(path, rows, {"step": "tweakreg"})
+
+
+def test_the_sky_is_measured_again_only_where_other_pixels_overlap(combined):
+    """A motion of a micro-arcsecond is another table of overlaps at the most; one of three pixels is other pixels."""
+    sky = f"results/stage3/{PRODUCT}_sky.ecsv"
+    move(combined, 1e-6)
+    assert combined.planned(sky) == {"find_overlaps": 1, "measure_sky": N, "match_sky": 1}
+    assert combined.run(sky).rules == {"find_overlaps": 1}
+    overlaps = combined.combined(f"sky/{PRODUCT}_overlaps.json")
+    tree = json.loads(overlaps.read_text())
+    tree[ROOTS[2]]["overlaps"].popitem()
+    overlaps.write_text(json.dumps(tree))
+    assert combined.planned(sky) == {"measure_sky": 1, "match_sky": 1}
+    run = combined.run(sky)
+    assert run.rules == {"measure_sky": 1, "match_sky": 1}
+    move(combined, 0.1)
+    assert combined.run(sky).rules == {"find_overlaps": 1, "measure_sky": N, "match_sky": 1}
+    assert combined.planned(sky) == {}
 
 
 def test_the_catalogue_of_another_association(combined):

@@ -28,7 +28,7 @@ STEPS = {
     "merge_subarrays": ("merge_subarrays",),
     "resample_exposure": ("resample",),
     "align": ("assign_mtwcs", "tweakreg"),
-    **dict.fromkeys(("measure_sky", "match_sky"), ("skymatch",)),
+    **dict.fromkeys(("find_overlaps", "measure_sky", "match_sky"), ("skymatch",)),
     **dict.fromkeys(
         ("resample_group", "take_median", "take_lowest", "flag_outliers", "count_outliers"), ("outlier_detection",)
     ),

@@ -182,8 +182,10 @@ class Skymatch(_SkyMeasuring):
         return self
 
     def measuring_parameters(self) -> dict[str, Any]:
-        """Return the parameters of the measurement in one exposure."""
-        return {"skymethod": self.skymethod} | self.part(SkyMeasuring)
+        """Return the parameters of the measurement in one exposure, in given overlaps."""
+        values = self.part(SkyMeasuring)
+        del values["stepsize"]  # of the overlaps
+        return values
 
     def matching_parameters(self) -> dict[str, Any]:
         """Return the parameters by which the levels of an association are matched."""

@@ -14,7 +14,7 @@ from snakemake.logging import logger
 from calflow.engine.execution import Execution, Layer
 from calflow.engine.inside import compare_content_by, schedule_by
 from calflow.engine.spare_jobs import SpareJobs
-from calflow.engine.unchanged import Checksums, Unchanged, members
+from calflow.engine.unchanged import PART, Checksums, Unchanged, members
 
 
 def leave_out_unchanged(folders: Collection[str]) -> Layer:
@@ -31,7 +31,7 @@ def leave_out_unchanged(folders: Collection[str]) -> Layer:
     def compare_content_and_execute(execution: Execution, execute: Callable[[], Any]) -> Any:
         if not execution.is_stored_elsewhere:
             execution.compare_content()
-            compare_content_by(checksums.of, _may_tell)
+            compare_content_by(checksums.of_input, _may_tell)
             schedule_by(type("CutOffScheduler", (CutOff,), {"checksums": checksums}))
         return execute()
 
@@ -90,7 +90,9 @@ class CutOff(SpareJobs):
         if jobs:
             super().run(jobs, executor)
             if not (self.dryrun or self.touch):
-                self.checksums.read_ahead(str(path) for job in jobs for one in members(job) for path in one.input)
+                self.checksums.read_ahead(
+                    str(path) for job in jobs for one in members(job) for path in one.input if PART not in path.flags
+                )
 
     def _unchanged_of(self, jobs: list[Any]) -> list[Any]:
         try:

@@ -248,20 +248,20 @@ def start_scripts_by(start: Callable[[Any, str, Callable[[], None]], None]) -> N
     PythonScript.execute_script = start_instead  # type: ignore[method-assign]
 
 
-def compare_content_by(checksum: Callable[[str], str | None], may_tell: Callable[[Any], bool]) -> None:
+def compare_content_by(checksum: Callable[[Any], str | None], may_tell: Callable[[Any], bool]) -> None:
     """
     Have the content of files compared, and recorded, by a function.
 
     Parameters
     ----------
     checksum : callable
-        Gets a path, returns the checksum or None, which equals no other.
+        Gets a file of Snakemake's, returns the checksum or None, which equals no other.
     may_tell : callable
         Tells of a job whether its inputs may be compared with its records before a run.
     """
 
     async def checksum_of(file: Any, *arguments: Any, **options: Any) -> str | None:
-        return checksum(str(file))
+        return checksum(file)
 
     recorded = PersistenceBase.input_checksums
 

@@ -5,6 +5,7 @@ anything is known when it has run: this is asked again just before each job is s
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ from typing import Any
 Stamp = tuple[int, int, int]
 Checksum = Future[str | None]
 
+# The flag of an input of which a job reads one item alone
+PART = "calflow_part"
 # Bytes read at a time: for each, a thread that reads has to wait for the others of Python.
 READ_BYTES = 2**21
 
@@ -34,6 +37,7 @@ class Checksums:
     def __init__(self, is_product: Callable[[str], bool]) -> None:
         self._is_product = is_product
         self._known: dict[str, tuple[Stamp, Checksum]] = {}
+        self._parts: dict[str, tuple[Stamp, dict[str, str]]] = {}
         self._to_read: SimpleQueue[tuple[Checksum, str]] = SimpleQueue()
         self._reads = False
 
@@ -52,6 +56,34 @@ class Checksums:
         if is_new:
             _fill(checksum, path)
         return checksum.result()
+
+    def of_input(self, path: Any) -> str | None:
+        """Return the checksum of what a job reads of an input: that of a product, or of one item of it.
+
+        Parameters
+        ----------
+        path : Snakemake's file
+            Marked by `mark_part`, or not.
+        """
+        name = path.flags.get(PART)
+        return self.of(str(path)) if name is None else self.of_part(str(path), name)
+
+    def of_part(self, path: str, name: str) -> str | None:
+        """Return the checksum of one item of a product that is a JSON object; None if it is no product or has no such.
+
+        Parameters
+        ----------
+        path : str
+            As rules have it.
+        name : str
+            Of the item.
+        """
+        stamp = stamp_of(path)
+        if stamp is None or not self._is_product(path):
+            return None
+        if self._parts.get(path, (None,))[0] != stamp:
+            self._parts[path] = stamp, _checksums_of_items(path)
+        return self._parts[path][1].get(name)
 
     def read_ahead(self, paths: Iterable[str]) -> None:
         """Have a thread read files whose checksums will be asked for, so that nobody has to wait for them then.
@@ -84,6 +116,32 @@ class Checksums:
     def _read(self) -> None:
         while True:
             _fill(*self._to_read.get())
+
+
+def mark_part(path: str, name: str) -> Any:
+    """Mark an input, a JSON object, as one of which a job reads one item alone: what else is there does not count.
+
+    Parameters
+    ----------
+    path : str
+        As rules have it.
+    name : str
+        Of the item.
+    """
+    from snakemake.io import flag
+
+    return flag(path, PART, name)
+
+
+def _checksums_of_items(path: str) -> dict[str, str]:
+    try:
+        with open(path, "rb") as file:
+            items = json.load(file).items()
+    except (OSError, ValueError, AttributeError):  # not what its job writes
+        return {}
+    # As JSON it is told from what differs in type alone.
+    texts = {name: json.dumps(item, sort_keys=True) for name, item in items}
+    return {name: f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" for name, text in texts.items()}
 
 
 def _fill(checksum: Checksum, path: str) -> None:
@@ -235,16 +293,16 @@ class Unchanged:
         stamp = stamp_of(path)
         if maker is not None and self._has_run(maker):
             # A file that looks as before its job ran is one that a network file system has not yet renewed.
-            return stamp is not None and stamp != self._before.get(path) and self._is_recorded(path, records)
+            return stamp is not None and stamp != self._before.get(path) and self._is_recorded(file, records)
         if maker is not None and not self._is_decided(maker) and not self._is_same(maker):
             return False
         if stamp is None:
             return maker is not None and self._is_same(maker) and self._was_read(file, written)
-        return self._written.get(path, stamp[2] / 1e9) <= written or self._is_recorded(path, records)
+        return self._written.get(path, stamp[2] / 1e9) <= written or self._is_recorded(file, records)
 
-    def _is_recorded(self, path: str, records: Sequence[Any]) -> bool:
-        recorded = {(record.input_checksums or {}).get(path) for record in records}
-        return None not in recorded and recorded == {self._checksums.of(path)}
+    def _is_recorded(self, file: Any, records: Sequence[Any]) -> bool:
+        recorded = {(record.input_checksums or {}).get(str(file)) for record in records}
+        return None not in recorded and recorded == {self._checksums.of_input(file)}
 
     def _was_read(self, file: Any, written: float) -> bool:
         """Tell whether a temporary file that is gone is not younger than what was made of it."""

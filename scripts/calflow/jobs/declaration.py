@@ -50,6 +50,9 @@ class Job:
         Parameters of which another value makes no product stale.
     once : tuple of str
         Roles of files that count for a product only while it is not there.
+    parts : mapping of str to str
+        Roles of JSON files of which the script reads one item of the uppermost level, each with the wildcard that is
+        the name of it; what else is in such a file does not count for a product.
     work : Work
         What its costs grow with.
     like : str
@@ -65,6 +68,7 @@ class Job:
     parameters: Callable[..., Any] | None = None
     uncompared: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
     work: Work = Work()
     like: str = ""
     functions: Callable[..., list[str]] | None = None

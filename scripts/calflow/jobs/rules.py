@@ -26,14 +26,24 @@ class Rules:
     code_hashes : CodeHashes
     scripts : Path
         The folder of the scripts.
+    mark_part : callable
+        From a file and the name of an item of it to the input of a job that reads that item alone.
     """
 
-    def __init__(self, plan: Plan, requests: Requests, code_hashes: CodeHashes, scripts: Path):
+    def __init__(
+        self,
+        plan: Plan,
+        requests: Requests,
+        code_hashes: CodeHashes,
+        scripts: Path,
+        mark_part: Callable[[str, str], Any],
+    ):
         self._plan = plan
         self._requests = requests
         self._code_hashes = code_hashes
         self._made: dict[tuple[Path, tuple[str, ...]], dict[str, str]] = {}
         self._scripts = scripts
+        self._mark_part = mark_part
 
     def files(self, rule: str) -> Callable[[Any], dict[str, Any]]:
         """Return the input function of a rule: from wildcards to files by role.
@@ -46,7 +56,9 @@ class Rules:
         job = JOBS[rule]
 
         def files(wildcards: Any) -> dict[str, Any]:
-            return self._marked(job, job.inputs(self._plan, **_named(wildcards)))
+            named = _named(wildcards)
+            found = self._marked(job, job.inputs(self._plan, **named))
+            return found | {role: self._mark_part(found[role], named[name]) for role, name in job.parts.items()}
 
         return files
 

@@ -6,10 +6,13 @@ from calflow.jobs.declaration import Job, Work
 from calflow.plan.plan import Plan
 
 
-class Grouping(NamedTuple):
-    """Parameters of ``group_sky``."""
+class Overlapping(NamedTuple):
+    """Parameters of ``find_overlaps``."""
 
-    groups: dict[str, str]  # by the roots of exposures
+    exposures: list[str]  # roots, in the order of the geometries
+    groups: dict[str, str]  # by roots, where others have one level than those that were taken at once
+    skymethod: str
+    stepsize: int | None
 
 
 class Measuring(NamedTuple):
@@ -25,8 +28,8 @@ class Matching(NamedTuple):
     skymatch: dict[str, Any]
 
 
-def alignment(plan: Plan, association: str) -> dict[str, str]:
-    """Return the file of ``group_sky``: the alignment table.
+def aligned(plan: Plan, association: str) -> dict[str, Any]:
+    """Return the files of ``find_overlaps``: the alignment table, and the geometry of each member.
 
     Parameters
     ----------
@@ -35,11 +38,15 @@ def alignment(plan: Plan, association: str) -> dict[str, str]:
     association : str
         Name of its product.
     """
-    return {"alignment": plan.stage3.table(association, "alignment")}
+    members = plan.stage3.association(association).members
+    return {
+        "alignment": plan.stage3.table(association, "alignment"),
+        "geometries": [member.geometry for member in members],
+    }
 
 
-def grouping(plan: Plan, association: str) -> Grouping:
-    """Return the parameters of ``group_sky``.
+def overlapping(plan: Plan, association: str) -> Overlapping:
+    """Return the parameters of ``find_overlaps``.
 
     Parameters
     ----------
@@ -48,15 +55,17 @@ def grouping(plan: Plan, association: str) -> Grouping:
     association : str
         Name of its product.
     """
-    return Grouping(_groups(plan, association))
+    planned, skymatch = plan.stage3.association(association), plan.stage3.parameters(association).skymatch
+    return Overlapping(
+        exposures=[member.root for member in planned.members],
+        groups=planned.grouped_by(skymatch.group_by),
+        skymethod=skymatch.skymethod,
+        stepsize=skymatch.stepsize,
+    )
 
 
-def _groups(plan: Plan, association: str) -> dict[str, str]:
-    return plan.stage3.association(association).grouped_by(plan.stage3.parameters(association).skymatch.group_by)
-
-
-def aligned(plan: Plan, association: str, member: str) -> dict[str, str]:
-    """Return the files of ``measure_sky``: an exposure, its geometry and the alignment.
+def overlapped(plan: Plan, association: str, member: str) -> dict[str, str]:
+    """Return the files of ``measure_sky``: an exposure, and where others overlap it.
 
     Parameters
     ----------
@@ -67,10 +76,10 @@ def aligned(plan: Plan, association: str, member: str) -> dict[str, str]:
     member : str
         Root of the names of its products.
     """
-    files = plan.stage3.aligned(association, member)
-    if _groups(plan, association):
-        files["alignment"] = plan.stage3.path(f"sky/{association}_groups.ecsv")
-    return files
+    return {
+        "cal": plan.stage3.aligned(association, member)["cal"],
+        "overlaps": plan.stage3.path(f"sky/{association}_overlaps.json"),
+    }
 
 
 def measuring(plan: Plan, association: str, member: str) -> Measuring:
@@ -120,8 +129,9 @@ def matching(plan: Plan, association: str) -> Matching:
 
 
 JOBS = {
-    "group_sky": Job("group_sky.py", alignment, grouping, like="align"),
-    "measure_sky": Job("measure_sky.py", aligned, measuring),
+    "find_overlaps": Job("find_overlaps.py", aligned, overlapping, like="align"),
+    # Where others overlap an exposure seldom changes when one of them is replaced, though the file does.
+    "measure_sky": Job("measure_sky.py", overlapped, measuring, parts={"overlaps": "member"}),
     # A matrix of all pairs of exposures.
     "match_sky": Job("match_sky.py", measured, matching, work=Work(reckoned={"pairs": 0.0001})),
 }

@@ -13,7 +13,17 @@ Library = str | Callable[[], None]
 STAGE2 = {"combine_background", "subtract_background", "calibrate"}
 STARS = {"find_stars", "catalog_sources"}
 DRIZZLING = {"resample_exposure", "resample_group", "combine"}
-STAGE3 = {"align", "measure_sky", "match_sky", "lay_grid", "take_median", "flag_outliers", "count_outliers", "combine"}
+STAGE3 = {
+    "align",
+    "find_overlaps",
+    "measure_sky",
+    "match_sky",
+    "lay_grid",
+    "take_median",
+    "flag_outliers",
+    "count_outliers",
+    "combine",
+}
 WITH_WCS = {"calibrate", "describe_geometry", "merge_subarrays", "flag_outliers", *DRIZZLING}
 RULES = STAGE2 | STARS | STAGE3 | WITH_WCS
 
@@ -42,7 +52,7 @@ def libraries(scripts: Collection[str], pixels: int) -> list[Library]:
         (STARS, [_start_photutils, "photutils.detection", "photutils.background", "find_stars"]),
         (STAGE3, ["astropy.io.misc.yaml", "astropy.table"]),
         (["align"], "tweakwcs.linearfit tweakwcs.matchutils tweakwcs.correctors align".split()),
-        (STAGE3, "scipy.interpolate measure_sky lay_grid match_sky".split()),
+        (STAGE3, "scipy.interpolate find_overlaps measure_sky lay_grid match_sky".split()),
         (DRIZZLING, [partial(_start_drizzle, pixels), "drizzle.resample", "resample_exposure", "resample_group"]),
         (STAGE3, "take_median flag_outliers count_outliers combine".split()),
         (["catalog_sources"], "astropy.convolution skimage.segmentation catalog_sources".split()),

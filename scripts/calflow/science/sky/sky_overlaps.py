@@ -9,7 +9,7 @@ The pixels are those that jwst's skymatch step takes, so that the levels agree: 
 overlap are rounded to whole pixels, and the polygon between them is filled, its rim included.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +42,7 @@ class ExposureSky:
 def exposure_sky(
     sci: np.ndarray,
     usable: np.ndarray,
-    footprint: np.ndarray,
-    groups: Mapping[str, Sequence[np.ndarray]],
-    to_pixel: Callable[[np.ndarray], np.ndarray],
+    overlaps: Mapping[str, Sequence[np.ndarray]],
     statistic: Callable[[np.ndarray], SkyStatistic | None],
 ) -> ExposureSky:
     """Measure the sky of an exposure in its overlaps with other groups, and all over it.
@@ -54,6 +52,40 @@ def exposure_sky(
     sci : float array, shape (ny, nx)
     usable : bool array, shape (ny, nx)
         True for the pixels to use: unflagged and finite.
+    overlaps : mapping of group name to polygons
+        As of `pixel_overlaps`.
+    statistic : function of pixel values, shape (n,)
+        `science.sky.sky_statistics.sky_statistic` with its options.
+
+    Raises
+    ------
+    ValueError
+        If `sci` and `usable` differ in shape.
+    """
+    if sci.shape != usable.shape:
+        raise ValueError(f"the mask of usable pixels has shape {usable.shape}, the image {sci.shape}")
+    found = {}
+    for name, polygons in overlaps.items():
+        inside = np.zeros(sci.shape, bool)
+        for corners in polygons:
+            fill_polygon(inside, corners)
+        sky = statistic(sci[usable & inside])
+        if sky is not None:
+            found[name] = sky
+    return ExposureSky(statistic(sci[usable]), found)
+
+
+def pixel_overlaps(
+    footprint: np.ndarray,
+    groups: Mapping[str, Sequence[np.ndarray]],
+    to_pixel: Callable[[np.ndarray], np.ndarray],
+) -> dict[str, list[np.ndarray]]:
+    """Return where other groups overlap an exposure, as polygons between whole pixels of it.
+
+    A motion that is small against a pixel seldom changes them, so nothing need be measured again for it.
+
+    Parameters
+    ----------
     footprint : float array, shape (n, 2)
         Outline of the exposure on the sky, right ascension and declination in degrees: the outer
         corners of its pixels, and points on its edges if these are bent.
@@ -62,59 +94,32 @@ def exposure_sky(
     to_pixel : function of sky positions, shape (n, 2), degrees
         Returns their pixel positions x, y in this exposure, shape (n, 2), from 0 at the centre of
         the first pixel, also outside it.
-    statistic : function of pixel values, shape (n,)
-        `science.sky.sky_statistics.sky_statistic` with its options.
-
-    Raises
-    ------
-    ValueError
-        If `sci` and `usable` differ in shape, a footprint has vertices without a position, or
-        `to_pixel` has none for an overlap.
-    """
-    if sci.shape != usable.shape:
-        raise ValueError(f"the mask of usable pixels has shape {usable.shape}, the image {sci.shape}")
-    overlaps = {}
-    for name, members in groups.items():
-        polygons = [part for member in members for part in sky_overlap(footprint, member)]
-        sky = statistic(sci[usable & pixels_inside(polygons, to_pixel, sci.shape)]) if polygons else None
-        if sky is not None:
-            overlaps[name] = sky
-    return ExposureSky(statistic(sci[usable]), overlaps)
-
-
-def pixels_inside(
-    polygons: Iterable[np.ndarray], to_pixel: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
-) -> np.ndarray:
-    """Return the mask of the pixels of an exposure that are inside any of the polygons on the sky.
-
-    Parameters
-    ----------
-    polygons : float arrays, shape (n, 2)
-        Right ascension and declination of the vertices, degrees.
-    to_pixel
-        As for `exposure_sky`.
-    shape : (ny, nx)
-        Of the exposure.
 
     Returns
     -------
-    bool array, shape (ny, nx)
+    dict of group name to list of int array, shape (n, 2)
+        Vertices x, y of the overlaps with each member of the group, as of `whole_pixels`. A group that does
+        not overlap is left out.
 
     Raises
     ------
     ValueError
-        If `to_pixel` has no position for a vertex.
+        If a footprint has vertices without a position, or `to_pixel` has none for an overlap.
     """
-    mask = np.zeros(shape, bool)
-    for polygon in polygons:
-        # As rounded: the corner of an exposure is on the edge of a pixel, but for errors of to_pixel.
-        vertices = np.round(np.asarray(to_pixel(polygon), float), VERTEX_DECIMALS)
-        if not np.isfinite(vertices).all():
-            raise ValueError(
-                "a vertex of an overlap has no pixel position; to_pixel must give one outside the image, too"
-            )
-        fill_polygon(mask, vertices)
-    return mask
+    overlaps = {}
+    for name, members in groups.items():
+        polygons = [part for member in members for part in sky_overlap(footprint, member)]
+        if polygons:
+            overlaps[name] = [_in_pixels(polygon, to_pixel) for polygon in polygons]
+    return overlaps
+
+
+def _in_pixels(polygon: np.ndarray, to_pixel: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    # As rounded: the corner of an exposure is on the edge of a pixel, but for errors of to_pixel.
+    vertices = np.round(np.asarray(to_pixel(polygon), float), VERTEX_DECIMALS)
+    if not np.isfinite(vertices).all():
+        raise ValueError("a vertex of an overlap has no pixel position; to_pixel must give one outside the image, too")
+    return whole_pixels(vertices)
 
 
 def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
@@ -148,31 +153,40 @@ def sky_overlap(footprint: np.ndarray, other: np.ndarray) -> list[np.ndarray]:
     return [to_sky(part, centre) for part in outlines(common)]
 
 
-def fill_polygon(mask: np.ndarray, vertices: np.ndarray) -> None:
+def whole_pixels(vertices: np.ndarray) -> np.ndarray:
+    """Return the vertices of a polygon rounded to whole pixels, int array of shape (n, 2).
+
+    Parameters
+    ----------
+    vertices : float array, shape (n, 2)
+        Pixel positions x, y. They are rounded after the lowest coordinate is moved to 0 if it is
+        negative, as gwcs.region does, which jwst uses: half pixels go to the even one, counted from there.
+    """
+    lowest = np.minimum(vertices.min(axis=0), 0)
+    return np.rint(vertices - lowest).astype(int) + np.rint(lowest).astype(int)
+
+
+def fill_polygon(mask: np.ndarray, corners: np.ndarray) -> None:
     """Set the pixels of a polygon.
 
     Parameters
     ----------
     mask : bool array, shape (ny, nx)
         Set to True inside, in place.
-    vertices : float array, shape (n, 2)
-        Pixel positions x, y. They are rounded to whole pixels, after the lowest coordinate is
-        moved to 0 if it is negative.
+    corners : int array, shape (n, 2)
+        Pixels x, y, also outside the mask.
 
     Notes
     -----
     The rule of gwcs.region (BSD licence), which jwst uses: a row is filled from where it enters
     the polygon to where it leaves it, both rounded up, and so the lowest and the highest row. What
-    has no height or no width after rounding is empty.
+    has no height or no width is empty.
     """
-    lowest = np.minimum(vertices.min(axis=0), 0)
-    corners = np.rint(vertices - lowest).astype(int)
-    x_origin, y_origin = np.rint(lowest).astype(int)
     if np.ptp(corners[:, 0]) == 0:
         return
     for y, begin, end in np.stack(_runs(corners), axis=1).tolist():
-        if 0 <= y + y_origin < len(mask):
-            mask[y + y_origin, max(begin + x_origin, 0) : max(end + x_origin + 1, 0)] = True
+        if 0 <= y < len(mask):
+            mask[y, max(begin, 0) : max(end + 1, 0)] = True
 
 
 def _runs(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
