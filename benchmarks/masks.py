@@ -1,4 +1,4 @@
-"""Compare what `clean_flicker_noise` does with the mask and the light of a first pass, and without.
+"""Compare what `clean_flicker_noise` does with the light of a first pass, and without.
 
 Run by ``.venv/bin/python benchmarks/masks.py``. What each realisation gave is kept in benchmarks/masks.json, of which
 the table in benchmarks/masks.md is made: with ``--scene`` some are measured anew and the others stay, with ``--tables``
@@ -45,21 +45,21 @@ SCENES = {
 }
 DITHER = 2.0  # arcsec
 PARTS = ("full", "empty")
-PROGRAMS = ("neither", "mask_from", "light_from", "the truth")
-TEXT = """# The mask and the light of a first pass against the truth
+PROGRAMS = ("neither", "light_from", "differences known", "all known")
+TEXT = """# The light of a first pass against the truth
 
 Made by `benchmarks/masks.py`. The scenes are those of [cleaning.md](cleaning.md) with 1/f noise of 0.3 sigma,
 {number}, dithered by 2 arcsec: 60 stars, and galaxies that are faint (0.5 sigma of a pixel of one exposure within half
-of their light) and bright (5 sigma). Real runs of the workflow make masks and light, once of the exposures with their
+of their light) and bright (5 sigma). Real runs of the workflow make the light, once of the exposures with their
 sources and once of those without.
 
-- Rows: cleaned with neither, with `mask_from: association`, with `light_from: association`, or, as the bound of what
-  any light can do, the exposure without its sources by the same fit, all of it being known to be sky.
+- Rows: cleaned without, or with `light_from: association`. Differences known: stripes less the mean of those of all
+  exposures are known, as differences of exposures show them, and that mean is left: what can be reached where light
+  fills all lines. All known: the exposure without its sources by the fit without light, where all is known to be sky.
 - Light lost: as in cleaning.md, per cent, with the standard error of the realisations; of each the mean of its
-  exposures. The exposure without sources is cleaned with the light of its own run and the mask of the other one, so
-  what is left is light and not the noise of levels that come from other pixels; with neither it has that, too. Where
-  wide stripes are left, as with MIRI and the nebula, it has these, since not the same are left in both.
-- Masked: part of the pixels. Lines, neighbours, depth: as there; 1 is white noise.
+  exposures. The exposure without sources is cleaned with the light of its own run. So it has the noise of levels that
+  come from other pixels, and stripes that are left in one of both, as where there is a nebula.
+- Lines, neighbours, depth: as there; 1 is white noise.
 """
 
 
@@ -99,8 +99,13 @@ def make_light(folder: Path, names: Sequence[str], cores: int, align: bool) -> d
     }
 
 
-def figures_of(case: Case, mask: np.ndarray, light: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Return the figures of an exposure for each of `PROGRAMS`; `light` is for it with its sources, and without."""
+def figures_of(
+    case: Case, mask: np.ndarray, light: Mapping[str, np.ndarray], common: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Return the figures of an exposure for each of `PROGRAMS`.
+
+    `light` is for it with its sources, and without; `common` is the mean of the stripes of all exposures.
+    """
     from calflow.science.cleaning.clean_flicker_noise import clean_flicker_noise
     from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 
@@ -111,19 +116,18 @@ def figures_of(case: Case, mask: np.ndarray, light: Mapping[str, np.ndarray]) ->
         done = clean_flicker_noise(image, FlickerCleaning(), facts, flat=flat, **inputs)
         return np.asarray(image.sci if done.sci is None else done.sci)
 
-    nothing = np.zeros_like(mask)
-    bare = clean("empty", sources=nothing, light=nothing)
+    bare = clean("empty", user_mask=np.ones_like(mask))
+    left = [getattr(case, part).sci - case.unwanted[0] + common for part in PARTS]
     planes = {
         "neither": (clean("full"), clean("empty")),
-        "mask_from": (clean("full", sources=mask), clean("empty", sources=mask)),
         "light_from": tuple(clean(part, sources=mask, light=light[part]) for part in PARTS),
-        "the truth": (case.full.sci + bare - case.empty.sci, bare),
+        "differences known": tuple(left),
+        "all known": (case.full.sci + bare - case.empty.sci, bare),
     }
     found = {}
     for program, (full, empty) in planes.items():
         lines, neighbours = lines_left(case, rests(case, full, empty)[0])
         found[program] = {
-            "masked": float(np.mean(mask != 0)) if program.endswith("from") else 0.0,
             "lines": lines,
             "neighbours": neighbours,
             "depth": depth_lost(case, empty, case.detector.response),
@@ -142,8 +146,9 @@ def measure(name: str, seeds: Sequence[int], cores: int) -> list[dict[str, dict[
             cases = list(simulated(folder, options, seed, exposures))
             names = [case.exposure.name for case in cases]
             made = {part: make_light(folder / part, names, cores, part == "full") for part in PARTS}
+            common = np.mean([case.unwanted[0] for case in cases], axis=0)
             each = [
-                figures_of(case, made["full"][root][0], {part: made[part][root][1] for part in PARTS})
+                figures_of(case, made["full"][root][0], {part: made[part][root][1] for part in PARTS}, common)
                 for case, root in zip(cases, names, strict=True)
             ]
         realised.append({program: mean_of([one[program] for one in each]) for program in PROGRAMS})

@@ -268,6 +268,7 @@ class ExtraStepPlanner:
             mask_from=step.masked_by,
             leaves_out=shipped.leaves_out,
             takes_light=bool(step.light_from),
+            before_light=shipped.before_light if step.light_from else {},
         )
 
     def _collect(

@@ -271,7 +271,9 @@ class _FirstPassPlanner:
     def _first_step(self, step: StepOfExposure) -> StepOfExposure:
         others = None if step.others is None else tuple(map(self._cal, step.others))
         collected = self._first_collection(step.collected) if step.collected else ""
-        return replace(step, others=others, collected=collected, mask_from="", takes_light=False)
+        parameters = {**step.parameters, **step.before_light}
+        first = replace(step, others=others, collected=collected, parameters=parameters)
+        return replace(first, mask_from="", takes_light=False, before_light={})
 
     def _first_collection(self, name: str) -> str:
         """Return the name of what is collected in the first pass: the same if no mask changes it."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from calflow.science.cleaning.clean_flicker_noise_parameters import FlickerCleaning
 from calflow.science.cleaning.clipped_lines import clipped_stripes
-from calflow.science.cleaning.source_mask import SMALL, UNKNOWN, grown, is_light, sky_level
+from calflow.science.cleaning.source_mask import UNKNOWN, grown, is_light, sky_level
 from calflow.science.cleaning.step import Cleaned, Facts, Figure
-from calflow.science.cleaning.stripes import KnownLight, Stripes, measure_stripes
+from calflow.science.cleaning.stripes import Stripes, measure_stripes
 from calflow.science.dq_flags import bad_pixels
 from calflow.science.image import Image, has_value
 
@@ -88,16 +88,16 @@ def clean_flicker_noise(
         good &= flat > 0
     if user_mask is not None:
         good &= np.nan_to_num(user_mask) != 0
-    wide_light = known = None
+    wide_light = combined = None
     if light is not None and sources is not None and parameters.fit_method != "median":
-        good, known = _without_cores(planes.sci, light * response, sources, good, turn)
+        good, combined = _without_cores(planes.sci, light * response, sources, good)
     elif sources is not None:
         is_wide = (sources < 0) & (parameters.fit_method != "median")
         good &= ~is_light(sources) | is_wide
         wide_light = turn(is_wide) if is_wide.any() else None
     if not good.any():
         raise ValueError("no pixel can be used to measure stripes")
-    sci = planes.sci if known is None else planes.sci - turn(known.image)
+    sci = planes.sci if combined is None else planes.sci - combined[0]
     if parameters.fit_method == "median":
         image = np.where(good, sci / response, np.float32(0))
     else:
@@ -105,7 +105,15 @@ def clean_flicker_noise(
         level, _ = sky_level((sci / response)[good][::SOME])
         image = np.where(good, sci - np.float32(level) * (response - 1), np.float32(0))
         response = np.float32(1)
-    stripes = _measure(turn(image), turn(good), parameters, facts, user_mask is not None, wide_light, known)
+    stripes = _measure(
+        turn(image),
+        turn(good),
+        parameters,
+        facts,
+        user_mask is not None,
+        wide_light,
+        combined and tuple(map(turn, combined)),
+    )
     levels, variance = (turn(_on_pixels(part, turn(image).shape[1])) for part in (stripes.levels, stripes.variance))
     figures = _figures(stripes, levels, variance)
     return Cleaned(planes.sci - levels * response, variance * np.square(response), figures=figures)
@@ -138,13 +146,13 @@ def _transposed(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image.T)
 
 
-def _without_cores(sci, light, sources, good, turn) -> tuple[np.ndarray, KnownLight]:
-    """Return which pixels can be used when light is taken off, and what is known of that, its lines along the rows."""
+def _without_cores(sci, light, sources, good):
+    """Return which pixels can be used when light is taken off, and that, with where it is known."""
     known = good & (sources != UNKNOWN) & np.isfinite(light)
     light = np.where(known, light, np.float32(0))
     _, noise = sky_level((sci - light)[known][::SOME])
     cores = grown(light > CORE * noise)
-    return known & ~cores, KnownLight(turn(light), turn(known & (sources != SMALL)), turn(is_light(sources)))
+    return known & ~cores, (light, known)
 
 
 def _measure(image, good, parameters: FlickerCleaning, facts: Facts, masked: bool, wide_light, light) -> Stripes:

@@ -64,6 +64,8 @@ class Shipped:
     leaves_out : bool
         Whether it leaves an exposure out of what was collected, where it is applied to that: the argument ``own`` is a
         function that returns the exposure as it was collected (`left_out.Own`).
+    before_light : mapping of str to object
+        Parameters that are other ones in the first pass, whose images tell the light that it takes off.
     """
 
     function: str
@@ -80,6 +82,7 @@ class Shipped:
     collect_by: str = DETECTOR
     instead: str = ""
     leaves_out: bool = False
+    before_light: Mapping[str, Any] = field(default_factory=dict)
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
@@ -115,6 +118,8 @@ class StepOfExposure:
         Of `Shipped`.
     takes_light : bool
         Whether their light is one of `inputs`, too.
+    before_light : mapping of str to object
+        Of `Shipped`.
     """
 
     name: str
@@ -128,6 +133,7 @@ class StepOfExposure:
     mask_from: str = ""
     leaves_out: bool = False
     takes_light: bool = False
+    before_light: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pixels_keyword(self) -> str:
@@ -179,6 +185,8 @@ SHIPPED = {
         inputs={"user_mask": IMAGE, SOURCES: IMAGE, LIGHT: LIGHT, "flat": IMAGE},
         optional=("user_mask", SOURCES, LIGHT, "flat"),
         references={"flat": "apply_flat_field"},
+        # Wide stripes that are measured wrongly, by light, cannot be told from light in the image.
+        before_light={"wide": False},
     ),
     "mask_regions": Shipped(
         "mask_regions:mask_regions",
