@@ -171,8 +171,27 @@ def test_with_light_the_mask_has_that_too_in_the_unit_of_the_exposure(planned):
     assert files == JOBS["mask_sources"].inputs(masked, **wanted)
     first = JOBS["apply_extra_steps"].inputs(plan, exposure=f"first_pass/{ROOTS[0]}", place="rate")
     assert first["inputs_0"] == [flat_file]
+    # Wide stripes that are taken off wrongly could not be told from light.
+    wide = [
+        JOBS["apply_extra_steps"]
+        .parameters(each, exposure=f"first_pass/{ROOTS[0]}", place="rate")
+        .steps[0]["parameters"]
+        for each in (plan, masked)
+    ]
+    assert [each["wide"] for each in wide] == [False, None]
     assert plan.products() == masked.products()
     assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))).first_pass == plan.first_pass
+
+
+def test_an_exposure_alone_in_its_association_gets_a_mask_and_no_light_and_is_told(planned):
+    tree = json.loads(Path("other_asn.json").read_text())
+    tree["products"][0]["members"] = [m for m in tree["products"][0]["members"] if ROOTS[1] in m["expname"]]
+    Path("single_asn.json").write_text(json.dumps(tree))
+    step = LIGHT | {"for": {"exposures": ROOTS[1]}}
+    plan = planned({"associations": ["data/rate/*_asn.json", "single_asn.json"]}, rate=[step])
+    parameters = JOBS["apply_extra_steps"].parameters(plan, exposure=ROOTS[1], place="rate")
+    assert [role for role, _ in parameters.steps[0]["inputs"]] == ["flat", "sources"]
+    assert any(notice.startswith("clean_flicker_noise: alone in their associations") for notice in plan.notices)
 
 
 def test_a_function_of_the_users_own_does_not_run_in_the_first_pass(planned):

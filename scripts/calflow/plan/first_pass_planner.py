@@ -100,6 +100,7 @@ class _FirstPassPlanner:
             place: {c.root for c in planned.cleanings if c.place == place and any(s.mask_from for s in c.steps)}
             for place in (RATE, CAL)
         }
+        self.by_light = {c.root for c in planned.cleanings if any(s.takes_light for s in c.steps)}
         # What stage 2 makes another one of in the first pass, each with the root of its name.
         remade = self.masked[RATE] & self.exposures.keys()
         self.remade = {f"{self.folder}/{self.exposures[root].product('cal')}": root for root in remade}
@@ -160,6 +161,8 @@ class _FirstPassPlanner:
         for step in cleaning.steps:
             mask = self._mask(cleaning, step) if step.mask_from else None
             if mask is not None:
+                if step.takes_light and not mask.calibrated:
+                    step = replace(step, takes_light=False)
                 kind = "" if step.is_own else IMAGE
                 path = mask_file(self.folder, mask.source, mask.exposure)
                 light = {LIGHT: (path, "" if step.is_own else LIGHT)} if step.takes_light else {}
@@ -185,7 +188,7 @@ class _FirstPassPlanner:
                 self._first_exposure(root)
             geometry = self._geometry(root, self.geometries.get(root, ""))
             self.masks[source, root] = SourceMask(root, source, images, geometry)
-        if step.takes_light:
+        if step.takes_light and len({each.root for name in names for each in self.associations[name].members}) > 1:
             cal = self._cal(f"{self.folder}/{self.exposures[root].product('cal')}")
             self.masks[source, root] = replace(self.masks[source, root], calibrated=cal)
         return self.masks[source, root]
@@ -222,6 +225,10 @@ class _FirstPassPlanner:
         for name in dict.fromkeys(step.name for step, _ in steps):
             ours = [(step, root) for step, root in steps if step.name == name]
             without = [root for step, root in ours if SOURCES not in step.inputs and root in self.exposures]
+            alone = [root for step, root in ours if _key(step) == "mask_from" and root in self.by_light]
+            if alone:
+                wrong = "alone in their associations, so that nothing tells their stripes from light but the mask"
+                self.notices.append(f"{name}: {wrong}: {some(alone)}")
             if not any(SOURCES in step.inputs for step, _ in ours):
                 wrong = f"none of its exposures, such as {ours[0][1]}, is in a level-3 association"
                 self._refuse(ours[0][0], wrong, f"give their associations, or leave {_key(ours[0][0])} out")
