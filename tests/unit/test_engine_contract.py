@@ -16,7 +16,7 @@ ENGINE = ROOT / "scripts/calflow/engine"
 # Under which names the files of the engine know the objects; elsewhere these words mean other things.
 FILES = {
     "workflow": None,
-    "dag": {"made_parts.py", "outcome.py", "needed_jobs.py", "spare_jobs.py", "unchanged.py"},
+    "dag": {"inside.py", "made_parts.py", "outcome.py", "needed_jobs.py", "spare_jobs.py", "unchanged.py"},
     "job": {
         "graph_jobs.py",
         "made_parts.py",

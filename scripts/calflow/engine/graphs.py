@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from calflow.engine.execution import Execution
-from calflow.engine.inside import build_graph, forget_graph, renew_threads
+from calflow.engine.inside import build_graph, compare_files_as_texts, forget_graph, renew_threads
 
 Result = TypeVar("Result")
 
@@ -74,6 +74,7 @@ def _begin() -> None:
     """Give the process loops and threads of its own, and keep it quiet: the main process speaks."""
     gc.disable()
     logging.disable(logging.CRITICAL)
+    compare_files_as_texts()
     renew_threads(_task[0].workflow)
 
 

@@ -72,7 +72,34 @@ def build_graph(workflow: Any, executor_plugin: Any, executor_settings: Any, tar
     # A graph that is only looked at needs no environments, and no check for outputs within outputs: that is a sixth of
     # the time. A run does both.
     workflow.dag.update_conda_envs = workflow.dag.check_directory_outputs = _nothing
+    _know_producers(workflow.dag)
     workflow.async_run(workflow.dag.init())
+
+
+def _know_producers(dag: Any) -> None:
+    """Have a graph look for the job that makes a file once, instead of once for each job that reads it.
+
+    Snakemake itself knows files that no job makes, as long as it looks at one target.
+    """
+    known: dict[Any, Any] = {}
+    update = dag.update
+
+    async def update_and_know(jobs: Any, file: Any = None, visited: Any = None, **options: Any) -> Any:
+        producer = await update(jobs, file=file, visited=visited, **{**options, "known_producers": known})
+        if file is not None:
+            known.setdefault(file, [producer])
+        return producer
+
+    dag.update = update_and_know
+
+
+def compare_files_as_texts() -> None:
+    """Have Python compare the files of rules by their texts, which it does itself; Snakemake asks what the text is of.
+
+    In a process that builds graphs and runs nothing.
+    """
+    for name in ("__hash__", "__eq__"):
+        setattr(_IOFile, name, getattr(str, name))
 
 
 def _nothing() -> None:
