@@ -2,7 +2,8 @@
 
 Run by ``make benchmark-planning``; as a plain command ``.venv/bin/python benchmarks/planning.py``. Writes
 benchmarks/planning.md. The exposures are links to ten simulated ones of 64 x 56 pixels, in level-2 and level-3
-associations of ten. To have nothing to do, all products are made as empty files with Snakemake's records of them.
+associations of ten. To have nothing to do, all products are made as empty files with Snakemake's records of them,
+and what a run notes at its end.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from run import HERE, ROOT, Cost, machine, measure, versions_of_calflow
 from survey import PER_ASSOCIATION, make_survey
 
 WHEN = ("first time", "again")
+UP_TO_DATE = ".snakemake/calflow/up_to_date"  # what the run has noted that made everything
 PER_SHARD = 1_000  # exposures, as config.yaml has it
 
 
@@ -39,8 +41,11 @@ def measure_survey(number: int, cores: int) -> list[tuple[str, Cost]]:
         found += [(f"dry run, {when}", snakemake(folder, cores, "-n")) for when in WHEN]
         command = [sys.executable, str(HERE / "pretend.py"), str(ROOT / "Snakefile"), "survey.yaml"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        found.append(("plan, nothing to do", snakemake(folder, cores, "plan")))
-        found += [(f"run, nothing to do, {when}", snakemake(folder, cores)) for when in ("first time", "again")]
+        for state in ("", ", forgotten"):
+            for name, targets in (("plan", ["plan"]), ("run", [])):
+                if state:
+                    (folder / UP_TO_DATE).unlink(missing_ok=True)
+                found.append((f"{name}, nothing to do{state}", snakemake(folder, cores, *targets)))
         for line, cost in found:
             print(f"{number} exposures: {line}: {cost}", flush=True)
     return found
@@ -57,7 +62,8 @@ def main() -> None:
         "",
         f"Made by `make benchmark-planning`: `snakemake --cores {given.cores}` on small MIRI exposures, "
         f"{PER_ASSOCIATION} to a level-2 and a level-3 association, 6.7 jobs for each exposure. First time: no header "
-        "is remembered. Memory is the largest sum of all processes; what they share counts once.",
+        "is remembered. Nothing to do: after the run that made everything; forgotten: without what that has noted. "
+        "Memory is the largest sum of all processes; what they share counts once.",
         "",
         "| exposures | jobs | | wall s | CPU s | memory MB |",
         "|---:|---:|---|---:|---:|---:|",
@@ -72,8 +78,8 @@ def main() -> None:
         "each job for as much again. So the plan, dry runs of 300 exposures and more, and runs of more than 100 of "
         "which most is made, build it part by part in as many processes as there are cores (at most 8; "
         "`scripts/calflow/engine/graphs.py`). What parts have in common, such as a background, keeps them "
-        "together. Of parts that an earlier run found up to date, and of which nothing has changed since, no graph "
-        "is built (`scripts/calflow/engine/up_to_date.py`).",
+        "together. Of parts that a run has left up to date, or found so, and of which nothing has changed since, no "
+        "graph is built (`scripts/calflow/engine/made_parts.py`, `up_to_date.py`).",
         "",
         f"{versions_of_calflow()}; {machine()}; one run each.",
         "",

@@ -1,9 +1,10 @@
-"""Make every product of a configuration as an empty file, with Snakemake's record of it, as if it had been made.
+"""Make every product of a configuration as an empty file, with Snakemake's record of it, as if a run had made it.
 
 ``python pretend.py SNAKEFILE CONFIGFILE``, in the working folder.
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from snakemake.workflow import Workflow
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from calflow.engine.inside import build_graph
+from calflow.engine.up_to_date import LEAST_AGE
 
 
 def pretend(workflow: Any, executor_plugin: Any, executor_settings: Any, *_: Any, **__: Any) -> None:
@@ -25,6 +27,8 @@ def pretend(workflow: Any, executor_plugin: Any, executor_settings: Any, *_: Any
             workflow.async_run(workflow.persistence.finished(job))
     for path in (path for job in workflow.dag.jobs for path in job.output if path.is_temp):
         Path(path).unlink()
+    workflow.dag._finished.update(workflow.dag.jobs)
+    time.sleep(LEAST_AGE)  # the last files of a run are too new to be noted
 
 
 if __name__ == "__main__":

@@ -236,7 +236,9 @@ def needed_of_parts(execution: Execution, plan: Plan, parts: Sequence[list[str]]
         Files, as `separable` returns them.
     """
     since = time.time()
-    known = None if execution.forces_all else _known_up_to_date(execution, plan)
+    # Of a new survey there is nothing to know, and nothing to note.
+    is_new = not UP_TO_DATE.exists() and not _mostly_made(parts)
+    known = None if is_new or execution.forces_all else _known_up_to_date(execution, plan)
     parts = _unknown(parts, known)
 
     def look(graph: Any) -> tuple[NeededJobs, Files | None]:
