@@ -34,4 +34,5 @@ def pretend(workflow: Any, executor_plugin: Any, executor_settings: Any, *_: Any
 if __name__ == "__main__":
     snakefile, configfile = sys.argv[1:]
     Workflow.execute = pretend
+    sys.path.remove(str(Path(__file__).resolve().parent))  # what a run notes goes by the folders of libraries
     cli.main(["--snakefile", snakefile, "--cores", "1", "--configfile", configfile])

@@ -1,6 +1,7 @@
 """What is remembered of parts that were up to date holds until anything changes that Snakemake goes by."""
 
 import os
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -142,6 +143,20 @@ def test_the_key_is_of_plan_code_and_command_line_but_for_the_targets():
     others = [execution(rerun_triggers={"mtime"}), execution(forcerun={"calibrate"}), execution(ancient=("raw.fits",))]
     assert key not in {key_of(other, "plan", "code") for other in others}
     assert key not in {key_of(execution(), "another plan", "code"), key_of(execution(), "plan", "another code")}
+
+
+def test_the_key_is_of_the_folders_of_libraries_but_not_of_that_of_the_run(tmp_path, monkeypatch):
+    run, libraries = tmp_path / "run", tmp_path / "libraries"
+    for folder in (run, libraries):
+        folder.mkdir()
+        os.utime(folder, (1e9, 1e9))
+    monkeypatch.chdir(run)
+    monkeypatch.setattr(sys, "path", ["", str(run), str(libraries)])
+    key = key_of(execution(), "plan", "code")
+    (run / "results").mkdir()
+    assert key_of(execution(), "plan", "code") == key
+    (libraries / "another").mkdir()
+    assert key_of(execution(), "plan", "code") != key
 
 
 def test_graphs_are_built_of_what_is_not_known(part, monkeypatch):

@@ -108,8 +108,10 @@ def key_of(execution: Execution, *texts: str) -> str:
         for name, value in asked.items()
         if name != "targets"
     }
-    # Another version of a library changes the folder that it is in.
-    libraries = [(path, os.stat(path).st_mtime_ns) for path in sys.path if os.path.exists(path)]
+    # Another version of a library changes the folder that it is in. The folder of the run, which Python may look into,
+    # changes with the first product.
+    folders = [path for path in dict.fromkeys(map(os.path.abspath, sys.path)) if path != os.getcwd()]
+    libraries = [(path, os.stat(path).st_mtime_ns) for path in folders if os.path.exists(path)]
     whole = json.dumps([said, libraries, sys.version, *texts], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
