@@ -71,7 +71,7 @@ look_into_storage = lambda settings: mirror_storage(
 
 if not run.is_job and not IS_MODULE:
     answer_command(config, given, config_files, look_into_storage)
-    run.foresee()
+    run.foresee(config)
 try:
     if IS_MODULE:
         config = given = below_prefix(config, workflow)

@@ -31,8 +31,15 @@ class PlainRun:
         if not self.is_job:
             print(untested(version), file=sys.stderr)
 
-    def foresee(self) -> None:
-        """Do nothing: each job starts Python."""
+    def foresee(self, config: Mapping[str, Any]) -> None:
+        """
+        Do nothing: each job starts Python.
+
+        Parameters
+        ----------
+        config : mapping
+            Not used.
+        """
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """Take note of the plan."""

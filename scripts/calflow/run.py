@@ -19,7 +19,6 @@ from calflow.engine.dry_run import shorten_reasons
 from calflow.engine.execution import Execution, Layer, surround
 from calflow.engine.leftovers import remove_leftovers
 from calflow.engine.lock import lock_runs
-from calflow.engine.lock_holder import LOCK
 from calflow.engine.reading import is_job, is_local, take_a_core
 from calflow.engine.run_log import begin_quietly
 from calflow.engine.signals import take_signals
@@ -76,10 +75,17 @@ class Run:
         if self._lineage_is_asked_for:
             take_a_core(workflow)
 
-    def foresee(self) -> None:
-        """Start what the first run in a folder is sure to need, while it is planned: a later one may make nothing."""
-        if not only_tells() and not LOCK.exists():
-            start_early(self._workflow)
+    def foresee(self, config: Mapping[str, Any]) -> None:
+        """
+        Start what a run is nearly sure to need, while it is planned.
+
+        Parameters
+        ----------
+        config : mapping
+            The configuration.
+        """
+        if not only_tells():
+            start_early(self._workflow, config)
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """

@@ -324,15 +324,33 @@ def hooked(monkeypatch):
 
 
 @pytest.fixture
-def early(hooked, monkeypatch):
+def early(hooked, monkeypatch, tmp_path):
     """A launcher that is started while a run is planned."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "_launchers", [])
-    start_early(workflow())
+    start_early(workflow(), {})
     assert len(module._launchers) == 1
     scripts, pixels = hooked.asked.pop()
     assert "calibrate" in scripts
     assert pixels == 0
     return hooked
+
+
+def test_of_later_runs_those_with_another_configuration_start_early(hooked, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    module.LOCK.parent.mkdir(parents=True)
+    module.LOCK.touch()
+
+    def started(config, **changes):
+        monkeypatch.setattr(module, "_launchers", [])
+        start_early(workflow(**changes), config)
+        return [asked[0] for asked in (hooked.asked.pop() for _ in module._launchers)]
+
+    assert started({"a": 1, "b": {"c": None}}) == [{"flag_outliers"}]
+    assert started({"b": {"c": None}, "a": 1}) == []
+    assert started({"a": 2}, output_settings=SimpleNamespace(dryrun=True)) == []
+    assert started({"a": 2}) == [{"flag_outliers"}]
+    assert started({"a": 2}) == []
 
 
 def test_what_was_started_early_does_the_jobs_of_the_run(early):
@@ -363,7 +381,7 @@ def test_what_was_started_early_is_ended_where_it_is_of_no_use(early, run):
 )
 def test_nothing_is_started_early_for_what_is_no_run_here(changes, monkeypatch):
     monkeypatch.setattr(module, "Launcher", lambda: pytest.fail("started"))
-    start_early(workflow(**changes))
+    start_early(workflow(**changes), {})
     assert not module._launchers
 
 
@@ -376,10 +394,11 @@ def test_what_is_loaded_is_what_the_scripts_of_a_run_need():
     assert libraries({"unknown"}, 0) == stage2[: len(libraries({"unknown"}, 0))]
 
 
-def test_a_server_that_is_killed_while_a_run_is_planned_leaves_the_jobs_to_snakemake(monkeypatch):
+def test_a_server_that_is_killed_while_a_run_is_planned_leaves_the_jobs_to_snakemake(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inside, "PythonScript", type("PythonScript", (Script,), {}))
     monkeypatch.setattr(module, "_launchers", [])
-    start_early(workflow())
+    start_early(workflow(), {})
     module._launchers[0]._process.kill()
     module._launchers[0]._process.wait()
     start_launcher(workflow(), 0)

@@ -1,5 +1,6 @@
 """Snakemake's side: hand rule scripts to the server instead of starting Python for each."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,14 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from calflow.engine.inside import start_scripts_by
-from calflow.engine.warm_start.libraries import STAGE2
+from calflow.engine.lock_holder import LOCK
+from calflow.engine.warm_start.libraries import AGAIN, STAGE2
 from calflow.one_thread import ONE_THREAD
+from calflow.whole_files import replace_text
 
 # Below this number of jobs, loading all libraries costs more than it saves.
 WORTHWHILE = 4
@@ -26,6 +29,7 @@ WORTHWHILE = 4
 # With an arena for each thread none would keep it: a fifth more CPU in combinations.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_ARENA_MAX": "1"}
 MESSAGE = 4096  # bytes at most that a job tells
+CONFIGURED = LOCK.with_name("configured")  # the configuration of the last run, as a hash
 GRACE = 0.5  # seconds in which a server that was killed is gone
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
@@ -135,21 +139,41 @@ def _fill(record: Any, end: dict[str, Any], seconds: float) -> None:
 _launchers: list[Launcher] = []
 
 
-def start_early(workflow: Any) -> None:
+def start_early(workflow: Any, config: Mapping[str, Any]) -> None:
     """
-    Start a server for what is probably a run on this machine, with what stage 2 needs, while the run is planned.
+    Start a server for what is probably a run on this machine, and probably makes something, while it is planned.
+
+    That is the first run of a folder, with what stage 2 needs, or one with another configuration than the last one had,
+    with what most jobs of stage 3 need.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
         Of which the Snakefile is being read.
+    config : mapping
+        The configuration.
     """
     # What executes the jobs is not known yet; a cluster is given a number of jobs.
     probably = workflow.resource_settings.cores and not workflow.output_settings.dryrun
-    if probably and _is_possible(workflow):
+    if not (probably and _is_possible(workflow)):
+        return
+    is_first, is_another = not LOCK.exists(), _is_another(config)
+    if is_first or is_another:
         _launchers.append(Launcher())
         with suppress(OSError):  # it is gone; when it is asked for a job, Python is started
-            _launchers[0].load(STAGE2)
+            _launchers[0].load(STAGE2 if is_first else AGAIN)
+
+
+def _is_another(config: Mapping[str, Any]) -> bool:
+    """Tell whether the last run had another configuration, and note that of this one."""
+    text = json.dumps(config, sort_keys=True, default=str)
+    found, before = hashlib.sha256(text.encode()).hexdigest(), None
+    with suppress(OSError):  # of a folder that cannot be written the run tells
+        before = CONFIGURED.read_text() if CONFIGURED.exists() else None
+        if found != before:
+            CONFIGURED.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(CONFIGURED, found)
+    return found != before
 
 
 def _is_possible(workflow: Any) -> bool:

@@ -11,6 +11,7 @@ Library = str | Callable[[], None]
 
 # The scripts that what is loaded is for. One that is missing here loads it itself.
 STAGE2 = {"combine_background", "subtract_background", "calibrate"}
+AGAIN = {"flag_outliers"}  # most of what any job of stage 3 loads
 STARS = {"find_stars", "catalog_sources"}
 DRIZZLING = {"resample_exposure", "resample_group", "combine"}
 STAGE3 = {
