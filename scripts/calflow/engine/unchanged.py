@@ -78,8 +78,8 @@ class Checksums:
         name : str
             Of the item.
         """
-        stamp = stamp_of(path)
-        if stamp is None or not self._is_product(path):
+        stamp = self._stamp_of_product(path)
+        if stamp is None:
             return None
         if self._parts.get(path, (None,))[0] != stamp:
             self._parts[path] = stamp, _checksums_of_items(path)
@@ -103,8 +103,8 @@ class Checksums:
 
     def _ask(self, path: str) -> tuple[Checksum, bool] | None:
         """Return the checksum of a file as it is now, and whether it is left to the caller to compute it."""
-        stamp = stamp_of(path)
-        if stamp is None or not self._is_product(path):
+        stamp = self._stamp_of_product(path)
+        if stamp is None:
             return None
         known = self._known.get(path)
         if known is not None and known[0] == stamp:
@@ -112,6 +112,9 @@ class Checksums:
         checksum: Checksum = Future()
         self._known[path] = stamp, checksum
         return checksum, True
+
+    def _stamp_of_product(self, path: str) -> Stamp | None:
+        return stamp_of(path) if self._is_product(path) else None
 
     def _read(self) -> None:
         while True:

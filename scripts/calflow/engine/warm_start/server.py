@@ -133,9 +133,8 @@ class Server:
                     worker.rule, worker.idle = job["rule"], False
                     return True
                 self._dismiss(worker)
-        for worker in idle[-1:]:
-            if worker in self._workers:
-                self._dismiss(worker)
+        if idle and idle[-1] in self._workers:
+            self._dismiss(idle[-1])
         return False
 
     def _fork(self, job: dict[str, Any], channel: socket.socket) -> None:
