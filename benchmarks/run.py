@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -20,8 +21,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
 POLLING_INTERVAL = 0.02  # seconds between two looks whether a command has ended
-# Between two looks at the memory: to find what is shared, the kernel looks at every page, and holds up the process.
-SAMPLING_INTERVAL = 0.5
+SAMPLING_INTERVAL = 0.5  # seconds between two looks at the memory
 CASES = {
     "MIRI F1130W, 4 exposures of 1024 x 1032, 3 backgrounds": {
         "instrument": "miri_f1130w",
@@ -57,7 +57,7 @@ class Cost:
     wall, cpu : float
         Seconds; user and system time.
     memory : float
-        Largest sum of memory, MB: what several processes share counts once.
+        Largest sum of memory, MB: what several processes share counts once; NaN where it was not looked at.
     """
 
     wall: float
@@ -65,7 +65,7 @@ class Cost:
     memory: float
 
 
-def measure(command: list[str], folder: Path) -> Cost:
+def measure(command: list[str], folder: Path, *, memory: bool = True) -> Cost:
     """
     Run a command and measure its process tree.
 
@@ -74,6 +74,9 @@ def measure(command: list[str], folder: Path) -> Cost:
     command : list of str
     folder : Path
         Working directory; gets the command's output as ``output.txt``.
+    memory : bool
+        Whether to look at it. To find what is shared, the kernel looks at every page and holds up the process: a run
+        on all cores takes up to a second more of ten, one on a single core nothing.
 
     Raises
     ------
@@ -84,19 +87,19 @@ def measure(command: list[str], folder: Path) -> Cost:
     with output.open("w") as file:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        memory, looked = 0.0, start
+        largest, looked = 0.0 if memory else float("nan"), start
         # wait4 tells the time of the process and of all that it has waited for, which subprocess does not.
-        finished, status, usage = os.wait4(process.pid, os.WNOHANG)
+        finished, status, usage = os.wait4(process.pid, os.WNOHANG if memory else 0)
         while not finished:
             if time.perf_counter() - looked > SAMPLING_INTERVAL:
-                memory, looked = max(memory, _tree_memory(process.pid)), time.perf_counter()
+                largest, looked = max(largest, _tree_memory(process.pid)), time.perf_counter()
             time.sleep(POLLING_INTERVAL)
             finished, status, usage = os.wait4(process.pid, os.WNOHANG)
         wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed ({process.returncode}):\n{output.read_text()[-4000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, memory)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, largest)
 
 
 def _tree_memory(pid: int) -> float:
@@ -133,8 +136,8 @@ def associations(data: Path, stage: int) -> list[Path]:
     return [next((data / folder).glob("*_asn.json")) for folder in folders]
 
 
-def run_calflow(data: Path, folder: Path, cores: int, stage: int) -> Cost:
-    """Measure the workflow up to a stage, from an empty folder."""
+def run_calflow(data: Path, folder: Path, cores: int, stage: int, *, memory: bool = True) -> Cost:
+    """Measure the workflow up to a stage, from an empty folder; `memory`: whether to look at that."""
     config = {
         "associations": list(map(str, associations(data, stage))),
         "references": {"source": "directory", "directory": str(data / "references")},
@@ -143,33 +146,38 @@ def run_calflow(data: Path, folder: Path, cores: int, stage: int) -> Cost:
     configfile = folder / "benchmark.yaml"
     configfile.write_text(json.dumps(config))
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--snakefile", str(ROOT / "Snakefile")]
-    return measure([*command, "--configfile", str(configfile)], folder)
+    return measure([*command, "--configfile", str(configfile)], folder, memory=memory)
 
 
-def run_jwst(data: Path, folder: Path, python: str, stage: int) -> Cost:
-    """Measure jwst: one process for each stage, with as many BLAS threads as it likes to have."""
+def run_jwst(data: Path, folder: Path, python: str, stage: int, *, memory: bool = True) -> Cost:
+    """Measure jwst: one process for each stage, with as many BLAS threads as it likes; `memory`: as above."""
     level2, *level3 = map(str, associations(data, stage))
     command = [python, str(HERE / "run_jwst.py"), level2, str(data / "references"), str(folder / "products")]
     command += ["--threads", str(os.cpu_count())]
-    costs = [measure(command, folder)]
+    costs = [measure(command, folder, memory=memory)]
     if level3:
-        costs.append(measure([*command, "--only-stage3", "--stage3", *level3], folder))
+        costs.append(measure([*command, "--only-stage3", "--stage3", *level3], folder, memory=memory))
     return Cost(sum(c.wall for c in costs), sum(c.cpu for c in costs), max(c.memory for c in costs))
 
 
 def compare(cores: int, repeat: int, python: str, stage: int) -> list[tuple[str, Cost, Cost]]:
-    """Return the median costs, calflow's and jwst's, of every case; the two take turns."""
+    """Return the median costs, calflow's and jwst's, of every case; the two take turns.
+
+    The first run of each is for its memory, which would hold up the others.
+    """
     results = []
     for name, case in CASES.items():
         data = simulated(case)
-        costs: dict[str, list[Cost]] = {"calflow": [], "jwst": []}
-        for _ in range(repeat):
+        costs: list[tuple[Cost, Cost]] = []
+        for number in range(1 + repeat):
             with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
-                costs["calflow"].append(run_calflow(data, Path(folder), cores, stage))
+                ours = run_calflow(data, Path(folder), cores, stage, memory=number == 0)
             with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
-                costs["jwst"].append(run_jwst(data, Path(folder), python, stage))
-            print(f"{name}: calflow {costs['calflow'][-1]}, jwst {costs['jwst'][-1]}", flush=True)
-        results.append((name, _median(costs["calflow"]), _median(costs["jwst"])))
+                theirs = run_jwst(data, Path(folder), python, stage, memory=number == 0)
+            print(f"{name}: calflow {ours}, jwst {theirs}", flush=True)
+            costs.append((ours, theirs))
+        ours_all, theirs_all = zip(*costs, strict=True)
+        results.append((name, _median(ours_all), _median(theirs_all)))
     return results
 
 
@@ -200,9 +208,10 @@ def largest_job(folder: Path) -> tuple[str, float]:
     return rule, memory
 
 
-def _median(costs: list[Cost]) -> Cost:
-    """Return the run with the median wall time."""
-    return sorted(costs, key=lambda cost: cost.wall)[len(costs) // 2]
+def _median(costs: Sequence[Cost]) -> Cost:
+    """Return the run with the median wall time of all but the first, with the memory of that."""
+    timed = sorted(costs[1:], key=lambda cost: cost.wall)
+    return replace(timed[len(timed) // 2], memory=costs[0].memory)
 
 
 def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Namespace, python: str) -> str:
@@ -212,9 +221,8 @@ def report(results: list[tuple[str, Cost, Cost]], stage: int, given: argparse.Na
         title,
         "",
         f"Made by `make benchmark`. {what} calflow as a whole `snakemake --cores {given.cores}` run from an empty "
-        "folder; "
-        f"{theirs_is} CPU is user and system time, memory the largest sum, both of all "
-        "processes; memory that they share counts once. "
+        f"folder; {theirs_is} CPU is user and system time of all processes. Memory is the largest sum of them, what "
+        "they share counted once, in a run of its own. "
         "Ratios are jwst / calflow: above 1, calflow needs less.",
         "",
         "| data | | wall s | CPU s | peak memory MB |",
