@@ -39,6 +39,7 @@ LOCK = "that the run after a killed one goes on by itself"
 CUT_OFF = "leaving out jobs that would make what is there"
 DISPLAY = "what is told while a run runs: Snakemake's own text, or a wrong one, in its place"
 CARRIED = "`provenance`: what products carry of how they were made"
+THREADS = "the end of a run: jobs with threads would wait until nothing else is left"
 SIGNALS = "that a run ends on SIGTERM and Ctrl-C"
 
 CONTRACT = {
@@ -284,6 +285,18 @@ CONTRACT = {
         "takes(JobScheduler.job_selector, 'jobs')", "keeping quick looks for the end of a run", "a tenth of small runs"
     ),
     "job.priority": Use("job.priority == 0", "telling jobs that nothing waits for", "the same"),
+    "scheduler.resources": Use("scheduler.resources['_cores'] == 1", "how many cores are free", THREADS),
+    "job.threads": Use("job.threads == 1", "how many cores a job takes", THREADS),
+    "job.resources": Use(
+        "(setattr(two.resources, '_cores', 3), two.threads, setattr(two.resources, '_cores', 1)) == (None, 3, None)",
+        "giving a job fewer cores",
+        THREADS,
+    ),
+    "job.scheduler_resources": Use(
+        "two.scheduler_resources['_cores'] == 1 and two.scheduler_resources is two.scheduler_resources",
+        "the same",
+        THREADS,
+    ),
     # Early cut-off
     "dag.forcerules": Use("dag.forcerules == set()", "what the command line forces, behind other jobs too", CUT_OFF),
     "dag.forcefiles": Use("dag.forcefiles == set()", "the same of files", CUT_OFF),

@@ -1,10 +1,11 @@
-"""Quick looks of an association of two exposures, on two cores: which of them are started when."""
+"""Quick looks of an association of two exposures, on two cores: which are started when; and jobs with threads."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from calflow.engine.spare_jobs import MOST_READY, kept_for_later
+from calflow.engine.signals import Scheduler
+from calflow.engine.spare_jobs import MOST_READY, SpareJobs, kept_for_later, threads_beside
 
 BEFORE = {
     "calibrate 1": [],
@@ -99,3 +100,53 @@ def test_of_many_only_the_last_are_kept(number):
     looks = {f"look {k}": [] for k in range(number)}
     graph = Graph(BEFORE | looks, done=CALIBRATED)
     assert graph.kept(looks.keys(), ["align"]) == (set(looks) if number == MOST_READY else set())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "others", "cores", "free", "given"),
+    [
+        (2, 0, 2, 2, 2),
+        (2, 4, 2, 2, 1),
+        (2, 1, 2, 1, 1),
+        (8, 0, 16, 16, 8),
+        (16, 3, 16, 16, 13),
+        (16, 40, 16, 16, 8),
+        (16, 40, 16, 5, 5),
+        (4, 9, 1, 1, 1),
+    ],
+)
+def test_a_job_gets_what_the_others_leave_but_half_of_the_cores_and_what_is_free(wanted, others, cores, free, given):
+    assert threads_beside(wanted, others, cores, free) == given
+
+
+class JobOfThreads(Job):
+    """As much of Snakemake's job as tells its cores."""
+
+    def __init__(self, name, threads=1):
+        super().__init__(name)
+        self.resources, self.scheduler_resources = SimpleNamespace(_cores=threads), {"_cores": threads}
+
+    @property
+    def threads(self):
+        return self.resources._cores
+
+    def is_group(self):
+        return False
+
+
+def test_as_long_as_others_are_ready_a_job_gets_fewer_cores_and_all_when_it_is_alone(monkeypatch):
+    monkeypatch.setattr(Scheduler, "__init__", lambda self: None)
+    monkeypatch.setattr(Scheduler, "job_selector", lambda self, jobs: jobs)
+    scheduler = SpareJobs()
+    settings = SimpleNamespace(cores=2)
+    graph = Graph(done=[*CALIBRATED, "align", "flag 1", "flag 2", "count"])
+    scheduler.workflow = SimpleNamespace(local_exec=True, dag=graph, resource_settings=settings)
+    scheduler.running, scheduler.resources = set(), {"_cores": 2}
+    combine, look = JobOfThreads("combine", 2), JobOfThreads("look 1")
+    assert scheduler.job_selector([combine, look]) == [combine, look]
+    assert (combine.threads, look.threads, combine.scheduler_resources) == (1, 1, {"_cores": 1})
+    scheduler.job_selector([combine])
+    assert (combine.threads, combine.scheduler_resources) == (2, {"_cores": 2})
+    scheduler.workflow.local_exec = False
+    scheduler.job_selector([combine, look])
+    assert combine.threads == 2

@@ -2,7 +2,8 @@
 
 Snakemake starts whatever is ready while a core is free. So the moment in which an association is aligned goes to a
 quick look, which then holds up what all exposures wait for; and when the image is combined, and its sources are found,
-nothing is left for the other core.
+nothing is left for the other core. A job that wants several cores is started when so many are free: one after another,
+each that becomes free goes to a quick look, and the image comes last. So it gets fewer where others are ready, too.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,8 +47,30 @@ def kept_for_later(jobs: Collection[Any], running: Collection[Any], dag: Any, co
     return spare if ends < cores and not (are_chains and beginnings < cores) else set()
 
 
+def threads_beside(wanted: int, others: int, cores: int, free: int) -> int:
+    """
+    Return with how many threads a job is started beside others.
+
+    Parameters
+    ----------
+    wanted : int
+        With how many it would be if it were alone.
+    others : int
+        How many other jobs run, or are ready.
+    cores, free : int
+        Of the run, and those of them on which nothing runs.
+
+    Returns
+    -------
+    int
+        1 at the least. What the others leave of all cores, but half of these if there are many others, which last about
+        as long; and not more than are free.
+    """
+    return max(1, min(wanted, free, max(cores - others, cores // 2)))
+
+
 class SpareJobs(Scheduler):
-    """The scheduler of a run, which keeps some jobs for its end if it runs on this machine.
+    """The scheduler of a run, which on this machine keeps some jobs for its end, and shares cores among the others.
 
     Parameters
     ----------
@@ -57,6 +80,10 @@ class SpareJobs(Scheduler):
         Alike.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._wanted: dict[Any, int] = {}  # threads of jobs that want several
+
     def job_selector(self, jobs: Collection[Any]) -> Sequence[Any]:
         """Return which of the jobs that are ready are started.
 
@@ -65,6 +92,16 @@ class SpareJobs(Scheduler):
         jobs : collection of Snakemake's jobs
         """
         if self.workflow.local_exec:
-            kept = kept_for_later(jobs, self.running, self.workflow.dag, self.workflow.resource_settings.cores or 1)
+            cores = self.workflow.resource_settings.cores or 1
+            kept = kept_for_later(jobs, self.running, self.workflow.dag, cores)
             jobs = [job for job in jobs if job not in kept]
+            self._share_cores(jobs, cores)
         return super().job_selector(jobs) if jobs else []
+
+    def _share_cores(self, jobs: Collection[Any], cores: int) -> None:
+        for job in (job for job in jobs if not job.is_group()):
+            wanted = self._wanted.setdefault(job, job.threads) if job.threads > 1 else self._wanted.get(job)
+            if wanted:
+                others = len(jobs) - 1 + len(self.running)
+                given = threads_beside(wanted, others, cores, self.resources["_cores"])
+                job.resources._cores = job.scheduler_resources["_cores"] = given
