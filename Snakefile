@@ -18,11 +18,17 @@ IS_MODULE = HERE != Path(os.path.abspath(workflow.basedir))
 SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from calflow.commands.names import COMMANDS
+from calflow.engine.targets import TOLD, asks_for
 from calflow.engine.versions import is_tested
 
 if IS_MODULE:
     from calflow.module_run import ModuleRun as Run
 elif is_tested(snakemake_version):  # says more of one that is too old than min_version does
+    from calflow.engine.warm_start.launcher import start_early
+
+    if not asks_for({*COMMANDS, *TOLD}):
+        start_early(workflow, config)  # while the plan is made, and before what that needs is loaded
     from calflow.run import Run
 else:
     from calflow.plain_run import PlainRun as Run
@@ -59,7 +65,7 @@ from calflow.engine.modules import below_prefix, named_after_module
 from calflow.engine.reading import default_storage, is_local, seen_from_command
 from calflow.engine.unchanged import mark_part
 from calflow.engine.targets import is_only_target, shows_results, wanted_stages
-from calflow.commands.commands import COMMANDS, answer_command
+from calflow.commands.commands import answer_command
 from calflow.printable import printable
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import SHIPPED, read_settings
@@ -71,7 +77,6 @@ look_into_storage = lambda settings: mirror_storage(
 
 if not run.is_job and not IS_MODULE:
     answer_command(config, given, config_files, look_into_storage)
-    run.foresee(config)
 try:
     if IS_MODULE:
         config = given = below_prefix(config, workflow)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calflow.engine.reading import is_job, is_local
-from calflow.engine.targets import only_tells
+from calflow.engine.targets import TOLD, asks_for
 from calflow.engine.timers import stop_timers
 from calflow.engine.versions import untested
 from calflow.plan.handed_on import hand_on
@@ -26,20 +26,10 @@ class PlainRun:
     def __init__(self, workflow: Any, version: str) -> None:
         self._workflow = workflow
         self.is_job = is_job(workflow)
-        if only_tells():
+        if asks_for(TOLD):
             sys.exit(untested(version))
         if not self.is_job:
             print(untested(version), file=sys.stderr)
-
-    def foresee(self, config: Mapping[str, Any]) -> None:
-        """
-        Do nothing: each job starts Python.
-
-        Parameters
-        ----------
-        config : mapping
-            Not used.
-        """
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """Take note of the plan."""

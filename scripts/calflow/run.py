@@ -26,9 +26,9 @@ from calflow.engine.slurm import check_slurm
 from calflow.engine.speed import speed_up
 from calflow.engine.stored import list_once
 from calflow.engine.summary import Summary, tell_of_nothing
-from calflow.engine.targets import LINEAGE, only_tells, targets_with
+from calflow.engine.targets import LINEAGE, targets_with
 from calflow.engine.timers import stop_timers
-from calflow.engine.warm_start.launcher import start_early, start_launcher, stop_launcher
+from calflow.engine.warm_start.launcher import start_launcher, stop_launcher
 from calflow.forecast.large_dry_runs import tell_large_dry_runs
 from calflow.forecast.target import look_ahead, offer_plan
 from calflow.inputs.storage_mirror import objects_below
@@ -74,18 +74,6 @@ class Run:
         self._lineage_is_asked_for = bool(targets_with([LINEAGE]))
         if self._lineage_is_asked_for:
             take_a_core(workflow)
-
-    def foresee(self, config: Mapping[str, Any]) -> None:
-        """
-        Start what a run is nearly sure to need, while it is planned.
-
-        Parameters
-        ----------
-        config : mapping
-            The configuration.
-        """
-        if not only_tells():
-            start_early(self._workflow, config)
 
     def surround(self, plan: Plan, config: Mapping[str, Any]) -> None:
         """

@@ -4,7 +4,8 @@ import pytest
 
 from calflow.commands import help as help_command
 from calflow.commands.asked import Answer, Asked
-from calflow.commands.commands import COMMANDS, answer_command
+from calflow.commands.commands import answer_command
+from calflow.commands.names import COMMANDS
 from calflow.configuration.key_help import all_keys, entry, help_with, names
 from calflow.configuration.problems import InputError
 from calflow.configuration.settings import Settings

@@ -1,7 +1,9 @@
 """Scripts that are forked from a process with the libraries loaded: the same as started by Python."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from calflow.engine import inside
 from calflow.engine.warm_start import launcher as module
 from calflow.engine.warm_start.launcher import Launcher, ServerIsGone, start_early, start_launcher, stop_launcher
 from calflow.engine.warm_start.libraries import libraries
+from calflow.engine.warm_start.server import Server, Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 
@@ -106,6 +109,42 @@ def test_a_process_that_waits_holds_no_more_jobs_than_run_at_once(new_launcher, 
     *_, new = processes_of(new_launcher, path, "count_outliers")
     assert new != old
     assert psutil.Process(new_launcher._process.pid).children() == [psutil.Process(int(new))]
+
+
+@pytest.fixture
+def loading(monkeypatch):
+    """A server that loads what a job of `combine` needs, for as long as the test lasts, and a worker of `calibrate`."""
+    over = threading.Event()
+    monkeypatch.setattr("calflow.engine.warm_start.server.load", lambda library: over.wait())
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+    server = Server(pairs[0][0])
+    server._order["calibrate"] = 0
+    server._waiting.extend(["drizzle", "combine"])
+    server._load_next()
+    server._workers.append(Worker(pairs[1][0], "find_stars", 1, idle=True))
+    yield server, pairs[1]
+    over.set()
+    server._wait()
+    for each in (*pairs[0], *pairs[1], server._ended, server._end):
+        each.close()
+
+
+def test_a_process_that_waits_gets_a_job_while_something_is_loaded(loading):
+    server, (ours, theirs) = loading
+    assert server._give({"rule": "calibrate"}, ours)
+    message, handles, _, _ = socket.recv_fds(theirs, 100, 1)
+    os.close(handles[0])
+    assert json.loads(message) == {"rule": "calibrate"}
+    assert server._loading
+
+
+@pytest.mark.parametrize("loaded", [1, 2])
+def test_but_not_one_whose_libraries_it_has_not(loading, loaded):
+    server, _ = loading
+    (worker,) = server._workers
+    worker.loaded = loaded
+    assert not server._has_all(worker, "combine")
+    assert server._has_all(worker, "drizzle") == (loaded == 2)
 
 
 def test_the_next_job_of_a_process_finds_all_as_the_first_did(new_launcher, script, tmp_path):

@@ -3,7 +3,7 @@
 import shutil
 
 from calflow.commands.asked import Answer, Asked
-from calflow.commands.commands import COMMANDS
+from calflow.commands.names import COMMANDS
 from calflow.configuration.key_help import WIDTH, all_keys, entry, help_with, names
 from calflow.configuration.problems import InputError, Problem, nearest
 

@@ -69,6 +69,6 @@ def wanted_stages(arguments: Sequence[str] | None = None) -> tuple[int, ...]:
     return tuple(stage for stage in (2, 3) if is_only_target(f"stage{stage}", arguments)) or (2, 3)
 
 
-def only_tells(arguments: Sequence[str] | None = None) -> bool:
-    """Tell whether the command line may ask for what is told of the graph, and for no job."""
-    return not TOLD.isdisjoint(sys.argv[1:] if arguments is None else arguments)
+def asks_for(names: Collection[str], arguments: Sequence[str] | None = None) -> bool:
+    """Tell whether the command line may ask for one of some targets: a word of it is that."""
+    return not set(names).isdisjoint(sys.argv[1:] if arguments is None else arguments)

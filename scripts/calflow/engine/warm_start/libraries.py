@@ -33,8 +33,8 @@ def libraries(scripts: Collection[str], pixels: int) -> list[Library]:
     """
     Return modules, and functions for what takes more than an import, in the order in which a run needs them.
 
-    Before each rule script stands what it needs. A job that comes waits for that, and for the one that is being
-    loaded: 0.6 s at the most, but for the fast kernel of the drizzling when it is compiled, some seconds once per
+    Before each rule script stands what it needs. A job that needs a new process waits for that, and for the one that is
+    being loaded: 0.7 s at the most, but for the fast kernel of the drizzling when it is compiled, some seconds once per
     machine.
 
     Parameters

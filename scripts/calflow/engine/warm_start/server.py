@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,10 @@ class Worker:
 
 class Server:
     """
-    Loads libraries while nothing else is to do, and has every job done once those that it needs are loaded.
+    Loads libraries, and has every job done once those that it needs are loaded.
+
+    They are loaded in a thread, so that a process that waits gets its next job meanwhile. A process is only forked
+    between two of them, when there is no such thread: what that holds is held for ever in the new one.
 
     Parameters
     ----------
@@ -71,24 +75,29 @@ class Server:
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
         self._waiting: deque[Library] = deque()
-        self._loaded = 0
+        self._loading: threading.Thread | None = None
+        self._ended, self._end = socket.socketpair()  # by which that thread tells that it ends
+        self._order: dict[Library, int] = {}  # what is loaded, with its number
         self._workers: list[Worker] = []
 
     def serve(self) -> NoReturn:
         """Do what is asked until the other side is closed."""
         while True:
+            if self._waiting and not self._loading:
+                self._load_next()
             sources: list[socket.socket | Worker] = [
                 self._requests,
+                self._ended,
                 *(worker for worker in self._workers if not worker.idle),
             ]
-            ready, _, _ = select.select(sources, [], [], 0 if self._waiting else REAP_INTERVAL)
+            ready, _, _ = select.select(sources, [], [], REAP_INTERVAL)
             _reap()
             for worker in [source for source in ready if isinstance(source, Worker)]:
                 self._hear(worker)
+            if self._ended in ready:
+                self._wait()
             if self._requests in ready:
                 self._answer()
-            elif self._waiting:
-                self._load_next()
 
     def _answer(self) -> None:
         message, handles, _, _ = socket.recv_fds(self._requests, MESSAGE, 1)
@@ -98,15 +107,34 @@ class Server:
         if "load" in job:
             self._waiting.extend(libraries(job["load"], job["pixels"]))
             return
-        while job["rule"] in self._waiting:
-            self._load_next()
         with socket.socket(fileno=handles[0]) as channel:
             if not self._give(job, channel):
                 self._fork(job, channel)
 
     def _load_next(self) -> None:
-        load(self._waiting.popleft())
-        self._loaded += 1
+        library = self._waiting.popleft()
+        self._order.setdefault(library, len(self._order))
+
+        def load_and_tell() -> None:
+            load(library)
+            self._end.send(b".")
+
+        self._loading = threading.Thread(target=load_and_tell)
+        self._loading.start()
+
+    def _load_for(self, rule: str) -> None:
+        """Wait for what is being loaded, and load all that a job needs."""
+        self._wait()
+        while rule in self._waiting:
+            self._load_next()
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait for the thread that loads a library, if there is one."""
+        if self._loading:
+            self._ended.recv(MESSAGE)
+            self._loading.join()
+            self._loading = None
 
     def _hear(self, worker: Worker) -> None:
         """Note that a worker has done its job, or is gone; the script of a user may leave what changes a next job."""
@@ -127,7 +155,7 @@ class Server:
             (worker for worker in self._workers if worker.idle), key=lambda worker: worker.rule != job["rule"]
         )
         for worker in idle:
-            if worker.rule == job["rule"] or (job["rule"] in RULES and worker.loaded == self._loaded):
+            if worker.rule == job["rule"] or (job["rule"] in RULES and self._has_all(worker, job["rule"])):
                 with suppress(OSError):  # it was killed meanwhile
                     socket.send_fds(worker.channel, [json.dumps(job).encode()], [channel.fileno()])
                     worker.rule, worker.idle = job["rule"], False
@@ -137,14 +165,19 @@ class Server:
             self._dismiss(idle[-1])
         return False
 
+    def _has_all(self, worker: Worker, rule: str) -> bool:
+        """Tell whether what is loaded for a rule, or all if it has none of its own, was there when a worker began."""
+        return rule not in self._waiting and self._order.get(rule, len(self._order) - 1) < worker.loaded
+
     def _fork(self, job: dict[str, Any], channel: socket.socket) -> None:
+        self._load_for(job["rule"])
         gc.freeze()  # jobs do not look for garbage in what is loaded, which would also copy every page of it
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Before there is a process: a signal may end the server at any moment, and has to find all that wait for it.
-        self._workers.append(Worker(ours, job["rule"], self._loaded))
+        self._workers.append(Worker(ours, job["rule"], len(self._order)))
         if os.fork() == 0:
             gc.enable()
-            for source in (self._requests, *(worker.channel for worker in self._workers)):
+            for source in (self._requests, self._ended, self._end, *(worker.channel for worker in self._workers)):
                 source.close()
             end_with_parent()
             work(job, channel, theirs)
