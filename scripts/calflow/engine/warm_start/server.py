@@ -30,6 +30,7 @@ from calflow.engine.warm_start.worker import IDLE, MESSAGE, work
 from calflow.job import end_with_parent
 
 REAP_INTERVAL = 0.5  # seconds between two looks for finished jobs
+TOGETHER = 0.05  # seconds within which jobs come that are started together
 
 
 @dataclass(eq=False)
@@ -82,15 +83,16 @@ class Server:
 
     def serve(self) -> NoReturn:
         """Do what is asked until the other side is closed."""
+        more_may_come = 0.0
         while True:
-            if self._waiting and not self._loading:
-                self._load_next()
             sources: list[socket.socket | Worker] = [
                 self._requests,
                 self._ended,
                 *(worker for worker in self._workers if not worker.idle),
             ]
-            ready, _, _ = select.select(sources, [], [], REAP_INTERVAL)
+            may_load = self._waiting and not self._loading
+            ready, _, _ = select.select(sources, [], [], more_may_come if may_load else REAP_INTERVAL)
+            more_may_come = 0.0
             _reap()
             for worker in [source for source in ready if isinstance(source, Worker)]:
                 self._hear(worker)
@@ -98,6 +100,9 @@ class Server:
                 self._wait()
             if self._requests in ready:
                 self._answer()
+                more_may_come = TOGETHER
+            elif may_load:
+                self._load_next()
 
     def _answer(self) -> None:
         message, handles, _, _ = socket.recv_fds(self._requests, MESSAGE, 1)
