@@ -3,7 +3,7 @@
 Snakemake starts whatever is ready while a core is free. So the moment in which an association is aligned goes to a
 quick look, which then holds up what all exposures wait for; and when the image is combined, and its sources are found,
 nothing is left for the other core. A job that wants several cores is started when so many are free: one after another,
-each that becomes free goes to a quick look, and the image comes last. So it gets fewer where others are ready, too.
+each that becomes free goes to a quick look, and the image comes last. So it gets fewer while these are there, too.
 """
 
 from collections.abc import Collection, Sequence
@@ -56,7 +56,7 @@ def threads_beside(wanted: int, others: int, cores: int, free: int) -> int:
     wanted : int
         With how many it would be if it were alone.
     others : int
-        How many other jobs run, or are ready.
+        How many other jobs run, or are ready and have been kept.
     cores, free : int
         Of the run, and those of them on which nothing runs.
 
@@ -102,6 +102,6 @@ class SpareJobs(Scheduler):
         for job in (job for job in jobs if not job.is_group()):
             wanted = self._wanted.setdefault(job, job.threads) if job.threads > 1 else self._wanted.get(job)
             if wanted:
-                others = len(jobs) - 1 + len(self.running)
+                others = len(self.running) + sum(1 for other in jobs if other.priority < 0)
                 given = threads_beside(wanted, others, cores, self.resources["_cores"])
                 job.resources._cores = job.scheduler_resources["_cores"] = given
