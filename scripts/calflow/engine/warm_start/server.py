@@ -110,7 +110,8 @@ class Server:
             self.end()
         job = json.loads(message)
         if "load" in job:
-            self._waiting.extend(libraries(job["load"], job["pixels"]))
+            known = {*self._order, *self._waiting}
+            self._waiting.extend(each for each in libraries(job["load"], job["pixels"]) if each not in known)
             return
         with socket.socket(fileno=handles[0]) as channel:
             if not self._give(job, channel):
@@ -118,7 +119,7 @@ class Server:
 
     def _load_next(self) -> None:
         library = self._waiting.popleft()
-        self._order.setdefault(library, len(self._order))
+        self._order[library] = len(self._order)
 
         def load_and_tell() -> None:
             load(library)
