@@ -235,6 +235,7 @@ rule take_median:
         f"{BENCHMARKS}/take_median/{{crf}}.tsv"
     group:
         group_of()
+    threads: jobs.threads(2)
     resources:
         **resources_of("take_median"),
     params:

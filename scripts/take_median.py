@@ -1,5 +1,6 @@
 """Take the median of the resampled groups, pixel by pixel. Memory does not depend on their number."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ class LayerFile:
 
 
 class MedianFile:
-    """A new file with an image, of which rows are written; those that are written take no memory."""
+    """A new file with an image, of which rows are written; those that are written take no memory.
+
+    Several threads may write at the same time.
+    """
 
     def __init__(self, path, shape):
         image = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
@@ -37,19 +41,19 @@ class MedianFile:
         np.memmap(self._path, self.dtype, "r+", self._offset, self.shape)[rows] = values
 
 
-def take_median(input, output, params):
+def take_median(input, output, params, threads: int = 1):
     """Write the median on the whole grid, a file that can be mapped into memory."""
     layers = []
     for path, window in zip(input.layers, input.windows, strict=True):
         origin = read_json(window)
         layers.append((LayerFile(path), (origin["y0"], origin["x0"])))
     shape = read_grid(input.grid).shape if input.get("grid") else layers[0][0].shape
-    with replacing(Path(output.median)) as partial:
-        median_of_groups(layers, shape, out=MedianFile(partial, shape))
+    with replacing(Path(output.median)) as incomplete:
+        median_of_groups(layers, shape, out=MedianFile(incomplete, shape), threads=threads)
         if output.get("median_image") and input.get("grid"):
-            median = np.load(partial, mmap_mode="r")
+            median = np.load(incomplete, mmap_mode="r")
             save_on_grid(Path(output.median_image), read_grid(input.grid), {"SCI": median})
 
 
 if "snakemake" in globals():
-    run(take_median, snakemake)
+    run(partial(take_median, threads=snakemake.threads), snakemake)

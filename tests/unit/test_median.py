@@ -179,9 +179,10 @@ def layer(draw):
     return draw(arrays(np.float32, (ny, nx), elements=st.sampled_from([NAN, -1.5, 0, 1, 2, 3.25]))), origin
 
 
-@given(st.lists(layer(), min_size=1, max_size=6), st.sampled_from([1, 100, 1000, 10**6]))
-def test_it_is_the_median_of_numpy_whatever_the_memory(layers, max_bytes):
-    np.testing.assert_array_equal(median_of_groups(layers, SHAPE, max_bytes), nan_median(layers, SHAPE))
+@given(st.lists(layer(), min_size=1, max_size=6), st.sampled_from([1, 100, 1000, 10**6]), st.sampled_from([1, 2, 3]))
+def test_it_is_the_median_of_numpy_whatever_the_memory_and_the_threads(layers, max_bytes, threads):
+    median = median_of_groups(layers, SHAPE, max_bytes, threads=threads)
+    np.testing.assert_array_equal(median, nan_median(layers, SHAPE))
 
 
 def test_memory_stays_within_the_budget():
