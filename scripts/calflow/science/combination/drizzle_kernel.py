@@ -33,6 +33,10 @@ SAME_VERTEX = 1e-12
 SMALLEST_PRODUCT = 1e-6
 # Output columns for which the overlaps of an input pixel, which may be a large one, are kept in mind.
 COLUMNS_AT_ONCE = 64
+# Input pixels of a row whose overlaps are found at once: what is noted of them stays in the cache of the processor.
+AT_ONCE = 256
+# In place of the row of an output pixel: there is none.
+NONE = -1e300
 
 
 def add_image(
@@ -281,22 +285,16 @@ def _corner_row(pixmap, row, x, y):
     j = min(max(row - 1, 0), ny - 2)
     v = row - 0.5 - j
     v1 = 1.0 - v
-    for column in range(nx + 1):
-        i = min(max(column - 1, 0), nx - 2)
+    low, high = pixmap[j], pixmap[j + 1]
+    for i in range(nx - 1):
+        x[i + 1] = low[i, 0] * 0.5 * v1 + low[i + 1, 0] * 0.5 * v1 + high[i, 0] * 0.5 * v + high[i + 1, 0] * 0.5 * v
+        y[i + 1] = low[i, 1] * 0.5 * v1 + low[i + 1, 1] * 0.5 * v1 + high[i, 1] * 0.5 * v + high[i + 1, 1] * 0.5 * v
+    for column in (0, nx):  # extrapolated
+        i = 0 if column == 0 else nx - 2
         u = column - 0.5 - i
         u1 = 1.0 - u
-        x[column] = (
-            pixmap[j, i, 0] * u1 * v1
-            + pixmap[j, i + 1, 0] * u * v1
-            + pixmap[j + 1, i, 0] * u1 * v
-            + pixmap[j + 1, i + 1, 0] * u * v
-        )
-        y[column] = (
-            pixmap[j, i, 1] * u1 * v1
-            + pixmap[j, i + 1, 1] * u * v1
-            + pixmap[j + 1, i, 1] * u1 * v
-            + pixmap[j + 1, i + 1, 1] * u * v
-        )
+        x[column] = low[i, 0] * u1 * v1 + low[i + 1, 0] * u * v1 + high[i, 0] * u1 * v + high[i + 1, 0] * u * v
+        y[column] = low[i, 1] * u1 * v1 + low[i + 1, 1] * u * v1 + high[i, 1] * u1 * v + high[i + 1, 1] * u * v
 
 
 @njit(error_model="numpy")
@@ -392,55 +390,74 @@ def _find_overlaps(quadrilateral, box, rows, columns, areas):
 
 
 @njit(error_model="numpy")
-def _four_overlaps(quadrilateral, row, column):
-    """Find the areas that an upright quadrilateral has in common with four output pixels around a corner within it.
+def _share_among_four(x_high, y_high, x_low, y_low, weight, n, shares):
+    """Find which pixels of a row meet two rows and two columns of the output, whose corner lies within; give shares.
 
-    Each of its corners then lies in another of them, and what it has in common with that are two triangles on the
-    line from its corner to that of the pixels.
+    Each corner of such a pixel lies in another of the four output pixels, and what it has in common with that are two
+    triangles on the line from its corner to that of the output pixels. There are no branches, so that the compiler has
+    several pixels worked on by each instruction.
 
     Parameters
     ----------
-    quadrilateral : 8 float64
-        x and y of its corners, in order.
-    row, column : int
-        The lower left one of the four.
-
-    Returns
-    -------
-    is_such : bool
-        Whether it is such a quadrilateral, and not almost none.
-    d, c, a, b : float64
-        The areas, positive: lower left and right, upper left and right.
+    x_high, y_high, x_low, y_low : float64 array, shape (n + 1 or more,)
+        Where the upper and lower corners of the pixels lie in the output.
+    weight : float32 array, shape (n or more,)
+    n : int
+        How many pixels, `AT_ONCE` at the most.
+    shares : float64 array, shape (6 * AT_ONCE,)
+        Gets, `AT_ONCE` numbers of each: the weight in the lower left, the lower right, the upper left and the upper
+        right output pixel; row and column of the lower left one. The row of a pixel that is not such is `NONE`.
     """
-    ax, ay, bx, by, cx, cy, dx, dy = quadrilateral
-    x, y = column + 0.5, row + 0.5
-    ax, bx, cx, dx = ax - x, bx - x, cx - x, dx - x
-    ay, by, cy, dy = ay - y, by - y, cy - y, dy - y
-    if ax * bx >= 0.0 or cx * dx >= 0.0 or ay * dy >= 0.0 or by * cy >= 0.0:
-        return False, 0.0, 0.0, 0.0, 0.0
-    # Where its sides meet the lines that part the output pixels
-    ab, cd = ay - ax * ((by - ay) / (bx - ax)), dy - dx * ((cy - dy) / (cx - dx))
-    da, bc = ax - ay * ((dx - ax) / (dy - ay)), bx - by * ((cx - bx) / (cy - by))
-    if ab * cd > -SMALLEST_PRODUCT or da * bc > -SMALLEST_PRODUCT:
-        return False, 0.0, 0.0, 0.0, 0.0
-    a, b = 0.5 * abs(ax * ab + ay * da), 0.5 * abs(bx * ab + by * bc)
-    c, d = 0.5 * abs(cx * cd + cy * bc), 0.5 * abs(dx * cd + dy * da)
-    if ax > 0.0:
-        a, b, c, d = b, a, d, c
-    if ay < 0.0:
-        a, b, c, d = d, c, b, a
-    return True, d, c, a, b
+    for i in range(n):
+        ax, bx, cx, dx = x_high[i], x_high[i + 1], x_low[i + 1], x_low[i]
+        ay, by, cy, dy = y_high[i], y_high[i + 1], y_low[i + 1], y_low[i]
+        total = ax + bx + cx + dx + ay + by + cy + dy
+        per_area = weight[i] / abs(0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy)))
+        row = math.floor(min(min(ay, by), min(cy, dy)) + 0.5)
+        column = math.floor(min(min(ax, bx), min(cx, dx)) + 0.5)
+        last_row = math.floor(max(max(ay, by), max(cy, dy)) + 0.5)
+        last_column = math.floor(max(max(ax, bx), max(cx, dx)) + 0.5)
+        x, y = column + 0.5, row + 0.5
+        ax, bx, cx, dx = ax - x, bx - x, cx - x, dx - x
+        ay, by, cy, dy = ay - y, by - y, cy - y, dy - y
+        # Where its sides meet the lines that part the output pixels
+        ab, cd = ay - ax * ((by - ay) / (bx - ax)), dy - dx * ((cy - dy) / (cx - dx))
+        da, bc = ax - ay * ((dx - ax) / (dy - ay)), bx - by * ((cx - bx) / (cy - by))
+        is_such = (total - total == 0.0) & (last_row == row + 1.0) & (last_column == column + 1.0)
+        is_such &= (ax * bx < 0.0) & (cx * dx < 0.0) & (ay * dy < 0.0) & (by * cy < 0.0)
+        is_such &= (ab * cd <= -SMALLEST_PRODUCT) & (da * bc <= -SMALLEST_PRODUCT)
+        a, b = 0.5 * abs(ax * ab + ay * da), 0.5 * abs(bx * ab + by * bc)
+        c, d = 0.5 * abs(cx * cd + cy * bc), 0.5 * abs(dx * cd + dy * da)
+        # Its corners may be in any order.
+        left, right = (b if ax > 0.0 else a), (a if ax > 0.0 else b)
+        lower_left, lower_right = (c if ax > 0.0 else d), (d if ax > 0.0 else c)
+        shares[i] = per_area * (left if ay < 0.0 else lower_left)
+        shares[AT_ONCE + i] = per_area * (right if ay < 0.0 else lower_right)
+        shares[2 * AT_ONCE + i] = per_area * (lower_left if ay < 0.0 else left)
+        shares[3 * AT_ONCE + i] = per_area * (lower_right if ay < 0.0 else right)
+        shares[4 * AT_ONCE + i] = row if is_such else NONE
+        shares[5 * AT_ONCE + i] = column
 
 
 @njit(error_model="numpy")
-def _times_four(per_area, area0, area1, area2, area3):
-    """Return the shares of four pixels, float32, from the areas that they have."""
+def _four_of(shares, i):
+    """Return the shares of the four output pixels that `_share_among_four` has found for a pixel, float32."""
     return (
-        np.float32(per_area * area0),
-        np.float32(per_area * area1),
-        np.float32(per_area * area2),
-        np.float32(per_area * area3),
+        np.float32(shares[i]),
+        np.float32(shares[AT_ONCE + i]),
+        np.float32(shares[2 * AT_ONCE + i]),
+        np.float32(shares[3 * AT_ONCE + i]),
     )
+
+
+@njit(error_model="numpy")
+def _reaches(y_high, y_low, n, first_row, last_row):
+    """Tell whether pixels with these corners may reach some rows of the output."""
+    lowest, highest = np.inf, -np.inf
+    for i in range(n + 1):
+        lowest = min(lowest, y_high[i], y_low[i])
+        highest = max(highest, y_high[i], y_low[i])
+    return not (lowest + 0.5 >= last_row + 1 or highest + 0.5 < first_row)  # true for NaN
 
 
 @njit(error_model="numpy")
@@ -519,7 +536,7 @@ def _add_rows(
     sums = planes_out.reshape((len(planes_out), planes_out.shape[1] * planes_out.shape[2]))
     size = max(4, COLUMNS_AT_ONCE * (last_row - first_row + 1))
     rows, columns, areas = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-    place, added = np.empty(size, np.uint64), np.empty(size, np.float32)
+    place, added, shares = np.empty(size, np.uint64), np.empty(size, np.float32), np.empty(6 * AT_ONCE)
     x_low, x_high, y_low, y_high = np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1), np.empty(mx + 1)
     below = -1
     for j in range(my):
@@ -531,77 +548,88 @@ def _add_rows(
             _corner_row(pixmap, j, x_low, y_low)
         _corner_row(pixmap, j + 1, x_high, y_high)
         below = j + 1
-        for i in range(limits[j, 0], limits[j, 1] + 1):
-            if weight[j, i] == 0.0:
+        for start in range(limits[j, 0], limits[j, 1] + 1, AT_ONCE):
+            at_once = min(AT_ONCE, limits[j, 1] + 1 - start)
+            highs, lows = (x_high[start:], y_high[start:]), (x_low[start:], y_low[start:])
+            if not _reaches(highs[1], lows[1], at_once, first_row, last_row):
                 continue
-            ax, bx, cx, dx = x_high[i], x_high[i + 1], x_low[i + 1], x_low[i]
-            ay, by, cy, dy = y_high[i], y_high[i + 1], y_low[i + 1], y_low[i]
-            if not math.isfinite(ax + bx + cx + dx + ay + by + cy + dy):
-                continue
-            row1, row2 = math.floor(min(ay, by, cy, dy) + 0.5), math.floor(max(ay, by, cy, dy) + 0.5)
-            column1, column2 = math.floor(min(ax, bx, cx, dx) + 0.5), math.floor(max(ax, bx, cx, dx) + 0.5)
-            box = max(row1, first_row), min(row2, last_row), max(column1, first_column), min(column2, last_column)
-            if box[0] > box[1]:
-                continue
-            quadrilateral = ax, ay, bx, by, cx, cy, dx, dy
-            per_area = weight[j, i] / abs(0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy)))
-            value = data[j, i]
-            n, are_found = 0, False
-            # Which way it is must not depend on the box: that depends on the number of threads.
-            if row2 == row1 + 1 and column2 == column1 + 1:
-                are_found, area0, area1, area2, area3 = _four_overlaps(quadrilateral, row1, column1)
-                if are_found and not squared and box == (row1, row2, column1, column2):
-                    # Nearly all of them: without arrays between.
-                    shares = _times_four(per_area, area0, area1, area2, area3)
-                    at = np.uint64(row1) * nx + np.uint64(column1)
-                    _add_to_four(sci, at, nx, shares, value)
-                    _add_to_four(wht, at, nx, shares, np.float32(1))
-                    if len(context):
-                        _mark_four(context, at, nx, shares, bit)
-                    if len(sum_wht):
-                        at = np.uint64(row1) * nx_planes + np.uint64(column1) - origin
-                        _add_to_four(sum_wht, at, nx_planes, shares, np.float32(1))
-                        for p in range(len(sums)):
-                            _add_to_four(sums[p], at, nx_planes, shares, planes[p, j, i])
+            weights = weight[j, start:]
+            _share_among_four(highs[0], highs[1], lows[0], lows[1], weights, at_once, shares)
+            for k in range(at_once):
+                if weights[k] == 0.0:
                     continue
-                if are_found:
+                i = start + k
+                is_such = shares[4 * AT_ONCE + k] != NONE
+                if is_such:
+                    row1, column1 = int(shares[4 * AT_ONCE + k]), int(shares[5 * AT_ONCE + k])
+                    inside = first_row <= row1 < last_row and first_column <= column1 < last_column
+                    if inside and not squared:
+                        # Nearly all of them: without arrays between.
+                        four, value = _four_of(shares, k), data[j, i]
+                        at = np.uint64(row1) * nx + np.uint64(column1)
+                        _add_to_four(sci, at, nx, four, value)
+                        _add_to_four(wht, at, nx, four, np.float32(1))
+                        if len(context):
+                            _mark_four(context, at, nx, four, bit)
+                        if len(sum_wht):
+                            at = np.uint64(row1) * nx_planes + np.uint64(column1) - origin
+                            _add_to_four(sum_wht, at, nx_planes, four, np.float32(1))
+                            for p in range(len(sums)):
+                                _add_to_four(sums[p], at, nx_planes, four, planes[p, j, i])
+                        continue
+                ax, bx, cx, dx = x_high[i], x_high[i + 1], x_low[i + 1], x_low[i]
+                ay, by, cy, dy = y_high[i], y_high[i + 1], y_low[i + 1], y_low[i]
+                if not math.isfinite(ax + bx + cx + dx + ay + by + cy + dy):
+                    continue
+                row1, row2 = math.floor(min(ay, by, cy, dy) + 0.5), math.floor(max(ay, by, cy, dy) + 0.5)
+                column1, column2 = math.floor(min(ax, bx, cx, dx) + 0.5), math.floor(max(ax, bx, cx, dx) + 0.5)
+                box = max(row1, first_row), min(row2, last_row), max(column1, first_column), min(column2, last_column)
+                if box[0] > box[1]:
+                    continue
+                quadrilateral = ax, ay, bx, by, cx, cy, dx, dy
+                per_area = weights[k] / abs(0.5 * ((bx - dx) * (ay - cy) - (ax - cx) * (by - dy)))
+                value, n = data[j, i], 0
+                if is_such:
+                    # Which way it is must not depend on the box: that depends on the number of threads.
                     rows[0] = rows[1] = row1
                     rows[2] = rows[3] = row2
                     columns[0] = columns[2] = column1
                     columns[1] = columns[3] = column2
-                    areas[0], areas[1], areas[2], areas[3] = area0, area1, area2, area3
-                    n = _only_within(box, 4, rows, columns, areas)
-            column = box[2]
-            while column <= box[3]:
-                last = box[3] if are_found else min(box[3], column + COLUMNS_AT_ONCE - 1)
-                if not are_found:
-                    n = _find_overlaps(quadrilateral, (box[0], box[1], column, last), rows, columns, areas)
-                column = last + 1
-                if squared:
-                    for k in range(n):
-                        at, share = (
-                            np.uint64(rows[k]) * nx + np.uint64(columns[k]),
-                            np.float32(per_area * abs(areas[k])),
-                        )
+                    for m in range(4):
+                        areas[m] = shares[m * AT_ONCE + k]
+                    n, per_area = _only_within(box, 4, rows, columns, areas), 1.0
+                column = box[2]
+                while column <= box[3]:
+                    last = box[3] if is_such else min(box[3], column + COLUMNS_AT_ONCE - 1)
+                    if not is_such:
+                        n = _find_overlaps(quadrilateral, (box[0], box[1], column, last), rows, columns, areas)
+                    column = last + 1
+                    if squared:
+                        for m in range(n):
+                            at, share = (
+                                np.uint64(rows[m]) * nx + np.uint64(columns[m]),
+                                np.float32(per_area * abs(areas[m])),
+                            )
+                            for p in range(len(sums)):
+                                sums[p, at] = _variance(sums[p, at], wht[at], planes[p, j, i], share)
+                    # Short loops, each over few arrays, are compiled to the fastest code.
+                    for m in range(n):
+                        at = np.uint64(rows[m]) * nx + np.uint64(columns[m])
+                        share = np.float32(per_area * abs(areas[m]))
+                        place[m], added[m] = at, share
+                        sci[at] += share * value
+                        wht[at] += share
+                    if len(context):
+                        for m in range(n):
+                            if added[m] > 0.0:
+                                context[place[m]] |= bit
+                    if len(sum_wht):
+                        for m in range(n):
+                            place[m] = np.uint64(rows[m]) * nx_planes + np.uint64(columns[m]) - origin
+                            sum_wht[place[m]] += added[m]
                         for p in range(len(sums)):
-                            sums[p, at] = _variance(sums[p, at], wht[at], planes[p, j, i], share)
-                # Short loops, each over few arrays, are compiled to the fastest code.
-                for k in range(n):
-                    at, share = np.uint64(rows[k]) * nx + np.uint64(columns[k]), np.float32(per_area * abs(areas[k]))
-                    place[k], added[k] = at, share
-                    sci[at] += share * value
-                    wht[at] += share
-                if len(context):
-                    for k in range(n):
-                        if added[k] > 0.0:
-                            context[place[k]] |= bit
-                if len(sum_wht):
-                    for k in range(n):
-                        place[k] = np.uint64(rows[k]) * nx_planes + np.uint64(columns[k]) - origin
-                        sum_wht[place[k]] += added[k]
-                    for p in range(len(sums)):
-                        for k in range(n):
-                            sums[p, place[k]] += added[k] * planes[p, j, i]
+                            for m in range(n):
+                                sums[p, place[m]] += added[m] * planes[p, j, i]
     for row in range(first_row - y0, last_row + 1 - y0 if len(sum_wht) else 0):
         for column in range(planes_wht.shape[1]):
             if planes_wht[row, column] != 0.0:
