@@ -133,3 +133,23 @@ def test_crds_keeps_its_hooks_under_these_names():
     text = inspect.getsource(rmap.ReferenceMapping)
     assert 'self._precondition_header = self.get_hook("precondition_header", (lambda ' in text
     assert 'self._fallback_header = self.get_hook("fallback_header", (lambda ' in text
+
+
+@pytest.mark.skipif(importlib.metadata.version("photutils") >= "3.1", reason="tests the pinned release")
+def test_star_finders_still_convolve_though_they_are_given_the_stars():
+    """And the same table comes out of what was convolved before."""
+    from photutils.detection import DAOStarFinder, IRAFStarFinder
+    from scipy.ndimage import convolve
+
+    y, x = np.mgrid[:60, :60]
+    data = np.exp(-((x - 20.3) ** 2 + (y - 31.8) ** 2) / 2) + 0.7 * np.exp(-((x - 42.6) ** 2 + (y - 12.1) ** 2) / 2)
+    for kind in (IRAFStarFinder, DAOStarFinder):
+        finder = kind(threshold=0.05, fwhm=2.4, xycoords=np.array([[20, 32], [43, 12]]))
+        plain = finder(data)
+        convolved = convolve(data, finder.kernel.data, mode="constant", cval=0.0)
+        with patches.convolved_before(finder, convolved):
+            quick = finder(data)
+        assert "convolved_data = _filter_data(data, self.kernel.data, mode='constant'" in source_of(kind.__module__)
+        assert plain.colnames == quick.colnames
+        assert len(plain) == 2
+        assert all(np.array_equal(plain[name], quick[name]) for name in plain.colnames)

@@ -1,6 +1,7 @@
 """The pixel-by-pixel median of images that each cover a part of a common grid."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ MAX_COLUMNS = 2048
 # What a pixel of a block needs: value and mask of each layer, and the indices and values of the middle.
 BYTES_PER_LAYER = 5
 BYTES_BESIDES = 48
+# Of more layers, pixels are sorted one by one: the number of comparisons grows faster than that of layers.
+MOST_COMPARED = 64
 
 
 class Layer(Protocol):
@@ -98,7 +101,7 @@ def median_of_groups(
 
 
 def nan_median(stack: np.ndarray) -> np.ndarray:
-    """Return the median along the first axis of the values that are not NaN; the stack is put in order in place.
+    """Return the median along the first axis of the values that are not NaN; what the stack holds is lost.
 
     Parameters
     ----------
@@ -111,14 +114,55 @@ def nan_median(stack: np.ndarray) -> np.ndarray:
         NaN where there is no value.
     """
     # numpy.nanmedian along a short axis of a large array is four to eleven times slower than this.
-    if not len(stack):
+    n = len(stack)
+    if not n:
         return np.full(stack.shape[1:], np.nan, stack.dtype)
-    number = len(stack) - np.count_nonzero(np.isnan(stack), axis=0, keepdims=True)
-    stack.sort(axis=0)  # NaN come last, so a pixel without a value finds one in its first place
+    missing = np.isnan(stack)
+    if not missing.any():
+        _put_in_order(stack)
+        middle = stack[(n - 1) // 2] + stack[n // 2]
+        middle /= 2
+        return middle
+    number = n - np.count_nonzero(missing, axis=0, keepdims=True)
+    stack[missing] = np.inf  # so that they come last
+    _put_in_order(stack)
     middle = np.take_along_axis(stack, np.maximum(number - 1, 0) // 2, axis=0)[0]
-    middle += np.take_along_axis(stack, np.minimum(number // 2, len(stack) - 1), axis=0)[0]
+    middle += np.take_along_axis(stack, np.minimum(number // 2, n - 1), axis=0)[0]
     middle /= 2
-    return middle
+    return np.where(number[0], middle, np.nan)
+
+
+def _put_in_order(stack: np.ndarray) -> None:
+    """Sort values along the first axis, in place; there is no NaN."""
+    if len(stack) > MOST_COMPARED:
+        stack.sort(axis=0)
+        return
+    # Whole planes are compared, several pixels per instruction: a twentieth of the time of a sort for four of them.
+    smaller = np.empty(stack.shape[1:], stack.dtype)
+    for i, j in _comparisons(len(stack)):
+        np.minimum(stack[i], stack[j], out=smaller)
+        np.maximum(stack[i], stack[j], out=stack[j, ...])
+        stack[i] = smaller
+
+
+@cache
+def _comparisons(n: int) -> list[tuple[int, int]]:
+    """Return which of n values to compare, and to exchange if the first is the larger one, so that they get in order.
+
+    Source: Batcher's merge exchange, Knuth, The Art of Computer Programming 3, algorithm 5.2.2M.
+    """
+    pairs = []
+    top = 1 << max(n - 1, 0).bit_length() >> 1
+    p = top
+    while p:
+        q, r, d = top, 0, p
+        while True:
+            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    return pairs
 
 
 def _check(layers, shape, out) -> None:

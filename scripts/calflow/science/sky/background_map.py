@@ -272,32 +272,48 @@ def _photutils(data, unused, box, *, sigma_clip, **options):
     from astropy.stats import SigmaClip
     from photutils.background import Background2D, MedianBackground
 
+    median = MedianBackground(sigma_clip=None)  # what photutils sets of its own estimators
     if sigma_clip is None:
         clip = None
     elif photutils.__version__.startswith("3.0."):
-        clip = partial(_clipped, sigma=sigma_clip)
+        clip = _Clipping(sigma_clip)
+        median = partial(clip.median, of_others=median)
     else:  # it is quick itself, with the values of astropy's class, and of no other callable
         clip = SigmaClip(sigma=sigma_clip)
     return Background2D(
-        data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=MedianBackground(), **options
+        data, box, mask=unused, exclude_percentile=100, sigma_clip=clip, bkg_estimator=median, **options
     )
 
 
-def _clipped(data: np.ndarray, axis: int | None, sigma: float, **options) -> np.ndarray:
-    """Return the pixels of boxes, those that are clipped NaN, as astropy's `SigmaClip` does, and photutils calls it.
+class _Clipping:
+    """Clips the pixels of boxes as astropy's `SigmaClip` does, and photutils calls it.
 
-    That looks for each median among all pixels. Large boxes are put in order here, as far as it takes.
+    That looks for each median among all pixels, and photutils then once more for the last. Large boxes are put in order
+    here, as far as it takes.
     """
-    if axis is None or data.shape[axis] < LARGE_BOX:
-        from astropy.stats import SigmaClip
 
-        return SigmaClip(sigma=sigma)(data, axis=axis, **options)
-    boxes = np.moveaxis(data, axis, -1)
-    for number in np.ndindex(boxes.shape[:-1]):
-        pixels = boxes[number]
-        low, high = clipping_limits(pixels, sigma)
-        pixels[~((pixels >= low) & (pixels <= high))] = np.nan
-    return data
+    def __init__(self, sigma: float):
+        self._sigma = sigma
+        self._boxes: np.ndarray | None = None
+        self._medians = np.empty(0)
+
+    def __call__(self, data: np.ndarray, axis: int | None, **options) -> np.ndarray:
+        """Return the pixels, those that are clipped NaN."""
+        if axis is None or data.shape[axis] < LARGE_BOX:
+            from astropy.stats import SigmaClip
+
+            return SigmaClip(sigma=self._sigma)(data, axis=axis, **options)
+        boxes = np.moveaxis(data, axis, -1)
+        self._boxes, self._medians = data, np.empty(boxes.shape[:-1], data.dtype)
+        for number in np.ndindex(boxes.shape[:-1]):
+            pixels = boxes[number]
+            low, high, self._medians[number] = clipping_limits(pixels, self._sigma)
+            pixels[~((pixels >= low) & (pixels <= high))] = np.nan
+        return data
+
+    def median(self, data: np.ndarray, axis: int | None, of_others) -> np.ndarray:
+        """Return the medians of boxes: those found when they were clipped, or what a function gives of others."""
+        return self._medians if data is self._boxes else of_others(data, axis=axis)
 
 
 class _Zoomed:

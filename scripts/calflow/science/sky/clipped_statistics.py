@@ -10,8 +10,8 @@ from calflow.science.ordered_values import OrderedValues
 ITERATIONS = 5
 
 
-def clipping_limits(values: np.ndarray, sigma: float) -> tuple[np.floating, np.floating]:
-    """Return the smallest and the largest value that clipping leaves in.
+def clipping_limits(values: np.ndarray, sigma: float) -> tuple[np.floating, np.floating, np.floating]:
+    """Return the smallest and the largest value that clipping leaves in, and their median.
 
     Values that are further from the median than some standard deviations are left out, and again among those left, at
     most five times, as `astropy.stats.SigmaClip` does.
@@ -27,6 +27,8 @@ def clipping_limits(values: np.ndarray, sigma: float) -> tuple[np.floating, np.f
     -------
     low, high : float of the type of the values
         Of all values, also those left out before, the ones between are in. NaN if there is no value.
+    median : float of the type of the values
+        Of those between, as `numpy.nanmedian` has it.
     """
     ordered = OrderedValues(values)
     first, last = 0, len(ordered)
@@ -41,10 +43,13 @@ def clipping_limits(values: np.ndarray, sigma: float) -> tuple[np.floating, np.f
         if (first, last) == before:
             break
     nearest = values.dtype.type(low), values.dtype.type(high)
-    return (
-        np.nextafter(nearest[0], nearest[0].dtype.type(np.inf)) if nearest[0] < low else nearest[0],
-        np.nextafter(nearest[1], nearest[1].dtype.type(-np.inf)) if nearest[1] > high else nearest[1],
-    )
+    lowest = np.nextafter(nearest[0], nearest[0].dtype.type(np.inf)) if nearest[0] < low else nearest[0]
+    highest = np.nextafter(nearest[1], nearest[1].dtype.type(-np.inf)) if nearest[1] > high else nearest[1]
+    if not last:
+        return lowest, highest, values.dtype.type(np.nan)
+    # The last limits, which may be those of a round that left out more than the one before
+    first, last = ordered.rank(lowest, "left"), ordered.rank(highest, "right")
+    return lowest, highest, (ordered[(first + last - 1) // 2] + ordered[(first + last) // 2]) / values.dtype.type(2)
 
 
 def clipped_statistics(parts: Callable[[], Iterable[np.ndarray]], sigma: float) -> tuple[np.float32, np.float32] | None:

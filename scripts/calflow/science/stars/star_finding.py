@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calflow.patches import convolved_before
 from calflow.science.sky.background_map import NoBackground, background_map
 from calflow.science.sources.segmentation import detect_sources
 from calflow.science.stars.centroids import refine as refine_centroids
@@ -93,15 +94,21 @@ def find_stars(
     except NoBackground:
         return _stars([], [], [])
     data = data - background.background
-    threshold = wanted.snr_threshold * background.rms
+    noise = _middle_two(background.rms[~mask])
     if wanted.starfinder == "segmentation":
-        stars = _find_segments(data, threshold, mask, wanted)
+        stars = _find_segments(data, wanted.snr_threshold * background.rms, mask, wanted)
     else:
         # jwst takes the masked pixels along, as 0: with half of them masked its threshold is 0.
-        stars = _find_peaks(data, float(np.median(threshold[~mask])), mask, wanted)
+        stars = _find_peaks(data, float(np.mean(wanted.snr_threshold * noise)), mask, wanted)
     if refine:
-        stars = _refined(stars, data, mask, wanted.kernel_fwhm, float(np.median(background.rms[~mask])))
+        stars = _refined(stars, data, mask, wanted.kernel_fwhm, float(np.mean(noise)))
     return stars if bounds is None else _between(stars, bounds)
+
+
+def _middle_two(values: np.ndarray) -> np.ndarray:
+    """Return the values in the middle, of which the median is the mean; of an odd number the same one twice."""
+    ranks = [(len(values) - 1) // 2, len(values) // 2]
+    return np.partition(values, ranks)[ranks]
 
 
 def _refined(stars: StarList, data: np.ndarray, mask: np.ndarray, fwhm: float, noise: float) -> StarList:
@@ -141,7 +148,7 @@ def _find_peaks(data: np.ndarray, threshold: float, mask: np.ndarray, wanted: St
     peaks = _peaks(convolved, lowest, mask, wanted.min_separation)
     if not len(peaks):
         return _stars([], [], [])
-    with _quiet():
+    with _quiet(), convolved_before(model, convolved):
         table = finder(xycoords=peaks)(data, mask=mask)
     if table is None:
         return _stars([], [], [])
