@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calflow.science.ordered_values import OrderedValues
+from calflow.science.ordered_values import BLOCK, OrderedValues
 from calflow.science.parameters import check_values
 from calflow.science.sky.sky_parameters import SkyMeasuring
 
@@ -165,10 +165,13 @@ def _histogram(ordered: OrderedValues, begin: float, end: float, width: float) -
     n_bins = int((end - begin) / width) + 1
     true_width, origin = np.float32((end - begin) / (n_bins - 1)), np.float32(begin)
     first, last = (ordered.rank(value, "left") for value in (origin, origin + true_width * np.float32(n_bins)))
-    position = (ordered.part(first, last) - origin) * (np.float32(1) / true_width)
-    numbers = np.bincount(position.astype(np.intp), minlength=n_bins)
-    numbers[n_bins - 1] = numbers[n_bins - 1 :].sum()  # a position may be rounded to the end of the last bin
-    return numbers[:n_bins]
+    values, numbers = ordered.part(first, last), np.zeros(n_bins, np.intp)
+    for start in range(0, len(values), BLOCK):
+        position = (values[start : start + BLOCK] - origin) * (np.float32(1) / true_width)
+        found = np.bincount(position.astype(np.intp), minlength=n_bins)
+        numbers += found[:n_bins]
+        numbers[-1] += found[n_bins:].sum()  # a position may be rounded to the end of the last bin
+    return numbers
 
 
 def _mode(numbers: np.ndarray) -> float:
