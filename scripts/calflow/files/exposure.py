@@ -441,10 +441,10 @@ def write_product(
         Written as the ASDF extension, the last; bytes are an ASDF file as it is.
     writing : Writing
     """
-    hdus = _hdus(path, primary, planes, headers or {}, others, wcs, writing)
-    with replacing(path) as partial:
-        fits.HDUList(hdus).writeto(partial, output_verify="silentfix+exception")
-        compress(partial, writing.compress)
+    later = {name: Later(plane.shape, plane.dtype) for name, plane in planes.items()}
+    with growing_product(path, primary, later, headers, others, wcs, writing) as sections:
+        for name, section in sections.items():
+            section.write(planes[name])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 FITS_BLOCK = 2880
+PIXELS_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ class Section:
                 f"{values.dtype} of shape {values.shape} at {start} is no part of {dtype} of shape {shape}"
             )
         begin = int(np.ravel_multi_index(first, shape)) if values.size else 0
-        _write_at(self._file.fileno(), _as_stored(values), self._offset + begin * dtype.itemsize)
+        flat = np.ravel(values)
+        # Little by little: what is written is still in the cache of the processor, and needs no memory for all of it.
+        for part in range(0, flat.size, PIXELS_AT_ONCE):
+            place = self._offset + (begin + part) * dtype.itemsize
+            _write_at(self._file.fileno(), _as_stored(flat[part : part + PIXELS_AT_ONCE]), place)
 
 
 def _as_stored(values: np.ndarray) -> np.ndarray:
@@ -116,14 +121,14 @@ def growing(path: Path, hdus: Sequence, later: Mapping[str, Later]) -> Iterator[
     -----
     The file has the bytes that astropy writes: it writes the stand-ins, whose headers get the true lengths of axes.
     """
-    small = io.BytesIO()
+    small, later = io.BytesIO(), dict(later)
     fits.HDUList(list(hdus)).writeto(small, output_verify="silentfix+exception")
     content = small.getvalue()
     with path.open("wb") as file, fits.open(io.BytesIO(content)) as written:
         sections = {}
         for hdu in written:
             place = hdu.fileinfo()
-            image = later.get(hdu.name)
+            image = later.pop(hdu.name, None)  # of several of a name the first
             if image is None:
                 file.write(content[place["hdrLoc"] : place["datLoc"] + place["datSpan"]])
                 continue

@@ -7,7 +7,7 @@ whose arithmetic may overflow. A NaN alone is left as it is by readers, as expos
 it what they do not flag; where the two must agree, `match_nans` makes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ FLOAT_PLANES = ("sci", "err", *VARIANCES)
 # Largest signal or error, in any unit: the variances that are the squares of three such errors still add up in
 # single precision.
 LARGEST = 1e19
+PIXELS_AT_ONCE = 2**16
 _RANGES = {"sci": (-LARGEST, LARGEST), "err": (0.0, LARGEST)} | dict.fromkeys(VARIANCES, (0.0, LARGEST**2))
 
 
@@ -173,13 +174,15 @@ def match_nans(image: Image) -> Image:
     Image
         The same object.
     """
-    floats = image.float_planes()
-    invalid = (image.dq & DO_NOT_USE) != 0
-    for name, plane in floats.items():
-        invalid |= ~has_value(name, plane)
-    image.dq[invalid] |= DO_NOT_USE
-    for plane in floats.values():
-        plane[invalid] = np.nan
+    for rows in _rows(image):
+        dq, floats = image.dq[rows], {name: plane[rows] for name, plane in image.float_planes().items()}
+        invalid = (dq & DO_NOT_USE) != 0
+        for name, plane in floats.items():
+            invalid |= ~has_value(name, plane)
+        if invalid.any():
+            dq[invalid] |= DO_NOT_USE
+            for plane in floats.values():
+                plane[invalid] = np.nan
     return image
 
 
@@ -191,4 +194,17 @@ def usable(image: Image) -> int:
     image : Image
         2-D or 3-D.
     """
-    return int(np.count_nonzero(has_value("sci", image.sci) & ((image.dq & DO_NOT_USE) == 0)))
+    return sum(
+        int(np.count_nonzero(has_value("sci", image.sci[rows]) & ((image.dq[rows] & DO_NOT_USE) == 0)))
+        for rows in _rows(image)
+    )
+
+
+def _rows(image: Image) -> Iterator[tuple]:
+    """Yield the parts of an image, rows of all integrations, that stay in the cache of the processor."""
+    if image.sci.ndim < 2:
+        yield (...,)
+        return
+    step = max(1, PIXELS_AT_ONCE * image.sci.shape[-2] // max(image.sci.size, 1))
+    for start in range(0, image.sci.shape[-2], step):
+        yield ..., slice(start, start + step), slice(None)
