@@ -177,6 +177,28 @@ CONTRACT = {
         "comparing files as Python compares texts",
         "the plan's time",
     ),
+    "inside.look_at_files_once": Use(
+        "all(takes(io._IOFile.__dict__[name], 'self') for name in ('exists', 'exists_local', 'check'))"
+        " and isinstance(io._IOFile.is_storage, property) and issubclass(io.ExistsDict, dict)"
+        " and isinstance(workflow.iocache.exists_local, io.ExistsDict)"
+        " and takes(io.IOCache.mtime_inventory, 'jobs')"
+        " and 'mtime = await self.mtime_uncached()' in inspect.getsource(io._IOFile.mtime)",
+        "asking of a file only what graphs go by",
+        "a quarter of the plan's time",
+    ),
+    "inside.expand_input": Use(
+        "takes(type(job.rule).expand_input, 'wildcards', 'groupid') and job.rule.dependencies == {}"
+        " and [type(each).__name__ for each in job.rule.expand_input({})]"
+        " == ['InputFiles', 'dict', 'dict', 'bool'] and io.unpack(len).flags == {'unpack': True}"
+        " and takes(job.rule.apply_input_function, 'func', 'wildcards', 'groupid')",
+        "making the inputs of a job once",
+        "a tenth of the plan's time",
+    ),
+    "dag.job_cache": Use(
+        "isinstance(dag.job_cache, dict) and 'self.job_cache[(job.rule, f)] = job' in inspect.getsource(dag.cache_job)",
+        "finding jobs by their products",
+        PLAN,
+    ),
     "dag.update_conda_envs": Use(
         "callable(dag.update_conda_envs)", "leaving it out of graphs that are looked at", "a sixth of the plan's time"
     ),

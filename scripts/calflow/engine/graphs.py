@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from calflow.engine.execution import Execution
-from calflow.engine.inside import build_graph, compare_files_as_texts, forget_graph, renew_threads
+from calflow.engine.inside import (
+    build_graph,
+    compare_files_as_texts,
+    forget_graph,
+    look_at_files_once,
+    renew_threads,
+)
 
 Result = TypeVar("Result")
 
@@ -75,6 +81,8 @@ def _begin() -> None:
     gc.disable()
     logging.disable(logging.CRITICAL)
     compare_files_as_texts()
+    if not _task[0].is_stored_elsewhere:
+        look_at_files_once()
     renew_threads(_task[0].workflow)
 
 
