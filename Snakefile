@@ -136,6 +136,7 @@ wildcard_constraints:
     scale=r"[^/]+",
     preview=r"[^/]+",
     group=r"[0-9]+",
+    piece=r"[0-9]+",
     part=r"[1-9][0-9]*",
     catalog=r"[^/_]+(_s3)?",
 

@@ -367,6 +367,30 @@ rule combine:
         "../scripts/combine.py"
 
 
+# They are kept, so that only those are made again that another exposure reaches.
+if plan.stage3.in_pieces:
+
+    rule combine_piece:
+        input:
+            unpack(files_of("combine_piece")),
+        output:
+            piece=f"{STAGE3}/pieces/{{association}}_{{piece}}.fits",
+            facts=f"{STAGE3}/pieces/{{association}}_{{piece}}.json",
+        log:
+            f"{LOGS}/combine_piece/{{association}}_{{piece}}.log",
+        benchmark:
+            f"{BENCHMARKS}/combine_piece/{{association}}_{{piece}}.tsv"
+        threads: jobs.threads(2)
+        resources:
+            **resources_of("combine_piece"),
+        params:
+            **parameters_of("combine_piece"),
+        message:
+            "{wildcards.association}: combine piece {wildcards.piece} of the image"
+        script:
+            "../scripts/combine_piece.py"
+
+
 # Known only if it is wanted: the name of an association may end in a number, too.
 if settings.stage3.resample.single:
 

@@ -219,7 +219,7 @@ def test_private_names_of_snakemake_stand_in_one_file(path):
 
 def test_rules_are_short():
     rules = [path.read_text() for path in (SCRIPTS.parent / "rules").glob("*.smk")]
-    assert sum(len(text.splitlines()) for text in rules) <= 1130
+    assert sum(len(text.splitlines()) for text in rules) <= 1150
     assert sum(text.count("lambda") for text in rules) <= 40
 
 

@@ -238,7 +238,7 @@ OWN = {
     "tweakreg": {"robust": True, "on_failure": "keep", "group_by": "exposure", "wcs_from": []},
     "skymatch": {"group_by": "exposure"},
     "outlier_detection": {"error": "exposure", "search": "median"},
-    "resample": {"variance": "resampled"},
+    "resample": {"variance": "resampled", "piece_pixels": 100_000_000},
     "source_catalog": {"parquet": False},
 }
 

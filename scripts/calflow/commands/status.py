@@ -32,7 +32,7 @@ STEPS = {
     **dict.fromkeys(
         ("resample_group", "take_median", "take_lowest", "flag_outliers", "count_outliers"), ("outlier_detection",)
     ),
-    **dict.fromkeys(("lay_grid", "combine", "combine_group"), ("resample",)),
+    **dict.fromkeys(("lay_grid", "combine", "combine_group", "combine_piece"), ("resample",)),
     "catalog_sources": ("source_catalog",),
 }
 AnyMade = TypeVar("AnyMade", bound=Made)

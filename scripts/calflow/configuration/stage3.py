@@ -244,10 +244,15 @@ class CombinedResample(_CombinedVariance):
     single: bool = Field(
         False, description="instead of one image, one of each group on the common grid, _0_i2d, ...; no catalogue"
     )
+    piece_pixels: int | None = Field(
+        100_000_000,
+        ge=1,
+        description="larger images are made in pieces of so many pixels, each a job; null: in one job; docs/limits.md",
+    )
 
     def drizzle_parameters(self) -> dict[str, Any]:
         """Return the parameters of the combination on a given grid."""
-        parameters = self.model_dump(exclude={*OutputGrid.model_fields, "skip", "single", "in_memory"})
+        parameters = self.model_dump(exclude={*OutputGrid.model_fields, "skip", "single", "in_memory", "piece_pixels"})
         return parameters | ({"variance": "error"} if self.single else {})
 
     def rows_at_a_time(self, shape: tuple[int, int]) -> int:
@@ -258,7 +263,7 @@ class CombinedResample(_CombinedVariance):
         shape : (ny, nx)
             Of the image.
         """
-        return rows_of_band(shape) if self._works_in_bands else shape[0]
+        return rows_of_band(shape) if self.works_in_bands else shape[0]
 
     def parts_at_once(self, shape: tuple[int, int]) -> int:
         """Return how many times as many rows many threads combine at a time.
@@ -268,10 +273,11 @@ class CombinedResample(_CombinedVariance):
         shape : (ny, nx)
             Of the image.
         """
-        return bands_at_once(shape, shape[0]) if self._works_in_bands else 1
+        return bands_at_once(shape, shape[0]) if self.works_in_bands else 1
 
     @property
-    def _works_in_bands(self) -> bool:
+    def works_in_bands(self) -> bool:
+        """Whether the image may be combined band by band, and not all of it at once."""
         return own_kernel_does(self.kernel, self.pixfrac, self.propagate_dq) and not self.single
 
 

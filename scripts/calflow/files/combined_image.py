@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from calflow.files.exposure import growing_product, without_structure
+from calflow.files.exposure import growing_product, without_structure, write_product
 from calflow.files.growing_files import Later, Section
 from calflow.files.writing import PLAIN, Writing
 from calflow.science.combination.resample import Resampled
@@ -237,7 +238,7 @@ class GrowingImage:
         path: Path,
         shape: tuple[int, int],
         begin: Callable[[], tuple[Mapping[str, fits.Header], Sequence]],
-        wcs: bytes,
+        wcs: bytes | None,
         writing: Writing = PLAIN,
     ):
         self.has_data = False
@@ -246,6 +247,18 @@ class GrowingImage:
         self._preparing, self._opening = Lock(), Lock()
         self._beginning: tuple[Mapping[str, fits.Header], Sequence] | None = None
         self._sections: dict[str, Section] = {}
+
+    @classmethod
+    def piece(cls, path: Path, shape: tuple[int, int]) -> "GrowingImage":
+        """Return an image of some rows of another one, without keywords: for `copy`.
+
+        Parameters
+        ----------
+        path : Path
+        shape : (ny, nx)
+            Of these rows.
+        """
+        return cls(path, shape, lambda: ({"PRIMARY": fits.Header(), "SCI": fits.Header()}, []), None)
 
     def __enter__(self) -> "GrowingImage":
         return self
@@ -268,8 +281,8 @@ class GrowingImage:
             Errors and variances that it has not are NaN.
         rows : slice
         """
-        with self._opening:
-            self._sections = self._sections or self._open(band)
+        planes = {name: plane for name in PLANES if (plane := getattr(band, name)) is not None}
+        self._open({name: (plane.shape, plane.dtype) for name, plane in planes.items()})
         self.has_data = self.has_data or bool(band.wht.any())
         for name, section in self._sections.items():
             plane = getattr(band, name)
@@ -280,15 +293,60 @@ class GrowingImage:
                 if bits.any():  # where nothing is written a file has 0
                     section.write(bits, number, rows.start)
 
-    def _open(self, first: Resampled) -> dict[str, Section]:
-        """Begin the file, with the planes that a band has; return these in the order of the file."""
-        headers, others = self.prepare()
-        science = headers["SCI"]
-        unit = fits.Header([science.cards["BUNIT"]] if "BUNIT" in science else [])
-        planes = {name: plane for name in PLANES if (plane := getattr(first, name)) is not None}
-        later = {name.upper(): Later((*plane.shape[:-2], *self._shape), plane.dtype) for name, plane in planes.items()}
-        extensions = {**headers, "ERR": unit}
-        sections = self._stack.enter_context(
-            growing_product(self._path, headers["PRIMARY"], later, extensions, others, self._wcs, self._writing)
-        )
-        return {name: sections[name.upper()] for name in planes}
+    def copy(self, piece: Path, rows: slice) -> None:
+        """Copy the planes of some rows from another file, which has these rows alone, and data.
+
+        Parameters
+        ----------
+        piece : Path
+            A file that was written by way of this class.
+        rows : slice
+            Of this image.
+
+        Raises
+        ------
+        ValueError
+            If it has other planes.
+        """
+        with fits.open(piece, memmap=False) as hdus:
+            parts = {hdu.name.lower(): hdu for hdu in hdus if hdu.name.lower() in PLANES}
+            shapes = {
+                name: (hdu.shape, np.dtype(fits.BITPIX2DTYPE[hdu.header["BITPIX"]])) for name, hdu in parts.items()
+            }
+            places = {name: hdu.fileinfo()["datLoc"] for name, hdu in parts.items()}
+        self._open(shapes)
+        self.has_data = True
+        if shapes.keys() != self._sections.keys():
+            own, first = (", ".join(names).upper() for names in (shapes, self._sections))
+            raise ValueError(f"{piece} has {own}, other pieces have {first}: combined ones need the same")
+        with piece.open("rb") as file:
+            for name, section in self._sections.items():
+                (*planes, ny, nx), dtype = shapes[name]
+                for number in range(prod(planes)):
+                    place = places[name] + number * ny * nx * dtype.itemsize
+                    section.copy(file, place, (ny, nx), *([number] if planes else []), rows.start)
+
+    def _open(self, first: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+        """Begin the file, if nobody has, with the planes of a band, whose shapes and types are told, in their order."""
+        with self._opening:
+            if self._sections:
+                return
+            headers, others = self.prepare()
+            science = headers["SCI"]
+            unit = fits.Header([science.cards["BUNIT"]] if "BUNIT" in science else [])
+            later = {name.upper(): Later((*shape[:-2], *self._shape), dtype) for name, (shape, dtype) in first.items()}
+            extensions = {**headers, "ERR": unit}
+            sections = self._stack.enter_context(
+                growing_product(self._path, headers["PRIMARY"], later, extensions, others, self._wcs, self._writing)
+            )
+            self._sections = {name: sections[name.upper()] for name in first}
+
+
+def write_no_planes(path: Path) -> None:
+    """Write what stands for a piece of an image in which nothing has weight.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    write_product(path, fits.Header(), {})

@@ -3,8 +3,9 @@
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import ENXIO
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from astropy.io import fits
 
 FITS_BLOCK = 2880
 PIXELS_AT_ONCE = 2**17
+COPIED = 1 << 24  # bytes at once: where the system does not copy by itself, they are in memory
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,30 @@ class Section:
         self._offset = offset
         self._later = later
 
+    def copy(self, source: BinaryIO, offset: int, shape: tuple[int, ...], *start: int) -> None:
+        """Copy pixels that follow each other here and in another file; what is a hole there is one here.
+
+        Parameters
+        ----------
+        source : binary file
+            In which they are as they are stored here.
+        offset : int
+            Of the first of them in that file, bytes.
+        shape : tuple of int
+            As of the values that `write` takes.
+        *start : int
+            As of `write`.
+
+        Raises
+        ------
+        ValueError
+            As of `write`.
+        EOFError
+            If the other file ends before.
+        """
+        begin, size = self._place(self._later.dtype, shape, start)
+        _copy(source.fileno(), offset, self._file.fileno(), begin, size)
+
     def write(self, values: np.ndarray, *start: int) -> None:
         """Write pixels that follow each other in the file.
 
@@ -69,21 +95,24 @@ class Section:
         ValueError
             If the values are of another type, do not lie within the image, or do not follow each other there.
         """
-        shape, dtype = self._later.shape, self._later.dtype
-        first = (*start, *(0,) * (len(shape) - len(start)))
-        size = (*(1,) * (len(shape) - values.ndim), *values.shape)
-        slowest = next((axis for axis, n in enumerate(size) if n > 1), len(size) - 1)
-        fits_in = all(low >= 0 and low + n <= whole for low, n, whole in zip(first, size, shape, strict=True))
-        if values.dtype != dtype or not fits_in or size[slowest + 1 :] != shape[slowest + 1 :]:
-            raise ValueError(
-                f"{values.dtype} of shape {values.shape} at {start} is no part of {dtype} of shape {shape}"
-            )
-        begin = int(np.ravel_multi_index(first, shape)) if values.size else 0
+        begin, _ = self._place(values.dtype, values.shape, start)
         flat = np.ravel(values)
         # Little by little: what is written is still in the cache of the processor, and needs no memory for all of it.
         for part in range(0, flat.size, PIXELS_AT_ONCE):
-            place = self._offset + (begin + part) * dtype.itemsize
-            _write_at(self._file.fileno(), _as_stored(flat[part : part + PIXELS_AT_ONCE]), place)
+            stored = _as_stored(flat[part : part + PIXELS_AT_ONCE])
+            _write_at(self._file.fileno(), stored, begin + part * flat.itemsize)
+
+    def _place(self, given: np.dtype, part: tuple[int, ...], start: tuple[int, ...]) -> tuple[int, int]:
+        """Return where pixels begin in the file, and how many bytes they have there."""
+        shape, dtype = self._later.shape, self._later.dtype
+        first = (*start, *(0,) * (len(shape) - len(start)))
+        size = (*(1,) * (len(shape) - len(part)), *part)
+        slowest = next((axis for axis, n in enumerate(size) if n > 1), len(size) - 1)
+        fits_in = all(low >= 0 and low + n <= whole for low, n, whole in zip(first, size, shape, strict=True))
+        if given != dtype or not fits_in or size[slowest + 1 :] != shape[slowest + 1 :]:
+            raise ValueError(f"{given} of shape {part} at {start} is no part of {dtype} of shape {shape}")
+        begin = int(np.ravel_multi_index(first, shape)) if prod(part) else 0
+        return self._offset + begin * dtype.itemsize, prod(part) * dtype.itemsize
 
 
 def _as_stored(values: np.ndarray) -> np.ndarray:
@@ -99,6 +128,37 @@ def _write_at(file: int, values: np.ndarray, offset: int) -> None:
     while left:
         written = os.pwrite(file, left, offset)
         left, offset = left[written:], offset + written
+
+
+def _copy(source: int, start: int, file: int, offset: int, size: int) -> None:
+    """Copy bytes from a place in one file to a place in another, but for holes."""
+    end, further = start + size, offset - start
+    while (start := _next_data(source, start, end)) < end:
+        copied = _copy_some(source, start, file, start + further, min(end - start, COPIED))
+        if not copied:
+            raise EOFError("the file that is copied ends before its pixels do")
+        start += copied
+
+
+def _next_data(file: int, start: int, end: int) -> int:
+    """Return where the next bytes are that are no hole, as far as the system tells; not beyond the end."""
+    if not hasattr(os, "SEEK_DATA"):
+        return start
+    try:
+        return min(os.lseek(file, start, os.SEEK_DATA), end)
+    except OSError as error:  # ENXIO: there are none
+        return end if error.errno == ENXIO and start < os.fstat(file).st_size else start
+
+
+def _copy_some(source: int, start: int, file: int, offset: int, size: int) -> int:
+    """Copy bytes, by the system alone if it can; return how many."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError):  # of some file systems
+            if copied := os.copy_file_range(source, file, size, start, offset):
+                return copied
+    values = os.pread(source, size, start)
+    _write_at(file, np.frombuffer(values, np.uint8), offset)
+    return len(values)
 
 
 @contextmanager

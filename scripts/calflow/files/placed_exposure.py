@@ -45,7 +45,8 @@ class PlacedExposure:
 
     Parameters
     ----------
-    path : Path
+    path : Path or None
+        None: it is only asked where it lies.
     geometry : Geometry
     grid : OutputGrid
     stepsize, order : float, int
@@ -56,7 +57,7 @@ class PlacedExposure:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         geometry: Geometry,
         grid: OutputGrid,
         stepsize: float,
@@ -134,6 +135,8 @@ class PlacedExposure:
         return map_to_grid(self.geometry, self._grid, *self._mapping, rows)
 
     def _read(self, rows: slice | None = None) -> Exposure:
+        if self.path is None:
+            raise ValueError("of this exposure no pixels can be read")
         with _READING:
             exposure = read_exposure(self.path, part=rows)
         self._prepare(exposure)

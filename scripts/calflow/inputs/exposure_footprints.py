@@ -18,6 +18,8 @@ from calflow.science.geometry.tangent_plane import to_plane, to_sky
 
 # The pointings are going to be corrected, and the headers tell no distortion: what is nearer (arcsec) may still reach.
 REACH = 10.0
+# Headers tell where exposures lie within this part of their size.
+UNCERTAINTY = 0.02
 _POINTING = "RA_REF DEC_REF CRPIX1 CRPIX2 CDELT1 CDELT2".split()
 
 

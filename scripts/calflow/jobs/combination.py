@@ -13,12 +13,26 @@ class Combination(NamedTuple):
     """Parameters of ``combine`` and ``combine_group``."""
 
     members: list[list[str]]  # root and group of each
+    pieces: int  # in how many the image is made; 0: it is made at once
     common_grid: str
     alignment_step: str
     status: dict[str, str]
     resample: dict[str, Any]
     origin: Record
     writing: dict[str, Any]  # how products are written: of `Writing`
+
+
+class Piece(NamedTuple):
+    """Parameters of ``combine_piece``."""
+
+    members: list[list[str]]  # root and group of each
+    numbers: list[int]  # of those of them whose exposures are among the files, from 0
+    pieces: int
+    piece: int  # which of them it is, from 0
+    common_grid: str
+    alignment_step: str
+    status: dict[str, str]
+    resample: dict[str, Any]
 
 
 class Cataloguing(NamedTuple):
@@ -46,12 +60,33 @@ def combined(plan: Plan, association: str, group: str = "") -> dict[str, Any]:
     members = _members(plan, association, group)
     common = planned.common_grid
     output_wcs = (plan.settings.grids[common] if common else plan.settings.stage3.resample).output_wcs
-    return {
+    files = {
         "exposures": [member.pixels if planned.single else stage3.path(planned.crf(member)) for member in members],
         "geometries": [member.geometry for member in members],
         "alignment": stage3.table(association, "alignment"),
         "grid": stage3.grid(association),
     } | ({"output_wcs": output_wcs} if output_wcs else {})
+    if group or not planned.pieces:
+        return files
+    pieces = [stage3.path(f"pieces/{association}_{number}") for number in range(len(planned.pieces))]
+    return files | {"pieces": [f"{piece}.fits" for piece in pieces], "facts": [f"{piece}.json" for piece in pieces]}
+
+
+def combined_piece(plan: Plan, association: str, piece: str) -> dict[str, Any]:
+    """Return the files of ``combine_piece``: of the exposures those that may reach it.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    piece : str
+        Its number, from 0.
+    """
+    files = combined(plan, association)
+    exposures = [files["exposures"][number] for number in _reaching(plan, association, piece)]
+    return {role: files[role] for role in files if role not in ("pieces", "facts")} | {"exposures": exposures}
 
 
 def combination(plan: Plan, association: str, group: str = "") -> Combination:
@@ -69,6 +104,7 @@ def combination(plan: Plan, association: str, group: str = "") -> Combination:
     planned = plan.stage3.association(association)
     return Combination(
         members=[[member.root, member.group] for member in _members(plan, association, group)],
+        pieces=0 if group else len(planned.pieces),
         common_grid=planned.common_grid,
         alignment_step=planned.alignment_step,
         status=planned.status_of("skymatch", "outlier_detection"),
@@ -76,6 +112,38 @@ def combination(plan: Plan, association: str, group: str = "") -> Combination:
         origin=plan.stage3.record(association, "source_catalog"),
         writing=plan.settings.writing,
     )
+
+
+def combination_of_piece(plan: Plan, association: str, piece: str) -> Piece:
+    """Return the parameters of ``combine_piece``.
+
+    Parameters
+    ----------
+    plan : Plan
+        What this run does.
+    association : str
+        Name of its product.
+    piece : str
+        Its number, from 0.
+    """
+    whole = combination(plan, association)
+    return Piece(
+        members=whole.members,
+        numbers=list(_reaching(plan, association, piece)),
+        pieces=whole.pieces,
+        piece=int(piece),
+        common_grid=whole.common_grid,
+        alignment_step=whole.alignment_step,
+        status=whole.status,
+        resample=whole.resample,
+    )
+
+
+def _reaching(plan: Plan, association: str, piece: str) -> Sequence[int]:
+    pieces = plan.stage3.association(association).pieces
+    if not int(piece) < len(pieces):
+        raise UnknownAssociation(f"the image of {association!r} has {len(pieces)} pieces, so there is none {piece}")
+    return pieces[int(piece)]
 
 
 def _members(plan: Plan, association: str, group: str) -> Sequence[PlannedMember]:
@@ -142,13 +210,14 @@ def tabled(plan: Plan, association: str) -> dict[str, str]:
 
 
 # Of the context image, 4 bytes for each pixel and 32 exposures.
-COMBINING = Work(memory=("frame", "band"), reckoned={"context": 4.0})
+COMBINING = Work(time="drizzled", disk="total", memory=("frame", "band"), reckoned={"context": 4.0})
 # In bands, labels as runs and what is measured of sources are kept; 400 Mpixel with 100,000 sources took 0.66 GB.
 CATALOGUING = Work(time="image", memory=("strip",), reckoned={"image": 0.8, "at_once": 20.0})
 
 JOBS = {
     "combine": Job("combine.py", combined, combination, work=COMBINING),
     "combine_group": Job("combine.py", combined, combination, like="combine"),
+    "combine_piece": Job("combine_piece.py", combined_piece, combination_of_piece, like="combine"),
     "catalog_sources": Job("catalog_sources.py", catalogued, cataloguing, work=CATALOGUING),
     "save_parquet": Job("save_parquet.py", tabled, like="catalog_sources"),
 }

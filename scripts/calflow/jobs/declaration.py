@@ -17,7 +17,9 @@ class Work:
     Attributes
     ----------
     time : str
-        For its time and disk.
+        For its time.
+    disk : str
+        For its disk; empty: as time.
     memory : tuple of str
         For its memory.
     reckoned : mapping of str to float
@@ -27,6 +29,7 @@ class Work:
     """
 
     time: str = "total"
+    disk: str = ""
     memory: tuple[str, ...] = ("frame",)
     reckoned: Mapping[str, float] = field(default_factory=dict)
     whole: bool = False

@@ -84,7 +84,7 @@ class MeasuredCost:
         size : Size
             Of its work.
         """
-        pixels = size.of(self.work.time)
+        pixels = size.of(self.work.disk or self.work.time)
         return self.disk * pixels, self.temporary * pixels
 
 

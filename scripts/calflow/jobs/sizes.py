@@ -12,6 +12,8 @@ from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 
 # Mpixel; `BOX_PIXELS` of science.sky.background_map.
 LARGEST_BOX = 2**24 / 1e6
+# Pixels that are drizzled in the time in which one of the image is copied from a piece
+COPIED = 0.08
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Size:
         How many such parts may be combined at the same time.
     at_once : float
         The image, if its catalogue is not made in bands.
+    is_copied : bool
+        Whether the image is put together from pieces.
     """
 
     total: float
@@ -46,6 +50,12 @@ class Size:
     part: float = 1.0
     parts: int = 1
     at_once: float = 0.0
+    is_copied: bool = False
+
+    @property
+    def drizzled(self) -> float:
+        """The pixels that are drizzled to combine the exposures, or whose drizzling would take as long."""
+        return COPIED * self.image if self.is_copied else self.total
 
     @property
     def largest(self) -> float:
@@ -134,6 +144,8 @@ class Sizes:
             return self.association(name) if whole else self._exposures[root]
         if exposure := wildcards.get("exposure") or wildcards.get("merged") or wildcards.get("member"):
             return self._exposures[exposure]
+        if "piece" in wildcards:
+            return self._piece(wildcards["association"])
         if "association" in wildcards:
             return self.association(wildcards["association"])
         if "collection" in wildcards:
@@ -190,8 +202,16 @@ class Sizes:
                 part=parameters.resample.rows_at_a_time(shape) / shape[0],
                 parts=parameters.resample.parts_at_once(shape),
                 at_once=0.0 if parameters.source_catalog.works_in_bands else image,
+                is_copied=bool(association.pieces),
             )
         return self._associations[name]
+
+    def _piece(self, name: str) -> Size:
+        """Return the size of the work on one of the pieces of an image, as if all were alike."""
+        size, number = self.association(name), len(self._plan.stage3.association(name).pieces)
+        return replace(
+            size, total=size.total / number, image=size.image / number, part=size.part * number, is_copied=False
+        )
 
     def _image_shape(self, association: PlannedAssociation) -> tuple[int, int] | None:
         """Return the shape of the combined image, as headers or the laid grid tell; None: neither does."""

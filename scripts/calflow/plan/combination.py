@@ -107,6 +107,8 @@ class PlannedAssociation:
         Name of the grid shared with other associations, or empty.
     image_shape : (ny, nx) or None
         About that of its image, if the headers tell.
+    pieces : tuple of tuple of int
+        Of its image, if that is made in pieces: for each the numbers of the members that may reach it, from 0.
     parameters : Chosen or None
         Its parameters, by its first member; None: those of the run.
     catalog_of : str
@@ -127,6 +129,7 @@ class PlannedAssociation:
     references: Mapping[str, Reference] = field(default_factory=dict)
     common_grid: str = ""
     image_shape: tuple[int, int] | None = None
+    pieces: tuple[tuple[int, ...], ...] = ()
     parameters: Chosen | None = None
     catalog_of: str = ""
 
@@ -261,6 +264,11 @@ class Combinations:
         self.members = {member.root: member for a in associations for member in a.members}
         self._crfs = {a.crf_root(member): Crf(a.name, member.root) for a in associations for member in a.members}
         self._with_stars = {m.root for a in associations if not a.moving for m in a.members if m.star_list is None}
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether any image is made in pieces."""
+        return any(association.pieces for association in self.associations.values())
 
     def products(self) -> list[str]:
         """Return the paths of all products that are kept."""

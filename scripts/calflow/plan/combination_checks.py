@@ -16,7 +16,8 @@ from calflow.inputs.header_cache import HeaderCache
 from calflow.inputs.headers import ExposureHeader
 from calflow.plan.catalog_checks import CatalogChecker
 from calflow.plan.combination import PlannedAssociation
-from calflow.plan.grid_checks import GridChecker
+from calflow.plan.grid_checks import GridChecker, Laid
+from calflow.plan.pieces import pieces_of
 from calflow.references.parameter_references import settings_for
 from calflow.science.geometry.input_pixels import fiducial, separation
 from calflow.science.geometry.sky_fields import connected_fields
@@ -69,13 +70,13 @@ class CombinationChecker:
             Where each member comes from, by its root.
         """
         footprints = {a.name: _footprints(a, sources[a.name].headers) for a in associations}
-        shapes: dict[str, tuple[int, int] | None] = {}
+        laid: dict[str, Laid | None] = {}
         for association in associations:
             name, source = association.name, sources[association.name]
             lying = footprints[name]
             if lying is not None:
                 self._tell_fields(source.file, association, lying)
-                shapes[name] = self.grids.check_association(source.file, association, lying)
+                laid[name] = self.grids.check_association(source.file, association, lying)
             if association.runs("tweakreg") and not association.moving:
                 self._check_minobj(association)
                 self.catalogs.check_catalog(association, lying)
@@ -85,10 +86,20 @@ class CombinationChecker:
             users = [a.name for a in associations if a.common_grid == grid and a.runs("resample")]
             fields = {name: lying for name in users if (lying := footprints[name]) is not None}
             if fields and len(fields) == len(users):
-                shapes |= dict.fromkeys(users, self.grids.check_common(grid, fields))
+                laid |= dict.fromkeys(users, self.grids.check_common(grid, fields))
         self._check_skylist(associations)
         self._check_parquet(associations)
-        return [replace(a, image_shape=shapes.get(a.name)) for a in associations]
+        return [self._with_image(a, laid.get(a.name), footprints[a.name]) for a in associations]
+
+    def _with_image(
+        self, association: PlannedAssociation, laid: Laid | None, footprints: Mapping[str, Footprint] | None
+    ) -> PlannedAssociation:
+        """Return an association with the shape of its image, and the pieces that this is made of."""
+        if laid is None or footprints is None:
+            return association
+        resample = settings_for(association.parameters, self.settings).stage3.resample
+        pieces = pieces_of(resample, laid.shape, laid.grid, [footprints[member.root] for member in association.members])
+        return replace(association, image_shape=laid.shape, pieces=() if association.single else pieces)
 
     def _tell_fields(self, file: Path, association: PlannedAssociation, footprints: Mapping[str, Footprint]) -> None:
         """Say that exposures make several fields that do not overlap: nothing ties these together."""

@@ -247,7 +247,7 @@ class _FirstPassPlanner:
             catalog_of = self._first(association.catalog_of) if association.catalog_of else ""
             members = tuple(self._first_member(member) for member in association.members)
             self.first[name] = replace(
-                association, name=FIRST + name, members=members, common_grid="", catalog_of=catalog_of
+                association, name=FIRST + name, members=members, common_grid="", pieces=(), catalog_of=catalog_of
             )
         return FIRST + name
 

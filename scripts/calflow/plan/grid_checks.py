@@ -18,7 +18,7 @@ from calflow.plan.plan import PlannedExposure, PlannedMerge
 from calflow.plan.reference_checks import is_asdf
 from calflow.references.parameter_references import settings_for
 from calflow.science.geometry.input_pixels import separation
-from calflow.science.geometry.output_grid import far_footprints, grid_from_footprints, products_gb
+from calflow.science.geometry.output_grid import OutputGrid, far_footprints, grid_from_footprints, products_gb
 from calflow.science.geometry.sky_fields import overlaps_on_sky
 
 # Footprints by headers are this uncertain: a grid that seems larger than the limit by as much may be within it. The
@@ -64,11 +64,21 @@ class _Wanted:
 
 
 @dataclass(frozen=True)
-class _Laid:
-    """A grid: its shape (ny, nx), and the sky positions of its corners, degrees, shape (4, 2)."""
+class Laid:
+    """A grid that was laid.
+
+    Attributes
+    ----------
+    shape : (ny, nx)
+    corners : float array, shape (4, 2)
+        Their sky positions, degrees.
+    grid : OutputGrid or None
+        None: it is that of a file.
+    """
 
     shape: tuple[int, int]
     corners: np.ndarray
+    grid: OutputGrid | None = None
 
 
 class GridChecker:
@@ -111,16 +121,16 @@ class GridChecker:
             if not exposure.quick_look or not wanted.given:
                 continue  # there is none, or it is as large as the exposure
             if footprint := footprint_of(exposure.header):
-                shape = self._check(wanted, {exposure.root: {exposure.root: footprint}})
-                found[number] = replace(exposure, image_shape=shape)
+                laid = self._check(wanted, {exposure.root: {exposure.root: footprint}})
+                found[number] = replace(exposure, image_shape=laid.shape if laid else None)
             if new.any():
                 break
         return found
 
     def check_association(
         self, file: Path, association: PlannedAssociation, footprints: Mapping[str, Footprint]
-    ) -> tuple[int, int] | None:
-        """Check the grids of an association that are its own, and return the shape of its image.
+    ) -> Laid | None:
+        """Check the grids of an association that are its own, and return that of its image.
 
         Parameters
         ----------
@@ -136,13 +146,13 @@ class GridChecker:
         if association.runs("outlier_detection") and stage3.outlier_detection.resample_data:
             of_the_input = _Wanted("stage3.resample", type(stage3.resample)(), str(file))
             new = self.problems.from_here()
-            shape = self._check(of_the_input, {association.name: footprints})
+            laid = self._check(of_the_input, {association.name: footprints})
             if new.any() or (own and not wanted.given):
-                return shape if own else None
+                return laid if own else None
         return self._check(wanted, {association.name: footprints}) if own else None
 
-    def check_common(self, name: str, fields: Mapping[str, Mapping[str, Footprint]]) -> tuple[int, int] | None:
-        """Check a grid that associations share, and return its shape.
+    def check_common(self, name: str, fields: Mapping[str, Mapping[str, Footprint]]) -> Laid | None:
+        """Check a grid that associations share, and return it.
 
         Parameters
         ----------
@@ -155,8 +165,8 @@ class GridChecker:
 
     # ----------------------------------------------------------------------------------------------------
 
-    def _check(self, wanted: _Wanted, fields: Mapping[str, Mapping[str, Footprint]]) -> tuple[int, int] | None:
-        """Check a grid for what is combined on it, by name; return its shape if it makes an image."""
+    def _check(self, wanted: _Wanted, fields: Mapping[str, Mapping[str, Footprint]]) -> Laid | None:
+        """Check a grid for what is combined on it, by name; return it if it makes an image."""
         together = {root: footprint for footprints in fields.values() for root, footprint in footprints.items()}
         names = ", ".join(fields)
         laid = self._lay(wanted, names, together)
@@ -165,9 +175,9 @@ class GridChecker:
         for name, footprints in fields.items():
             self._check_reach(wanted, name, laid, footprints)
         self._check_tangent(wanted, names, together)
-        return laid.shape
+        return laid
 
-    def _lay(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> _Laid | None:
+    def _lay(self, wanted: _Wanted, name: str, footprints: Mapping[str, Footprint]) -> Laid | None:
         if wanted.section.output_wcs:
             return self._user_grid(wanted)
         parameters = wanted.section.grid_parameters()
@@ -178,9 +188,9 @@ class GridChecker:
             wrong = f"{name} makes no image: {str(error).partition(';')[0]}"
             self.problems.add(wanted.problem(wrong, _advice(footprints)))
             return None
-        return _Laid(grid.shape, grid.to_sky(outer_corners(grid.shape)))
+        return Laid(grid.shape, grid.to_sky(outer_corners(grid.shape)), grid)
 
-    def _check_size(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> bool:
+    def _check_size(self, wanted: _Wanted, name: str, laid: Laid, footprints: Mapping[str, Footprint]) -> bool:
         (ny, nx), limit = laid.shape, self.settings.max_output_pixels
         exact = bool(wanted.section.output_wcs or wanted.section.output_shape)
         if nx * ny <= limit * (1 if exact else 1 + SIZE_TOLERANCE):
@@ -193,7 +203,7 @@ class GridChecker:
         self.problems.add(wanted.problem(wrong, right))
         return False
 
-    def _check_reach(self, wanted: _Wanted, name: str, laid: _Laid, footprints: Mapping[str, Footprint]) -> None:
+    def _check_reach(self, wanted: _Wanted, name: str, laid: Laid, footprints: Mapping[str, Footprint]) -> None:
         if not wanted.given:
             return  # it was laid over the exposures
         outside = [
@@ -231,7 +241,7 @@ class GridChecker:
 
     # The grid of the user -------------------------------------------------------------------------------
 
-    def _user_grid(self, wanted: _Wanted) -> _Laid | None:
+    def _user_grid(self, wanted: _Wanted) -> Laid | None:
         """Return the grid in an ASDF file, remembered while that does not change; None and one problem if it fails."""
         path, given = Path(wanted.section.output_wcs), wanted.section.output_shape
         shape = (given[0], given[1]) if given else None
@@ -247,7 +257,7 @@ class GridChecker:
             self.problems.add(Problem(str(path), "wcs", f"gives no output grid: {reason}", right))
             return None
         ny, nx = entry["shape"]
-        return _Laid((ny, nx), np.array(entry["corners"]))
+        return Laid((ny, nx), np.array(entry["corners"]))
 
 
 def _read_user_grid(path: Path, output_shape: tuple[int, int] | None) -> dict[str, Any]:

@@ -11,15 +11,13 @@ from calflow.configuration.problems import Problem, Problems
 from calflow.configuration.settings import Settings
 from calflow.configuration.stage3 import Grid
 from calflow.inputs.associations import Association, Member, Product
-from calflow.inputs.exposure_footprints import Footprint, footprint_of
+from calflow.inputs.exposure_footprints import UNCERTAINTY, Footprint, footprint_of
 from calflow.inputs.headers import ExposureHeader
 from calflow.science.geometry.output_grid import grid_from_footprints
 from calflow.science.geometry.polygons import clip
 
 # Of an exposure on one grid; more are a slip.
 MOST_TILES = 1000
-# Headers tell where exposures lie within this part of their size.
-UNCERTAINTY = 0.02
 HeaderOf = Callable[[Member], ExposureHeader | None]
 
 

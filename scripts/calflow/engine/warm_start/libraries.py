@@ -13,7 +13,7 @@ Library = str | Callable[[], None]
 STAGE2 = {"combine_background", "subtract_background", "calibrate"}
 AGAIN = {"flag_outliers"}  # most of what any job of stage 3 loads
 STARS = {"find_stars", "catalog_sources"}
-DRIZZLING = {"resample_exposure", "resample_group", "combine"}
+DRIZZLING = {"resample_exposure", "resample_group", "combine", "combine_piece"}
 STAGE3 = {
     "align",
     "find_overlaps",
@@ -24,6 +24,7 @@ STAGE3 = {
     "flag_outliers",
     "count_outliers",
     "combine",
+    "combine_piece",
 }
 WITH_WCS = {"calibrate", "describe_geometry", "merge_subarrays", "flag_outliers", *DRIZZLING}
 RULES = STAGE2 | STARS | STAGE3 | WITH_WCS

@@ -81,6 +81,21 @@ def bands_at_once(shape: tuple[int, int], threads: int) -> int:
     return max(1, min(threads, -(-shape[0] // rows), PIXELS_AT_ONCE // (rows * shape[1])))
 
 
+def rows_of_piece(n_rows: int, number: int, pieces: int) -> slice:
+    """Return the rows of a piece of an output that several jobs make; together they are all rows.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of the output.
+    number : int
+        Of the piece, from 0.
+    pieces : int
+        How many there are.
+    """
+    return slice(n_rows * number // pieces, n_rows * (number + 1) // pieces)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResampledPlanes:
     """Which planes a combined image has.

@@ -197,21 +197,31 @@ class Resampler:
         self._of_all: dict[str, list[str]] = {}
         self._start(slice(0, ny))
 
-    def bands(self, n_pixels: int) -> list[slice]:
+    def bands(self, n_pixels: int, piece: slice | None = None) -> list[slice]:
         """Return rows of the output to work on by themselves (`band`), all of them: one band or more.
 
         Parameters
         ----------
         n_pixels : int
             Of an exposure.
+        piece : slice or None
+            Rows of the output that the bands make up. None: all.
+
+        Raises
+        ------
+        ValueError
+            If there is a piece, and nothing here that works on a part of the output.
         """
         ny = self._shape[0]
         rows = rows_of_band(self._shape)
-        if rows < ny and self._drizzled_error is None:
-            self._module = self._kernel_module(n_pixels)
+        if (rows < ny or piece) and self._drizzled_error is None:
+            self._module = self._kernel_module(max(n_pixels, WORTHWHILE) if piece else n_pixels)
         if self._module is None:
+            if piece:
+                raise ValueError("only our own drizzle kernel works on pieces, which needs numba")
             return [slice(0, ny)]
-        return [slice(start, min(start + rows, ny)) for start in range(0, ny, rows)]
+        piece = piece or slice(0, ny)
+        return [slice(start, min(start + rows, piece.stop)) for start in range(piece.start, piece.stop, rows)]
 
     def band(self, rows: slice) -> Resampler:
         """Return the sums of some rows of the output: what is added to them counts there alone.
@@ -336,12 +346,12 @@ class Resampler:
             # The weights of some kernels are negative in part, and so may such a mean be.
             return {"err": np.abs(self._drizzled_error.finish().sci) / np.float32(self._pixel_scale_ratio)}
         if self._errors is not None:
-            if self._kinds is not None:  # a band may have got nothing
-                self._errors.begin(self._kinds or ["err"])
+            if self.kinds is not None:  # a band may have got nothing
+                self._errors.begin(self.kinds or ["err"])
             variances = self._errors.variances(self._pixel_scale_ratio)
         elif self._propagate:
             summed = self._sums.variances
-            variances = {} if summed is None else dict(zip(self._kinds or ["err"], summed, strict=True))
+            variances = {} if summed is None else dict(zip(self.kinds or ["err"], summed, strict=True))
         else:
             return {}
         planes = {"err": _total_error(variances, self._sums.sci.shape)}
@@ -373,8 +383,24 @@ class Resampler:
             np.clip(sums.wht, limits.tiny, limits.max, out=sums.wht, where=weighed)
 
     @property
-    def _kinds(self) -> list[str] | None:
+    def kinds(self) -> list[str] | None:
+        """The kinds of error and variance of the exposures; None as long as none was added to any band."""
         return self._of_all.get("kinds")
+
+    def expect(self, kinds: list[str]) -> None:
+        """Say which kinds of error and variance the exposures have, for bands that none of them is added to.
+
+        Parameters
+        ----------
+        kinds : list of str
+            The `kinds` of another combination of exposures of the same image.
+
+        Raises
+        ------
+        ValueError
+            If other exposures have others.
+        """
+        self._check_kinds(kinds)
 
     def _check_kinds(self, kinds: list[str]) -> None:
         known = self._of_all.setdefault("kinds", kinds)
