@@ -214,14 +214,15 @@ def test_jobs_end_with_snakemake(workflow, options):
     wait_for(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, 20.0)
 
 
-def run_of_which_a_job_gets(number, workflow, is_time=lambda: True):
-    """Return a run that has ended, after one of its jobs got a signal."""
+def run_of_which_a_job_gets(number, workflow, is_time=lambda: True, made=("results",)):
+    """Return a run that has ended, after one of its jobs got a signal; what it has made is removed before another."""
     for _ in range(5):
         run = start(workflow)
         signalled_job(run, number, is_time)
         if run.wait(timeout=120):
             break
-        shutil.rmtree(workflow.folder / "results")  # the job had just ended
+        for folder in made:
+            shutil.rmtree(workflow.folder / folder)  # the job had just ended
     return run
 
 

@@ -247,7 +247,7 @@ class CombinedResample(_CombinedVariance):
     piece_pixels: int | None = Field(
         100_000_000,
         ge=1,
-        description="larger images are made in pieces of so many pixels, each a job; null: in one job; docs/limits.md",
+        description="larger images are made of pieces of so many pixels, each a job; null: never; docs/common_grids.md",
     )
 
     def drizzle_parameters(self) -> dict[str, Any]:
