@@ -58,7 +58,8 @@ The same of 12 exposures of 1024 x 1024 pixels, dithered by up to 10 arcsec; the
 """,
     "sky_flat": """
 The reference flat is wrong by 2 %, half of the variance from pixel to pixel, half in spots of 4 pixels (sigma).
-Background and depth of MIRI are those of its glow, which the step leaves.
+Background and depth of MIRI are those of its glow, which the step leaves. `light_from`: with the light of the mean of
+the exposures, laid upon each other to a pixel, in place of the image of a first pass.
 """,
     "bad_pixels": """
 Warm pixels, 0.2 %, by their strength, and open ones, 0.05 %, that have no flag; of a million good ones those that are

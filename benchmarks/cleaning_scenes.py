@@ -293,25 +293,54 @@ def judge_sky_flat(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
     for scene in scenes:
         cases = [_with_wrong_flat(flat_fielded(case)) for case in simulate_cases(scene)]
         facts = [facts_of(case, "cal") for case in cases]
-        sets = []
-        start = time.process_time()
-        for part in ("full", "empty"):
-            images = [getattr(case, part) for case in cases]
-            sets.append(collect_sky_flat(zip(images, facts, strict=True), parameters))
-        making = (time.process_time() - start) / 2 / len(cases)
-        judged: dict[str, list] = {"before": [], DEFAULT: []}
-        for case, known in list(zip(cases, facts, strict=True))[::EVERY]:
-            done, seconds = timed(sky_flat, case.full, parameters, known, sets[0], own=_as_collected(case.full, known))
-            bare = sky_flat(case.empty, parameters, known, sets[1], own=_as_collected(case.empty, known))
-            planes = _planes(case, done, bare)
-            found = of_planes(case, planes[0], planes[1], seconds + making)
-            flat = sets[0]["flat"] if done.sci is not None else np.ones_like(case.full.sci)
-            found["figures"] |= {"response wrong by (%)": _wrong_response(case, flat)}
+        judged: dict[str, list] = {"before": []}
+        for case in cases[::EVERY]:
             first = before(case)
-            first["figures"] |= {"response wrong by (%)": _wrong_response(case, np.ones_like(flat))}
-            judged[DEFAULT].append(found)
+            first["figures"] |= {"response wrong by (%)": _wrong_response(case, np.ones_like(case.full.sci))}
             judged["before"].append(first)
+        for program in (DEFAULT, "light_from"):
+            sets, judged[program] = [], []
+            lights = [combined_light(cases, part) if program != DEFAULT else None for part in ("full", "empty")]
+            start = time.process_time()
+            for part, light in zip(("full", "empty"), lights, strict=True):
+                images = [getattr(case, part) for case in cases]
+                sets.append(collect_sky_flat(zip(images, facts, strict=True), parameters, light))
+            making = (time.process_time() - start) / 2 / len(cases)
+            for case, known in list(zip(cases, facts, strict=True))[::EVERY]:
+                full, empty = (_as_collected(image, known) for image in (case.full, case.empty))
+                done, seconds = timed(sky_flat, case.full, parameters, known, sets[0], own=full)
+                bare = sky_flat(case.empty, parameters, known, sets[1], own=empty)
+                planes = _planes(case, done, bare)
+                found = of_planes(case, planes[0], planes[1], seconds + making)
+                flat = sets[0]["flat"] if done.sci is not None else np.ones_like(case.full.sci)
+                found["figures"] |= {"response wrong by (%)": _wrong_response(case, flat)}
+                judged[program].append(found)
         yield {program: _means(each) for program, each in judged.items()}
+
+
+def combined_light(cases: Sequence[Case], part: str) -> list[np.ndarray]:
+    """Return what the mean of exposures shows above its sky, at the pixels of each, as `light_from` has it.
+
+    They are laid upon each other to a pixel where they really lie, in place of the workflow's alignment and resampling.
+    """
+    from calflow.science.cleaning.source_mask import sky_level
+
+    middle = np.array(cases[0].full.sci.shape) / 2
+    first = cases[0].exposure.geometry
+    places = [first.to_pixel(*case.exposure.geometry.to_sky(middle[1:], middle[:1])) for case in cases]
+    shifts = np.rint([(y[0], x[0]) for x, y in places]).astype(int)
+    shifts -= shifts.min(axis=0)
+    size = shifts.max(axis=0) + cases[0].full.sci.shape
+    image, number = np.zeros(size), np.zeros(size)
+    windows = [tuple(map(slice, shift, shift + cases[0].full.sci.shape)) for shift in shifts]
+    for case, window in zip(cases, windows, strict=True):
+        values = getattr(case, part).sci
+        image[window] += np.where(case.good, values - sky_level(values[case.good])[0], 0)
+        number[window] += case.good
+    image /= np.maximum(number, 1)
+    level, _ = sky_level(image[number > 0])
+    light = np.where(number > 0, image - level, 0).astype(np.float32)
+    return [light[window] for window in windows]
 
 
 def _as_collected(image: Image, facts: Facts) -> Callable[[], tuple[Image, Facts]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from astropy.io import fits
 
-from calflow.calibration.extra_steps import collect, read_others
+from calflow.calibration.extra_steps import collect, read_lights, read_others
 from calflow.files.exposure import write_product
 from calflow.job import run
 
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 def collect_exposures(input, output, params: "Collecting"):
     """Call the function with one exposure after the other, and write the arrays that it returns."""
-    exposures = read_others(list(input.exposures), params.images, params.place)
-    arrays = collect(params.step, params.function, params.parameters, params.parameter_class, exposures)
+    paths = list(input.exposures)
+    exposures = read_others(paths, params.images, params.place)
+    lights = None
+    if params.with_light:
+        given = input.lights
+        files = [given] if isinstance(given, str) else list(given)  # Snakemake gives one alone as a text
+        lights = read_lights(paths, dict(zip(params.with_light, files, strict=True)))
+    arrays = collect(params.step, params.function, params.parameters, params.parameter_class, exposures, lights)
     write_product(Path(output.collection), fits.Header(), {name.upper(): array for name, array in arrays.items()})
 
 

@@ -24,6 +24,7 @@ NAME = "jw01234-o001_t001_miri_f1130w"
 STRIPES = {"name": "clean_flicker_noise", "mask_from": "association"}
 SKY = {"name": "subtract_background_2d", "mask_from": "association"}
 LIGHT = {"name": "clean_flicker_noise", "light_from": "association"}
+FLAT = {"name": "sky_flat", "light_from": "association"}
 OWN = {"name": "own", "file": "own.py", "mask_from": "association"}
 
 
@@ -183,6 +184,41 @@ def test_with_light_the_mask_has_that_too_in_the_unit_of_the_exposure(planned):
     assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))).first_pass == plan.first_pass
 
 
+def test_light_for_what_is_collected_comes_from_images_without_that_step(planned):
+    """It has light of its own place alone: `_cal`. The step itself takes nothing but what is collected."""
+    plan = planned(cal=[{"name": "bad_pixels"}, FLAT])
+    bad, flat = plan.collections.values()
+    masks = tuple(f"results/stage2/masks/association/{root}_sources.fits" for root in ROOTS)
+    assert (bad.lights, flat.lights) == ((), masks)
+    files = JOBS["collect_exposures"].inputs(plan, collection=flat.name)
+    assert files == {"exposures": list(flat.members), "lights": list(masks)}
+    assert JOBS["collect_exposures"].parameters(plan, collection=flat.name).with_light == [0, 1]
+    assert list(JOBS["collect_exposures"].inputs(plan, collection=bad.name)) == ["exposures"]
+    own = JOBS["apply_extra_steps"].inputs(plan, exposure=ROOTS[0], place="cal")
+    assert own["collected_1"] == f"results/stage2/collected/{flat.name}.fits"
+    assert "inputs_1" not in own
+    mask = JOBS["mask_sources"].inputs(plan, source="association", exposure=ROOTS[0])
+    assert mask["images"] == [f"results/stage3/first_pass/{NAME}_i2d.fits"]
+    assert mask["calibrated"] == f"results/stage2/{ROOTS[0]}_cal.fits"
+    first = JOBS["apply_extra_steps"].parameters(plan, exposure=f"first_pass/{ROOTS[0]}", place="cal")
+    assert [step["name"] for step in first.steps] == ["bad_pixels"]
+    assert len(components(plan)) == 1
+    assert plan_from_json(plan_to_json(plan)).collections == plan.collections
+    alone = planned(cal=[FLAT])
+    assert [member.clean for member in alone.first_pass.associations[0].members] == ["", ""]
+    assert planned(cal=[{"name": "sky_flat"}]).first_pass.associations == ()
+
+
+def test_light_before_both_stages_is_that_of_one_image(planned):
+    plan = planned(rate=[LIGHT], cal=[FLAT])
+    assert len(plan.first_pass.masks) == 2
+    mask = JOBS["mask_sources"].inputs(plan, source="association", exposure=ROOTS[0])
+    assert mask["calibrated"] == f"results/stage2/first_pass/{ROOTS[0]}_cal.fits"
+    (flat,) = plan.collections.values()
+    assert flat.members == tuple(f"results/stage2/{root}_cal.fits" for root in ROOTS)
+    assert len(flat.lights) == 2
+
+
 def test_an_exposure_alone_in_its_association_gets_a_mask_and_no_light_and_is_told(planned):
     tree = json.loads(Path("other_asn.json").read_text())
     tree["products"][0]["members"] = [m for m in tree["products"][0]["members"] if ROOTS[1] in m["expname"]]
@@ -318,13 +354,24 @@ def test_without_masks_nothing_is_planned_twice(planned):
         (
             {"rate": [{"name": "persistence", "light_from": "association"}]},
             {},
-            "extra_steps.rate[0].light_from: persistence takes no light of sources; leave it out; clean_flicker_noise "
-            "does",
+            "extra_steps.rate[0].light_from: persistence takes no light of sources; leave it out; clean_flicker_noise, "
+            "sky_flat do",
         ),
         (
             {"rate": [{"name": "clean_flicker_noise", "inputs": {"light": "own.py"}}]},
             {},
             "extra_steps.rate[0].inputs.light: is given without inputs.sources; give the mask of the same image, too",
+        ),
+        (
+            {"cal": [FLAT | {"inputs": {"flat": "own.py"}}]},
+            {},
+            "extra_steps.cal[0].light_from: is taken off what is collected, and inputs.flat has that of another run; "
+            "leave one of them out",
+        ),
+        (
+            {"cal": [{"name": "sky_flat", "mask_from": "association"}]},
+            {},
+            "extra_steps.cal[0].mask_from: sky_flat takes no mask of sources; leave it out",
         ),
         (
             {"rate": [LIGHT]},

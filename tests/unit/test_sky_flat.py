@@ -131,11 +131,20 @@ def set_of(number):
     return [(planes, replace(FACTS, name=f"exposure {n}", start=60000.0 + n)) for n, planes in enumerate(found)]
 
 
+def faint(x, y, peak=0.9):
+    """Light that is below 3 sigma of a pixel everywhere, and wider than blocks of 8."""
+    light = peak * np.exp(-((X * N - x) ** 2 + (Y * N - y) ** 2) / 2 / 12**2)
+    return light.astype(np.float32)
+
+
+@pytest.mark.parametrize("lights", [None, [faint(20 + 8 * n, 40, 3) if n != 4 else None for n in range(7)]])
 @pytest.mark.parametrize("left_out", [1, 2, 6])
-def test_the_flat_of_an_exposure_is_that_of_the_others(left_out):
+def test_the_flat_of_an_exposure_is_that_of_the_others(left_out, lights):
     every = set_of(7)
-    others = collect_sky_flat([each for n, each in enumerate(every) if n != left_out], SkyFlat(exposures=4))
-    whole = collect_sky_flat(every, SkyFlat(exposures=5))
+    rest = [n for n in range(7) if n != left_out]
+    of_rest = lights and [lights[n] for n in rest]
+    others = collect_sky_flat([every[n] for n in rest], SkyFlat(exposures=4), of_rest)
+    whole = collect_sky_flat(every, SkyFlat(exposures=5), lights)
     planes = exposure(20)
     cleaned, expected = divided(planes, whole, own=lambda: every[left_out]), divided(planes, others)
     both = (whole["error"] > 0) & (others["error"] > 0)
@@ -175,6 +184,24 @@ def test_faint_light_that_no_mask_sees_stays():
         ]
         light = (clean[0] - clean[1])[70:75, 30:35].mean()
         assert light == pytest.approx(0.5 * (1 - lost), abs=0.02)
+
+
+def test_light_that_a_combined_image_shows_is_not_in_the_flat():
+    """Twelve exposures with the same faint light on the same pixels: a flat made of them would have it."""
+    light = faint(50, 45)
+    pairs = [(exposure(n), replace(FACTS, name=str(n))) for n in range(12)]
+    lit = [(replace(planes, sci=planes.sci + light), facts) for planes, facts in pairs]
+    flats = [
+        collect_sky_flat(each, SkyFlat(), lights)["flat"]
+        for each, lights in ((pairs, None), (lit, None), (lit, iter([light] * 12)))
+    ]
+    shape = light - light.mean()
+    known = np.all([flat != 1 for flat in flats], axis=0)
+    without, with_light, taken_off = (np.sum(((flat - flats[0]) * shape)[known]) for flat in flats)
+    assert without == 0
+    # The sky is 100, and has some of the light, which is wide.
+    assert with_light * 100 > 0.2 * np.sum((shape**2)[known])
+    assert abs(taken_off) < 0.2 * with_light  # what is finer than blocks, on the slopes
 
 
 def test_too_few_exposures_and_no_flat_are_told():

@@ -7,6 +7,7 @@ from astropy.io import fits
 pytestmark = pytest.mark.slow
 
 EXPOSURE = "jw01234001001_02101_00001_mirimage"
+PRODUCT = "jw01234-o001_t001_nircam_clear-f200w"
 OWN = """\
 LEVEL = 2.0
 
@@ -128,3 +129,29 @@ def test_the_mask_of_a_first_pass(combined):
     bright = light > np.nanquantile(light, 0.99)
     assert np.nanmedian((rate - np.nanmedian(rate))[bright] / light[bright]) == pytest.approx(1.0, abs=0.1)
     assert f"light={roots[0]}_sources.fits" in "".join(fits.getheader(combined.folder / cal)["HISTORY"])
+
+
+def test_the_light_of_a_first_pass_for_a_flat(combined):
+    step = {"name": "sky_flat", "light_from": "association", "parameters": {"exposures": 3, "least": 0}}
+    combined.config["extra_steps"] = {"cal": [step]}
+    image = f"results/stage3/{PRODUCT}_i2d.fits"
+    run = combined.run(image)
+    assert run.code == 0, run.output
+    assert (run.rules["mask_sources"], run.rules["collect_exposures"], run.rules["apply_extra_steps"]) == (4, 1, 4)
+    assert run.rules["combine"] == 2
+    assert "calibrate" not in run.rules
+    (flat,) = (combined.folder / "results" / "stage2" / "collected").iterdir()
+    # What is kept of the light is in the unit of the exposures, as the image has it.
+    light = fits.getdata(flat, "EACH_LIGHT")
+    assert light.shape == (4, 16, 17)
+    first = fits.getdata(combined.folder / "results" / "stage3" / "first_pass" / f"{PRODUCT}_i2d.fits", "SCI")
+    assert 0 < light.max() < np.nanmax(first)
+    assert abs(np.median(light)) < 0.1 * np.nanstd(first)
+    assert fits.getheader(combined.folder / image)["S_SKYFLT"] == "COMPLETE"
+
+    # Another image of the first pass, another flat.
+    assert combined.planned(image) == {}
+    combined.config["stage3"] = {"resample": {"pixfrac": 0.7}}
+    run = combined.run(image)
+    assert run.code == 0, run.output
+    assert (run.rules["mask_sources"], run.rules["collect_exposures"], run.rules["apply_extra_steps"]) == (4, 1, 4)

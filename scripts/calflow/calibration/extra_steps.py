@@ -21,8 +21,9 @@ from calflow.files.exposure import PLANES, Exposure, image_extension, read_expos
 from calflow.files.geometry_files import read_geometry
 from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
+from calflow.files.photometry_keywords import conversion_in
 from calflow.science.calibration.flat_field import known_response
-from calflow.science.cleaning.shipped import ARRAYS, LIGHT, RESPONSE, TEMPLATE, TEXT, StepOfExposure
+from calflow.science.cleaning.shipped import ARRAYS, CAL, LIGHT, RESPONSE, TEMPLATE, TEXT, StepOfExposure
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 from calflow.science.windows import Window
@@ -243,12 +244,28 @@ def read_others(paths: Sequence[str], images: Sequence[str], place: str) -> Iter
         yield exposure.image, facts_of(exposure, product_root(Path(path).name), place)
 
 
+def read_lights(paths: Sequence[str], lights: Mapping[int, str]) -> Iterator[np.ndarray | None]:
+    """Yield the light of the sources of calibrated exposures in their unit, or None; one is in memory at a time.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The exposures.
+    lights : mapping of int to str
+        Files ``_sources.fits`` by the numbers of exposures, from 0.
+    """
+    for number, path in enumerate(paths):
+        light = _content(lights[number], LIGHT, CAL) if number in lights else None
+        yield None if light is None else light * np.float32(conversion_in(Path(path)))
+
+
 def collect(
     step: str,
     function: str,
     parameters: Mapping[str, Any],
     parameter_class: str,
     exposures: Iterator[tuple[Image, Facts]],
+    lights: Iterator[np.ndarray | None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return what a function makes of several exposures, as arrays by name.
 
@@ -263,6 +280,8 @@ def collect(
     parameter_class : str
         The dataclass that these are of; empty: the function is the user's own.
     exposures : iterator of (Image, Facts)
+    lights : iterator of float32 arrays (ny, nx) or None, optional
+        Of each exposure the light of its sources. None: the function takes none.
 
     Raises
     ------
@@ -270,7 +289,8 @@ def collect(
         If the function fails, or returns anything else.
     """
     if parameter_class:
-        found = function_named(function)(exposures, function_named(parameter_class)(**parameters))
+        more = {} if lights is None else {"lights": lights}
+        found = function_named(function)(exposures, function_named(parameter_class)(**parameters), **more)
     else:
         own = own_function(function, step)
         with _told_by_line(function, step):

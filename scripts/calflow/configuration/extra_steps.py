@@ -191,7 +191,12 @@ def _check_light(step: ExtraStep, place: str, refuse: Any) -> None:
     beside = ["mask_from"] if step.mask_from else [f"inputs.{role}" for role in (SOURCES, LIGHT) if role in step.inputs]
     if beside:
         refuse("light_from", f"is given beside {beside[0]}", "leave one of them out: it brings a mask of sources, too")
-    if place != RATE:
+    shipped = step.shipped
+    if shipped and shipped.collects_light:
+        if shipped.instead in step.inputs:
+            wrong = f"is taken off what is collected, and inputs.{shipped.instead} has that of another run"
+            refuse("light_from", wrong, "leave one of them out")
+    elif place != RATE:
         refuse("light_from", "has the light in the unit of _rate", f"put the step into extra_steps.{RATE}")
     if not step.file and step.parameters.get("fit_method") == "median":
         refuse("light_from", "is not taken off with fit_method: median", "give mask_from, or leave fit_method out")
@@ -216,9 +221,9 @@ def _check_shipped(step: ExtraStep, place: str, refuse: Any) -> None:
     if step.mask_from and SOURCES not in shipped.inputs:
         able = ", ".join(each for each in SHIPPED if SOURCES in SHIPPED[each].inputs)
         refuse("mask_from", f"{name} takes no mask of sources", f"leave it out; {able} do")
-    if step.light_from and LIGHT not in shipped.inputs:
-        able = ", ".join(each for each in SHIPPED if LIGHT in SHIPPED[each].inputs)
-        refuse("light_from", f"{name} takes no light of sources", f"leave it out; {able} does")
+    if step.light_from and LIGHT not in shipped.inputs and not shipped.collects_light:
+        able = ", ".join(each for each in SHIPPED if LIGHT in SHIPPED[each].inputs or SHIPPED[each].collects_light)
+        refuse("light_from", f"{name} takes no light of sources", f"leave it out; {able} do")
     if LIGHT in step.inputs and SOURCES not in step.inputs:
         refuse(f"inputs.{LIGHT}", f"is given without inputs.{SOURCES}", "give the mask of the same image, too")
     _check_parameters(step, name, shipped, refuse)

@@ -28,6 +28,7 @@ class Collecting(NamedTuple):
     function: str
     parameters: dict[str, Any]
     parameter_class: str
+    with_light: list[int]  # which of the exposures, from 0, have a file of light, in their order
 
 
 def read(plan: Plan, exposure: str, place: str) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def functions(plan: Plan, exposure: str, place: str) -> list[str]:
 
 
 def collected(plan: Plan, collection: str) -> dict[str, Any]:
-    """Return the files of ``collect_exposures``: exposures of a detector.
+    """Return the files of ``collect_exposures``: exposures of a detector, and light of their sources if that is wanted.
 
     Parameters
     ----------
@@ -109,7 +110,9 @@ def collected(plan: Plan, collection: str) -> dict[str, Any]:
     collection : str
         Name of what is made of them.
     """
-    return {"exposures": list(collection_of(plan, collection).members)}
+    found = collection_of(plan, collection)
+    lights = [path for path in found.lights if path]
+    return {"exposures": list(found.members), **({"lights": lights} if lights else {})}
 
 
 def collecting(plan: Plan, collection: str) -> Collecting:
@@ -130,6 +133,7 @@ def collecting(plan: Plan, collection: str) -> Collecting:
         function=found.function,
         parameters=dict(found.parameters),
         parameter_class=found.parameter_class,
+        with_light=[number for number, path in enumerate(found.lights) if path],
     )
 
 

@@ -269,6 +269,7 @@ class ExtraStepPlanner:
             leaves_out=shipped.leaves_out,
             takes_light=bool(step.light_from),
             before_light=shipped.before_light if step.light_from else {},
+            collects_light=shipped.collects_light and bool(step.light_from),
         )
 
     def _collect(

@@ -70,6 +70,9 @@ class Collection:
         Of the step.
     parameter_class : str
         As of `StepOfExposure`.
+    lights : tuple of str
+        Of each exposure the file with the light of its sources, ``_sources.fits``; empty: there is none. No such files:
+        none of them is wanted.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Collection:
     images: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     parameter_class: str = ""
+    lights: tuple[str, ...] = ()
 
 
 def collection_file(folder: str, name: str) -> str:

@@ -110,16 +110,19 @@ class _FirstPassPlanner:
         self.first_exposures: dict[str, PlannedExposure] = {}
         self.first_cleanings: dict[str, Cleaning] = {}
         self.first_collections: dict[str, Collection] = {}
+        self.with_mask: set[tuple[str, str]] = set()  # the names of steps, and exposures that have a mask for them
+        self.lights: dict[str, dict[str, str]] = {}  # by collections and exposures in them
 
     def plan(self) -> WithFirstPass:
         """Return what takes the place of what was planned."""
         self._refuse_merges()
         cleanings = [self._with_masks(cleaning) for cleaning in self.planned.cleanings]
         self._tell_without(cleanings)
+        collections = [self._with_lights(collection) for collection in self.planned.collections]
         exposures, associations = tuple(self.first_exposures.values()), tuple(self.first.values())
         return WithFirstPass(
             [*cleanings, *self.first_cleanings.values()],
-            [*self.planned.collections, *self.first_collections.values()],
+            [*collections, *self.first_collections.values()],
             FirstPass(exposures, associations, tuple(self.masks.values())),
         )
 
@@ -161,14 +164,25 @@ class _FirstPassPlanner:
         for step in cleaning.steps:
             mask = self._mask(cleaning, step) if step.mask_from else None
             if mask is not None:
+                self.with_mask.add((step.name, cleaning.root))
                 if step.takes_light and not mask.calibrated:
                     step = replace(step, takes_light=False)
-                kind = "" if step.is_own else IMAGE
-                path = mask_file(self.folder, mask.source, mask.exposure)
-                light = {LIGHT: (path, "" if step.is_own else LIGHT)} if step.takes_light else {}
-                step = replace(step, inputs={**step.inputs, SOURCES: (path, kind), **light})
+                step = self._with_mask(cleaning, step, mask_file(self.folder, mask.source, mask.exposure))
             steps.append(step)
         return replace(cleaning, steps=tuple(steps))
+
+    def _with_mask(self, cleaning: Cleaning, step: StepOfExposure, path: str) -> StepOfExposure:
+        """Return a step with the mask and the light that it takes, unless what is collected takes the light."""
+        if step.collects_light:
+            if step.takes_light:
+                self.lights.setdefault(step.collected, {})[cleaning.source] = path
+            return step
+        light = {LIGHT: (path, "" if step.is_own else LIGHT)} if step.takes_light else {}
+        return replace(step, inputs={**step.inputs, SOURCES: (path, "" if step.is_own else IMAGE), **light})
+
+    def _with_lights(self, collection: Collection) -> Collection:
+        lights = self.lights.get(collection.name, {})
+        return replace(collection, lights=tuple(lights.get(path, "") for path in collection.members) if lights else ())
 
     def _mask(self, cleaning: Cleaning, step: StepOfExposure) -> SourceMask | None:
         """Return the mask of an exposure for a step; None if no image tells of its sources."""
@@ -189,8 +203,9 @@ class _FirstPassPlanner:
             geometry = self._geometry(root, self.geometries.get(root, ""))
             self.masks[source, root] = SourceMask(root, source, images, geometry)
         if step.takes_light and len({each.root for name in names for each in self.associations[name].members}) > 1:
-            cal = self._cal(f"{self.folder}/{self.exposures[root].product('cal')}")
-            self.masks[source, root] = replace(self.masks[source, root], calibrated=cal)
+            of_rate = cleaning.place == RATE
+            cal = f"{self.folder}/{self.exposures[root].product('cal')}" if of_rate else cleaning.source
+            self.masks[source, root] = replace(self.masks[source, root], calibrated=self._cal(cal))
         return self.masks[source, root]
 
     def _named(self, step: StepOfExposure, own: str) -> str:
@@ -224,12 +239,13 @@ class _FirstPassPlanner:
         steps = [(step, cleaning.root) for cleaning in cleanings for step in cleaning.steps if step.mask_from]
         for name in dict.fromkeys(step.name for step, _ in steps):
             ours = [(step, root) for step, root in steps if step.name == name]
-            without = [root for step, root in ours if SOURCES not in step.inputs and root in self.exposures]
+            without = [root for _, root in ours if (name, root) not in self.with_mask and root in self.exposures]
             alone = [root for step, root in ours if _key(step) == "mask_from" and root in self.by_light]
             if alone:
-                wrong = "alone in their associations, so that nothing tells their stripes from light but the mask"
+                what = "their light" if ours[0][0].collects_light else "their stripes from light but the mask"
+                wrong = f"alone in their associations, so that nothing tells {what}"
                 self.notices.append(f"{name}: {wrong}: {some(alone)}")
-            if not any(SOURCES in step.inputs for step, _ in ours):
+            if not any((name, root) in self.with_mask for _, root in ours):
                 wrong = f"none of its exposures, such as {ours[0][1]}, is in a level-3 association"
                 self._refuse(ours[0][0], wrong, f"give their associations, or leave {_key(ours[0][0])} out")
             elif without:
@@ -311,5 +327,8 @@ def _key(step: StepOfExposure) -> str:
 
 
 def _runs(step: StepOfExposure) -> bool:
-    """Tell whether a step runs in the first pass: the user's own may not do without the mask that it asks for."""
-    return not (step.mask_from and step.is_own)
+    """Tell whether a step runs in the first pass: the user's own may not do without the mask that it asks for.
+
+    What is collected without the light that is asked for has a part of that, and would take it off the images.
+    """
+    return not (step.mask_from and (step.is_own or step.collects_light))

@@ -66,6 +66,10 @@ class Shipped:
         function that returns the exposure as it was collected (`left_out.Own`).
     before_light : mapping of str to object
         Parameters that are other ones in the first pass, whose images tell the light that it takes off.
+    collects_light : bool
+        Whether it is `collect` that takes light of combined images off, as the argument ``lights``: an iterator over
+        that of each exposure, None where it is not known. The step does not run in the first pass: what it does by
+        itself to faint light would be in that.
     """
 
     function: str
@@ -83,6 +87,7 @@ class Shipped:
     instead: str = ""
     leaves_out: bool = False
     before_light: Mapping[str, Any] = field(default_factory=dict)
+    collects_light: bool = False
 
     def parameter_class(self) -> Any:
         """Return the dataclass that declares its parameters."""
@@ -120,6 +125,8 @@ class StepOfExposure:
         Whether their light is one of `inputs`, too.
     before_light : mapping of str to object
         Of `Shipped`.
+    collects_light : bool
+        Whether their light is taken by what is collected in place of `inputs`.
     """
 
     name: str
@@ -134,6 +141,7 @@ class StepOfExposure:
     leaves_out: bool = False
     takes_light: bool = False
     before_light: Mapping[str, Any] = field(default_factory=dict)
+    collects_light: bool = False
 
     @property
     def pixels_keyword(self) -> str:
@@ -212,6 +220,7 @@ SHIPPED = {
         collect_by=FILTER,
         instead="flat",
         leaves_out=True,
+        collects_light=True,
     ),
     "subtract_background_2d": Shipped(
         "subtract_background_2d:subtract_background_2d",

@@ -1,7 +1,8 @@
 """Divide calibrated exposures by what is left of the response of the pixels, as the sky of many exposures shows it."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from calflow.science.image import Image, has_value
 
 # Sources are looked for on scales of up to 32 pixels above what is smooth on the scale of 64, which is the sky, too.
 SMOOTH, SCALES = 64, 6
+# Light that is taken off is the mean of blocks of so many pixels: what no mask knows is wide, and a combined image has
+# noise and a part of the response that is looked for, from pixel to pixel.
+LIGHT_BLOCK = 8
 # Values of a sky further from its level than this many sigma do not count.
 CLIP = 5.0
 # As many values, or twice as many, tell a level.
@@ -109,7 +113,11 @@ def correction_of(response: np.ndarray, error: np.ndarray) -> tuple[float, float
     return float(np.sqrt(max(differs**2 - noise**2, 0))), noise
 
 
-def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFlat) -> dict[str, np.ndarray]:
+def collect_sky_flat(
+    exposures: Iterable[tuple[Image, Facts]],
+    parameters: SkyFlat,
+    lights: Iterable[np.ndarray | None] | None = None,
+) -> dict[str, np.ndarray]:
     """Make a flat of the sky of the exposures of a detector and filter.
 
     Parameters
@@ -117,6 +125,9 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     exposures : iterable of (Image, Facts)
         2-D or with integrations, of which the mean is taken. Those of the window of the first one count.
     parameters : SkyFlat
+    lights : iterable of float32 arrays (ny, nx) or None, optional
+        Of each exposure the light of its sources above the sky, in its unit, finite, as a combined image shows it;
+        None: not known. It is taken off where the exposure shows no source, in blocks of 8 pixels.
 
     Returns
     -------
@@ -126,7 +137,8 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
         standard deviation, of the noise that the exposures tell; 0 there. ``number``, int16: how many exposures show
         the sky. ``first_pixel``: where its first pixel (x, y) lies on the detector. ``level``, shape (1,): what `flat`
         was divided by to have that median. And what `Members` keeps of each exposure, to leave it out: ``weight``,
-        ``middle``, the level of its sky, ``sky``, that in blocks of 64 pixels, and which pixels show it.
+        ``middle``, the level of its sky, ``sky``, that in blocks of 64 pixels, and which pixels show it; with `lights`
+        ``light`` in blocks of 8.
 
     Raises
     ------
@@ -136,12 +148,13 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
     Notes
     -----
     Sums are kept, and no exposure. So sources are masked in each by itself, and what is more than 5 sigma from its sky
-    does not count; there is no median of all exposures that would leave out the rest.
+    does not count; there is no median of all exposures that would leave out the rest. What is fainter is in the flat,
+    unless light is given.
     """
     window = None
     sums: list[np.ndarray] = []
     members = Members()
-    for planes, facts in exposures:
+    for (planes, facts), light in zip(exposures, repeat(None) if lights is None else lights, strict=False):
         shape = planes.sci.shape[-2:]
         if window is None:
             window = facts.first_pixel, shape
@@ -149,7 +162,7 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
         if window != (facts.first_pixel, shape):
             continue
         image, good = _mean_image(planes)
-        shown = _shown(planes, image, good, parameters)
+        shown = _shown(planes, image, good, parameters, light)
         if shown is None:
             continue
         ratio = shown.weighted_ratio(image)
@@ -157,7 +170,7 @@ def collect_sky_flat(exposures: Iterable[tuple[Image, Facts]], parameters: SkyFl
             sums[0][rows] += ratio[rows]
             sums[1][rows] += shown.weight * shown.shows[rows]
         sums[2] += shown.shows
-        members.add(facts, shown.shows, weight=shown.weight, middle=shown.middle, sky=shown.sky)
+        members.add(facts, shown.shows, **shown.values(with_light=lights is not None))
     if not members:
         raise ValueError("no exposure has a sky above 0: a background that is subtracted takes it away")
     weighted, weights, number = sums
@@ -212,7 +225,8 @@ def _without(found: Mapping[str, np.ndarray], own: Own) -> tuple[np.ndarray, np.
     kept = Members.of(found, facts, flat.shape)
     if kept is None:
         return flat, error
-    shown = _Shown(kept.mask, float(kept.values["weight"]), float(kept.values["middle"]), kept.values["sky"])
+    weight, middle = (float(kept.values[name]) for name in ("weight", "middle"))
+    shown = _Shown(kept.mask, weight, middle, kept.values["sky"], kept.values.get("light"))
     image, _ = _mean_image(planes)
     known, level = error > 0, found["level"][0]
     ratio = shown.weighted_ratio(image)
@@ -248,15 +262,23 @@ def _bands(shape: tuple[int, ...]) -> list[slice]:
 
 
 class _Shown(NamedTuple):
-    """The sky that an exposure shows: where, how much that tells, its level, and that in blocks."""
+    """The sky that an exposure shows: where, how much that tells, its level, that in blocks, and faint light in it."""
 
     shows: np.ndarray
     weight: float
     middle: float
     sky: np.ndarray
+    light: np.ndarray | None
+
+    def values(self, with_light: bool) -> dict[str, Any]:
+        """Return what is kept of it; of an exposure without light that is 0."""
+        light = {"light": np.zeros(_blocks(self.shows.shape), np.float32) if self.light is None else self.light}
+        return {"weight": self.weight, "middle": self.middle, "sky": self.sky, **(light if with_light else {})}
 
     def weighted_ratio(self, image: np.ndarray) -> np.ndarray:
         """Return the image over its sky, times the weight; 0 where it does not show the sky."""
+        if self.light is not None:
+            image = image - smooth_image(self.light, (LIGHT_BLOCK, LIGHT_BLOCK), image.shape)
         ratio = smooth_image(self.sky, (SMOOTH, SMOOTH), image.shape)
         for rows in _bands(image.shape):
             # A sky far from its level is light of something else.
@@ -277,27 +299,38 @@ def _mean_image(planes: Image) -> tuple[np.ndarray, np.ndarray]:
     return image.sum(axis=0) / np.maximum(number, 1).astype(np.float32), number > 0
 
 
-def _shown(planes: Image, image: np.ndarray, good: np.ndarray, parameters: SkyFlat) -> _Shown | None:
+def _shown(
+    planes: Image, image: np.ndarray, good: np.ndarray, parameters: SkyFlat, light: np.ndarray | None
+) -> _Shown | None:
     """Return the sky that the mean of an exposure shows; None: there is none above 0."""
     if not good.any():
         return None
-    shows = good
+    shows, seen, faint = good, image, None
     scales = min(SCALES, int(np.log2(max(2, min(image.shape) // 8))))
     for first in (2, 1):  # without the sources in what is smooth, which need not be known to a pixel
-        rest = image - mesh_of(image, shows, (SMOOTH, SMOOTH)).image()
+        rest = seen - mesh_of(seen, shows, (SMOOTH, SMOOTH)).image()
         middle, noise = sky_level(some_of(rest, good, SOME))
-        light = light_and_part(rest, good, noise=noise, scales=scales, threshold=parameters.snr_threshold, first=first)[
-            0
-        ]
-        shows = good & ~light & (np.abs(rest - middle) <= CLIP * noise)
-    level, _ = sky_level(some_of(image, shows, SOME))
+        source, _ = light_and_part(
+            rest, good, noise=noise, scales=scales, threshold=parameters.snr_threshold, first=first
+        )
+        shows = good & ~source & (np.abs(rest - middle) <= CLIP * noise)
+        if light is not None:
+            faint = mesh_of(light, shows, (LIGHT_BLOCK, LIGHT_BLOCK)).filled().astype(np.float32)
+            seen = image - smooth_image(faint, (LIGHT_BLOCK, LIGHT_BLOCK), image.shape)
+    level, _ = sky_level(some_of(seen, shows, SOME))
     noise = _noise(planes, shows) or noise
     if not level > 0 or not noise > 0:
         return None
-    mesh = mesh_of(image, shows, (SMOOTH, SMOOTH))
+    mesh = mesh_of(seen, shows, (SMOOTH, SMOOTH))
     sky = np.full(mesh.means.shape, level) if parameters.large_scales else mesh.filled()
     # What is kept of it is in single precision.
-    return _Shown(shows, float(np.float32((level / noise) ** 2)), float(np.float32(level)), sky.astype(np.float32))
+    weight, middle = (float(np.float32(value)) for value in ((level / noise) ** 2, level))
+    return _Shown(shows, weight, middle, sky.astype(np.float32), faint)
+
+
+def _blocks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return in how many blocks an image has its light."""
+    return tuple(-(-size // min(size, LIGHT_BLOCK)) for size in shape)
 
 
 def _noise(planes: Image, shows: np.ndarray) -> float:
