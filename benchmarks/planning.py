@@ -1,9 +1,9 @@
 """Time how long planning takes, for more and more exposures, and a run with nothing to do.
 
 Run by ``make benchmark-planning``; as a plain command ``.venv/bin/python benchmarks/planning.py``. Writes
-benchmarks/planning.md; rows of other numbers of exposures stay as they are there. The exposures are links to ten simulated ones of 64 x 56 pixels, in level-2 and level-3
-associations of ten. To have nothing to do, all products are made as empty files with Snakemake's records of them,
-and what a run notes at its end.
+benchmarks/planning.md; rows of other numbers of exposures stay as they are there. The exposures are links to ten
+simulated ones of 64 x 56 pixels, in level-2 and level-3 associations of ten. To have nothing to do, all products are
+made as empty files with Snakemake's records of them, and what a run notes at its end.
 """
 
 import argparse
