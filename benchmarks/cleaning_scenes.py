@@ -319,11 +319,12 @@ def judge_sky_flat(scenes: Sequence[Scene], _: str) -> Iterator[Judged]:
 
 
 def combined_light(cases: Sequence[Case], part: str) -> list[np.ndarray]:
-    """Return what the mean of exposures shows above its sky, at the pixels of each, as `light_from` has it.
+    """Return what the mean of exposures shows above its sky where it has sources, at the pixels of each: `light_from`.
 
     They are laid upon each other to a pixel where they really lie, in place of the workflow's alignment and resampling.
     """
-    from calflow.science.cleaning.source_mask import sky_level
+    from calflow.science.cleaning.combined_sources import Blotted, combined_sources
+    from calflow.science.cleaning.source_mask import is_light, sky_level
 
     middle = np.array(cases[0].full.sci.shape) / 2
     first = cases[0].exposure.geometry
@@ -340,7 +341,11 @@ def combined_light(cases: Sequence[Case], part: str) -> list[np.ndarray]:
     image /= np.maximum(number, 1)
     level, _ = sky_level(image[number > 0])
     light = np.where(number > 0, image - level, 0).astype(np.float32)
-    return [light[window] for window in windows]
+    found = []
+    for window in windows:
+        sources = combined_sources(Blotted(light[window], number[window].astype(np.float32)))
+        found.append(np.where(is_light(sources), light[window], np.float32(0)))
+    return found
 
 
 def _as_collected(image: Image, facts: Facts) -> Callable[[], tuple[Image, Facts]]:

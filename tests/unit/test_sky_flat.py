@@ -132,7 +132,7 @@ def set_of(number):
 
 
 def faint(x, y, peak=0.9):
-    """Light that is below 3 sigma of a pixel everywhere, and wider than blocks of 8."""
+    """Light that is below 3 sigma of a pixel everywhere, and wider than blocks of 16."""
     light = peak * np.exp(-((X * N - x) ** 2 + (Y * N - y) ** 2) / 2 / 12**2)
     return light.astype(np.float32)
 

@@ -143,7 +143,7 @@ def test_the_light_of_a_first_pass_for_a_flat(combined):
     (flat,) = (combined.folder / "results" / "stage2" / "collected").iterdir()
     # What is kept of the light is in the unit of the exposures, as the image has it.
     light = fits.getdata(flat, "EACH_LIGHT")
-    assert light.shape == (4, 16, 17)
+    assert light.shape == (4, 8, 9)
     first = fits.getdata(combined.folder / "results" / "stage3" / "first_pass" / f"{PRODUCT}_i2d.fits", "SCI")
     assert 0 < light.max() < np.nanmax(first)
     assert abs(np.median(light)) < 0.1 * np.nanstd(first)

@@ -23,7 +23,8 @@ from calflow.files.keywords import exposure_time, record_figures, window
 from calflow.files.names import product_root
 from calflow.files.photometry_keywords import conversion_in
 from calflow.science.calibration.flat_field import known_response
-from calflow.science.cleaning.shipped import ARRAYS, CAL, LIGHT, RESPONSE, TEMPLATE, TEXT, StepOfExposure
+from calflow.science.cleaning.shipped import ARRAYS, CAL, IMAGE, LIGHT, RESPONSE, TEMPLATE, TEXT, StepOfExposure
+from calflow.science.cleaning.source_mask import is_light
 from calflow.science.cleaning.step import Cleaned, Facts, Figure, with_cleaned
 from calflow.science.image import Image, discard_impossible
 from calflow.science.windows import Window
@@ -245,7 +246,7 @@ def read_others(paths: Sequence[str], images: Sequence[str], place: str) -> Iter
 
 
 def read_lights(paths: Sequence[str], lights: Mapping[int, str]) -> Iterator[np.ndarray | None]:
-    """Yield the light of the sources of calibrated exposures in their unit, or None; one is in memory at a time.
+    """Yield the light of calibrated exposures where there are sources, in their unit, or None; one at a time.
 
     Parameters
     ----------
@@ -255,8 +256,12 @@ def read_lights(paths: Sequence[str], lights: Mapping[int, str]) -> Iterator[np.
         Files ``_sources.fits`` by the numbers of exposures, from 0.
     """
     for number, path in enumerate(paths):
-        light = _content(lights[number], LIGHT, CAL) if number in lights else None
-        yield None if light is None else light * np.float32(conversion_in(Path(path)))
+        if number not in lights:
+            yield None
+            continue
+        mask, light = (_content(lights[number], kind, CAL) for kind in (IMAGE, LIGHT))
+        # Elsewhere the image has noise and what is wrong with flats, which the exposures would have in common.
+        yield np.where(is_light(mask), light * np.float32(conversion_in(Path(path))), np.float32(0))
 
 
 def collect(

@@ -19,7 +19,7 @@ from calflow.science.image import Image, has_value
 SMOOTH, SCALES = 64, 6
 # Light that is taken off is the mean of blocks of so many pixels: what no mask knows is wide, and a combined image has
 # noise and a part of the response that is looked for, from pixel to pixel.
-LIGHT_BLOCK = 8
+LIGHT_BLOCK = 16
 # Values of a sky further from its level than this many sigma do not count.
 CLIP = 5.0
 # As many values, or twice as many, tell a level.
@@ -126,8 +126,9 @@ def collect_sky_flat(
         2-D or with integrations, of which the mean is taken. Those of the window of the first one count.
     parameters : SkyFlat
     lights : iterable of float32 arrays (ny, nx) or None, optional
-        Of each exposure the light of its sources above the sky, in its unit, finite, as a combined image shows it;
-        None: not known. It is taken off where the exposure shows no source, in blocks of 8 pixels.
+        Of each exposure the light of its sources above the sky, in its unit, finite, as a combined image shows it,
+        and 0 where that shows none; None: not known. It is taken off where the exposure shows no source, in blocks of
+        16 pixels.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def collect_sky_flat(
         the sky. ``first_pixel``: where its first pixel (x, y) lies on the detector. ``level``, shape (1,): what `flat`
         was divided by to have that median. And what `Members` keeps of each exposure, to leave it out: ``weight``,
         ``middle``, the level of its sky, ``sky``, that in blocks of 64 pixels, and which pixels show it; with `lights`
-        ``light`` in blocks of 8.
+        ``light`` in blocks of 16.
 
     Raises
     ------
