@@ -243,6 +243,12 @@ CONTRACT = {
     "job.wildcards_dict": Use("dict(two.wildcards_dict) == {'name': 'two'}", "what a job is of", PLAN),
     "job.input": Use("sorted(map(str, job.input)) == ['a.txt', 'b.txt']", "which inputs are new", CAUSES),
     "job.output": Use("list(map(str, job.output)) == ['one.txt', 'one.tmp']", "what a job makes", f"{PLAN}, {SUMMARY}"),
+    "job.threads": Use(
+        "job.threads == 1 and job.rule.resources['_cores'].raw == 1 and two.rule.resources['_cores'].raw is None"
+        " and two.threads == 1",
+        "how many cores a job takes",
+        "the times in `snakemake plan` of jobs with threads",
+    ),
     "job.params": Use("dict(job.params.items()) == {'number': 2, 'code': 'x'}", "which parameter is another", CAUSES),
     "job.log": Use("list(map(str, job.log)) == ['one.log']", "where its reason to fail stands", SUMMARY),
     "job.is_group": Use("job.is_group() is False", "jobs that ran together", SUMMARY),
@@ -506,6 +512,7 @@ rule two:
     input: "one.txt"
     output: "{{name}}.txt"
     wildcard_constraints: name="two"
+    threads: lambda wildcards: 2
     shell: "touch {{output}}"
 
 rule three:

@@ -62,6 +62,16 @@ def test_a_temporary_file_goes_with_its_last_reader():
     assert schedule(jobs[:1], costs[:1], cores=1).temporary == 5.0
 
 
+def test_a_job_with_threads_waits_for_its_cores_and_others_go_before_it():
+    # on 3 cores: a and the first pair at once, then the other pair beside b
+    jobs = [replace(job("combine", name), threads=2) for name in "cd"] + [job(name="a"), job(name="b")]
+    found = schedule(jobs, [cost(10.0), cost(10.0), cost(4.0), cost(3.0)], cores=3)
+    assert found.ends == pytest.approx((10 + PER_JOB, 20 + 2 * PER_JOB, 4 + PER_JOB, 7 + 2 * PER_JOB))
+    assert found.memory == 200.0
+    # more threads than cores
+    assert schedule([replace(jobs[0], threads=8)], [cost(10.0)], cores=2).wall == pytest.approx(10 + PER_JOB + PER_RUN)
+
+
 def test_nothing_to_run_takes_no_time():
     assert schedule([], [], cores=2).wall == 0.0
 
@@ -93,6 +103,11 @@ def test_figures_are_scaled_by_size(shipped, tmp_path):
     assert Costs(OneSize(), tmp_path / "none", shipped).of(job(name="b")).cpu == 3.0
 
 
+def test_threads_share_the_work(shipped, tmp_path):
+    found = Costs(OneSize(), tmp_path / "none", shipped).of(replace(job(), threads=4))
+    assert (found.cpu, found.wall) == (2.0, 0.5)
+
+
 def test_records_of_earlier_runs_scale_the_figures(shipped, tmp_path):
     folder = tmp_path / "benchmarks" / "calibrate"
     folder.mkdir(parents=True)
@@ -104,6 +119,8 @@ def test_records_of_earlier_runs_scale_the_figures(shipped, tmp_path):
     costs = Costs(OneSize(), tmp_path / "benchmarks", shipped)
     found = costs.of(NeededJob("calibrate", {"exposure": "b", "cal": "cal"}, (), (), (), ()))
     assert (found.wall, found.cpu, found.memory) == (6.0, 4.5, 200.0)
+    # which had as many threads
+    assert costs.of(NeededJob("calibrate", {"exposure": "b", "cal": "cal"}, (), (), (), (), threads=2)).wall == 6.0
     assert costs.recorded == {"calibrate": 1}
 
 

@@ -183,6 +183,40 @@ def test_a_run_of_a_large_plan_looks_at_what_is_stale_only(combined, own_code, m
     assert combined.planned() == {"calibrate": 4}
 
 
+def test_what_graphs_of_parts_do_not_ask_tells_nothing(combined, own_code):
+    """Whatever changed: the same jobs, for the same reasons, as by graphs that ask Snakemake in its own way."""
+    combined.config |= {"associations": "data/rate/*_asn.json", "stage2": {}}  # with quick looks, of which none is made
+    combined.snakefile = own_code / "Snakefile"
+    graphs = own_code / "scripts/calflow/engine/graphs.py"
+    edit(graphs, **{"PER_GRAPH = 100": "PER_GRAPH = 1"})
+    by_shortcuts = graphs.read_text()
+    edit(graphs, **{"        look_at_files_once()": "        pass"})
+    by_snakemake = graphs.read_text()
+
+    def checked():
+        plans = []
+        for code in (by_shortcuts, by_snakemake):
+            graphs.write_text(code)
+            plans.append(plan_of(combined)[1])
+        assert plans[0] == plans[1]
+        return plans[0]["why"]
+
+    rate = "data/rate/jw01234001001_02101_00002_nrcb1_rate.fits"
+    cal = "results/stage2/jw01234001001_02101_00003_nrcb1_cal.fits"
+    os.utime(combined.folder / rate)
+    (combined.folder / cal).unlink()
+    why = checked()
+    assert (why["new"], why["missing"], why["input changed"]) == ({"": 4}, {cal: 1}, {rate: 1})
+    edit_function(own_code / "scripts/calflow/science/calibration/photom.py", "apply_conversion")
+    combined.config["stage2"] = {"photom": {"apply_time_correction": False}}
+    why = checked()  # of the two of which nothing is told by times
+    assert why["code changed"] == {"": 2}
+    assert why["parameter changed"]["photom"] == 2
+    flat = combined.reference("flat")
+    os.utime(flat)
+    assert checked()["reference changed"] == {f"data/references/{flat.name}": 3}  # but where the product is missing
+
+
 def edit(path, **texts):
     """Replace texts of a file, each of which is there."""
     text = path.read_text()

@@ -25,6 +25,8 @@ class NeededJob:
         Of jobs that are ready, those with the highest go first.
     number : int
         By which the log records of a run call it.
+    threads : int
+        The cores that it takes.
     """
 
     rule: str
@@ -35,6 +37,7 @@ class NeededJob:
     after: tuple[int, ...]
     priority: int = 0
     number: int = -1
+    threads: int = 1
 
     @property
     def name(self) -> str:
@@ -107,9 +110,15 @@ def needed_jobs(workflow: Any, is_reference: Callable[[str], bool] | None = None
                     after=tuple(sorted(index[other] for other in dag.job_dependencies(job) if other in index)),
                     priority=int(job.rule.priority or 0),
                     number=job.jobid,
+                    threads=_threads(job),
                 )
             )
     return NeededJobs(needed, sorted(unrecorded))
+
+
+def _threads(job: Any) -> int:
+    """Return the cores that a job takes: asked only of jobs whose rule says something of them, since it takes time."""
+    return 1 if job.rule.resources["_cores"].raw == 1 else int(job.threads)
 
 
 def _causes(job: Any, workflow: Any, is_reference: Callable[[str], bool]) -> tuple[Cause, ...]:

@@ -58,13 +58,14 @@ class Costs:
         job : NeededJob
         """
         measured = self._measured.of(job.rule)
-        size = self._sizes.of(job.wildcards, whole=measured.work.whole)
+        size = self._sizes.of(job.wildcards, whole=measured.work.whole).with_threads(job.threads)
         factors = self._factors_of(job, measured)
         seconds = measured.seconds_of(size)
         disk, temporary = measured.disk_of(size)
         return Cost(
             cpu=seconds * factors["cpu_time"],
-            wall=seconds * factors["s"],
+            # What was recorded of earlier runs is with threads already.
+            wall=seconds * factors["s"] / (1 if self.recorded[job.rule] else job.threads),
             memory=measured.memory_of(size) * factors["max_rss"],
             disk=disk,
             temporary=temporary,

@@ -23,7 +23,7 @@ class Schedule:
 
 
 def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Schedule:
-    """Let jobs run, each on one core, as soon as what they wait for is done and a core is free.
+    """Let jobs run, each on its cores, as soon as what they wait for is done and these are free.
 
     Parameters
     ----------
@@ -45,18 +45,21 @@ def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Sc
     ready = [(-job.priority, number) for number, job in enumerate(jobs) if not job.after]
     heapq.heapify(ready)
     running: list[tuple[float, int]] = []
+    taken = [min(job.threads, cores) for job in jobs]
+    free = cores
     ends = [0.0] * len(jobs)
     now = memory = temporary = 0.0
     peak = Peak()
     while ready or running:
-        while ready and len(running) < cores:
-            _, number = heapq.heappop(ready)
+        for number in _that_fit(ready, taken, free):
+            free -= taken[number]
             heapq.heappush(running, (now + costs[number].wall + PER_JOB, number))
             memory += costs[number].memory
             temporary += costs[number].temporary
             peak.see(memory, temporary)
         now, number = heapq.heappop(running)
         ends[number] = now
+        free += taken[number]
         memory -= costs[number].memory
         for other in jobs[number].after:  # a temporary file goes with its last reader
             unread[other] -= 1
@@ -66,6 +69,21 @@ def schedule(jobs: Sequence[NeededJob], costs: Sequence[Cost], cores: int) -> Sc
             if not waiting[other]:
                 heapq.heappush(ready, (-jobs[other].priority, other))
     return Schedule(now + (PER_RUN if jobs else 0.0), peak.memory, peak.temporary, tuple(ends))
+
+
+def _that_fit(ready: list[tuple[int, int]], taken: Sequence[int], free: int) -> list[int]:
+    """Take off a heap the jobs that can start; those that need more cores than are free let others go before them."""
+    starting, held = [], []
+    while ready and free:
+        entry = heapq.heappop(ready)
+        if taken[entry[1]] <= free:
+            free -= taken[entry[1]]
+            starting.append(entry[1])
+        else:
+            held.append(entry)
+    for entry in held:
+        heapq.heappush(ready, entry)
+    return starting
 
 
 class Peak:
