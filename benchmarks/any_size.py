@@ -12,6 +12,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -21,7 +22,7 @@ from survey import PLACES
 SIDE = 512  # of an exposure, pixels
 SCALE = 0.031  # arcsec
 CENTRE = 83.8221, -5.3911
-INTERMEDIATE = ("outliers", "sky", "stars", "geometry")
+INTERMEDIATE = ("outliers", "sky", "stars", "geometry", "pieces")
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ def _merge(part: Path, whole: Path) -> None:
         path.write_text(json.dumps(association))
 
 
-def run_mosaic(exposures: int, side: int, cores: int) -> Mosaic:
+def run_mosaic(exposures: int, side: int, cores: int, whole: bool) -> Mosaic:
     """Reduce exposures to an image of a number of pixels on each side, from an empty folder."""
     data = simulated(exposures, side)
-    config = {
+    config: dict[str, Any] = {
         "associations": [str(next((data / place).glob("*_asn.json"))) for place in ("rate", "stage3")],
         "references": {"source": "directory", "directory": str(data / "references")},
         "stage2": {"resample": {"skip": True}},
@@ -108,6 +109,8 @@ def run_mosaic(exposures: int, side: int, cores: int) -> Mosaic:
             "resample": {"output_shape": [side, side], "crval": list(CENTRE), "pixel_scale": SCALE, "rotation": 0.0},
         },
     }
+    if whole:
+        config["stage3"]["resample"]["piece_pixels"] = None
     with tempfile.TemporaryDirectory(dir=HERE / "data") as name:
         folder = Path(name)
         (folder / "any_size.yaml").write_text(json.dumps(config))
@@ -131,12 +134,14 @@ def main() -> None:
     parser.add_argument("--exposures", type=int, nargs="+", default=[24, 50, 100, 200], help="default: %(default)s")
     parser.add_argument("--side", type=int, default=20_000, help="of the image, pixels (default %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the simulated exposures")
+    parser.add_argument("--whole", action="store_true", help="make the image in one job")
     given = parser.parse_args()
     lines = [
         "# Mosaics of any size",
         "",
         f"Made by `benchmarks/any_size.py`: exposures of {SIDE} x {SIDE} pixels, two at a place, from `_rate` to the "
-        f"catalogue of one image of {given.side} x {given.side} pixels; `snakemake --cores {given.cores}`, "
+        f"catalogue of one image of {given.side} x {given.side} pixels, "
+        f"made in {'one job' if given.whole else 'pieces'}; `snakemake --cores {given.cores}`, "
         "wall and CPU time of all processes.",
         "",
         "| exposures | wall s | CPU s | largest job, MB | products GB | intermediate files GB |",
@@ -145,12 +150,13 @@ def main() -> None:
     disk = (
         "Of the intermediate files the median of the outlier search has 4 bytes for each pixel of its grid, which "
         "encloses the exposures; it stays. The groups it is made of, of 4 bytes for each of their own pixels, are gone "
-        "when it is there. Stars, sky levels and geometries are some kB for each exposure."
+        "when it is there. Pieces of the image take as much as it, and stay, too. Stars, sky levels and geometries are "
+        "some kB for each exposure."
     )
     end = f"{versions_of_calflow()}; {machine()}; one run each."
     for exposures in given.exposures:
         exposures += exposures % 2
-        lines.append(run_mosaic(exposures, given.side, given.cores).line())
+        lines.append(run_mosaic(exposures, given.side, given.cores, given.whole).line())
         print(lines[-1], flush=True)
         (HERE / "any_size.md").write_text("\n".join([*lines, "", disk, "", end, ""]))
         if not given.keep:

@@ -4,6 +4,7 @@ import gzip
 import logging
 from contextlib import closing
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import calibrate
 from calflow.calibration.work import work_on_integrations
+from calflow.files import growing_files
 from calflow.files.exposure import read_exposure, write_exposure, write_product, writing_exposure
 from calflow.files.growing_files import Later, growing
 from calflow.files.integrations import read_by_integrations
@@ -218,7 +220,8 @@ def test_a_growing_file_has_the_bytes_of_a_written_one(tmp_path_factory, shape, 
     later = Later(shape, values.dtype)
     hdus = [fits.PrimaryHDU(), fits.ImageHDU(later.stand_in(), header, name="SCI"), after]
     step = data.draw(st.integers(1, 5))
-    with growing(folder / "b.fits", hdus, {"SCI": later}) as sections:
+    at_once = mock.patch.object(growing_files, "AT_ONCE", data.draw(st.integers(1, 70)))
+    with at_once, growing(folder / "b.fits", hdus, {"SCI": later}) as sections:
         for start in data.draw(st.permutations(range(0, shape[0], step))):
             sections["SCI"].write(values[start : start + step], start)
     assert (folder / "a.fits").read_bytes() == (folder / "b.fits").read_bytes()

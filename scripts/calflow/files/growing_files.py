@@ -14,7 +14,9 @@ import numpy as np
 from astropy.io import fits
 
 FITS_BLOCK = 2880
-PIXELS_AT_ONCE = 2**17
+# Pixels that are written at once. What was just converted is in the cache of the processor: the system takes a third of
+# the time to copy it.
+AT_ONCE = 1 << 17
 COPIED = 1 << 24  # bytes at once: where the system does not copy by itself, they are in memory
 
 
@@ -96,11 +98,10 @@ class Section:
             If the values are of another type, do not lie within the image, or do not follow each other there.
         """
         begin, _ = self._place(values.dtype, values.shape, start)
-        flat = np.ravel(values)
-        # Little by little: what is written is still in the cache of the processor, and needs no memory for all of it.
-        for part in range(0, flat.size, PIXELS_AT_ONCE):
-            stored = _as_stored(flat[part : part + PIXELS_AT_ONCE])
-            _write_at(self._file.fileno(), stored, begin + part * flat.itemsize)
+        values = np.ascontiguousarray(values).reshape(-1)
+        for first in range(0, values.size, AT_ONCE):
+            stored = _as_stored(values[first : first + AT_ONCE])
+            _write_at(self._file.fileno(), stored, begin + first * stored.itemsize)
 
     def _place(self, given: np.dtype, part: tuple[int, ...], start: tuple[int, ...]) -> tuple[int, int]:
         """Return where pixels begin in the file, and how many bytes they have there."""

@@ -13,7 +13,7 @@ from calflow.plan.plan import Calibrated, Plan, PlannedExposure
 # Mpixel; `BOX_PIXELS` of science.sky.background_map.
 LARGEST_BOX = 2**24 / 1e6
 # Pixels that are drizzled in the time in which one of the image is copied from a piece
-COPIED = 0.08
+COPIED = 0.1
 
 
 @dataclass(frozen=True)
