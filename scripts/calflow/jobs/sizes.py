@@ -178,8 +178,8 @@ class Sizes:
 
     @property
     def images(self) -> int:
-        """The number of images that the plan combines, at least one."""
-        return max(1, len(self._plan.stage3.associations))
+        """The number of images that the plan combines, each piece of one as an image, at least one."""
+        return max(1, sum(len(a.pieces) or 1 for a in self._plan.stage3.associations.values()))
 
     def association(self, name: str) -> Size:
         """Return the size of the work on all exposures of an association.
