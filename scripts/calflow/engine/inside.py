@@ -105,7 +105,7 @@ def compare_files_as_texts() -> None:
 
 
 def look_at_files_once() -> None:
-    """Have graphs ask of a file only what they go by, and that once: two fifths of the time to build them.
+    """Have graphs ask of a file only what they go by, and that once: a third of the time to build them.
 
     In a process that builds graphs and runs nothing, of files on this machine. Snakemake looks for the folder of each
     file that is not there, each time; for times that it compares with nothing; for names of which it would warn; and
