@@ -314,7 +314,6 @@ CONTRACT = {
     ),
     "job.priority": Use("job.priority == 0", "telling jobs that nothing waits for", "the same"),
     "scheduler.resources": Use("scheduler.resources['_cores'] == 1", "how many cores are free", THREADS),
-    "job.threads": Use("job.threads == 1", "how many cores a job takes", THREADS),
     "job.resources": Use(
         "(setattr(two.resources, '_cores', 3), two.threads, setattr(two.resources, '_cores', 1)) == (None, 3, None)",
         "giving a job fewer cores",
