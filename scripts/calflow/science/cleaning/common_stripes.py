@@ -29,9 +29,12 @@ from calflow.science.cleaning.line_levels import (
     finite,
     low_quantile,
     rough_levels,
+    rows_and_columns,
     spread,
     variance_of_mean,
     weighted_mean,
+    wings,
+    without_edges,
     without_wide,
 )
 from calflow.science.cleaning.mesh import Mesh, mesh_of
@@ -44,10 +47,9 @@ LEAST_LEFT = 0.25
 # The noise is measured in cells of so many squares of so many pixels on each side. This part of them is deeper than
 # what has the weight 1.
 CELL, SQUARE, DEEP = 16, 4, 0.1
-# Light is looked for on scales from 1 to 2**3 blocks, so many sigma above the rest, in so many rounds.
-SCALES, ROUNDS, MEANS = 4, 8, 20
-# Sizes of the wings of light, in blocks: sigma of the Gaussians that it is smoothed by.
-WINGS = (4.0, 8.0, 16.0)
+# Light is looked for on scales from 1 to 2**3 blocks, in so many rounds. Of rows and of columns means are taken by
+# turns, so many times in each round, and in the end.
+SCALES, ROUNDS, MEANS_OF_ROUND, MEANS = 4, 8, 3, 20
 # Rows that are free in less than this part of what the freest one is are full: their darkest blocks may have light. If
 # more than this part of all are, nothing is measured.
 LEAST_FREE, MOST_FULL = 0.1, 0.5
@@ -113,7 +115,8 @@ def narrow_stripes(image: np.ndarray, known: np.ndarray, block: int, edges: np.n
     free = known & ~small
     rough = without_wide(rough, block)
     mesh = mesh_of(image - spread(rough, edges, image.shape[1]), free, (block, block))
-    levels = _believed(clipped_means(image - mesh.image(), free, rough, noise, edges, CLIP_OF_NOISE))
+    lines = without_edges(free, mesh)
+    levels = _believed(clipped_means(image - mesh.image(), lines, rough, noise, edges, CLIP_OF_NOISE))
     enough = mesh.weights >= LEAST_LEFT * mesh.weights.max()
     return levels, replace(mesh, weights=np.where(enough, mesh.weights * mesh_of(weights, free, mesh.box).means, 0.0))
 
@@ -161,8 +164,8 @@ def wide_stripes(mesh: Mesh, edges: np.ndarray, threshold: float, others: Levels
     likely = _octaves(others.values) * min(1.0, (noise / max(others_noise, 1e-30)) ** 2)
     weights = mesh.weights
     free = _free_blocks(mesh.means, weights, noise, threshold, FURTHEST * np.sqrt(likely.sum()))
-    means = mesh.means - _wings(mesh.means, weights, free)
-    _, columns = _rows_and_columns(means, free)
+    means = mesh.means - wings(mesh.means, mesh.means, (weights > 0) & (free == 0), free)
+    _, columns = rows_and_columns(means, free, MEANS)
     first = np.searchsorted((np.arange(means.shape[1]) + 0.5) * mesh.box[1], edges)
     numbers = np.add.reduceat(free, first, axis=1)
     values = np.add.reduceat(free * (means - columns), first, axis=1) / np.maximum(numbers, 1e-30)
@@ -219,15 +222,15 @@ def _free_blocks(means, weights, noise, threshold, furthest):
             common=common,
         )
         free = np.where(found, 0.0, weights)
-        rows, columns = _rows_and_columns(means, free, 3, furthest, rows)
+        rows, columns = _rows_and_columns(means, free, furthest, rows)
     return free
 
 
-def _rows_and_columns(means, free, rounds=MEANS, furthest=np.inf, otherwise=0.0):
-    """Return the levels of rows and of columns whose sums the means of free blocks are, and of rows without any."""
+def _rows_and_columns(means, free, furthest, otherwise):
+    """Return the levels of rows, no further from each other than that, and of columns; and of rows without any."""
     columns = np.zeros((1, means.shape[1]))
     known = free.any(axis=1, keepdims=True)
-    for _ in range(rounds):
+    for _ in range(MEANS_OF_ROUND):
         rows = np.where(known, _not_further(weighted_mean(means - columns, free, 1), furthest), otherwise)
         columns = weighted_mean(means - rows, free, 0)
     return rows, columns
@@ -237,21 +240,6 @@ def _not_further(rows, furthest):
     """Return levels of rows that are no further from their median than that."""
     middle = np.median(rows)
     return np.clip(rows, middle - furthest, middle + furthest)
-
-
-def _wings(means, weights, free):
-    """Return what blocks have from the wings of light that is found beside them."""
-    from scipy.ndimage import gaussian_filter
-    from scipy.optimize import nnls
-
-    rows, columns = _rows_and_columns(means, free)
-    rest = means - rows - columns
-    light = np.where((weights > 0) & (free == 0) & free.any(axis=1, keepdims=True), np.maximum(rest, 0), 0)
-    roots = np.sqrt(free)
-    wings = [gaussian_filter(light, size, mode="constant") for size in WINGS]
-    beyond = [((wing - sum(_rows_and_columns(wing, free))) * roots).ravel() for wing in wings]
-    factors, _ = nnls(np.stack(beyond, axis=1), (rest * roots).ravel())
-    return sum(factor * wing for factor, wing in zip(factors, wings, strict=True))
 
 
 def _modes(number):

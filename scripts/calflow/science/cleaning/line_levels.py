@@ -25,6 +25,20 @@ BLOCK_THRESHOLD = 7 / 6
 GROWN = 2
 # Of the values of a row of blocks, the part below its first level: sources may cover as much of it as is left.
 LOWER = 0.25
+# Blocks that are less whole than this, beside one of which less is left than the second part, both of the median of
+# their row, lie at the edge of a source. The smooth image through them is not that of the light beyond the edge.
+WHOLE, MASKED = 0.95, 0.25
+# Rows and columns of which less is free than this part keep the levels they had: those of few blocks are of chance, and
+# what is found beside them is, too.
+LEAST_FREE = 0.1
+# Light is looked for among blocks with their sources, too, which are no brighter than so many sigma of a pixel: a star
+# is not to look like a galaxy. Rows of which that leaves less than this part go by what is found without.
+MOST_LIGHT, LEAST_DARK = 10.0, 0.25
+# Sizes of the wings of light, in blocks: sigma of the Gaussians that it is smoothed by. None is larger than this part
+# of the image: what is as wide as that cannot be told from its level.
+WINGS, LARGEST_WING = (4.0, 8.0, 16.0), 1 / 8
+# Of rows and of columns means are taken by turns, so many times when the wings are fitted.
+WING_MEANS = 20
 
 
 @dataclass(frozen=True)
@@ -133,7 +147,9 @@ def clipped_means(rest, used, start, noise, edges, clip) -> Levels:
     return Levels(values, variance_of_mean(noise**2, numbers))
 
 
-def means_of_rows(mesh: Mesh, noise, edges, threshold, masked, scales=BLOCK_SCALES) -> tuple[Levels, float, float]:
+def means_of_rows(
+    mesh: Mesh, noise, edges, threshold, masked, scales=BLOCK_SCALES, with_sources: Mesh | None = None
+) -> tuple[Levels, float, float]:
     """Return the levels of rows of blocks, the part of the blocks they come from, and the light that may be in them.
 
     The last is the scatter of what changes if the sources are grown once more.
@@ -151,35 +167,27 @@ def means_of_rows(mesh: Mesh, noise, edges, threshold, masked, scales=BLOCK_SCAL
         Whether the mesh leaves sources out: then none is looked for.
     scales : int
         On how many scales they are: from 1 block on.
+    with_sources : Mesh, optional
+        The same with the sources that the mesh leaves out. Then blocks beside them do not count, and their wings are
+        taken off: the outskirts of a large galaxy raise whole rows by little, which no search finds.
     """
     centres = (np.arange(mesh.means.shape[1]) + 0.5) * mesh.box[1]
     channel = np.searchsorted(edges, centres, side="right") - 1
     first = np.searchsorted(channel, np.arange(len(edges)))
     weights = np.where(mesh.weights >= 0.25 * mesh.weights.max(), mesh.weights, 0.0)
-    known = np.where(weights > 0, mesh.means, np.nan)
-    # Sources are looked for before any mean is taken, which would have their light in it, and hide them.
-    columns = low_quantile(known, 0)
-    rows = low_quantile(known - columns, 1)
-    free = weights
-    common = noise / np.sqrt(max(float(np.median(weights.sum(axis=1))), 1e-30))
-    for _ in range(ROUNDS):
-        if not masked:
-            rest = mesh.means - columns - rows
-            found = find_light(
-                rest.astype(np.float32),
-                weights.astype(np.float32),
-                noise=noise,
-                scales=scales,
-                threshold=BLOCK_THRESHOLD * threshold,
-                grow=GROWN,
-                common=common,
-            )
-            free = np.where(found, 0.0, weights)
-        for _ in range(MEANS):
-            rows = weighted_mean(mesh.means - columns, free, 1)
-            columns = weighted_mean(mesh.means - rows, free, 0)
-    rows = weighted_mean(mesh.means - columns, free, 1)
-    by_channel = mesh.means - columns
+    how = {"noise": noise, "scales": scales, "threshold": BLOCK_THRESHOLD * threshold}
+    free = weights if masked else _free_blocks(mesh.means, weights, **how)
+    means = mesh.means
+    if with_sources is not None and not masked:
+        light = np.minimum(with_sources.means, mesh.filled() + MOST_LIGHT * noise)
+        found = free == 0
+        dark = _free_blocks(light, np.where(mesh.weights > 0, with_sources.weights, 0.0), **how) > 0
+        strict = np.where(dark & ~at_edges(mesh), free, 0.0)
+        enough = strict.sum(axis=1, keepdims=True) >= LEAST_DARK * free.sum(axis=1, keepdims=True)
+        free = np.where(enough, strict, free)
+        means = means - wings(means, light, found | ~dark, free)
+    rows, columns = rows_and_columns(means, free, ROUNDS * MEANS)
+    by_channel = means - columns
     numbers = np.add.reduceat(free, first, axis=1)
     values = np.add.reduceat(free * by_channel, first, axis=1) / np.maximum(numbers, 1e-30)
     left = (by_channel - rows)[free > 0]
@@ -189,6 +197,120 @@ def means_of_rows(mesh: Mesh, noise, edges, threshold, masked, scales=BLOCK_SCAL
         float(np.count_nonzero(free) / free.size),
         _bias(by_channel, rows, free, scatter),
     )
+
+
+def _free_blocks(means, weights, noise, scales, threshold):
+    """Return the weights of blocks, 0 where light is found."""
+    known = np.where(weights > 0, means, np.nan)
+    # Sources are looked for before any mean is taken, which would have their light in it, and hide them.
+    columns = low_quantile(known, 0)
+    rows = low_quantile(known - columns, 1)
+    free = weights
+    common = noise / np.sqrt(max(float(np.median(weights.sum(axis=1))), 1e-30))
+    for _ in range(ROUNDS):
+        found = find_light(
+            (means - columns - rows).astype(np.float32),
+            weights.astype(np.float32),
+            noise=noise,
+            scales=scales,
+            threshold=threshold,
+            grow=GROWN,
+            common=common,
+        )
+        free = np.where(found, 0.0, weights)
+        known_rows, known_columns = (_enough(free, weights, axis) for axis in (1, 0))
+        for _ in range(MEANS):
+            rows = np.where(known_rows, weighted_mean(means - columns, free, 1), rows)
+            columns = np.where(known_columns, weighted_mean(means - rows, free, 0), columns)
+    return free
+
+
+def _enough(free, weights, axis):
+    total = free.sum(axis=axis, keepdims=True)
+    return (total > 0) & (total >= LEAST_FREE * weights.sum(axis=axis, keepdims=True))
+
+
+def rows_and_columns(means, free, rounds):
+    """Return the levels of rows and of columns whose sums the means of free blocks are.
+
+    Rows without any have 0, columns what the others have in the mean.
+
+    Parameters
+    ----------
+    means, free : float array, shape (my, mx)
+        Of blocks, and their weights; 0: not free.
+    rounds : int
+        Of rows and of columns means are taken by turns.
+    """
+    columns = np.zeros((1, means.shape[1]))
+    for _ in range(rounds):
+        rows = weighted_mean(means - columns, free, 1)
+        columns = weighted_mean(means - rows, free, 0)
+    known = free.any(axis=0)
+    if known.any():
+        columns = np.where(known, columns, columns[:, known].mean())
+    return weighted_mean(means - columns, free, 1), columns
+
+
+def wings(means, light, found, free):
+    """Return what blocks have from the wings of light that is found beside them, shape (my, mx).
+
+    It is the light smoothed by Gaussians, each as strong as the free blocks make it, above 0, together with levels of
+    rows and columns.
+
+    Parameters
+    ----------
+    means, light : float array, shape (my, mx)
+        Those that are to be explained; those that show the light.
+    found : bool array of that shape
+        True: light was found.
+    free : float array of that shape
+        Weights of blocks; 0: not free.
+    """
+    from scipy.ndimage import gaussian_filter
+    from scipy.optimize import nnls
+
+    sizes = [size for size in WINGS if size <= LARGEST_WING * min(means.shape)]
+    if not sizes:
+        return np.zeros_like(means)
+    rows, columns = rows_and_columns(means, free, WING_MEANS)
+    bright = np.where(found & (free == 0) & free.any(axis=1, keepdims=True), np.maximum(light - rows - columns, 0), 0)
+    roots = np.sqrt(free)
+    smoothed = [gaussian_filter(bright, size, mode="constant") for size in sizes]
+    beyond = [((each - sum(rows_and_columns(each, free, WING_MEANS))) * roots).ravel() for each in smoothed]
+    factors, _ = nnls(np.stack(beyond, axis=1), ((means - rows - columns) * roots).ravel())
+    return sum(factor * each for factor, each in zip(factors, smoothed, strict=True))
+
+
+def at_edges(mesh: Mesh) -> np.ndarray:
+    """Return which blocks lie at the edges of sources that are masked.
+
+    Parameters
+    ----------
+    mesh : Mesh
+
+    Returns
+    -------
+    bool array, shape (my, mx)
+    """
+    usual = np.median(mesh.weights, axis=1, keepdims=True)
+    return (mesh.weights < WHOLE * usual) & grown(mesh.weights < MASKED * usual)
+
+
+def without_edges(used, mesh: Mesh):
+    """Return which pixels are used and do not lie at the edges of sources, shape (lines, pixels).
+
+    Parameters
+    ----------
+    used : bool array, shape (lines, pixels)
+    mesh : Mesh
+        Of these pixels.
+    """
+    inner = np.repeat(~at_edges(mesh), mesh.box[1], axis=1)[:, : used.shape[1]]
+    found = used.copy()
+    for row, part in enumerate(inner):
+        found[row * mesh.box[0] : (row + 1) * mesh.box[0]] &= part
+    return found
 
 
 def _bias(values, rows, free, scatter):

@@ -33,6 +33,7 @@ from calflow.science.cleaning.line_levels import (
     rough_levels,
     spread,
     weighted_mean,
+    without_edges,
     without_wide,
 )
 from calflow.science.cleaning.mesh import mesh_of, smooth_image
@@ -124,20 +125,25 @@ def measure_stripes(
         weights = good.astype(np.float32)
         sources = find_light(np.where(good, flat, 0), weights, noise=noise, scales=PIXEL_SCALES, threshold=threshold)
         used = good & ~sources
-    mesh = mesh_of(image - spread(rough, edges, image.shape[1]), used, (block, block))
-    narrow = clipped_means(image - mesh.image(), used, rough, noise, edges, CLIP if light is None else CLIP_OF_NOISE)
+    rest = image - spread(rough, edges, image.shape[1])
+    mesh = mesh_of(rest, used, (block, block))
+    lines = without_edges(used, mesh)
+    narrow = clipped_means(image - mesh.image(), lines, rough, noise, edges, CLIP if light is None else CLIP_OF_NOISE)
     common = None
     if light is not None:
         in_common, common = narrow_stripes(*light, block, edges, threshold)
         narrow = _plus(narrow, in_common)
     narrow_levels, narrow_variance, power = _combined(narrow)
     if wide_light is not None:
-        mesh = mesh_of(image - spread(rough, edges, image.shape[1]), used & ~wide_light, (block, block))
+        mesh = mesh_of(rest, used & ~wide_light, (block, block))
     figures = {"noise": noise, "used": float(used.mean()), "free": 1.0, "risk": 0.0}
     wide_levels, wide_variance = np.zeros((2, len(mesh.means), channels))
     if wide and common is None:
         likely = power * _octaves_ratio(len(image), block)
-        found = means_of_rows(mesh, noise, edges, threshold, masked or wide_light is not None)
+        masked = masked or wide_light is not None
+        # What amplifiers differ by looks like light among the blocks.
+        with_sources = None if masked or channels > 1 else mesh_of(rest, good, (block, block))
+        found = means_of_rows(mesh, noise, edges, threshold, masked, with_sources=with_sources)
         wide_levels, wide_variance, told = _wide_stripes(*found, likely)
         figures |= told
     elif wide and len(mesh.means) > 1:
