@@ -5,9 +5,10 @@ the sky, nebulae and large galaxies, but no stripe that is narrower than a block
 **narrow** stripes, and no light of what is larger than a block. Smaller sources are masked.
 
 **Wide** stripes are in the smooth image, with everything else. They are what all blocks of a row of blocks share, but
-for those in which a source is found. A nebula that fills whole lines looks alike. But 1/f noise has in each octave of
-frequency about the same power, so the narrow stripes tell how large the wide ones can be: what is larger is not
-touched, and none is if all together are too large.
+for those in which a source is found, without the wings of its light: the outskirts of a large galaxy raise whole lines
+by a hundredth of the noise, and all that is faint in them would lose it. A nebula that fills whole lines looks alike.
+But 1/f noise has in each octave of frequency about the same power, so the narrow stripes tell how large the wide ones
+can be: what is larger is not touched, and none is if all together are too large.
 
 Each level is multiplied by (variance of the stripes) / (that + variance of the measurement), the best estimate if both
 are normally distributed. So nothing is taken off where there are no stripes, and an amplifier has levels of its own as
