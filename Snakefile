@@ -18,9 +18,9 @@ IS_MODULE = HERE != Path(os.path.abspath(workflow.basedir))
 SCRIPTS = HERE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from calflow.engine.versions import is_tested
 from calflow.commands.names import COMMANDS
 from calflow.engine.targets import TOLD, asks_for
-from calflow.engine.versions import is_tested
 
 if IS_MODULE:
     from calflow.module_run import ModuleRun as Run

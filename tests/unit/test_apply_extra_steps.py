@@ -60,7 +60,13 @@ def set_of_three(tmp_path, monkeypatch):
 def collected(tmp_path, body, exposures):
     (tmp_path / "set.py").write_text(body)
     params = SimpleNamespace(
-        step="bad", place="rate", images=["SCI"], function="set.py:count", parameters={"limit": 5}, parameter_class=""
+        step="bad",
+        place="rate",
+        images=["SCI"],
+        function="set.py:count",
+        parameters={"limit": 5},
+        parameter_class="",
+        with_light=[],
     )
     output = SimpleNamespace(collection=str(tmp_path / "bad.fits"))
     collect_exposures.collect_exposures(SimpleNamespace(exposures=exposures), output, params)
@@ -106,6 +112,7 @@ def test_an_exposure_is_left_out_as_it_was_collected(tmp_path, monkeypatch):
         function=in_full("sky_flat:collect_sky_flat"),
         parameters={},
         parameter_class=in_full("sky_flat_parameters:SkyFlat"),
+        with_light=[],
     )
     names = SimpleNamespace(exposures=[f"{number}_cal.fits" for number in range(6)])
     collect_exposures.collect_exposures(names, SimpleNamespace(collection="flat.fits"), params)

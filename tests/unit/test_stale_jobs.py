@@ -40,7 +40,7 @@ AVERAGES = {"combine_background", "dark background"}
 GRIDS = {"lay_grid", "resample_exposure"}
 # Those that make what is described by numbers, such as a geometry, apart from all that read it.
 GEOMETRIES = {*CALIBRATIONS, "describe_geometry", "merge_subarrays"}
-DRIZZLED = {"combine", "resample_exposure", "resample_group"}
+DRIZZLED = {"combine", "combine_piece", "resample_exposure", "resample_group"}
 DEMOS = {"simulate_demo", "simulate_iris_demo"}
 
 STALE = {
