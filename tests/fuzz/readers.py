@@ -227,6 +227,7 @@ def ask(plan: Plan) -> None:
         "grid": [a.common_grid for a in stage3.associations.values() if a.common_grid],
         "group": ["0", "7"],
         "part": ["1", "2"],
+        "piece": sorted({str(number) for a in stage3.associations.values() for number in range(len(a.pieces))}),
         "catalog": ["gaiadr3"],
         "place": ["rate", "cal"],
         "collection": [*plan.collections],
