@@ -163,7 +163,7 @@ def test_amplifiers_get_levels_of_their_own_if_they_have_any():
 def test_amplifiers_that_have_none_share_the_level_of_the_line(striped):
     sci, stripes = striped
     left = cleaned(sci, fit_by_channel=True).sci - sci + stripes
-    assert left[:, :64].mean(axis=1).std() < 1.6 / np.sqrt(N)  # alone, 64 pixels give 2 / sqrt(N)
+    assert left[:, :64].mean(axis=1).std() < 1.7 / np.sqrt(N)  # alone, 64 pixels give 2 / sqrt(N)
 
 
 def test_flagged_pixels_do_not_count_and_are_cleaned():

@@ -175,7 +175,7 @@ def means_of_rows(
     channel = np.searchsorted(edges, centres, side="right") - 1
     first = np.searchsorted(channel, np.arange(len(edges)))
     weights = np.where(mesh.weights >= 0.25 * mesh.weights.max(), mesh.weights, 0.0)
-    how = {"noise": noise, "scales": scales, "threshold": BLOCK_THRESHOLD * threshold}
+    how = {"noise": noise, "scales": scales, "threshold": BLOCK_THRESHOLD * threshold, "first": first}
     free = weights if masked else _free_blocks(mesh.means, weights, **how)
     means = mesh.means
     if with_sources is not None and not masked:
@@ -199,14 +199,17 @@ def means_of_rows(
     )
 
 
-def _free_blocks(means, weights, noise, scales, threshold):
-    """Return the weights of blocks, 0 where light is found."""
+def _free_blocks(means, weights, noise, scales, threshold, first):
+    """Return the weights of blocks, 0 where light is found. Channels have rows of their own, from these columns on."""
     known = np.where(weights > 0, means, np.nan)
     # Sources are looked for before any mean is taken, which would have their light in it, and hide them.
     columns = low_quantile(known, 0)
-    rows = low_quantile(known - columns, 1)
+    parts = [slice(*ends) for ends in zip(first, [*first[1:], means.shape[1]], strict=True)]
+    rows = np.empty_like(means)
+    for part in parts:
+        rows[:, part] = low_quantile((known - columns)[:, part], 1)
     free = weights
-    common = noise / np.sqrt(max(float(np.median(weights.sum(axis=1))), 1e-30))
+    number = float(np.median(weights.sum(axis=1))) / len(parts)
     for _ in range(ROUNDS):
         found = find_light(
             (means - columns - rows).astype(np.float32),
@@ -215,13 +218,14 @@ def _free_blocks(means, weights, noise, scales, threshold):
             scales=scales,
             threshold=threshold,
             grow=GROWN,
-            common=common,
+            common=noise / np.sqrt(max(number, 1e-30)),
         )
         free = np.where(found, 0.0, weights)
-        known_rows, known_columns = (_enough(free, weights, axis) for axis in (1, 0))
         for _ in range(MEANS):
-            rows = np.where(known_rows, weighted_mean(means - columns, free, 1), rows)
-            columns = np.where(known_columns, weighted_mean(means - rows, free, 0), columns)
+            for part in parts:
+                each = weighted_mean((means - columns)[:, part], free[:, part], 1)
+                rows[:, part] = np.where(_enough(free[:, part], weights[:, part], 1), each, rows[:, part])
+            columns = np.where(_enough(free, weights, 0), weighted_mean(means - rows, free, 0), columns)
     return free
 
 

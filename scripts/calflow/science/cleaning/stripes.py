@@ -142,7 +142,7 @@ def measure_stripes(
     if wide and common is None:
         likely = power * _octaves_ratio(len(image), block)
         masked = masked or wide_light is not None
-        # What amplifiers differ by looks like light among the blocks.
+        # Wings are told apart from levels of whole lines, which parts of them by channel are not.
         with_sources = None if masked or channels > 1 else mesh_of(rest, good, (block, block))
         found = means_of_rows(mesh, noise, edges, threshold, masked, with_sources=with_sources)
         wide_levels, wide_variance, told = _wide_stripes(*found, likely)
