@@ -82,11 +82,21 @@ def test_the_wings_of_a_large_galaxy_are_not_in_the_levels_of_rows():
 
 
 def test_edges_of_sources_are_what_is_less_than_whole_beside_what_is_masked():
-    weights = np.array([[256, 256, 256, 256, 200], [256, 200, 256, 256, 256], [256, 200, 10, 256, 256]], float)
-    expected = np.zeros((3, 5), bool)
+    weights = np.full((3, 12), 256.0)
+    weights[0, 4] = weights[1, 1] = weights[2, 1] = 200  # the first beside nothing
+    weights[2, 2] = 10
+    expected = np.zeros((3, 12), bool)
     expected[1:, 1] = expected[2, 2] = True
-    np.testing.assert_array_equal(at_edges(mesh_of_means(np.zeros((3, 5)), weights)), expected)
-    used = np.ones((3 * BLOCK, 5 * BLOCK), bool)
-    left = without_edges(used, mesh_of_means(np.zeros((3, 5)), weights))
+    mesh = mesh_of_means(np.zeros((3, 12)), weights)
+    np.testing.assert_array_equal(at_edges(mesh), expected)
+    used = np.ones((3 * BLOCK, 12 * BLOCK), bool)
+    left = without_edges(used, mesh)
     np.testing.assert_array_equal(left, ~np.kron(expected, np.ones((BLOCK, BLOCK), bool)))
     assert used.all()
+
+
+def test_edges_that_are_more_than_a_tenth_of_a_row_count():
+    """200 of 200 + 9 x 256 pixels are 0.08 of the row, of 200 + 5 x 256 they are 0.14."""
+    for whole, left_out in ((9, True), (5, False)):
+        weights = np.array([[0.0, 200.0] + [256.0] * whole])
+        assert at_edges(mesh_of_means(np.zeros_like(weights), weights))[0, 1] == left_out

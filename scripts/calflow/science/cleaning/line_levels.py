@@ -26,8 +26,9 @@ GROWN = 2
 # Of the values of a row of blocks, the part below its first level: sources may cover as much of it as is left.
 LOWER = 0.25
 # Blocks that are less whole than this, beside one of which less is left than the second part, both of the median of
-# their row, lie at the edge of a source. The smooth image through them is not that of the light beyond the edge.
-WHOLE, MASKED = 0.95, 0.25
+# their row, lie at the edge of a source. The smooth image through them is not that of the light beyond the edge. Where
+# they are more than the third part of a row, as before a nebula, they stay: what is left would be its darker places.
+WHOLE, MASKED, MOST_EDGES = 0.95, 0.25, 0.1
 # Rows and columns of which less is free than this part keep the levels they had: those of few blocks are of chance, and
 # what is found beside them is, too.
 LEAST_FREE = 0.1
@@ -296,9 +297,12 @@ def at_edges(mesh: Mesh) -> np.ndarray:
     Returns
     -------
     bool array, shape (my, mx)
+        False in rows of which more than a tenth of the pixels are in such blocks.
     """
     usual = np.median(mesh.weights, axis=1, keepdims=True)
-    return (mesh.weights < WHOLE * usual) & grown(mesh.weights < MASKED * usual)
+    edges = (mesh.weights < WHOLE * usual) & grown(mesh.weights < MASKED * usual)
+    inside = np.where(edges, mesh.weights, 0.0).sum(axis=1, keepdims=True)
+    return edges & (inside <= MOST_EDGES * mesh.weights.sum(axis=1, keepdims=True))
 
 
 def without_edges(used, mesh: Mesh):
