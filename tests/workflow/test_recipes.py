@@ -73,8 +73,7 @@ def test_a_nebula(tmp_path):
     assert "S_SUBTRA" not in header
     assert found["neighbours"] < 1.3
     assert found["nebula 0"] == pytest.approx(1, abs=0.02)
-    # Of six realisations 1.000 to 1.018: levels of lines that come from other pixels with the nebula.
-    assert found["nebula 1"] == pytest.approx(1, abs=0.01)
+    assert found["nebula 1"] == pytest.approx(1, abs=0.005)
     assert found["nebula 2"] == pytest.approx(1, abs=0.005)
     assert found["stars"] == pytest.approx(1, abs=0.01)
     assert found["complete"] > 0.85
