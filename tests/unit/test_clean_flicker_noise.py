@@ -245,7 +245,9 @@ def test_light_that_a_line_has_lost_before_is_not_lost_again(covered):
     change = (after - before).mean(axis=1)
     # A line is a sixteenth of the block whose mean its level is relative to.
     assert change[100] == pytest.approx(-0.5 / 26, abs=0.01)
-    assert np.abs(np.delete(change, 100)).max() < 0.03  # a few other pixels are free
+    others = np.abs(np.delete(change, 100))
+    assert np.median(others) < 0.001
+    assert others.max() < 0.03  # of lines in which a few other pixels are free
 
 
 def test_a_profile_of_the_sky_that_the_light_has_stays():

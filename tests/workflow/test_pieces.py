@@ -15,6 +15,7 @@ from calflow.configuration.settings import read_settings
 from calflow.job import UnusableExposure
 from calflow.jobs.combination import combination_of_piece, combined_piece
 from calflow.plan.combination import UnknownAssociation
+from calflow.plan.plan_json import plan_from_json, plan_to_json
 from calflow.plan.planner import make_plan
 from calflow.simulation import Scene, simulate
 from tests.workflow.conftest import ROOT, combining
@@ -99,7 +100,8 @@ def test_an_exposure_that_lies_where_its_header_does_not_tell(in_pieces, monkeyp
     monkeypatch.chdir(in_pieces.folder)
     monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
     plan = make_plan(read_settings(in_pieces.config), [], in_pieces.folder / "headers")
-    assert plan.stage3.association(PRODUCT).pieces == ((0, 1), (0, 1), (2, 3), (2, 3))
+    for known in (plan, plan_from_json(plan_to_json(plan))):  # as jobs of a cluster get it
+        assert known.stage3.association(PRODUCT).pieces == ((0, 1), (0, 1), (2, 3), (2, 3))
     with pytest.raises(UnknownAssociation, match="has 4 pieces, so there is none 4"):
         combined_piece(plan, PRODUCT, "4")
     files = combined_piece(plan, PRODUCT, "0")

@@ -99,9 +99,9 @@ class SpareJobs(Scheduler):
         return super().job_selector(jobs) if jobs else []
 
     def _share_cores(self, jobs: Collection[Any], cores: int) -> None:
+        others = len(self.running) + sum(1 for job in jobs if job.priority < 0)
         for job in (job for job in jobs if not job.is_group()):
             wanted = self._wanted.setdefault(job, job.threads) if job.threads > 1 else self._wanted.get(job)
             if wanted:
-                others = len(self.running) + sum(1 for other in jobs if other.priority < 0)
                 given = threads_beside(wanted, others, cores, self.resources["_cores"])
                 job.resources._cores = job.scheduler_resources["_cores"] = given
